@@ -43,7 +43,7 @@ def choose(names: Iterable[str]) -> str:
     return f"choose {', '.join(others)} or {last}" if others else f"choose {last}"
 
 
-def users_mistake(error: BaseException) -> UserError | None:
+def user_error_in(error: BaseException) -> UserError | None:
     """The user error in a chain of exceptions, such as those of MONAI's instantiation; None without one.
 
     A path that the system refuses, such as one with too long a name, is a user error too, and so is a package that is
@@ -107,7 +107,7 @@ class UserError(ValueError):
         super().__init__(_last_line(fault if remedy is None else f"{fault}: {remedy}"))
 
 
-def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
+def exit_code_of_user_errors(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     """A command that meets a user error prints it as one line on stderr and returns its exit code."""
 
     @wraps(main)
@@ -117,7 +117,7 @@ def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments,
             sys.stdout.flush()
             return code
         except (UserError, OSError, ModuleNotFoundError) as error:
-            mistake = users_mistake(error) or of_stdout(error)
+            mistake = user_error_in(error) or of_stdout(error)
             if mistake is None:
                 raise
             print(f"{mistake.label}{mistake}", file=sys.stderr)
@@ -239,7 +239,7 @@ class VolumeError(DataError):
 
 
 @contextmanager
-def of_case(name: str) -> Iterator[None]:
+def naming_case(name: str) -> Iterator[None]:
     """Put the case in front of an error from code that knows no cases, such as a function of a volume.
 
     Raises:

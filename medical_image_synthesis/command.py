@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from common.errors import ConfigError, exit_code_of_mistakes
+from common.errors import ConfigError, exit_code_of_user_errors
 from medical_image_synthesis import infer
 from medical_image_synthesis.catalogue import bundles
 from medical_image_synthesis.options import require_none, with_underscores
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(message, f"see {self.prog} --help")
 
 
-@exit_code_of_mistakes
+@exit_code_of_user_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
     given = with_underscores(sys.argv[1:] if arguments is None else arguments)

@@ -105,7 +105,7 @@ def datalist(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print the findings; 2 where one is an error."""
-    from common.data.checks.cases import check_cases, summed_up
+    from common.data.checks.cases import check_cases, grouped
     from common.data.checks.duplicates import copies
     from common.data.datalist import load_datalist
     from common.data.identity import identify
@@ -122,7 +122,7 @@ def check(options: argparse.Namespace) -> int:
         findings = check_cases(lists, reader_of(options), **{name: getattr(options, name) for name in names})
     if not any(finding.severity == "error" for finding in findings):  # then every file can be read
         findings += copies(lists, identify(items, reader_of(options)))
-    for text, first in summed_up(findings):
+    for text, first in grouped(findings):
         print(f"{first.severity}: {text}")
     errors = sum(finding.severity == "error" for finding in findings)
     print(f"{len(items)} cases checked: {errors} errors, {len(findings) - errors} warnings")

@@ -51,7 +51,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         OutputError: the weights are too large to ship.
     """
     source = run / "models" / checkpoints.WEIGHTS_NAME
-    checkpoints.require_noted(source, RUN_FIRST)
+    checkpoints.require_same_hash(source, RUN_FIRST)
     weights, known = checkpoints.load(source), read_info(source)
     config = _config(run / RUN_NAME)
     halved = checkpoints.halved(weights)

@@ -19,7 +19,7 @@ from monai.utils import ensure_tuple
 from monai.utils.misc import MONAIEnvVars
 
 from .. import devices
-from ..errors import ConfigError, UserError, choose, of_stdout, users_mistake
+from ..errors import ConfigError, UserError, choose, of_stdout, user_error_in
 from ..path_names import as_data, is_path
 from ..raw_settings import Settings, resolved, settings_of
 from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
@@ -253,7 +253,7 @@ def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> 
 
     Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.
     """
-    mistake = users_mistake(error)
+    mistake = user_error_in(error)
     cause = _with_place(mistake, error) if mistake else _circle(error) or of_stdout(error)
     if cause is None and not MONAIEnvVars.debug():
         cause = _of_a_component(error)

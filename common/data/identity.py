@@ -52,7 +52,7 @@ def identify(items: Iterable[Item], reader: VolumeReader | None = None) -> dict[
         DataError: for a file that cannot be read.
     """
     given = reader or VolumeReader()
-    plain = given.unfussy()
+    plain = given.lenient()
     files = {path: (case, channels) for item in items for path, case, channels in _files(item, given.channels)}
     unread = [path for path in files if _current(path) is None]
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ..config.checks import HU
 from ..config.record import RunRecord, config_of
 from ..data.datalist import Item
-from ..errors import ConfigError, DataError, of_case
+from ..errors import ConfigError, DataError, naming_case
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
@@ -147,7 +147,7 @@ class Evaluation:
             predictions[baseline] = slope * case.source + intercept
             predictions |= {name: self._referred(name, case) for name in self.references}
             for name, prediction in predictions.items():
-                with of_case(case.name):
+                with naming_case(case.name):
                     self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
             if case.truth is not None:
                 errors = errors or ErrorHistogram(self.unit, self.window or own_window(case))

@@ -12,7 +12,7 @@ from monai.data import Dataset, MetaTensor, ThreadDataLoader, list_data_collate
 from torch import Tensor
 
 from .. import devices
-from ..errors import ConfigError, DataError, users_mistake
+from ..errors import ConfigError, DataError, user_error_in
 from ..io.modality import FAULT, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
 
 ERROR_KEY = "failure"
@@ -133,7 +133,7 @@ def require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None:
 
 def reason_of(error: BaseException) -> str:
     """The user error in a chain of exceptions, otherwise that memory ended, otherwise what caused the last one."""
-    if (mistake := users_mistake(error)) is not None:
+    if (mistake := user_error_in(error)) is not None:
         return str(mistake)
     cause: BaseException | None = error
     while cause is not None:

@@ -154,7 +154,7 @@ class CaseEvaluator(SupervisedEvaluator):
     def _is_kept(self, case: str) -> bool:
         if not self.resume:
             return False
-        if why := self.exporter.why_not_kept(case):
+        if why := self.exporter.why_recomputed(case):
             if self.exporter.path(case).exists():
                 logger.info(f"{case} is computed again: {why}")
             return False

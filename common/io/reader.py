@@ -85,7 +85,7 @@ class VolumeReader:
         self._kept: dict[tuple[str, int | None], Scan] = {}
         self._headers: OrderedDict[str, list[Dataset]] = OrderedDict()
 
-    def unfussy(self) -> VolumeReader:
+    def lenient(self) -> VolumeReader:
         """This reader, but that NaN are read as 0 and tilted slices are resampled; without what this one keeps."""
         other = copy.copy(self)
         other.nan_fill, other.options = 0.0, replace(self.options, resample_tilt=True)

@@ -15,7 +15,7 @@ from ..config.checks import check
 from ..config.files import configs_in, shipped_settings
 from ..config.tree import check_references, check_tree
 from ..data.datalist import POOLS
-from ..errors import ConfigError, users_mistake
+from ..errors import ConfigError, user_error_in
 from ..raw_settings import Settings, followed, lookup, settings_of
 from .measure import Step, measured_step
 
@@ -119,7 +119,7 @@ class Recipe:
         try:
             return read_config(self.folder / "configs" / "train.yaml", **values).get_parsed_content(place)
         except Exception as error:
-            mistake = users_mistake(error)
+            mistake = user_error_in(error)
             if mistake is None:
                 raise
         raise mistake  # out here, since the exception that holds it must not become its context

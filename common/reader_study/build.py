@@ -17,7 +17,7 @@ from ..evaluation.report.standalone_page import as_it_is, script_json, template
 from ..files import write_text
 from ..io.reader import VolumeReader
 from ..seeds import derive
-from .image_folders import REAL, SYNTHETIC, Found, classes_of, find_images
+from .image_folders import REAL, SYNTHETIC, StudyImage, classes_of, find_images
 from .questions import OF_KIND, PAIR, Pair, Question, drawn, matched, units_of
 from .slices import SliceMaker, window_of
 from .study import Study, pages_and_key
@@ -106,7 +106,7 @@ def make_study(real: Path, synthetic: Path, choices: Choices, reader: VolumeRead
     return Study(question, trials, window, choices.seed, choices.repeats, choices.pages, choices.confidence)
 
 
-def _pairs_of_cases(real: Sequence[Found], synthetic: Sequence[Found], maker: SliceMaker) -> list[Pair]:
+def _pairs_of_cases(real: Sequence[StudyImage], synthetic: Sequence[StudyImage], maker: SliceMaker) -> list[Pair]:
     listed = [{(image.label, image.case): image for image in images} for images in (real, synthetic)]
     alone = [[_name(key) for key in listed[side].keys() - listed[1 - side].keys()] for side in (0, 1)]
     if any(alone):
@@ -126,7 +126,7 @@ def _name(key: tuple[str, str]) -> str:
     return "/".join(part for part in key if part)
 
 
-def _require_alike(real: Sequence[Found], synthetic: Sequence[Found]) -> None:
+def _require_alike(real: Sequence[StudyImage], synthetic: Sequence[StudyImage]) -> None:
     """Refuse pictures on one side and volumes on the other: what 8 bits lose would give away which is real."""
     sides = [{image.is_picture for image in images} for images in (real, synthetic)]
     if sides[0] != sides[1] or len(sides[0]) > 1:

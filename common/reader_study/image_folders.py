@@ -23,7 +23,7 @@ LAYOUT = (
 
 
 @dataclass(frozen=True)
-class Found:
+class StudyImage:
     """Image on disk.
 
     Args:
@@ -48,7 +48,7 @@ class Found:
         return self.path.suffix.lower() == PNG
 
 
-def find_images(folder: Path, kind: str, name: str | None = None) -> list[Found]:
+def find_images(folder: Path, kind: str, name: str | None = None) -> list[StudyImage]:
     """The images of a folder, by class and case.
 
     Folders below it are DICOM series (cases) or hold the patches of a class; with ``name`` each is a case that holds a
@@ -85,35 +85,35 @@ def case_of(stem: str) -> str:
     return match[1] if match else stem
 
 
-def _in_case_folders(folder: Path, kind: str, name: str, what: str) -> list[Found]:
+def _in_case_folders(folder: Path, kind: str, name: str, what: str) -> list[StudyImage]:
     folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     volumes = {each: volume_path(each, name, VOLUMES) for each in folders}
     if lacking := [each.name for each, paths in volumes.items() if len(paths) != 1]:
         fault = f"{what} has no volume {name}, or several, in {some(lacking)}"
         raise DataError(fault, f"leave one in each folder, or change --{kind}_name")
-    return [Found(kind, each.name, "", paths[0]) for each, paths in volumes.items()]
+    return [StudyImage(kind, each.name, "", paths[0]) for each, paths in volumes.items()]
 
 
-def _in_folder(folder: Path, kind: str) -> Iterator[Found]:
+def _in_folder(folder: Path, kind: str) -> Iterator[StudyImage]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir() and not holds_series(path):
             files = [file for file in sorted(path.iterdir()) if _is_image(file)]
-            yield from (Found(kind, case_of(_stem(file)), path.name, file) for file in files)
+            yield from (StudyImage(kind, case_of(_stem(file)), path.name, file) for file in files)
         elif path.is_dir() or _is_image(path):
             yield from _alone_or_stack(path, kind)
 
 
-def _alone_or_stack(path: Path, kind: str) -> Iterator[Found]:
+def _alone_or_stack(path: Path, kind: str) -> Iterator[StudyImage]:
     stem = path.name if path.is_dir() else _stem(path)
     if path.suffix.lower() == PNG and stem != case_of(stem):
         raise DataError(f"{path} is the image grid of samples", "draw the samples again with --format nifti")
     label, count = _samples_of(path.with_name(f"{stem}.json")) if path.is_file() else ("", 0)
     if count:
-        yield from (Found(kind, f"sample_{i:05d}", label, path, i, count) for i in range(count))
+        yield from (StudyImage(kind, f"sample_{i:05d}", label, path, i, count) for i in range(count))
     else:
-        yield Found(kind, case_of(stem), "", path)
+        yield StudyImage(kind, case_of(stem), "", path)
 
 
 def _samples_of(sidecar: Path) -> tuple[str, int]:
@@ -143,6 +143,6 @@ def _stem(path: Path) -> str:
     return path.stem if path.suffix.lower() == PNG else volume_stem(path)
 
 
-def classes_of(images: Sequence[Found]) -> list[str]:
+def classes_of(images: Sequence[StudyImage]) -> list[str]:
     """Names of the classes, sorted; empty where images have none."""
     return sorted({image.label for image in images} - {""})

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, some
 from .image_folders import REAL, SYNTHETIC
-from .slices import Slide
+from .slices import StudySlice
 
 PAIR, SINGLE = "two-alternative", "single"
 DESIGNS = (PAIR, SINGLE)
@@ -19,7 +19,7 @@ OF_KIND, OF_CLASS = "real", "class"
 """Questions besides the name of a class."""
 MOST_CLASSES = 9
 """Each answer has a digit as its key."""
-Pair = tuple[Slide, Slide]
+Pair = tuple[StudySlice, StudySlice]
 """Real and synthetic slice of one class and size, of one case where cases are matched."""
 
 
@@ -84,7 +84,7 @@ class Trial:
         answer: the correct choice about a single image.
     """
 
-    slides: tuple[Slide, ...]
+    slides: tuple[StudySlice, ...]
     answer: str = ""
 
 
@@ -93,7 +93,9 @@ Unit = tuple[Trial, ...]
 """Trials that are drawn together, so that the numbers stay equal."""
 
 
-def matched(real: Sequence[Slide], synthetic: Sequence[Slide], all_shown: bool, rng: np.random.Generator) -> list[Pair]:
+def matched(
+    real: Sequence[StudySlice], synthetic: Sequence[StudySlice], all_shown: bool, rng: np.random.Generator
+) -> list[Pair]:
     """Random pairs of a real and a synthetic slice of the same class and size.
 
     Args:
@@ -105,7 +107,9 @@ def matched(real: Sequence[Slide], synthetic: Sequence[Slide], all_shown: bool, 
     Raises:
         DataError: for unequal numbers where all are shown, or no pair at all.
     """
-    groups: dict[tuple[str, tuple[float, ...]], tuple[list[Slide], list[Slide]]] = defaultdict(lambda: ([], []))
+    groups: dict[tuple[str, tuple[float, ...]], tuple[list[StudySlice], list[StudySlice]]] = defaultdict(
+        lambda: ([], [])
+    )
     for index, slides in enumerate((real, synthetic)):
         for number in rng.permutation(len(slides)):
             groups[slides[number].label, slides[number].size][index].append(slides[number])
@@ -117,7 +121,7 @@ def matched(real: Sequence[Slide], synthetic: Sequence[Slide], all_shown: bool, 
     return pairs
 
 
-def _group(key: tuple[str, tuple[float, ...]], real: Sequence[Slide], synthetic: Sequence[Slide]) -> str:
+def _group(key: tuple[str, tuple[float, ...]], real: Sequence[StudySlice], synthetic: Sequence[StudySlice]) -> str:
     label, (rows, columns, aspect) = key
     shape = f"{rows} x {columns} pixels" + (f" of aspect {aspect:g}" if aspect != 1 else "")
     return f"{f'{label}, ' if label else ''}{shape}: {len(real)} real, {len(synthetic)} synthetic"

@@ -17,7 +17,7 @@ from ..grids import same_grid, show_grid
 from ..io.reader import VolumeReader
 from ..seeds import derive
 from ..transforms.head import head_mask
-from .image_folders import Found
+from .image_folders import StudyImage
 
 LEAST_AREA = 0.3
 """A slice is shown where the head's area in it is at least this share of that in the slice where it is largest."""
@@ -30,7 +30,7 @@ Size = tuple[int, int, float]
 
 
 @dataclass(frozen=True)
-class Slide:
+class StudySlice:
     """Slice of an image.
 
     Args:
@@ -86,9 +86,9 @@ class SliceMaker:
         self.count = count
         self.seed = seed
         self.reader = reader
-        self._stack: tuple[Found, np.ndarray] | None = None
+        self._stack: tuple[StudyImage, np.ndarray] | None = None
 
-    def slides(self, image: Found) -> list[Slide]:
+    def slides(self, image: StudyImage) -> list[StudySlice]:
         """Slices of an image on its own.
 
         Raises:
@@ -97,7 +97,7 @@ class SliceMaker:
         volume = self._volume(image)
         return self._at(image, volume, self._places(image, volume))
 
-    def pairs(self, real: Found, synthetic: Found) -> list[tuple[Slide, Slide]]:
+    def pairs(self, real: StudyImage, synthetic: StudyImage) -> list[tuple[StudySlice, StudySlice]]:
         """The same slices, those of the real image, of both images of a case.
 
         Raises:
@@ -111,7 +111,7 @@ class SliceMaker:
         places = self._places(real, volume)
         return list(zip(self._at(real, volume, places), self._at(synthetic, other, places), strict=True))
 
-    def _volume(self, image: Found) -> _Volume:
+    def _volume(self, image: StudyImage) -> _Volume:
         if image.is_picture:
             return _Volume(_picture(image)[:, :, None], np.eye(4))
         if image.place is not None:
@@ -126,7 +126,7 @@ class SliceMaker:
         affine = scan.affine @ nib.orientations.inv_ornt_aff(turn, scan.values.shape)
         return _Volume(nib.orientations.apply_orientation(scan.values, turn), affine)
 
-    def _patch(self, image: Found, place: int) -> np.ndarray:
+    def _patch(self, image: StudyImage, place: int) -> np.ndarray:
         """One patch (H, W, 1) of a stack, which stays in memory for its other patches."""
         if self._stack is None or self._stack[0].path != image.path:
             values = self.reader.read(image.path, image.label or image.case).values
@@ -136,7 +136,7 @@ class SliceMaker:
             self._stack = image, values
         return self._stack[1][:, :, place : place + 1]
 
-    def _places(self, image: Found, volume: _Volume) -> list[int]:
+    def _places(self, image: StudyImage, volume: _Volume) -> list[int]:
         if volume.is_patch:
             if self.count > 1:
                 fault = f"{image.case} ({image.path.name}) is one patch, --slices is {self.count}"
@@ -152,7 +152,7 @@ class SliceMaker:
         rng = np.random.default_rng(derive(self.seed, *f"{image.label}/{image.case}".encode()))
         return sorted(int(place) for place in rng.choice(inside, self.count, replace=False))
 
-    def _at(self, image: Found, volume: _Volume, places: Sequence[int]) -> list[Slide]:
+    def _at(self, image: StudyImage, volume: _Volume, places: Sequence[int]) -> list[StudySlice]:
         across, down = {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}[self.plane]
         if volume.is_patch:
             across, down = 0, 1
@@ -164,7 +164,7 @@ class SliceMaker:
             pixels = _plane(volume.values, centre, which).astype(np.float32)
             shown = place if image.place is None else image.place
             aspect = float(spacing[down] / spacing[across])
-            made.append(Slide(image.kind, image.case, image.label, shown, pixels, aspect))
+            made.append(StudySlice(image.kind, image.case, image.label, shown, pixels, aspect))
         return made
 
 
@@ -174,7 +174,7 @@ def _plane(values: np.ndarray, centre: tuple[int, int, int], which: int) -> np.n
     return np.ascontiguousarray(three_planes(values, (x, y, z))[which])
 
 
-def _picture(image: Found) -> np.ndarray:
+def _picture(image: StudyImage) -> np.ndarray:
     """Grey values of a PNG as (X, Y), so that its plane is the picture as it is."""
     try:
         with Image.open(image.path) as picture:
@@ -189,7 +189,7 @@ def _picture(image: Found) -> np.ndarray:
     return turned
 
 
-def window_of(slides: Sequence[Slide]) -> tuple[float, float]:
+def window_of(slides: Sequence[StudySlice]) -> tuple[float, float]:
     """Window from the percentiles of the pixels of all slides.
 
     Raises:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..networks.unet_levels import UNetLevels, unet_levels
-from .memory import FLOAT_BYTES, forward_bytes, give_back
+from .memory import FLOAT_BYTES, forward_bytes, trim_memory
 from .sliding_windows import Cut, Place, cheapest_cut, core, every
 
 See = Callable[[Place], Tensor]
@@ -103,9 +103,9 @@ def deep_features(tiles: Tiles, see: See, predict: Callable[[Tensor, Callable[[T
         features[0][every(tiles.below(place))] = made[0][every(tiles.below(inside))]
     assert features is not None
     del made
-    give_back()
+    trim_memory()
     deep = _applied(tiles.deeper, features)
-    give_back()
+    trim_memory()
     return deep
 
 

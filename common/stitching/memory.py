@@ -81,7 +81,7 @@ def forward_bytes(network: nn.Module, *shape: int) -> int:
     return int(live.peak)
 
 
-def give_back() -> None:
+def trim_memory() -> None:
     """Return freed memory to the system; glibc keeps blocks of up to 32 MB, which tensors of other sizes cannot use.
 
     Between the ways down and up of a U-Net in tiles the peak was twice the estimate without it [measured].

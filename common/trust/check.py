@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..data.datalist import Item
-from ..errors import DataError, users_mistake
+from ..errors import DataError, user_error_in
 from ..io.export.verdicts import REFUSE, VERDICTS
 from ..simulation.corruptions.cases import CORRUPTIONS
 from .corrupted import corrupted
@@ -55,7 +55,7 @@ def checked_cases(items: Sequence[Item], infer: HeldOutErrors, record: TrustReco
             try:
                 rows.append(_checked(infer(changed), kind, record, []))
             except Exception as error:  # a chain of transforms wraps the error of one of them
-                if not isinstance(mistake := users_mistake(error), DataError):
+                if not isinstance(mistake := user_error_in(error), DataError):
                     raise
                 logger.warning(f"{kind}: skipped, since its inference fails: {mistake}")
     return rows

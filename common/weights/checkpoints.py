@@ -62,7 +62,7 @@ def load(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     remedy = "train the bundle, or pass weights that it trained"
-    require_noted(path)
+    require_same_hash(path)
     try:
         # torch's reader does not verify the checksums it writes, so that a flipped bit would load silently
         with zipfile.ZipFile(path) as archive:
@@ -153,7 +153,7 @@ def _sha256(path: str, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def require_noted(path: Path, remedy: str = TRAIN) -> None:
+def require_same_hash(path: Path, remedy: str = TRAIN) -> None:
     """Refuse weights that do not exist, or that are not those that the JSON file next to them describes.
 
     Args:

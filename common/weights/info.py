@@ -145,7 +145,7 @@ def read_info(path: str | Path) -> WeightsInfo:
             other weights.
     """
     path = Path(path)
-    checkpoints.require_noted(path)
+    checkpoints.require_same_hash(path)
     return _info_of(path) or _of_an_older_run(path)
 
 

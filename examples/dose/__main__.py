@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from common.errors import ConfigError, OutputError, exit_code_of_mistakes, path_option
+from common.errors import ConfigError, OutputError, exit_code_of_user_errors, path_option
 from common.files import write_text
 from common.io.export.nifti import save_on
 from examples.dose.cases import Case, Loaded, Names, checked_sphere, find_cases, load
@@ -39,7 +39,7 @@ SHOWN = {
 """Columns of the printed table; dose.csv has all."""
 
 
-@exit_code_of_mistakes
+@exit_code_of_user_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
     options = _parser().parse_args(arguments)

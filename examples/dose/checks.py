@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.errors import exit_code_of_mistakes
+from common.errors import exit_code_of_user_errors
 from examples.dose.environment import require_environment
 from examples.dose.measures import Dose, Mask, compare, dose_mae, gamma_pass_rate
 
@@ -141,7 +141,7 @@ def _near(name: str, expected: float, found: float, tolerance: float) -> Outcome
     return Outcome(name, f"{expected:.3f} +- {tolerance:g}", f"{found:.3f}", abs(found - expected) <= tolerance)
 
 
-@exit_code_of_mistakes
+@exit_code_of_user_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks of one or both modalities."""
     parser = argparse.ArgumentParser(prog="python -m examples.dose.checks", description=(__doc__ or "").split("\n")[0])

@@ -17,7 +17,7 @@ from forked_commands import ForkedCommand
 from monai.bundle import ConfigParser
 
 from common.config import read_config
-from common.errors import UserError, users_mistake
+from common.errors import UserError, user_error_in
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
@@ -171,7 +171,7 @@ def last_line(text: str) -> str:
 
 def mistake(error: BaseException) -> UserError:
     """The user's mistake in a chain of errors, which MONAI wraps while it instantiates."""
-    cause = users_mistake(error)
+    cause = user_error_in(error)
     assert cause is not None, f"no mistake of the user in {error!r}"
     return cause
 

@@ -75,7 +75,7 @@ def test_a_message_from_a_worker_process_loses_its_stack_trace():
 def test_a_path_that_the_system_refuses_ends_a_command_in_one_line(
     capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
-    @errors.exit_code_of_mistakes
+    @errors.exit_code_of_user_errors
     def main(path: Path) -> int:
         Path(path).stat()
         return 0
@@ -89,7 +89,7 @@ def test_a_path_that_the_system_refuses_ends_a_command_in_one_line(
 
 
 def test_an_error_of_the_system_without_a_path_is_none_of_the_user(capsys: pytest.CaptureFixture) -> None:
-    @errors.exit_code_of_mistakes
+    @errors.exit_code_of_user_errors
     def main() -> int:
         raise BrokenPipeError(32, "Broken pipe")
 
@@ -118,7 +118,7 @@ def test_a_finding_states_the_fault_then_the_remedy(value: str, summary: str) ->
 def test_a_package_that_is_not_installed_ends_a_command_in_one_line(
     capsys: pytest.CaptureFixture, module: str, package: str
 ) -> None:
-    @errors.exit_code_of_mistakes
+    @errors.exit_code_of_user_errors
     def main() -> int:
         raise ModuleNotFoundError(f"No module named '{module}'", name=module)
 
@@ -161,8 +161,8 @@ class TestFailure:
 
 OF_THIS_PACKAGE = """
 import sys
-from common.errors import exit_code_of_mistakes
-@exit_code_of_mistakes
+from common.errors import exit_code_of_user_errors
+@exit_code_of_user_errors
 def main():
     print("result")
     return 0

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from common.config import read_config
-from common.errors import ConfigError, DataError, exit_code_of_mistakes
+from common.errors import ConfigError, DataError, exit_code_of_user_errors
 from tools.release.verify.schema import FOLDER
 from tools.repository import config_path
 
@@ -147,7 +147,7 @@ def _run_all(python: str, folder: Path, steps: Iterable[Command]) -> bool:
     return passed
 
 
-@exit_code_of_mistakes
+@exit_code_of_user_errors
 def main(words: list[str] | None = None) -> int:
     """Ask for wheels for every Python, then use each release with one."""
     parser = argparse.ArgumentParser(prog="python -m tools.checks.environment", description=__doc__)

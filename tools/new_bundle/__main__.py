@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from common.errors import ConfigError, OutputError, exit_code_of_mistakes
+from common.errors import ConfigError, OutputError, exit_code_of_user_errors
 from common.files import write_whole_folder
 from tools.new_bundle import scaffold
 from tools.repository import ROOT, bundle_names
@@ -53,7 +53,7 @@ def _write(folder: Path, content: dict[str, bytes]) -> None:
         (folder / place).write_bytes(data)
 
 
-@exit_code_of_mistakes
+@exit_code_of_user_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the bundle and print what to do next."""
     parser = argparse.ArgumentParser(prog="python -m tools.new_bundle", description=__doc__)

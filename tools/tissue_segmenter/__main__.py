@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from common.errors import exit_code_of_mistakes, path_option
+from common.errors import exit_code_of_user_errors, path_option
 from common.segmenter.tissues import MODALITIES
 from tools.tissue_segmenter.training import Settings, train
 
 
-@exit_code_of_mistakes
+@exit_code_of_user_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m tools.tissue_segmenter", description=__doc__)

@@ -12,7 +12,7 @@ from common.data.checks.volumes import CheckedVolume, plausible_hu
 from common.data.datalist import Item
 from common.data.degraded_pairs import PairFolders, save_masks, save_volume
 from common.data.layouts.folders import find_cases
-from common.errors import ConfigError, Finding, VolumeError, of_case
+from common.errors import ConfigError, Finding, VolumeError, naming_case
 from common.grids import in_ras, ras_spacing
 from common.io import Scan, VolumeReader
 from common.simulation.corruptions.low_dose import LowDose
@@ -44,7 +44,7 @@ def write_pair(item: Item, folder: Path, low_dose: LowDose, seed: int, reader: V
     _require_hu(item, case, scan)
     spacing = ras_spacing(scan.affine)
     rng = np.random.default_rng([seed, *case.encode()])
-    with of_case(case):
+    with naming_case(case):
         low = in_ras(partial(low_dose, spacing=spacing, rng=rng), scan.values, scan.affine)
     simulated = f"SIMULATED CT at {low_dose.dose:g} of its dose: inserted noise, not a scan"
     save_volume(item["image"], scan.affine, low, folder / f"{LOW}.nii.gz", simulated)

@@ -13,7 +13,7 @@ from nibabel.orientations import io_orientation
 from common.data.datalist import Item
 from common.data.degraded_pairs import PairFolders, WriteCase, save_masks, save_volume
 from common.data.layouts.folders import find_cases
-from common.errors import ConfigError, DataError, of_case
+from common.errors import ConfigError, DataError, naming_case
 from common.grids import in_ras, ras_spacing, respaced
 from common.io import VolumeReader
 from common.io.export.nifti import save_on
@@ -87,7 +87,7 @@ def write_pair(
         write_kspace(folder / KSPACE, scanned, scan.affine, degradation.axis)
         return np.asarray(scanned.volume)
 
-    with of_case(case):
+    with naming_case(case):
         made = in_ras(degraded, given, scan.affine)
     _, name, settings, text = DEGRADATIONS[kind]
     simulated = text.format(degradation)

@@ -88,7 +88,7 @@ def check_cases(
     return [*findings, *expected.exchanges.findings(), *(clipping.findings() if clipping else ())]
 
 
-def summed_up(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
+def grouped(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
     """Findings that differ in case and value alone as one, in order of appearance: its text, and its first finding.
 
     The text names the cases and the first of the values.
@@ -113,13 +113,13 @@ def require_clean(findings: list[Finding]) -> None:
     Raises:
         DataError: listing all errors with case, fault, value and remedy.
     """
-    for text, first in summed_up(findings):
+    for text, first in grouped(findings):
         if first.severity == "warning":
             logger.warning("%s", text)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         number = f"{len(errors)} errors in {len({finding.case for finding in errors})} cases"
-        listed = " | ".join(text for text, _ in summed_up(errors))
+        listed = " | ".join(text for text, _ in grouped(errors))
         raise DataError(f"the data check found {number}; fix or exclude: {listed}")
 
 

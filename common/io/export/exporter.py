@@ -167,7 +167,7 @@ class VolumeExporter:
         require_apart(outputs, [Path(source) for source in read])
         if not self.weights.is_file():
             raise CheckpointError(f"no weights at {self.weights}: train the bundle first, or pass --weights FILE")
-        left = [item for item in cases if not resume or self.why_not_kept(str(item["case"]))]
+        left = [item for item in cases if not resume or self.why_recomputed(str(item["case"]))]
         for item in left:
             self._require_place(str(item["case"]), self.overwrite or resume)
         require_own_manifest(self.output_dir, self.overwrite)
@@ -196,7 +196,7 @@ class VolumeExporter:
             fault = f"{self.output_dir} has {free / 1e6:.1f} MB free, the outputs need {needed / 1e6:.1f} MB"
             raise OutputError(fault, f"free space or {OTHER_FOLDER}")
 
-    def why_not_kept(self, case: str) -> str:
+    def why_recomputed(self, case: str) -> str:
         """Why the output of an earlier run is not that of this one; empty where it is, and may be kept.
 
         Raises:

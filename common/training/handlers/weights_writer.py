@@ -74,7 +74,7 @@ class WeightsWriter:
             validator: its last validation was the best so far; None keeps the last epoch's.
         """
         with engine.deployed_weights():
-            for name, network in engine.method.kept().items():
+            for name, network in engine.method.networks_to_save().items():
                 weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
                 info.save(weights, self.models / f"{name}.pt", self.about(engine, validator, name))
 

@@ -76,7 +76,7 @@ class GanMethod(nn.Module):
         """The networks that steps call; each may be compiled."""
         return [*self.generators.values(), *self.discriminators.values()]
 
-    def kept(self) -> dict[str, nn.Module]:
+    def networks_to_save(self) -> dict[str, nn.Module]:
         """Networks whose weights are saved at the best validation, by file name; ``model`` is the deployed one."""
         return {"model": self.deployed}
 

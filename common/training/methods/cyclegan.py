@@ -53,9 +53,9 @@ class CycleGan(GanMethod):
         self.generators_first = generators_first
         self.pools = nn.ModuleDict({name: ImagePool(pool_size) for name in ("a", "b")})
 
-    def kept(self) -> dict[str, nn.Module]:
+    def networks_to_save(self) -> dict[str, nn.Module]:
         """Both directions: ``model_backward`` translates B to A."""
-        return {**super().kept(), "model_backward": self.generators["generator_ba"]}
+        return {**super().networks_to_save(), "model_backward": self.generators["generator_ba"]}
 
     def to_a(self, image: Tensor) -> Tensor:
         """An image of kind B as one of kind A."""

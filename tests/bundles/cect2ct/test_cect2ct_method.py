@@ -113,7 +113,7 @@ def test_the_distance_to_the_truth_needs_pairs(mode: str) -> None:
 
 def test_both_directions_are_kept() -> None:
     method = by_hand("cross")
-    assert method.kept() == {
+    assert method.networks_to_save() == {
         "model": method.generators["generator_ab"],
         "model_backward": method.generators["generator_ba"],
     }

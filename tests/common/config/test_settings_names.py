@@ -10,7 +10,7 @@ import pytest
 from bundle_commands import Bundle
 from monai.bundle import run
 
-from common.errors import ConfigError, users_mistake
+from common.errors import ConfigError, user_error_in
 
 TAKEN = """
 inference:
@@ -69,4 +69,4 @@ def test_a_program_is_as_safe(
     assert not Path("x").exists()
     with pytest.raises(RuntimeError) as caught:
         run(run_id="inference", config_file=files, variant="a#b")
-    assert isinstance(users_mistake(caught.value), ConfigError)
+    assert isinstance(user_error_in(caught.value), ConfigError)

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
-from common.errors import CasesFailedError, CasesRefusedError, OutputError, exit_code_of_mistakes
+from common.errors import CasesFailedError, CasesRefusedError, OutputError, exit_code_of_user_errors
 from common.trust.intervals import Interval
 from common.trust.record import TrustRecord
 from common.trust.verdict import Usual, VerdictLimits
@@ -83,7 +83,7 @@ def test_failed_and_refused_cases_are_named_apart(tmp_path, cases, network, cali
 
 
 def test_the_only_case_ends_with_the_line_of_its_refusal(tmp_path, cases, network, calibrated, capsys):
-    command = exit_code_of_mistakes(lambda: build(tmp_path, cases[1:2], network).run() or 0)
+    command = exit_code_of_user_errors(lambda: build(tmp_path, cases[1:2], network).run() or 0)
     assert command() == 1
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "REFUSED" in line)
     assert line.startswith(f"REFUSED case_1: {UNLIKE}")

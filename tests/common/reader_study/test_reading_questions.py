@@ -7,14 +7,14 @@ import pytest
 
 from common.errors import ConfigError, DataError
 from common.reader_study.questions import Question, drawn, matched, units_of
-from common.reader_study.slices import Slide
+from common.reader_study.slices import StudySlice
 
 CLASSES = ("cyst", "hemangioma", "metastasis")
 
 
 def slides(kind, counts, size=4):
     return [
-        Slide(kind, f"{kind}{k}", name, 0, np.full((size, size), float(k)), 1.0)
+        StudySlice(kind, f"{kind}{k}", name, 0, np.full((size, size), float(k)), 1.0)
         for name, count in counts.items()
         for k in range(count)
     ]

@@ -11,8 +11,8 @@ from reading_folders import head, save, write_patches
 
 from common.errors import DataError
 from common.io.reader import VolumeReader
-from common.reader_study.image_folders import Found, find_images
-from common.reader_study.slices import SliceMaker, Slide, png_of, window_of
+from common.reader_study.image_folders import StudyImage, find_images
+from common.reader_study.slices import SliceMaker, StudySlice, png_of, window_of
 
 
 def maker(plane="axial", count=1, seed=0):
@@ -20,7 +20,7 @@ def maker(plane="axial", count=1, seed=0):
 
 
 def found(path, kind="real", case="case"):
-    return Found(kind, case, "", path)
+    return StudyImage(kind, case, "", path)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_pictures_are_shown_as_they_are(tmp_path):
 
 
 def slide(pixels):
-    return Slide("real", "a", "", 0, np.asarray(pixels, np.float32), 1.0)
+    return StudySlice("real", "a", "", 0, np.asarray(pixels, np.float32), 1.0)
 
 
 def test_the_window_is_that_of_percentiles():

@@ -8,12 +8,12 @@ from reading_folders import picture
 
 from common.errors import ConfigError
 from common.reader_study.questions import Question, Trial
-from common.reader_study.slices import Slide
+from common.reader_study.slices import StudySlice
 from common.reader_study.study import Study, pages_and_key
 
 
 def slide(kind, k):
-    return Slide(kind, f"patient_{k}", "", k, np.full((3, 4), 10.0 * k + (kind == "synthetic")), 1.0)
+    return StudySlice(kind, f"patient_{k}", "", k, np.full((3, 4), 10.0 * k + (kind == "synthetic")), 1.0)
 
 
 def study(count=12, design="two-alternative", **settings):

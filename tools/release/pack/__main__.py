@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.errors import ConfigError, exit_code_of_mistakes
+from common.errors import ConfigError, exit_code_of_user_errors
 from tools.release.pack.release import origin_of_weights, release, write_zip
 from tools.release.zoo import write_layouts
 from tools.repository import ROOT, bundle_names
 
 
-@exit_code_of_mistakes
+@exit_code_of_user_errors
 def main(arguments: list[str] | None = None) -> int:
     """Build the zips that the command line names, all bundles where it names none."""
     parser = argparse.ArgumentParser(prog="python -m tools.release.pack", description=__doc__)

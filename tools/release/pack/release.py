@@ -100,7 +100,7 @@ def _sources(folder: Path, run: Path) -> dict[str, Path]:
     """The weights to pack by their place in the release: those trained here, else those that the bundle ships."""
     own = {path.relative_to(run).as_posix(): path for path in sorted(run.glob(WEIGHTS))}
     if run != folder:
-        checkpoints.require_noted(run / MODEL)
+        checkpoints.require_same_hash(run / MODEL)
     shipped = folder / "models" / PRETRAINED_NAME
     return {MODEL: shipped, **own} if shipped.is_file() and MODEL not in own else own
 

@@ -14,7 +14,7 @@ import textwrap
 import zipfile
 from pathlib import Path
 
-from common.errors import DataError, exit_code_of_mistakes
+from common.errors import DataError, exit_code_of_user_errors
 from tools.release.verify import configs, files, label, metadata
 from tools.release.verify.bundle import ValidatedBundle
 from tools.release.verify.verdicts import Check, Verdict, verdict_of
@@ -43,7 +43,7 @@ def verified(bundle: ValidatedBundle) -> bool:
     return not failed
 
 
-@exit_code_of_mistakes
+@exit_code_of_user_errors
 def main(words: list[str] | None = None) -> int:
     """Verify each bundle."""
     parser = argparse.ArgumentParser(prog="python -m tools.release.verify", description=__doc__)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tools.release.verify.bundle import WHOLE, ValidatedBundle, all_leaves, leaves, read
-from tools.release.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
+from tools.release.verify.verdicts import Fault, Faults, NotApplicableError, check, expect, one_line
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 TASKS = {"train": "training", "inference": "inference", "evaluate": "evaluating"}
@@ -24,7 +24,7 @@ REMEDY = "see CONTRIBUTING.md"
 
 
 @check("configs.readable")
-def readable(bundle: ValidatedBundle) -> Found:
+def readable(bundle: ValidatedBundle) -> Faults:
     """Every config can be read and names every key once."""
     for path in bundle.config_files:
         try:
@@ -35,7 +35,7 @@ def readable(bundle: ValidatedBundle) -> Found:
 
 
 @check("configs.numbers")
-def numbers(bundle: ValidatedBundle) -> Found:
+def numbers(bundle: ValidatedBundle) -> Faults:
     """No number is read as a text, as YAML 1.1 reads 1e-4."""
     for name, value in all_leaves(bundle):
         text = isinstance(value, str) and NUMBER.fullmatch(value) and not name.endswith("version")
@@ -43,7 +43,7 @@ def numbers(bundle: ValidatedBundle) -> Found:
 
 
 @check("configs.references")
-def references(bundle: ValidatedBundle) -> Found:
+def references(bundle: ValidatedBundle) -> Faults:
     """Every @ and % refers to what exists; train and inference are each complete in one file."""
     stems = [path.stem for path in bundle.config_files if path.suffix == ".yaml"]
     bases = {stem: _missing(bundle, stem) for stem in WHOLE if stem in stems}
@@ -75,7 +75,7 @@ def _missing(bundle: ValidatedBundle, *stems: str) -> dict[str, str]:
 
 
 @check("configs.tasks")
-def tasks(bundle: ValidatedBundle) -> Found:
+def tasks(bundle: ValidatedBundle) -> Faults:
     """Configs have the keys of their task, run it by default, and find the bundle by its package."""
     for stem, task in TASKS.items():
         content = bundle.whole(stem)
@@ -91,7 +91,7 @@ def tasks(bundle: ValidatedBundle) -> Found:
 
 
 @check("configs.common_parts")
-def common_parts(bundle: ValidatedBundle) -> Found:
+def common_parts(bundle: ValidatedBundle) -> Faults:
     """Train and inference agree on what is in both."""
     train, inference = bundle.whole("train"), bundle.whole("inference")
     for key in sorted((train.keys() & inference.keys()) - OWN_TO_EACH_TASK):
@@ -100,7 +100,7 @@ def common_parts(bundle: ValidatedBundle) -> Found:
 
 
 @check("configs.overlays")
-def overlaid(bundle: ValidatedBundle) -> Found:
+def overlaid(bundle: ValidatedBundle) -> Faults:
     """Overlays hold differences alone, variants are named as their files, the demo has plain settings of train."""
     train, parser = bundle.whole("train"), bundle.parser("train")
     for path in [path for path in bundle.config_files if path.suffix == ".yaml" and path.stem not in WHOLE]:
@@ -117,7 +117,7 @@ def overlaid(bundle: ValidatedBundle) -> Found:
 
 
 @check("configs.twins")
-def twins(bundle: ValidatedBundle) -> Found:
+def twins(bundle: ValidatedBundle) -> Faults:
     """A config in YAML and in JSON has the same content."""
     pairs = [(path, path.with_suffix(".json")) for path in bundle.config_files if path.suffix == ".yaml"]
     if not any(twin.is_file() for _, twin in pairs):
@@ -128,7 +128,7 @@ def twins(bundle: ValidatedBundle) -> Found:
 
 
 @check("configs.layout")
-def layout(bundle: ValidatedBundle) -> Found:
+def layout(bundle: ValidatedBundle) -> Faults:
     """Configs open with what, how and how long, and have narrow lines."""
     for path in bundle.configs.glob("*.yaml"):
         name, lines = f"configs/{path.name}", path.read_text(encoding="utf-8").splitlines()
@@ -148,7 +148,7 @@ def _head(name: str, head: list[str]) -> Iterator[Fault | None]:
 
 
 @check("configs.plain")
-def plain(bundle: ValidatedBundle) -> Found:
+def plain(bundle: ValidatedBundle) -> Faults:
     """Behaviour is in Python, not in configs."""
     for name, value in all_leaves(bundle):
         clever = isinstance(value, str) and value[:1] == "$" and re.search(CLEVER, value)

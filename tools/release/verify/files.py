@@ -18,7 +18,7 @@ from common.path_names import texts
 from common.weights.safe_settings import require_safe
 from tools.release.verify import schema
 from tools.release.verify.bundle import ValidatedBundle, leaves, read
-from tools.release.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
+from tools.release.verify.verdicts import Fault, Faults, NotApplicableError, check, expect, one_line
 
 CONFIGS = ("demo", "evaluate", "inference", "multi_gpu_train", "train")
 FILES = (*(f"configs/{stem}.yaml" for stem in CONFIGS), "configs/logging.conf", "configs/metadata.json")
@@ -45,7 +45,7 @@ IMPORTING = rf"^\s*(from|import) {SHARED}\b|_target_\W+{SHARED}\."
 
 
 @check("files.present")
-def present(bundle: ValidatedBundle) -> Found:
+def present(bundle: ValidatedBundle) -> Faults:
     """Every bundle has the same files and one package, named as the bundle."""
     for name in FILES:
         yield expect((bundle.folder / name).is_file(), f"no file {name}", "see CONTRIBUTING.md")
@@ -54,14 +54,14 @@ def present(bundle: ValidatedBundle) -> Found:
 
 
 @check("files.texts")
-def card(bundle: ValidatedBundle) -> Found:
+def card(bundle: ValidatedBundle) -> Faults:
     """The card has the zoo's sections, what differs from the paper, not for clinical use; licences are there."""
     for place, pattern, fault, remedy in TEXTS:
         text = bundle.text(place)
         yield expect(re.search(pattern, text), f"{place} {fault} ({one_line(text, 80) or 'no text'})", remedy)
 
 
-def _lines(bundle: ValidatedBundle, pattern: str, fault: str, remedy: str) -> Found:
+def _lines(bundle: ValidatedBundle, pattern: str, fault: str, remedy: str) -> Faults:
     """A fault for each line of code and configs in which a pattern is found."""
     for path in [*bundle.sources, *bundle.config_files]:
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
@@ -70,13 +70,13 @@ def _lines(bundle: ValidatedBundle, pattern: str, fault: str, remedy: str) -> Fo
 
 
 @check("code.pickles")
-def pickles(bundle: ValidatedBundle) -> Found:
+def pickles(bundle: ValidatedBundle) -> Faults:
     """No pickle is executed."""
     return _lines(bundle, EXECUTING, "executes a pickle", "load tensors alone: torch.load(..., weights_only=True)")
 
 
 @check("code.vendored")
-def vendored(bundle: ValidatedBundle) -> Found:
+def vendored(bundle: ValidatedBundle) -> Faults:
     """A release imports its own copy of the shared package, not the top-level one."""
     if not bundle.packed:
         raise NotApplicableError("no release: the shared package is imported from the repository")
@@ -84,7 +84,7 @@ def vendored(bundle: ValidatedBundle) -> Found:
 
 
 @check("weights.large_files")
-def large_files(bundle: ValidatedBundle) -> Found:
+def large_files(bundle: ValidatedBundle) -> Faults:
     """large_files.yml names public addresses, and files inside the bundle with their hashes."""
     path = bundle.folder / "large_files.yml"
     if not path.is_file():
@@ -104,7 +104,7 @@ def read_weights(path: Path) -> Any:
 
 
 @check("weights.tensors")
-def tensors_only(bundle: ValidatedBundle) -> Found:
+def tensors_only(bundle: ValidatedBundle) -> Faults:
     """Weights hold finite tensors and no code, model.pt a raw state_dict."""
     paths = sorted((bundle.folder / "models").glob("*.pt"))
     if not paths:
@@ -127,7 +127,7 @@ def tensors_only(bundle: ValidatedBundle) -> Found:
 
 
 @check("weights.settings")
-def settings(bundle: ValidatedBundle) -> Found:
+def settings(bundle: ValidatedBundle) -> Faults:
     """Settings in the JSON next to weights build networks, transforms and inferers, and execute nothing else."""
     given = texts(list(bundle.contents.values()))
     for path in sorted(bundle.folder.glob("models/*.json")):
@@ -138,7 +138,7 @@ def settings(bundle: ValidatedBundle) -> Found:
 
 
 @check("weights.hashes")
-def hashes(bundle: ValidatedBundle) -> Found:
+def hashes(bundle: ValidatedBundle) -> Faults:
     """Files have the hashes that model_info.json and the JSON files of weights name, and no other file is inside."""
     listed = dict(bundle.model_info.get("sha256") or {})
     sidecars = {path.stem: json.loads(path.read_text()) for path in bundle.folder.glob("models/*.json")}

@@ -7,7 +7,7 @@ import sys
 
 from tools.release.verify.bundle import ValidatedBundle
 from tools.release.verify.configs import targets
-from tools.release.verify.verdicts import Found, NotApplicableError, check, expect
+from tools.release.verify.verdicts import Faults, NotApplicableError, check, expect
 
 FOLDER_WORDS = ("deepedit", "deepgrow", "detection", "classification")
 GENERIC = {"src", "utils", "lib", "common", "custom", "modules", "model", "models", "networks", "transforms", "app"}
@@ -17,7 +17,7 @@ TAKEN = ("network_def", "preprocessing", "inferer", "postprocessing")
 
 
 @check("label.names")
-def names(bundle: ValidatedBundle) -> Found:
+def names(bundle: ValidatedBundle) -> Faults:
     """Folder, packages and weights have names that Label takes for no other bundle's."""
     for word in FOLDER_WORDS:
         fault = f"{bundle.name} has {word} in its name, which Label reads"
@@ -31,7 +31,7 @@ def names(bundle: ValidatedBundle) -> Found:
 
 
 @check("label.tensors")
-def tensors(bundle: ValidatedBundle) -> Found:
+def tensors(bundle: ValidatedBundle) -> Faults:
     """Image and pred come first in metadata, and the output is not half precision."""
     data = bundle.formats.get("network", {})
     for side, key in (("inputs", "image"), ("outputs", "pred")):
@@ -45,7 +45,7 @@ def tensors(bundle: ValidatedBundle) -> Found:
 
 
 @check("label.inference")
-def inference(bundle: ValidatedBundle) -> Found:
+def inference(bundle: ValidatedBundle) -> Faults:
     """The inference config has what Label takes by name, inverts the geometry and uses no Spacingd on image."""
     if bundle.latent:
         raise NotApplicableError("synthesises from a latent vector: of no use in Label")
@@ -63,7 +63,7 @@ def inference(bundle: ValidatedBundle) -> Found:
 
 
 @check("label.handlers")
-def handlers(bundle: ValidatedBundle) -> Found:
+def handlers(bundle: ValidatedBundle) -> Faults:
     """Handlers of training are components: Label's training looks into each for its _target_."""
     for number, handler in enumerate(bundle.whole("train")["train"]["handlers"]):
         fault = f"configs/train train handlers {number} is {handler}, no component (a mapping with _target_)"

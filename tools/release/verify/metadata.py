@@ -9,25 +9,25 @@ from monai.bundle.scripts import _get_fake_spatial_shape
 
 from tools.release.verify import schema
 from tools.release.verify.bundle import FORMAT_END, ValidatedBundle, all_leaves
-from tools.release.verify.verdicts import Fault, Found, check, expect
+from tools.release.verify.verdicts import Fault, Faults, check, expect
 
 REMEDY = "write it as MONAI's metadata schema asks"
 
 
 @check("metadata.schema")
-def rules(bundle: ValidatedBundle) -> Found:
+def rules(bundle: ValidatedBundle) -> Faults:
     """Metadata have what MONAI's schema of 2024-07-25 asks."""
     return schema.faults("metadata", bundle.metadata, "metadata_zoo", REMEDY)
 
 
 @check("metadata.complete")
-def complete(bundle: ValidatedBundle) -> Found:
+def complete(bundle: ValidatedBundle) -> Faults:
     """Texts, versions, traits and references are given, every key is known, tensors make sense."""
     return schema.faults("metadata", bundle.metadata, "metadata", "add it: readers need it")
 
 
 @check("metadata.values")
-def values(bundle: ValidatedBundle) -> Found:
+def values(bundle: ValidatedBundle) -> Faults:
     """Sizes, ranges and descriptions of channels make sense."""
     for network, sides in bundle.formats.items():
         for side in ("inputs", "outputs"):
@@ -35,7 +35,7 @@ def values(bundle: ValidatedBundle) -> Found:
                 yield from _values(f"metadata {network}{FORMAT_END} {side} {key}", tensor)
 
 
-def _values(name: str, tensor: dict[str, Any]) -> Found:
+def _values(name: str, tensor: dict[str, Any]) -> Faults:
     try:
         _get_fake_spatial_shape(tensor["spatial_shape"])
     except (SyntaxError, TypeError, ValueError) as error:
@@ -51,7 +51,7 @@ def _values(name: str, tensor: dict[str, Any]) -> Found:
 
 
 @check("metadata.contents")
-def contents(bundle: ValidatedBundle) -> Found:
+def contents(bundle: ValidatedBundle) -> Faults:
     """Metadata describe every network and metric and have a changelog of their version, which configs have too."""
     train, own = bundle.whole("train"), bundle.metadata.get("version")
     log = bundle.metadata.get("changelog") or {}

@@ -25,7 +25,7 @@ class NotApplicableError(Exception):
     """Raised by a check that has nothing to look at; the message says why."""
 
 
-Found = Iterable[Fault | None]
+Faults = Iterable[Fault | None]
 """What a check yields: faults; None where a rule holds."""
 
 
@@ -34,10 +34,10 @@ class Check(NamedTuple):
 
     id: str
     meaning: str
-    find: Callable[[Any], Found]
+    find: Callable[[Any], Faults]
 
 
-def check(name: str) -> Callable[[Callable[[Any], Found]], Check]:
+def check(name: str) -> Callable[[Callable[[Any], Faults]], Check]:
     """Make a function a :class:`Check`, whose meaning is the first line of its docstring."""
     return lambda find: Check(name, (find.__doc__ or "").splitlines()[0].rstrip("."), find)
 

@@ -238,9 +238,9 @@ class TestRefusals:
     def test_a_series_without_one_of_its_slices_is_not_kept(self, make, tmp_path):
         exporter = make()
         path = exporter.write(loaded(nifti(tmp_path / "mr.nii")), np.zeros((4, 5, 6)))
-        assert exporter.why_not_kept("case_1") == ""
+        assert exporter.why_recomputed("case_1") == ""
         sorted(path.glob("*.dcm"))[2].unlink()
-        assert exporter.why_not_kept("case_1") == "changed since: output"
+        assert exporter.why_recomputed("case_1") == "changed since: output"
 
     def test_a_disk_without_room(self, make, tmp_path, monkeypatch):
         nifti(tmp_path / "mr.nii", (100, 100, 100))  # 2 MB each as slices

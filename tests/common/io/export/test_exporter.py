@@ -215,20 +215,20 @@ class TestExporter:
         assert (nib.load(exporter.path("case_1")).get_fdata() == 8).all()
 
     def test_a_case_is_done_when_both_files_are_there_by_these_weights(self, exporter, item):
-        assert exporter.why_not_kept("case_1") == "some of its files are missing"
+        assert exporter.why_recomputed("case_1") == "some of its files are missing"
         exporter.write(item, np.zeros(SHAPE))
-        assert exporter.why_not_kept("case_1") == ""
+        assert exporter.why_recomputed("case_1") == ""
         about = exporter.sidecar("case_1")
         text = about.read_text()
         about.unlink()
-        assert exporter.why_not_kept("case_1") == "some of its files are missing"
+        assert exporter.why_recomputed("case_1") == "some of its files are missing"
         about.write_text(text.replace('"WeightsSha256": "', '"WeightsSha256": "0000'))
         with pytest.raises(OutputError, match=r"case_1_synthetic_ct.nii.gz was made by the weights 0000.*, not by"):
-            exporter.why_not_kept("case_1")
+            exporter.why_recomputed("case_1")
         for foreign in ("[]", "no JSON"):
             about.write_text(foreign)
             with pytest.raises(OutputError, match="was made by the weights None.*, not by"):
-                exporter.why_not_kept("case_1")
+                exporter.why_recomputed("case_1")
 
     def test_a_case_is_kept_only_as_it_was_made_and_left(self, exporter, item, tmp_path):
         source = tmp_path / "mr.nii"
@@ -239,23 +239,23 @@ class TestExporter:
         exporter.provenance.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}, "resume": True,
                                 "dataset_dir": "elsewhere", "report": True})  # fmt: skip
         exporter.require_free([case], resume=True)
-        assert exporter.why_not_kept("case_1") == ""
+        assert exporter.why_recomputed("case_1") == ""
         written = path.read_bytes()
         for content in (written[:-9], b"", written.replace(b"\x00", b"\x01", 1)):
             path.write_bytes(content)
-            assert exporter.why_not_kept("case_1") == "changed since: output"
+            assert exporter.why_recomputed("case_1") == "changed since: output"
         path.write_bytes(written)
         exporter.provenance.note_settings({"spacing": [1, 1, 2], "exporter": {"output_dtype": "int16"}})
-        assert exporter.why_not_kept("case_1") == "changed since: settings"
+        assert exporter.why_recomputed("case_1") == "changed since: settings"
         exporter.provenance.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}})
         voxels = source.read_bytes()
         source.write_bytes(voxels[:-1] + b"\x01")
-        assert exporter.why_not_kept("case_1") == "changed since: source"
+        assert exporter.why_recomputed("case_1") == "changed since: source"
         source.write_bytes(voxels)
         about = json.loads(exporter.sidecar("case_1").read_text())
         del about["MadeFrom"]
         exporter.sidecar("case_1").write_text(json.dumps(about))
-        assert exporter.why_not_kept("case_1") == "its JSON file does not record what it was made from"
+        assert exporter.why_recomputed("case_1") == "its JSON file does not record what it was made from"
 
     @pytest.mark.parametrize("plain", [False, True])
     def test_a_prediction_that_was_not_inverted_is_refused(self, exporter, item, plain):

@@ -174,7 +174,7 @@ def test_the_generators_face_what_they_made_now(monkeypatch: pytest.MonkeyPatch)
 
 def test_both_directions_are_kept_and_a_to_b_is_deployed() -> None:
     method = cyclegan()
-    kept = method.kept()
+    kept = method.networks_to_save()
     assert list(kept) == ["model", "model_backward"]
     assert kept["model"] is method.deployed is method.generators["generator_ab"]
     assert kept["model_backward"] is method.generators["generator_ba"]
