@@ -40,7 +40,7 @@ def folds_of(output_dir: Path, variant: str) -> list[Path]:
     if len(runs) < 2:
         found = "one trained fold" if runs else "no trained folds"
         fault = f"{found} of {variant} in {output_dir} (from --output_dir), two are needed"
-        raise CheckpointError(fault, "train folds by --overlay resenc --fold 0, --fold 1, ...")
+        raise CheckpointError(fault, "train folds by --fold 0, --fold 1, ...")
     return runs
 
 

@@ -83,7 +83,7 @@ def test_scores_are_averaged_on_one_scale(tmp_path: Path) -> None:
 
 def test_one_fold_is_no_ensemble(tmp_path: Path) -> None:
     run(tmp_path / "variants" / "resenc", {"weight": 1.0})
-    with pytest.raises(CheckpointError, match="one trained fold of resenc in .*, two are needed: train others"):
+    with pytest.raises(CheckpointError, match="one trained fold of resenc in .*, two are needed: train folds"):
         ensemble.folds_of(tmp_path, "resenc")
 
 
