@@ -7,6 +7,7 @@ machine disturb least.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -43,8 +44,8 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
 }
 
 
-def main() -> None:
-    """Print a table for each part."""
+def main() -> int:
+    """Print a table for each part; 1 where an estimate of memory is far from the peak."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--repeats", type=int, default=3)
@@ -59,10 +60,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data:
         for part in options.parts or PARTS:
             tables[part] = PARTS[part](Path(data), options)
-            show(part, tables[part])
+            show(part, tables[part], *([memory.HEADS] if part == "memory" else []))
     if options.json:
         save(options.json, tables)
+    if wrong := memory.wrong(tables.get("memory", [])):
+        least, most = memory.RATIOS
+        print(f"error: estimate over peak is not {least:g} to {most:g}: {'; '.join(wrong)}", file=sys.stderr)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Timing(NamedTuple):
-    """Seconds ``before`` (the way that ours is compared with) and ``after`` (ours), or one measurement alone."""
+    """Seconds ``before`` (the way that ours is compared with) and ``after`` (ours), or GB estimated and measured."""
 
     case: str
     before: float | None = None
@@ -27,7 +27,7 @@ class Timing(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster."""
+        """How many times faster, or the estimate over what was measured."""
         return self.before / self.after if self.before and self.after else None
 
 
@@ -56,12 +56,12 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def show(title: str, rows: Sequence[Timing]) -> None:
+def show(title: str, rows: Sequence[Timing], heads: tuple[str, str] = ("before s", "after s")) -> None:
     """Print rows as a table."""
-    print(f"\n{title:58}{'before s':>10}{'after s':>10}{'ratio':>8}  note")
+    print(f"\n{title:58}{heads[0]:>12}{heads[1]:>12}{'ratio':>8}  note")
     for row in rows:
         cells = [f"{value:.4g}" if value is not None else "" for value in (row.before, row.after, row.ratio)]
-        print(f"{row.case:58}{cells[0]:>10}{cells[1]:>10}{cells[2]:>8}  {row.note}", flush=True)
+        print(f"{row.case:58}{cells[0]:>12}{cells[1]:>12}{cells[2]:>8}  {row.note}", flush=True)
 
 
 def save(path: Path, tables: Mapping[str, Sequence[Timing]]) -> None:

@@ -29,6 +29,9 @@ BESIDE_SOURCES_GB = 3.0
 MAPS = {"mtr": 45.0, "fa": 0.9, "rd": 2.0, "ad": 3.0}
 """Largest values of sources that are quantities; those of others are whole numbers up to 900."""
 STEP = 0.001
+RATIOS = (0.5, 2.0)
+"""Least and largest ratio of the estimate to the peak; libraries arrange narrow layers as they like."""
+HEADS = ("estimate GB", "peak GB")
 
 
 def limit_gb(shape: Sequence[int], sources: int) -> float:
@@ -69,7 +72,7 @@ def peak_of(words: Sequence[str], log: Path) -> tuple[int, float]:
 
 
 def row(bundle: str, shape: Sequence[int], data: Path) -> Timing:
-    """Peak memory of the inference of one case in a folder of its own, and what the command said of memory."""
+    """Estimated and peak memory of the inference of one case in a folder of its own; neither where it failed."""
     sources = sources_of(bundle)
     config, limit = config_path(bundle, "inference"), limit_gb(shape, len(sources))
     with tempfile.TemporaryDirectory(dir=data) as folder:
@@ -83,11 +86,17 @@ def row(bundle: str, shape: Sequence[int], data: Path) -> Timing:
         options = {"config_file": config, **places, "max_memory_gb": round(limit, 3)}
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         code, peak = peak_of(["-m", "monai.bundle", "run", *words], log)
-        needs = re.findall(r"needs [\d.]+ GB[^;]*", log.read_text())
-    note = f"peak {peak:.2f} GB of {limit:.2f}; {needs[-1] if needs else 'no need logged'}; exit {code}"
-    return Timing(f"{bundle}, {' x '.join(map(str, shape))}", note=note)
+        needs = re.findall(r"([\d.]+) GB(?: of memory| with [^;]*)?; limit", log.read_text())
+    name, note = f"{bundle}, {' x '.join(map(str, shape))}", f"limit {limit:.2f} GB; exit {code}"
+    return Timing(name, float(needs[-1]), peak, note) if needs and not code else Timing(name, note=note)
 
 
 def rows(data: Path, shapes: Sequence[Sequence[int]], bundles: Sequence[str]) -> list[Timing]:
     """A row for each bundle and shape."""
     return [row(bundle, shape, data) for shape in shapes for bundle in bundles]
+
+
+def wrong(measured: Sequence[Timing]) -> list[str]:
+    """The cases whose estimate is far from the peak, or that failed."""
+    least, most = RATIOS
+    return [each.case for each in measured if each.ratio is None or not least <= each.ratio <= most]

@@ -15,8 +15,6 @@ from common.networks.unet import UNetGenerator
 from common.stitching import CascadeInferer, PatchStitchingInferer, PlaneInferer, TargetScaleInferer
 from common.stitching.memory import forward_bytes, without_values
 
-"""The estimate is between half and twice what the process takes; libraries arrange narrow layers as they like."""
-
 
 def ghost(network: nn.Module) -> nn.Module:
     return without_values(network).eval()

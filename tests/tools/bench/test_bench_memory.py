@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from tools.bench import memory
+from tools.bench.__main__ import main
+from tools.bench.clock import Timing
 
 
 def test_a_source_is_a_ball_in_air(tmp_path: Path) -> None:
@@ -23,7 +25,18 @@ def test_a_source_is_a_ball_in_air(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_row_has_the_peak_of_the_command(tmp_path: Path) -> None:
+def test_a_row_has_the_estimate_and_the_peak_of_the_command(tmp_path: Path) -> None:
     row = memory.row("mri2pet_sketcher_refiner", (40, 44, 36), tmp_path)
-    assert re.fullmatch(r"peak [\d.]+ GB of [\d.]+; needs .*; exit 0", row.note)
+    assert row.before is not None
+    assert row.after is not None
+    assert re.fullmatch(r"limit [\d.]+ GB; exit 0", row.note)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("estimate", "peak", "code"), [(1.0, 2.0, 0), (1.0, 2.1, 1), (2.1, 1.0, 1), (None, None, 1)])
+def test_an_estimate_of_less_than_half_or_more_than_twice_the_peak_fails(
+    estimate: float | None, peak: float | None, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "rows", lambda *_: [Timing("a case", estimate, peak)])
+    monkeypatch.setattr("sys.argv", ["tools.bench", "memory"])
+    assert main() == code
