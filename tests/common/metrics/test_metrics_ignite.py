@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import ignite.distributed as idist
 import numpy as np
 import pytest
 import torch
@@ -119,3 +120,18 @@ def test_several_channels_are_refused():
 def test_a_name_is_no_function():
     with pytest.raises(ConfigError, match="function is 'common.metrics.mae', not callable: add `_mode_"):
         MaskedMetric("common.metrics.mae")  # type: ignore[arg-type]
+
+
+def _score_on_one_rank(rank, folder):
+    # Rank 0 sees two cases and rank 1 one, so that a mean of rank means would differ.
+    iterations = [[[_case(1.0)], [_case(2.0)]], [[_case(9.0)]]][rank]
+    metric = MaskedMetric(mae, FROM_OUTPUT)
+    value = _evaluate(metric, iterations)
+    (folder / f"rank_{rank}.txt").write_text(f"{value} {len(metric.rows)}")
+
+
+@pytest.mark.slow
+def test_ranks_share_their_sums(tmp_path):
+    idist.spawn("gloo", _score_on_one_rank, args=(tmp_path,), nproc_per_node=2)
+    assert (tmp_path / "rank_0.txt").read_text() == "4.0 2"
+    assert (tmp_path / "rank_1.txt").read_text() == "4.0 1"
