@@ -113,6 +113,16 @@ def test_conforms(tmp_path, conformance_errors, modality, source):
         assert conformance_errors(tmp_path / f"out_{bool(timing)}") == []
 
 
+def test_dciodvfy_errors_are_found(tmp_path, conformance_errors):
+    slices, _ = derived_slices(random_values((6, 5, 4)), np.eye(4), file_origin(tmp_path), synthesis(), True, "a")
+    del slices[2].Manufacturer
+    slices[1].PatientName = "Another^Patient"
+    write_slices(slices, tmp_path)
+    found = " ".join(conformance_errors(tmp_path))
+    assert "Element=<Manufacturer>" in found
+    assert "PatientName" in found or "Patient's Name" in found
+
+
 def test_files_are_named_and_encoded_as_promised(tmp_path):
     slices, _ = write(tmp_path / "out", random_values((6, 7, 3)), np.eye(4), file_origin(tmp_path), axial=True)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["IM0001.dcm", "IM0002.dcm", "IM0003.dcm"]
