@@ -26,7 +26,9 @@ def test_verdicts_of_earlier_versions_are_read(weights, record):
 
 
 def test_a_missing_calibration_names_the_command_that_makes_it(weights, caplog):
-    with pytest.raises(CheckpointError, match=r"no calibration at .*model_trust\.json: calibrate the weights by synthesize calibrate"):
+    with pytest.raises(
+        CheckpointError, match=r"no calibration at .*model_trust\.json: calibrate the weights by synthesize calibrate"
+    ):
         read_record(weights)
     with caplog.at_level("INFO"):
         assert CaseVerdicts.of(weights) is None
