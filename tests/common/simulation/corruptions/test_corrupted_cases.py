@@ -53,6 +53,5 @@ def test_strength_cuts_more(volumes):
     assert kept == [12, 6]
 
 
-def test_every_kind_is_tried_in_one_way_alone():
-    assert len(CORRUPTIONS) == 12 + 11, "a key given twice would hide one"
+def test_every_moved_kind_is_a_corruption():
     assert set(MOVED) <= set(KINDS)
