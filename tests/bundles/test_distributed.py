@@ -52,7 +52,7 @@ def two_processes(bundle, tiny_data, tmp_path_factory):
     launch = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     own = bundle.environment() | {"PYTHONPATH": path}
-    ok(subprocess.run([*launch, *arguments], cwd=ROOT, env=own, capture_output=True, text=True, timeout=300))
+    ok(subprocess.run([*launch, *arguments], cwd=ROOT, env=own, capture_output=True, text=True, timeout=600))
     return folder / "out", [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 

@@ -57,7 +57,7 @@ def launch(settings, **more) -> subprocess.Popen[str]:
 
 
 def finished(process: subprocess.Popen[str]) -> str:
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said[-3000:]
     return said
 
@@ -76,7 +76,7 @@ def test_an_output_that_is_the_input_of_the_other_process_s_case_is_refused(sett
         shutil.copy(settings["dataset_dir"] / "case_0.nii.gz", tmp_path / f"{name}.nii.gz")
     before = snapshot(tmp_path)
     process = launch(settings, dataset_dir=tmp_path, predictions_dir=tmp_path, overwrite="true")
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode != 0
     assert f"error: {tmp_path}/case_0_synthetic_ct.nii.gz would replace {tmp_path}" in said
     assert snapshot(tmp_path) == before

@@ -86,7 +86,7 @@ def test_a_key_given_twice(bundle, monkeypatch, as_list):
 def command(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
     config = str(bundle / "configs" / "train.yaml")
     line = [sys.executable, "-m", "monai.bundle", "run", *arguments, "--config_file", config]
-    return forked_commands.run(line, cwd=bundle, timeout=300)
+    return forked_commands.run(line, cwd=bundle, timeout=600)
 
 
 class TestCommand:

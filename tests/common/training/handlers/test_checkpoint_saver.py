@@ -14,7 +14,7 @@ from common.weights import checkpoints
 
 def test_what_changes_later_is_not_written(tmp_path, monkeypatch):
     gate, write = threading.Event(), checkpoints.save
-    monkeypatch.setattr(checkpoints, "save", lambda *given: (gate.wait(20), write(*given)))
+    monkeypatch.setattr(checkpoints, "save", lambda *given: (gate.wait(600), write(*given)))
     weight = torch.ones(3)
     saver = AsyncSaver()
     saver.save({"networks": {"weight": weight, "steps": [1, weight]}, "name": "a"}, tmp_path / "last.pt")

@@ -190,13 +190,15 @@ def test_a_job_that_fails_is_a_row_and_the_next_one_runs(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("program", "reason"),
-    [("import time; time.sleep(60)", "stopped after 0.5 s"), ("import sys; sys.exit(7)", "exit code 7")],
+    ("program", "limit_s", "reason"),
+    [("import time; time.sleep(600)", 0.5, "stopped after 0.5 s"), ("import sys; sys.exit(7)", 60, "exit code 7")],
 )
-def test_a_part_that_does_not_end_well_keeps_its_rows(program: str, reason: str, tmp_path: Path) -> None:
+def test_a_part_that_does_not_end_well_keeps_its_rows(
+    program: str, limit_s: float, reason: str, tmp_path: Path
+) -> None:
     good = CheckFinding("speed", "good", "1", "2", True)
     parts.run_jobs("speed", [("good", lambda: [good])], tmp_path / "speed.jsonl")
-    read, last = run_part("speed", [sys.executable, "-c", program], tmp_path / "speed.jsonl", 0.5)
+    read, last = run_part("speed", [sys.executable, "-c", program], tmp_path / "speed.jsonl", limit_s)
     assert read == good
     assert (last.check, last.case, last.passed, last.note) == ("speed", "speed after 1 rows", False, reason)
 
