@@ -90,7 +90,8 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
         show({key: value for key, value in config.items() if key != RECORD}, merged, options, overlays)
         sys.stdout.flush()
         raise SystemExit(0)
-    require_trained(config)
+    if command.files:
+        require_trained(config)
     _write(parser, config, options, about)
     if "device" in parser:
         parser.get_parsed_content("device")

@@ -158,7 +158,7 @@ def test_the_unenhanced_head_is_moved_as_far_as_was_drawn(iodine):
     "name", ["artery_hu", "vein_share", "noise_hu", "target_noise_hu", "blur_mm", "misregistration_mm"]
 )
 def test_swapped_ranges_are_refused(name):
-    with pytest.raises(ConfigError, match=rf"{name} is \[9, 1\], not a range \[low, high\]: give"):
+    with pytest.raises(ConfigError, match=rf"{name} is \[9, 1\], not a range \[low, high\]: pass"):
         CectCtPair(heads=COARSE, **{name: [9, 1]})(0)
 
 

@@ -47,7 +47,7 @@ def run(data, tmp_path_factory) -> tuple[Path, str]:
     [
         (
             {},
-            "8 files are missing in .* (.* and 2 more), whose cases have t1.nii.gz, t2.nii.gz: ",
+            "8 files are missing in .* and 2 more), whose cases have t1.nii.gz, t2.nii.gz: ",
         ),
         (NAMES, "the data check found 4 errors in 4 cases; fix or exclude: 4 cases, case_0"),
         ({**NAMES, "target_window": "[0,255]"}, "--target_window [0, 255] does not span -200 to 200, but --output"),

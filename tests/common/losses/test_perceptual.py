@@ -91,5 +91,5 @@ def test_other_files_and_small_slices_are_refused(published: Path, tmp_path: Pat
             loss(images(0, 1, 1, 15, 32), images(1, 1, 1, 15, 32))
         with pytest.raises(ValueError, match="differ in shape"):
             loss(images(0, 1, 1, 16, 16), images(0, 1, 1, 16, 18))
-    with pytest.raises(ConfigError, match="no tissue segmenter for modality PT: known are CT, MR"):
+    with pytest.raises(ConfigError, match="no tissue segmenter for modality PT: choose CT or MR"):
         PerceptualDistance("PT", WINDOW)

@@ -76,6 +76,7 @@ def test_a_file_becomes_a_series_beside_its_sidecar(make, tmp_path):
         "Source": "mr.nii",
         "Unit": "HU",
         "Warnings": [],
+        "Quality": None,
         "Modality": "CT",
         "SeriesInstanceUID": header.SeriesInstanceUID,
         "UnitPerStoredStep": 1.0,

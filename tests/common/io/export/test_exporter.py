@@ -53,6 +53,7 @@ class TestExporter:
             "Source": "mr.nii",
             "Unit": "HU",
             "Warnings": [],
+            "Quality": None,
         }
         names = ["case_1_synthetic_ct.json", "case_1_synthetic_ct.nii.gz"]
         assert sorted(entry.name for entry in path.parent.iterdir()) == names
