@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
 @exit_code_of_user_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
-    given = with_underscores(sys.argv[1:] if arguments is None else arguments)
+    given = with_underscores(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     parser = parser_of(given)
     options, words = parser.parse_known_args(given)
     try:

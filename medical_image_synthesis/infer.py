@@ -52,6 +52,8 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     for name in ("resume", "overwrite"):
         if getattr(options, name):
             settings[name] = "true"
+    if options.resample_tilt:
+        settings["resample_tilt"] = options.resample_tilt
     if ending(options.output):
         return _one_file(options, files, settings)
     before = _stamp(options.output)
@@ -126,17 +128,19 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     lines = [f"{bundle.task}.", *([] if bundle.weights else [f"Train first: {bundle.training}"])]
     lines.append(f"Any setting of {bundle.config('inference')} is an option.")
     command.description = "\n".join(lines)
-    source = "SOURCE " if bundle.reads_volumes else ""
-    command.epilog = f"example:\n  synthesize {bundle.short} {source}-o OUT --seed 1"
+    words = "SOURCE -o OUT.nii.gz" if bundle.reads_volumes else "-o OUT"
+    command.epilog = f"example:\n  synthesize {bundle.short} {words}"
     if bundle.reads_volumes:
         about = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=about)
         formats = (*FILES.values(), "dicom")
         command.add_argument("--output_format", choices=formats, help="format of files in a folder (default: nifti)")
+        about = "resample tilted or unevenly spaced slices of a DICOM series; true where no value follows"
+        command.add_argument("--resample_tilt", nargs="?", const="true", choices=("true", "false"), help=about)
     about = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
     command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=about)
     command.add_argument("--weights", metavar="FILE", type=path_option, help="weights (default: the shipped ones)")
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--resume", action="store_true", help="skip cases that are done")
-    command.set_defaults(run=synthesise, bundle=bundle, source=None)
+    command.set_defaults(run=synthesise, bundle=bundle, source=None, resample_tilt=None)

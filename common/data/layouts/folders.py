@@ -135,7 +135,7 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
         if pictures := sorted(path.name for path in root.iterdir() if path.name.lower().endswith(PICTURES)):
             raise DataError(f"{root.name} has pictures, not volumes ({some(pictures)})", FROM_PICTURES)
         example = {"folders": "<case>", "synthrad2023": "brain/1BA001", "synthrad2025": "AB/1ABA001"}[layout]
-        fault = f"no cases of the layout {layout} in {root} (folders such as ROOT/{example})"
+        fault = f"no cases in {root}, where the layout {layout} has ROOT/{example}"
         raise DataError(fault, "correct --dataset_dir or --layout")
     return folders
 
