@@ -1,4 +1,4 @@
-"""A sixth bundle, made by ``tools.new_bundle``, with a network and a loss of its own in a few lines."""
+"""An added bundle, made by ``tools.new_bundle``, with a network and a loss of its own in a few lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.new_bundle.__main__ import main
 from tools.release.verify.__main__ import main as verify
 from tools.repository import ROOT
 
-NAME, LIKE = "sixth_charbonnier", "mr2ct_pix2pix"
+NAME, LIKE = "added_charbonnier", "mr2ct_pix2pix"
 MOST_LINES = 60
 NETWORKS = '''"""A residual stack of plain convolutions, and the patch discriminator of Isola et al. 2017."""
 
@@ -69,8 +69,8 @@ RENAMED = {
 
 
 @pytest.fixture(scope="module")
-def sixth(tmp_path_factory) -> Bundle:
-    """A copy of the repository with the sixth bundle."""
+def added(tmp_path_factory) -> Bundle:
+    """A copy of the repository with the added bundle."""
     root = tmp_path_factory.mktemp("repository")
     left_out = shutil.ignore_patterns("__pycache__", "models", "demo", "demo_data", "predictions", "evaluation")
     for part in ("common", "tests", f"bundles/{LIKE}"):
@@ -100,24 +100,24 @@ def test_it_is_little_to_write_by_hand() -> None:
 
 
 @pytest.mark.slow
-def test_it_keeps_the_contract(sixth: Bundle) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(sixth.root), str(sixth.folder)])}
+def test_it_keeps_the_contract(added: Bundle) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(added.root), str(added.folder)])}
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/bundles/test_contract.py"]
-    done = subprocess.run(words, cwd=sixth.root, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(words, cwd=added.root, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) >= 12
-    assert verify([str(sixth.folder)]) == 0
+    assert verify([str(added.folder)]) == 0
 
 
 @pytest.mark.slow
-def test_it_trains_on_phantoms_and_its_loss_falls(sixth: Bundle, tmp_path: Path) -> None:
+def test_it_trains_on_phantoms_and_its_loss_falls(added: Bundle, tmp_path: Path) -> None:
     small = {"phantoms::cases": 4, "phantoms::spacing": 5, "width": 8, "depth": 2, "pad_size": 40, "crop_size": 32}
     settings = {"max_epochs": 3, "val_interval": 1, "samples_per_epoch": 64, "output_dir": tmp_path / "out"}
     places = {"demo_data": tmp_path / "data", "losses::adversarial::weight": 0}
-    ok(sixth.run("training", ["train", "demo"], cwd=sixth.root, **small, **settings, **places))
+    ok(added.run("training", ["train", "demo"], cwd=added.root, **small, **settings, **places))
     with open(tmp_path / "out" / "log.csv", newline="") as file:
         losses = [float(row["charbonnier"]) for row in csv.DictReader(file)]
     assert losses[-1] < 0.7 * losses[0]
     used = {"width": 8, "depth": 2, "output_dir": tmp_path / "out", "demo_data": tmp_path / "data"}
-    ok(sixth.run("inference", ["inference"], cwd=sixth.root, **used))
+    ok(added.run("inference", ["inference"], cwd=added.root, **used))
     assert list((tmp_path / "out" / "predictions").glob("*.nii.gz"))
