@@ -28,8 +28,9 @@ def require_mergeable(overlay: str, name: str, train: str) -> None:
     if foreign := sorted(given.keys() - known.keys()):
         raise ConfigError(f"--overlay {name} sets {', '.join(foreign)}, which train.yaml does not have", remedy)
     for key, node in _settings(overlay):
-        if isinstance(node, yaml.CollectionNode) and not node.flow_style:
-            raise ConfigError(f"{key.value} in {name}.yaml is a block", "write it in brackets or braces")
+        block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+        if block or (isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")):
+            raise ConfigError(f"{key.value} in {name}.yaml is a block", "write it in brackets, braces or quotes")
 
 
 def merge(config: str, overlay: str, name: str) -> str:
@@ -39,7 +40,7 @@ def merge(config: str, overlay: str, name: str) -> str:
     """
     values = {key.value: overlay[node.start_mark.index : node.end_mark.index] for key, node in _settings(overlay)}
     nodes = {name: node for name in values if (node := _at(yaml.compose(config), name)) is not None}
-    edits: list[Edit] = [(node.start_mark.index, _end(node), values[name]) for name, node in nodes.items()]
+    edits: list[Edit] = [(node.start_mark.index, _end(node, config), values[name]) for name, node in nodes.items()]
     lines = replaced(config, edits).split("\n")
     head = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
     lines[HEAD_LINE] = f"# With the settings of {name}, whose sizes are not the published ones. {head}"
@@ -59,12 +60,13 @@ def _at(node: yaml.Node | None, place: str) -> yaml.Node | None:
     return node
 
 
-def _end(node: yaml.Node) -> int:
-    """Where the text of a node ends; the mark of a block lies where the next key begins."""
-    if not isinstance(node, yaml.CollectionNode) or node.flow_style or not node.value:
-        return node.end_mark.index
-    last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last)
+def _end(node: yaml.Node, text: str) -> int:
+    """Where a node ends, a block with the comment of its last line; its mark lies where the next key begins."""
+    last = node
+    while isinstance(last, yaml.CollectionNode) and not last.flow_style and last.value:
+        last = last.value[-1][1] if isinstance(last, yaml.MappingNode) else last.value[-1]
+    end = len(text[: last.end_mark.index].rstrip())
+    return end if last is node else f"{text}\n".index("\n", end)
 
 
 def of_weights(about: WeightsInfo, config: str) -> str:

@@ -54,7 +54,13 @@ def test_a_config_takes_the_settings_it_has() -> None:
 def test_a_block_is_replaced_to_its_end() -> None:
     config = "# a\n# b\n# c\ninferer:\n  part: [1,\n     2]  # why\n# next\nrun: x\n"
     merged = merge(config, "# a\n# b\n# c\ninferer: {part: [3]}\n", "demo")
-    assert merged.split("\n")[3:] == ["inferer:", "  {part: [3]}  # why", "# next", "run: x", ""]
+    assert merged.split("\n")[3:] == ["inferer:", "  {part: [3]}", "# next", "run: x", ""]
+
+
+@pytest.mark.parametrize("style", ["|", ">", "|-"])
+def test_a_block_of_text_is_replaced_to_its_end(style: str) -> None:
+    config = f"# a\n# b\n# c\nx: {style}\n  one\n  two\n\n# next\nrun: x\n"
+    assert merge(config, "# a\n# b\n# c\nx: 2\n", "demo").split("\n")[3:] == ["x: 2", "", "# next", "run: x", ""]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +69,7 @@ def test_a_block_is_replaced_to_its_end() -> None:
         ("variant: unpaired\nwidth: 8\n", "--overlay small is the variant unpaired of the method"),
         ("width: 8\nnew: 1\ntrain::x: 2\n", "sets new, train::x, which train.yaml does not have: choose"),
         ("patch:\n  - 16\n", r"patch in small.yaml is a block: write it in brackets"),
+        ("run: |\n  a\n", r"run in small.yaml is a block: write it in .* quotes"),
     ],
 )
 def test_what_cannot_be_merged_is_refused(overlay: str, message: str) -> None:
