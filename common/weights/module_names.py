@@ -59,7 +59,8 @@ def local(text: str) -> str:
         text = re.sub(rf"(?<![\w.]){SHARED}\.{re.escape(earlier)}(?=[.\"])", f"{SHARED}.{now}", text)
     for earlier, now in RENAMED.items():
         text = re.sub(rf"(?<=[\"@%]){earlier}(?![\w/.])", now, text)
-    text = text.replace('"knots":', '"points":')  # the argument that RENAMED's setting gives
+    given = '"@target_scale_points"'  # the argument had the setting's name, too
+    text = text.replace(f'"knots": {given}', f'"points": {given}')
     for name, own in NAMES.items():
         text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)
     return text

@@ -43,6 +43,8 @@ def test_settings_of_before_have_their_names_of_today():
         "target_scale_points": [[0, 0]],
         "scale": {"_target_": "common.transforms.ToUnitd", "points": "@target_scale_points"},
     }
+    own = '{"_target_": "mine.Spline", "knots": [0, 1]}'
+    assert local(own) == own
 
 
 @pytest.mark.parametrize("names", [{}, RELEASE, WHEEL], ids=["repository", "release", "wheel"])
