@@ -50,7 +50,7 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: where the epoch has another length, the seed is another, the moving average or the schedule was
-            switched on or off, or the networks are others.
+            switched on or off, or other networks are trained.
         ValueError: where a tensor holds no finite numbers like those that it replaces.
     """
     if saved["epoch_length"] != trainer.state.epoch_length:
@@ -58,11 +58,15 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
             f"an epoch has {trainer.state.epoch_length} steps, {saved['epoch_length']} in the run to resume",
             "use its data, --batch_size and number of processes, or start a new run with --resume false",
         )
-    now = {"seed": trainer.seed, "ema_decay": trainer.ema is not None, "schedule": len(trainer.schedulers)}
-    then = {"seed": saved["seed"], "ema_decay": saved["ema"] is not None, "schedule": len(saved["schedulers"])}
-    for name, value in now.items():
-        if value != then[name]:
-            fault = f"{name} is {value}, but {then[name]} in the run to resume"
+    adversary, adversary_then = ("discriminators" in each for each in (trainer.optimizers, saved["optimizers"]))
+    for name, now, then in (
+        ("--seed", trainer.seed, saved["seed"]),
+        ("--ema_decay", _on_or_off(trainer.ema), _on_or_off(saved["ema"])),
+        ("--schedule", _on_or_off(trainer.schedulers), _on_or_off(saved["schedulers"])),
+        ("training of discriminators", _on_or_off(adversary), _on_or_off(adversary_then)),
+    ):
+        if now != then:
+            fault = f"{name} is {now}, but {then} in the run to resume"
             raise ConfigError(fault, "set it as it was, or start a new run with --resume false")
     _require_numbers(saved["networks"], trainer.method.state_dict())
     try:
@@ -85,6 +89,10 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
     trainer.loss_counts = dict(saved.get("loss_counts", dict.fromkeys(trainer.loss_sums, done)))
     trainer.state.iteration = saved["iteration"]
     trainer.state.epoch = saved["iteration"] // trainer.state.epoch_length
+
+
+def _on_or_off(part: object) -> str:
+    return "off" if part is None or part is False or part == [] else "on"
 
 
 def _state_of(optimizer: Optimizer) -> dict[str, Any]:

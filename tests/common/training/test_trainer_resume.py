@@ -94,11 +94,22 @@ def test_an_epoch_of_another_length_is_refused() -> None:
         _resumable(1, seed=0).load_saved_state(saved)
 
 
-@pytest.mark.parametrize(("before", "now", "found"), [(0.9, None, "False"), (None, 0.9, "True")])
+@pytest.mark.parametrize(("before", "now", "found"), [(0.9, None, "off, but on"), (None, 0.9, "on, but off")])
 def test_switching_the_moving_average_is_refused(before: float | None, now: float | None, found: str) -> None:
     saved = _resumable(1, seed=0, ema_decay=before).state_to_save()
-    with pytest.raises(ConfigError, match=f"ema_decay is {found}, but .* in the run to resume: set it"):
+    with pytest.raises(ConfigError, match=f"--ema_decay is {found} in the run to resume: set it"):
         _resumable(1, seed=0, ema_decay=now).load_saved_state(saved)
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [("schedulers", "--schedule is on, but off"), ("optimizers", "training of discriminators is on, but off")],
+)
+def test_switching_a_schedule_or_the_adversary_is_refused(part: str, found: str) -> None:
+    saved = _resumable(1, seed=0).state_to_save()
+    saved[part] = [] if part == "schedulers" else {"generators": saved[part]["generators"]}
+    with pytest.raises(ConfigError, match=f"{found} in the run to resume: set it"):
+        _resumable(1, seed=0).load_saved_state(saved)
 
 
 def test_networks_of_another_size_are_refused() -> None:
@@ -144,5 +155,5 @@ def test_the_state_of_an_optimiser_has_the_shapes_of_its_weights() -> None:
 
 def test_another_seed_is_refused_on_resume() -> None:
     saved = _resumable(1, seed=0).state_to_save() | {"seed": 8}
-    with pytest.raises(ConfigError, match="seed is 7, but 8 in the run to resume: set it as it was"):
+    with pytest.raises(ConfigError, match="--seed is 7, but 8 in the run to resume: set it as it was"):
         _resumable(1, seed=0).load_saved_state(saved)
