@@ -3,6 +3,11 @@
 What ``forked_commands.py`` asks for begins as ``python -m`` would begin it: the server has imported libraries, but
 nothing of this project, and has started no thread. The forked process leaves the server's code by its last line, so
 that uncaught errors, exit codes and the functions registered with ``atexit`` are the interpreter's own affair.
+
+**The rest of its end is not Python's own**: modules of libraries are not freed and destructors of C++ are not run, so
+that no test here shows a fault in them; such a test starts ``subprocess``. ``inspect.stack``, of which Fire makes much
+use, has no source lines. A refused command takes 0.24 s of a core; it would take 0.8 s, for each of the three is 0.12
+to 0.25 s.
 """
 
 from __future__ import annotations
