@@ -114,7 +114,9 @@ def bundle_named(text: str) -> Bundle:
     if found is None:
         names = [name for each in known for name in (each.short, each.name)]
         nearest = difflib.get_close_matches(text, names, n=1)
-        remedy = f"did you mean {nearest[0]}?" if nearest else "name it first, such as mr2ct; synthesize list prints them"
+        remedy = (
+            f"did you mean {nearest[0]}?" if nearest else "name it first, such as mr2ct; synthesize list prints them"
+        )
         raise ConfigError(f"no bundle {text or 'of an empty name'}", remedy)
     return found
 

@@ -148,7 +148,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("lst", "unknown bundle or command lst: did you mean list?"),
         ("mr2tc mr.nii.gz -o out", "unknown bundle or command mr2tc: did you mean mr2ct?"),
         ("zzz mr.nii.gz -o out", "unknown bundle or command zzz: synthesize --help prints them"),
-        ("train zzz", "no bundle zzz: synthesize list prints them"),
+        ("train zzz", "no bundle zzz: name it first, such as mr2ct; synthesize list prints them"),
         ("calibrate mr2ct --simulated --label_maps no", "no folder no (from --label_maps): check the path"),
         (
             "simulate noise --dataset_dir cases",

@@ -121,7 +121,9 @@ def test_a_window_that_is_given_is_kept(plan, thick):
 
 
 def test_mistakes_end_with_one_line(plan, thick, tmp_path):
-    assert plan(thick, bundle="nothing").startswith("error: no bundle nothing: synthesize list prints them")
+    assert plan(thick, bundle="nothing").startswith(
+        "error: no bundle nothing: name it first, such as mr2ct; synthesize list prints them"
+    )
     assert "lesion_dcgan_aug trains on neither slices nor patches of volumes" in plan(thick, bundle="lesion_dcgan_aug")
     assert plan(tmp_path / "none").startswith("error: no folder at ")
     assert "did you mean --width?" in plan(thick, "--widht", "8")

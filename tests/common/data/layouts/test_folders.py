@@ -149,5 +149,5 @@ def test_roots_and_layouts_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folder at .*nowhere: correct --dataset_dir"):
         find_cases(tmp_path / "nowhere", "folders")
     make(tmp_path, "patient_1/mr.nii.gz")
-    with pytest.raises(DataError, match="no cases of the layout synthrad2023 in .*such as ROOT/brain/1BA001"):
+    with pytest.raises(DataError, match="no cases in .*, where the layout synthrad2023 has ROOT/brain/1BA001"):
         find_cases(tmp_path, "synthrad2023")
