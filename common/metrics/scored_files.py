@@ -72,11 +72,11 @@ def _unit(pred: Path, scans: Mapping[str, Scan]) -> str | None:
     units = {"pred": str(written) if written else scans["pred"].unit, "truth": scans["truth"].unit}
     known = sorted({unit for unit in units.values() if unit})
     if len(known) > 1:
-        remedy = "convert one of them, or give the --unit of both"
-        raise DataError(f"pred is in {units['pred']}, but truth in {units['truth']}: {remedy}")
+        fault = f"pred is in {units['pred']}, but truth in {units['truth']}"
+        raise DataError(fault, "convert one of them, or give the --unit of both")
     for name, unit in units.items():
         if known == [HU] and not unit and modality_of(scans[name].values) != IN_HU:
-            raise DataError(f"{name} is not recognised as CT in HU, as the other is: give --unit {HU} if it is")
+            raise DataError(f"{name} is not recognised as CT in HU, as the other is", f"give --unit {HU} if it is")
     return known[0] if known else None
 
 
@@ -85,10 +85,10 @@ def _range_of(unit: str | None) -> tuple[float, float]:
         return CT_RANGE
     if unit is None:
         raise ConfigError(
-            "unit of pred and truth is unknown, without a JSON file of pred or a DICOM header of CT or PET: "
-            f"give --unit {HU} for CT, or --value_range LOW HIGH, and --unit, for others"
+            "unit of pred and truth is unknown, without a JSON file of pred or a DICOM header of CT or PET",
+            f"give --unit {HU} for CT, or --value_range LOW HIGH, and --unit, for others",
         )
-    raise ConfigError(f"no value range is known for {unit}, to which psnr and ssim clip: give --value_range LOW HIGH")
+    raise ConfigError(f"no value range is known for {unit}, to which psnr and ssim clip", "give --value_range LOW HIGH")
 
 
 def attenuation_of_files(
