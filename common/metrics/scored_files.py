@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config.checks import HU
 from ..errors import ConfigError, DataError
-from ..grids import same_grid, show_grid
+from ..grids import require_grid
 from ..io import Scan, VolumeReader
 from ..io.export.outputs import written_about
 from ..io.modality import IN_HU, modality_of
@@ -120,9 +120,8 @@ def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
     scans = {name: reader.read(path, name) for name, path in (("truth", truth), ("pred", pred), ("mask", mask))}
     reference = scans["truth"]
     for name, scan in scans.items():
-        if not same_grid(scan.values.shape, scan.affine, reference.values.shape, reference.affine):
-            grid, other = (show_grid(each.values.shape, each.affine) for each in (scan, reference))
-            raise DataError(f"{name} has {grid}, the truth {other}", "resample it or fix its affine")
+        own, wanted = ((each.values.shape, each.affine) for each in (scan, reference))
+        require_grid(name, *own, *wanted, "resample it or fix its affine", "the truth")
     if faulty := mask_fault(scans["mask"].values, reference.values):
         raise DataError(f"mask {faulty[0]}", faulty[1])
     return scans
