@@ -35,7 +35,7 @@ SMALL = {
     "width": 4,
 }  # fmt: skip
 OWN = {
-    "pd2t2_dcgan_acm": {"patch_size": [8, 8, 8]},
+    "pd2t2_dcgan_acm": {"patch_size": [16, 16, 8], "spacing": [8, 8, 8]},
     "mr2ct_pix2pix": {"crop_size": 32, "pad_size": 32, "spacing": [8, 8, 8], "network_def::features": [4] * 6},
     "cect2ct_rescyclegan": {"depth": 4, "crop_size": 32, "pad_size": 32},
     "mri_dagan": {"crop_size": 32, "pad_size": 32},

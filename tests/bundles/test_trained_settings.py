@@ -175,7 +175,7 @@ print(sys.argv[1], type(network).__name__, parser["spacing"])
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("mr2ct_pix2pix", "BasicUNet [1.5, 1.5, 1.5]"), ("pd2t2_dcgan_acm", "AutoContext None")],
+    [("mr2ct_pix2pix", "BasicUNet [1.5, 1.5, 1.5]"), ("pd2t2_dcgan_acm", "SingleStage [1, 1, 1]")],
 )
 def test_a_release_read_by_monai_alone_has_the_network_of_its_weights(name, shown, tmp_path):
     """In the repository the file shows the published network, and the weights that come with it have another."""
