@@ -62,7 +62,7 @@ class Bundle(NamedTuple):
 
     @property
     def error(self) -> str | None:
-        """Error of its weights on the cases of their calibration, and of answers without a network; None without one."""
+        """Error of its weights on calibration cases, and of answers without a network; None without a calibration."""
         path = self.weights and self.weights.with_name(f"{self.weights.stem}_trust.json")
         if path is None or not path.is_file():
             return None

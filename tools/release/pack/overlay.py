@@ -75,5 +75,6 @@ def of_weights(about: WeightsInfo, config: str) -> str:
     changes = Adoption(about, own, [own], ()).changes(about.bundle)
     lines = {name: f"{name}: {json.dumps(value)}" for name, value in changes.items()}
     origin = f"# Trained on {about.trained_on.get('data', IMAGES)}."
-    merged = merge(config, "\n".join(["# Settings of the weights inside.", "#", origin, *lines.values()]) + "\n", WEIGHTS)
-    return merged + "".join(f"{line}\n" for name, line in lines.items() if name not in own and "::" not in name)
+    text = "\n".join(["# Settings of the weights inside.", "#", origin, *lines.values()]) + "\n"
+    lacking = [line for name, line in lines.items() if name not in own and "::" not in name]
+    return merge(config, text, WEIGHTS) + "".join(f"{line}\n" for line in lacking)
