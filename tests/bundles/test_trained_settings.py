@@ -216,7 +216,7 @@ def prepared(trained: Path, *configs: str, **options: Any) -> ConfigParser:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"depth": 6}, r"depth is 6, but the network of .*model\.pt was trained with 4: omit the option, or pass"),
+        ({"depth": 6}, r"depth is 6, but the network of .*model\.pt was trained with 4: omit the option or overlay"),
         ({"neighbours": 5}, "neighbours is 5, but the network of .* was trained with 3"),
         ({"network_def::upsampling": "transposed"}, "network_def::upsampling is transposed, but .* with resize"),
         ({"network_def::norm": "instance"}, "network_def::norm is instance, but .* with batch"),
