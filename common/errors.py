@@ -72,7 +72,7 @@ def _of_path(error: OSError) -> UserError:
 
 def _of_package(module: str) -> UserError:
     package = module.partition(".")[0]
-    return UserError(f"{package} {NOT_INSTALLED}: pip install {PACKAGES.get(package, package)}")
+    return UserError(f"{package} {NOT_INSTALLED}", f"pip install {PACKAGES.get(package, package)}")
 
 
 def path_option(text: str) -> Path:

@@ -9,6 +9,8 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
+from .errors import DataError
+
 GRID_TOLERANCE_MM = 0.1
 """Two affines are the same grid when no corner of the volume moves further than this."""
 SHEAR_COSINE = 1e-3
@@ -38,6 +40,24 @@ def same_grid(shape: Sequence[int], affine: np.ndarray, wanted: Sequence[int], w
     if tuple(shape) != tuple(wanted):
         return False
     return grid_distance_mm(tuple(shape), np.asarray(affine), np.asarray(wanted_affine)) <= GRID_TOLERANCE_MM
+
+
+def require_grid(
+    name: str,
+    shape: Sequence[int],
+    own: np.ndarray,
+    wanted: Sequence[int],
+    affine: np.ndarray,
+    remedy: str,
+    other: str = "the source",
+) -> None:
+    """Refuse a volume on another grid than the other's.
+
+    Raises:
+        DataError: showing both shapes and affines.
+    """
+    if not same_grid(shape, own, wanted, affine):
+        raise DataError(f"{name} has {show_grid(shape, own)}, {other} {show_grid(wanted, affine)}", remedy)
 
 
 def show_grid(shape: Sequence[int], affine: np.ndarray) -> str:

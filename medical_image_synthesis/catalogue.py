@@ -51,13 +51,26 @@ class Bundle(NamedTuple):
         """What its weights are, in words: network, losses and what they saw; the paper's method may be another."""
         if self.weights is None:
             return "no weights, train first"
-        about = _described(self.weights)
-        name = about.get("settings", {}).get("network_def", {}).get("_target_", "network").rpartition(".")[2]
+        about = _read(self.weights.with_suffix(".json"))
+        network = about.get("settings", {}).get("network_def", {})
+        name = network.get("stage", network).get("_target_", "network").rpartition(".")[2]
         weighed = about.get("config", {}).get("loss_weights", {})  # known of shipped weights alone
         losses = ", ".join(LOSSES.get(loss, loss) for loss, weight in weighed.items() if weight)
         contrasts = ", ".join(about.get("contrasts", []))
         data = about["trained_on"].get("data", "images") + (f" ({contrasts})" if contrasts else "")
         return f"{name} trained {f'with {losses} ' if losses else ''}on {data}"
+
+    @property
+    def error(self) -> str | None:
+        """Error of its weights on calibration cases, and of answers without a network; None without a calibration."""
+        path = self.weights and self.weights.with_name(f"{self.weights.stem}_trust.json")
+        if path is None or not path.is_file():
+            return None
+        known = _read(path)
+        limits = known["limits"]
+        others = ", ".join(f"{name} {value:.3g}" for name, value in limits["baselines"].items())
+        cases = f"median of {len(known['cases'])} held-out cases"
+        return f"MAE {limits['expected_mae']:.3g} {known['unit']}, {cases}; {others}"
 
     @property
     def task(self) -> str:
@@ -121,8 +134,8 @@ def bundle_named(text: str) -> Bundle:
     return found
 
 
-def _described(weights: Path) -> dict[str, Any]:
-    path = weights.with_suffix(".json")
+def _read(path: Path) -> dict[str, Any]:
+    """What a JSON file says of weights."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:

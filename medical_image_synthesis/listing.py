@@ -13,11 +13,13 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
 
 
 def listing(_: argparse.Namespace) -> int:
-    """Print the bundles: name, version, what they do, their network or how to train it, and where they lie."""
+    """Print the bundles: name, version, what they do, their weights or how to train them, and where they lie."""
     for bundle in bundles():
         about = bundle.metadata
         print(f"{bundle.short:9}{bundle.name} {about['version']}: {about['task']}")
         print(f"{'':9}{bundle.network}{'' if bundle.weights else f': {bundle.training}'}")
+        if bundle.error:
+            print(f"{'':9}{bundle.error}")
         print(f"{'':9}{bundle.folder}")
     print("For research; not for clinical use.")
     return 0

@@ -72,7 +72,7 @@ class Adoption:
                 continue
             if of_network:
                 fault = f"--{place} is {now}, but the network of {self.about.path} was trained with {trained}"
-                raise ConfigError(fault, "omit the option, or pass other --weights")
+                raise ConfigError(fault, "omit the option or overlay, or pass other --weights")
             if name not in COMPUTING:
                 logger.warning(
                     f"--{place}: {now} is used, but {self.about.path} were trained with {trained}: results may look"

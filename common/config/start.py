@@ -166,7 +166,7 @@ def _require_run_id(command: Command, merged: Settings) -> None:
         return
     others = files_in(Path(command.files[0]).parent).items()
     if there := [path.name for path, config in others if wanted in _run_ids(config)]:
-        raise ConfigError(f"no run id {wanted} in these config files: add {there[0]} to --config_file")
+        raise ConfigError(f"no run id {wanted} in these config files", f"add {there[0]} to --config_file")
     if wanted in REMOVED:
         raise ConfigError(f"run id {wanted} was removed with the predicted error", "use calibrating or checking")
     known = sorted(_run_ids(merged))

@@ -98,7 +98,7 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
         place = ", ".join(f"--{name}" for name in chosen)
         remedy = f"train there first, or pass --weights FILE, such as the shipped {own}"
         where = "; --predictions_dir alone says where to write" if "output_dir" in chosen else ""
-        raise CheckpointError(f"no weights at {weights} (from {place}): {remedy}{where}")
+        raise CheckpointError(f"no weights at {weights} (from {place})", f"{remedy}{where}")
     about = read_info(own)
     try:
         config = _adopted(config, bundle, about, by_default=True)

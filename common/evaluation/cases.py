@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 
 from ..data.datalist import Item
 from ..errors import DataError
-from ..grids import same_grid, show_grid
+from ..grids import require_grid
 from ..io import VolumeReader
 from ..metrics.masked import mask_fault
 from ..path_names import REGIONS
@@ -101,15 +101,3 @@ def fitted_line(cases: Iterable[Case]) -> tuple[float, float]:
             products += [x @ y, y.sum()]
     slope, intercept = np.linalg.lstsq(moments, products)[0]
     return float(slope), float(intercept)
-
-
-def require_grid(
-    name: str, shape: Sequence[int], own: Any, wanted: Sequence[int], affine: np.ndarray, remedy: str
-) -> None:
-    """Refuse a volume on another grid than it should have.
-
-    Raises:
-        DataError: showing both shapes and affines.
-    """
-    if not same_grid(shape, own, wanted, affine):
-        raise DataError(f"{name} has {show_grid(shape, own)}, the source {show_grid(wanted, affine)}", remedy)

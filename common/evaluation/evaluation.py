@@ -223,7 +223,8 @@ class Evaluation:
     def _load(self, item: Item) -> Case:
         case = load_case(item, self.head_threshold, self.reader, self.standardise)
         if self.unit == HU and case.truth is not None and modality_of(case.truth) == NOT_IN_HU:
-            raise DataError(f"{case.name}: truth is {NOT_IN_HU}, but is scored in HU: convert it, or train in its unit")
+            fault = f"{case.name}: truth is {NOT_IN_HU}, but is scored in HU"
+            raise DataError(fault, "convert it, or train in its unit")
         return case
 
     def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:

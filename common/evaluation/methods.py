@@ -15,11 +15,12 @@ from torch import nn
 
 from ..config.record import RunRecord, config_of
 from ..errors import CheckpointError, ConfigError
+from ..grids import require_grid
 from ..metrics.masked import ARBITRARY
 from ..raw_settings import references
 from ..weights import checkpoints
 from ..weights.info import READER, known_unit, read_info
-from .cases import Case, require_grid
+from .cases import Case
 
 RESTORE = "restore"
 """The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""

@@ -41,21 +41,22 @@ def weighted_losses(losses: Mapping[str, Any], terms: Collection[str], place: st
     """
     weighted = {name: _weighted_loss(entry, name in terms, f"{place}::{name}", terms) for name, entry in losses.items()}
     if weighted and not any(loss.weight for loss in weighted.values()):
-        raise ConfigError(f"every weight is 0 (from {place}): give a loss to train by a weight above 0")
+        raise ConfigError(f"every weight is 0 (from {place})", "give a loss to train by a weight above 0")
     return weighted
 
 
 def _weighted_loss(entry: Any, is_term: bool, place: str, terms: Collection[str]) -> WeightedLoss:
     if not isinstance(entry, Mapping) or "weight" not in entry:
-        raise ConfigError(f"no weight in {entry!r} (from {place}): write {{weight: 1}} and, for a new loss, a function")
+        raise ConfigError(f"no weight in {entry!r} (from {place})", "write {weight: 1} and, for a new loss, a function")
     if strange := [str(name) for name in entry if name not in WeightedLoss._fields]:
-        raise ConfigError(f"unknown name {strange[0]} (from {place}): a loss has {', '.join(WeightedLoss._fields)}")
+        raise ConfigError(f"unknown name {strange[0]} (from {place})", f"a loss has {', '.join(WeightedLoss._fields)}")
     loss = WeightedLoss(**entry)
     if isinstance(loss.weight, bool) or not isinstance(loss.weight, int | float) or not loss.weight >= 0:
-        raise ConfigError(f"weight {loss.weight!r} (from {place}::weight): give a number, 0 to skip the loss")
+        raise ConfigError(f"weight {loss.weight!r} (from {place}::weight)", "give a number, 0 to skip the loss")
     if is_term is (loss.function is not None):
         fault = "a function where the method computes the loss itself" if is_term else "no function"
-        raise ConfigError(f"{fault} (from {place}): terms without a function are {', '.join(terms) or 'none here'}")
+        known = f"terms without a function are {', '.join(terms) or 'none here'}"
+        raise ConfigError(f"{fault} (from {place})", known)
     if isinstance(loss.function, nn.Module):
         loss.function.requires_grad_(False).eval()
     return loss._replace(keys=ensure_tuple(loss.keys))

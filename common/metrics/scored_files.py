@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config.checks import HU
 from ..errors import ConfigError, DataError
-from ..grids import same_grid, show_grid
+from ..grids import require_grid
 from ..io import Scan, VolumeReader
 from ..io.export.outputs import written_about
 from ..io.modality import IN_HU, modality_of
@@ -72,11 +72,11 @@ def _unit(pred: Path, scans: Mapping[str, Scan]) -> str | None:
     units = {"pred": str(written) if written else scans["pred"].unit, "truth": scans["truth"].unit}
     known = sorted({unit for unit in units.values() if unit})
     if len(known) > 1:
-        remedy = "convert one of them, or give the --unit of both"
-        raise DataError(f"pred is in {units['pred']}, but truth in {units['truth']}: {remedy}")
+        fault = f"pred is in {units['pred']}, but truth in {units['truth']}"
+        raise DataError(fault, "convert one of them, or give the --unit of both")
     for name, unit in units.items():
         if known == [HU] and not unit and modality_of(scans[name].values) != IN_HU:
-            raise DataError(f"{name} is not recognised as CT in HU, as the other is: give --unit {HU} if it is")
+            raise DataError(f"{name} is not recognised as CT in HU, as the other is", f"give --unit {HU} if it is")
     return known[0] if known else None
 
 
@@ -85,10 +85,10 @@ def _range_of(unit: str | None) -> tuple[float, float]:
         return CT_RANGE
     if unit is None:
         raise ConfigError(
-            "unit of pred and truth is unknown, without a JSON file of pred or a DICOM header of CT or PET: "
-            f"give --unit {HU} for CT, or --value_range LOW HIGH, and --unit, for others"
+            "unit of pred and truth is unknown, without a JSON file of pred or a DICOM header of CT or PET",
+            f"give --unit {HU} for CT, or --value_range LOW HIGH, and --unit, for others",
         )
-    raise ConfigError(f"no value range is known for {unit}, to which psnr and ssim clip: give --value_range LOW HIGH")
+    raise ConfigError(f"no value range is known for {unit}, to which psnr and ssim clip", "give --value_range LOW HIGH")
 
 
 def attenuation_of_files(
@@ -120,9 +120,8 @@ def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
     scans = {name: reader.read(path, name) for name, path in (("truth", truth), ("pred", pred), ("mask", mask))}
     reference = scans["truth"]
     for name, scan in scans.items():
-        if not same_grid(scan.values.shape, scan.affine, reference.values.shape, reference.affine):
-            grid, other = (show_grid(each.values.shape, each.affine) for each in (scan, reference))
-            raise DataError(f"{name} has {grid}, the truth {other}", "resample it or fix its affine")
+        own, wanted = ((each.values.shape, each.affine) for each in (scan, reference))
+        require_grid(name, *own, *wanted, "resample it or fix its affine", "the truth")
     if faulty := mask_fault(scans["mask"].values, reference.values):
         raise DataError(f"mask {faulty[0]}", faulty[1])
     return scans

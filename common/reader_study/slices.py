@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..errors import DataError
 from ..evaluation.report.planes import PLANES, three_planes
-from ..grids import same_grid, show_grid
+from ..grids import require_grid
 from ..io.reader import VolumeReader
 from ..seeds import derive
 from ..transforms.head import head_mask
@@ -104,10 +104,8 @@ class SliceMaker:
             DataError: as :meth:`slides`, or for images on two grids.
         """
         volume, other = self._volume(real), self._volume(synthetic)
-        if not same_grid(other.values.shape, other.affine, volume.values.shape, volume.affine):
-            grids = [show_grid(each.values.shape, each.affine) for each in (other, volume)]
-            fault = f"{synthetic.case}: grid of the synthetic image ({grids[0]}) differs from the real ({grids[1]})"
-            raise DataError(fault, "resample one of them")
+        own, wanted = ((each.values.shape, each.affine) for each in (other, volume))
+        require_grid(f"{synthetic.case}: synthetic image", *own, *wanted, "resample one of them", "the real one")
         places = self._places(real, volume)
         return list(zip(self._at(real, volume, places), self._at(synthetic, other, places), strict=True))
 

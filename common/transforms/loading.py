@@ -18,7 +18,17 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import io_orientation
 
 from ..errors import ConfigError, DataError
-from ..grids import LEAST_COVERED, covered, is_sheared, ras_shape, respaced, same_grid, show_affine, show_grid
+from ..grids import (
+    LEAST_COVERED,
+    covered,
+    is_sheared,
+    ras_shape,
+    require_grid,
+    respaced,
+    same_grid,
+    show_affine,
+    show_grid,
+)
 from ..io import Scan, VolumeReader
 from ..io.modality import MODALITY, SOURCE_MODALITY, modality_of
 from ..io.reader import WARNINGS
@@ -88,7 +98,8 @@ class LoadVolumed(MapTransform):
             if self.reader.resample:
                 scan = _onto_grid(scan, first, key, f"{case}: {path}")
             grids.append(_without_values(scan))
-            _require_grid(scan, grids[0], f"{case}: {path}")
+            own, wanted = ((each.values.shape[-3:], each.affine) for each in (scan, grids[0]))
+            require_grid(f"{case}: {path}", *own, *wanted, "resample the channels to one grid", "the first channel")
             if len(paths) == 1:
                 channels = _channels(scan.values)
             else:
@@ -100,13 +111,6 @@ class LoadVolumed(MapTransform):
 def _without_values(scan: Scan) -> Scan:
     """The scan with zeros that take no memory."""
     return replace(scan, values=np.broadcast_to(np.float32(0), scan.values.shape))
-
-
-def _require_grid(scan: Scan, first: Scan, name: str) -> None:
-    """Refuse a channel on another grid than the first."""
-    if not _same_grid(scan, first):
-        own, other = (show_grid(each.values.shape[-3:], each.affine) for each in (scan, first))
-        raise DataError(f"{name} has {own}, the first channel {other}", "resample the channels to one grid")
 
 
 def _described(channels: np.ndarray, scans: Sequence[Scan], paths: Sequence[str]) -> MetaTensor:

@@ -13,7 +13,7 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataError, some
-from common.grids import is_sheared, same_grid, show_grid
+from common.grids import is_sheared, require_grid
 from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
 from common.reader_study.image_folders import find_images
@@ -135,12 +135,9 @@ def load(case: Case, reader: VolumeReader, sphere: Sphere) -> Loaded:
     paths = {"real": case.real, "synthetic": case.synthetic, "target": case.target, "body": case.body}
     scans = {kind: reader.read(path, case.name) for kind, path in paths.items() if path is not None}
     real = scans["real"]
-    grid = real.values.shape, real.affine
     for kind, scan in scans.items():
-        if not same_grid(scan.values.shape, scan.affine, *grid):
-            own = show_grid(scan.values.shape, scan.affine)
-            fault = f"{case.name}: grid of {kind} ({own}) differs from the real CT ({show_grid(*grid)})"
-            raise DataError(fault, "resample it to that grid")
+        own, wanted = ((each.values.shape, each.affine) for each in (scan, real))
+        require_grid(f"{case.name}: {kind}", *own, *wanted, "resample it to that grid", "the real CT")
     if is_sheared(real.affine) or real.values.ndim != 3:
         kind = "sheared axes" if real.values.ndim == 3 else f"{real.values.ndim} dimensions"
         raise DataError(f"{case.name}: real has {kind}", "resample it to one volume with axes at right angles")

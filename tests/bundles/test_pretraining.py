@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from bundle_commands import Bundle, mistake
+from bundle_commands import TINY, Bundle, mistake, ok
 
 from common.errors import CheckpointError
 from common.raw_settings import settings_of
@@ -35,7 +35,7 @@ SMALL = {
     "width": 4,
 }  # fmt: skip
 OWN = {
-    "pd2t2_dcgan_acm": {"patch_size": [8, 8, 8]},
+    "pd2t2_dcgan_acm": {"patch_size": [16, 16, 8], "spacing": [8, 8, 8]},
     "mr2ct_pix2pix": {"crop_size": 32, "pad_size": 32, "spacing": [8, 8, 8], "network_def::features": [4] * 6},
     "cect2ct_rescyclegan": {"depth": 4, "crop_size": 32, "pad_size": 32},
     "mri_dagan": {"crop_size": 32, "pad_size": 32},
@@ -168,6 +168,20 @@ def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path
     before = read_info(copy / "models" / "pretrained.pt")
     trained_on = read_info(tmp_path / "pretraining" / "models" / "model.pt").trained_on
     assert trained_on["started_from"] == {"sha256": before.sha256, **before.trained_on}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mr2ct_pix2pix", "pd2t2_dcgan_acm"])
+def test_shipped_weights_are_fine_tuned_by_the_method_of_the_bundle_without_an_overlay(name, tmp_path):
+    bundle = Bundle(name)
+    small = {**TINY, "phantoms::cases": 4, "phantoms::spacing": 5, "spacing": [5, 5, 5]}
+    small |= {"crop_size": 32, "pad_size": 48} if "crop_size" in bundle.raw("train") else bundle.small_patches
+    ok(bundle.run("training", ["train"], pretrained="true", output_dir=tmp_path, **small))
+    shipped = read_info(bundle.folder / "models" / "pretrained.pt")
+    tuned = read_info(tmp_path / "models" / "model.pt")
+    assert tuned.trained_on["started_from"]["sha256"] == shipped.sha256
+    assert tuned.settings["network_def"] == shipped.settings["network_def"]
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 2, "one stage of one epoch"
 
 
 @pytest.mark.parametrize(

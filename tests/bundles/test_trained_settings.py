@@ -175,7 +175,7 @@ print(sys.argv[1], type(network).__name__, parser["spacing"])
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("mr2ct_pix2pix", "BasicUNet [1.5, 1.5, 1.5]"), ("pd2t2_dcgan_acm", "AutoContext None")],
+    [("mr2ct_pix2pix", "BasicUNet [1.5, 1.5, 1.5]"), ("pd2t2_dcgan_acm", "SingleStage [1, 1, 1]")],
 )
 def test_a_release_read_by_monai_alone_has_the_network_of_its_weights(name, shown, tmp_path):
     """In the repository the file shows the published network, and the weights that come with it have another."""
@@ -216,7 +216,7 @@ def prepared(trained: Path, *configs: str, **options: Any) -> ConfigParser:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"depth": 6}, r"depth is 6, but the network of .*model\.pt was trained with 4: omit the option, or pass"),
+        ({"depth": 6}, r"depth is 6, but the network of .*model\.pt was trained with 4: omit the option or overlay"),
         ({"neighbours": 5}, "neighbours is 5, but the network of .* was trained with 3"),
         ({"network_def::upsampling": "transposed"}, "network_def::upsampling is transposed, but .* with resize"),
         ({"network_def::norm": "instance"}, "network_def::norm is instance, but .* with batch"),

@@ -322,6 +322,15 @@ def test_lists_bundles_and_what_their_weights_saw(place: Path, capsys: pytest.Ca
     assert lines[-1] == "For research; not for clinical use."
 
 
+def test_the_list_has_the_error_of_calibrated_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limits = {"expected_mae": 118.82, "baselines": {"best constant": 229.9, "copied source": 0.4811}}
+    about = {"unit": "HU", "cases": ["head_000", "head_001"], "limits": limits}
+    (place / "bundles" / ONE / "models" / "pretrained_trust.json").write_text(json.dumps(about))
+    assert command.main(["list"]) == 0
+    shown = "         MAE 119 HU, median of 2 held-out cases; best constant 230, copied source 0.481"
+    assert capsys.readouterr().out.splitlines().count(shown) == 1
+
+
 def test_the_help_says_how_to_train_what_has_no_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command.main(["mri", "--help"])
@@ -352,7 +361,8 @@ def test_readme_and_cards_say_which_network_is_shipped() -> None:
             assert told == f"none, train first: `{train} --dataset_dir DATA`"
             continue
         about = json.loads(weights.read_text())
-        network = about["settings"]["network_def"]["_target_"].rpartition(".")[2]
+        network = about["settings"]["network_def"]
+        network = network.get("stage", network)["_target_"].rpartition(".")[2]
         assert [loss for loss, weight in about["config"]["loss_weights"].items() if weight] == ["l1"]
         for text in (shown, told):
             assert re.search(rf"`{network}`.* L1.* simulated heads", text)

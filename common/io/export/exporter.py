@@ -166,7 +166,7 @@ class VolumeExporter:
         read = [*inputs, self.weights, *(source for item in cases for source in _inputs(item))]
         require_apart(outputs, [Path(source) for source in read])
         if not self.weights.is_file():
-            raise CheckpointError(f"no weights at {self.weights}: train the bundle first, or pass --weights FILE")
+            raise CheckpointError(f"no weights at {self.weights}", "train the bundle first, or pass --weights FILE")
         left = [item for item in cases if not resume or self.why_recomputed(str(item["case"]))]
         for item in left:
             self._require_place(str(item["case"]), self.overwrite or resume)

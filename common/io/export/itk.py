@@ -29,7 +29,7 @@ class ItkFormat(OneFile):
 
     def __init__(self, bundle: str, dtype: str, suffix: str) -> None:
         if not is_there():
-            raise ConfigError(f"{MISSING} (from --output_format): {INSTALL}, or write nifti")
+            raise ConfigError(f"{MISSING} (from --output_format)", f"{INSTALL}, or write nifti")
         super().__init__(bundle, dtype, suffix)
 
     def write(self, volume: OutputVolume, path: Path) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class GanMethod(nn.Module):
         for name, loss in self.losses.items():
             if loss.weight and loss.function is not None and not self.paired:
                 remedy = "set its weight to 0, or train on registered pairs"
-                raise ConfigError(f"images that are not paired cannot be compared (from {place}::{name}): {remedy}")
+                raise ConfigError(f"images that are not paired cannot be compared (from {place}::{name})", remedy)
         self.adversarial_loss = adversarial_loss
 
     @property
@@ -93,7 +93,7 @@ class GanMethod(nn.Module):
         for name, loss in self.losses.items():
             if missing := [key for key in loss.keys if self.uses(name) and key not in batch]:
                 remedy = f"a batch has {', '.join(batch)}"
-                raise ConfigError(f"no {missing[0]} in the training data (from {self.place}::{name}::keys): {remedy}")
+                raise ConfigError(f"no {missing[0]} in the training data (from {self.place}::{name}::keys)", remedy)
 
     @property
     def has_adversary(self) -> bool:

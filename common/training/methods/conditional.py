@@ -47,8 +47,9 @@ class ConditionalGan(GanMethod):
         return torch.cat([source, target], dim=1) if self.conditional else target
 
     def generate(self, batch: Batch) -> Losses:
-        """Synthetic targets, (B, C', ...)."""
-        return {"pred": self.generators["generator"](batch["image"])}
+        """Synthetic targets, (B, C', ...); of a network with several resolutions in training the finest."""
+        made = self.generators["generator"](batch["image"])
+        return {"pred": made[0] if isinstance(made, list) else made}
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """The discriminator's loss on real and synthetic targets, each with its source where it is conditional."""

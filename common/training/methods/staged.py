@@ -115,7 +115,8 @@ class StagedGan(StagedMethod):
         if by_stage:
             named = [(f"--losses::{name}", each) for name, each in losses.items()]
         if len(named) < stages:
-            raise ConfigError(f"losses of {len(named)} stages where there are {stages} (from --losses): add a stage's")
+            fault = f"losses of {len(named)} stages where there are {stages} (from --losses)"
+            raise ConfigError(fault, "add a stage's")
         discriminators = [discriminator, *(copy.deepcopy(discriminator) for _ in range(1, stages))]
         methods = [
             ConditionalGan(stage, each_discriminator, each, adversarial_loss, conditional, place)

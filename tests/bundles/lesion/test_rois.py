@@ -153,9 +153,7 @@ def test_patients_must_be_known(root, tmp_path, capsys):
 
 def test_a_mask_on_another_grid_is_refused(root, tmp_path):
     write(root / "case3" / "met.nii.gz", box((40, 40, 5), ((30, 36), (3, 8), (2, 4))))
-    with pytest.raises(
-        DataError, match=r"case3: met is not on the grid of ct \(shape \(40, 40, 5\).*, not shape \(40, 40, 6\)"
-    ):
+    with pytest.raises(DataError, match=r"case3: met has shape \(40, 40, 5\), affine .*, ct shape \(40, 40, 6\)"):
         cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)
 
 

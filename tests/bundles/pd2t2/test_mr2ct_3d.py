@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -135,12 +134,3 @@ def test_the_default_still_synthesises_t2(run, tmp_path):
     assert (exporter.unit, exporter.suffix) == ("a.u.", "synthetic_t2")
     assert "output" in told["settings"]
     assert "output" not in json.loads((BUNDLE.folder / "models" / "pretrained.json").read_text())["settings"]
-
-
-def test_fine_tuning_of_the_t2_weights_is_refused(tmp_path):
-    """A residual network cannot go on as one that is not."""
-    small = {**TINY, **BUNDLE.small_patches, "phantoms::cases": 4, "phantoms::spacing": 5}
-    done = BUNDLE.run("training", ["train", "mr2ct_3d"], output_dir=tmp_path, pretrained="true", **small)
-    assert done.returncode == 2
-    assert "--residual is False, but the network of" in last_line(done.stderr)
-    shutil.rmtree(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from bundle_commands import Bundle
 from loss_settings import losses_of
-from pd2t2_dcgan_acm.networks import AutoContext, PatchClassifier
+from pd2t2_dcgan_acm.networks import AutoContext, PatchClassifier, ResidualUNet
 from torch import Tensor, nn
 from toy_networks import Scale
 
@@ -106,6 +106,16 @@ def test_without_adversary_the_discriminator_is_not_asked() -> None:
     assert method.discriminator_losses(BATCH, fakes) == {}
     assert set(method.generator_losses(BATCH, fakes)) == {"l1", "gdl"}
     assert method.discriminators["discriminator"].seen == []
+
+
+def test_of_a_network_of_several_resolutions_the_finest_is_trained() -> None:
+    """Shipped weights are of such a network, and the GAN goes on with them."""
+    generator = ResidualUNet(depth=1, width=2, spatial_dims=3, supervised_levels=1)
+    several = ResidualUNet(depth=2, width=2, spatial_dims=3, supervised_levels=2)
+    for network in (generator, several):
+        method = ConditionalGan(network, _Mean(), losses({"l1": 1}), AdversarialLoss())
+        made = method.generate({"image": torch.randn(1, 1, 8, 8, 8)})
+        assert {name: tuple(each.shape) for name, each in made.items()} == {"pred": (1, 1, 8, 8, 8)}
 
 
 # ---- which network each loss moves ----------------------------------------------------------------------------------

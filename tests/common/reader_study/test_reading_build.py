@@ -127,7 +127,7 @@ def test_another_size_of_synthetic_images_is_refused(tmp_path):
     real, synthetic = write_heads(tmp_path, 2)
     for k in range(2):
         save(synthetic / f"case_{k}_synthetic_ct.nii.gz", head(k, (14, 16, 13)))
-    with pytest.raises(DataError, match="case_0: grid of the synthetic image .* differs from the real"):
+    with pytest.raises(DataError, match="case_0: synthetic image has shape .*, the real one shape"):
         made((real, synthetic))
     with pytest.raises(DataError, match=r"13 x 14 pixels: 0 real, 2 synthetic"):
         made((real, synthetic), design="single", plane="coronal", trials=2)

@@ -69,7 +69,7 @@ def test_pairs_on_two_grids_are_refused(tmp_path):
     real = save(tmp_path / "a.nii.gz", head(1))
     for name, values, affine in (("shape", head(1)[:-1], None), ("affine", head(1), np.diag([2.0, 2, 3, 1]))):
         other = save(tmp_path / f"{name}.nii.gz", values, affine)
-        with pytest.raises(DataError, match=r"case: grid of the synthetic image .* differs from the real"):
+        with pytest.raises(DataError, match=r"case: synthetic image has shape .*, the real one shape"):
             maker().pairs(found(real), found(other, "synthetic"))
 
 

@@ -13,6 +13,8 @@ from tools.release.pack.renaming import Edit, replaced
 
 HEAD_LINE = 2
 """The third line of a config has time and expected result: those of the overlay, once it is merged in."""
+WEIGHTS = "model"
+"""Stands for an overlay where weights are packed: the settings that they were trained with."""
 
 
 def require_mergeable(overlay: str, name: str, train: str) -> None:
@@ -70,9 +72,11 @@ def _end(node: yaml.Node, text: str) -> int:
 
 
 def of_weights(about: WeightsInfo, config: str) -> str:
-    """The text of an overlay with what weights were trained with and the text of a config has otherwise."""
+    """The text of a config with what weights were trained with; settings that it does not have come at its end."""
     own = yaml.safe_load(config)
     changes = Adoption(about, own, [own], ()).changes(about.bundle)
-    lines = [f"{name}: {json.dumps(value)}" for name, value in changes.items()]
+    lines = {name: f"{name}: {json.dumps(value)}" for name, value in changes.items()}
     origin = f"# Trained on {about.trained_on.get('data', IMAGES)}."
-    return "\n".join(["# Settings of the weights inside.", "#", origin, *lines]) + "\n"
+    text = "\n".join(["# Settings of the weights inside.", "#", origin, *lines.values()]) + "\n"
+    lacking = [line for name, line in lines.items() if name not in own and "::" not in name]
+    return merge(config, text, WEIGHTS) + "".join(f"{line}\n" for line in lacking)

@@ -23,8 +23,6 @@ from tools.repository import bundle_names
 MODEL_INFO = "model_info.json"
 OVERLAID = ("train", "inference")
 """The configs that an overlay is merged into; the others are overlays themselves or a task of their own."""
-WEIGHTS_SETTINGS = "model"
-"""Stands for an overlay where weights are packed: the settings that they were trained with."""
 WEIGHTS = "models/model*.pt"
 """The networks that inference can load. Checkpoints of training and earlier runs stay at home."""
 MODEL = f"models/{checkpoints.WEIGHTS_NAME}"
@@ -54,9 +52,8 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     stems = {path.stem: path.read_text() for path in sorted((folder / "configs").glob("*.yaml"))}
     sources = _sources(folder, run or folder)
     if overlay_name is None and sources:
-        overlay_name, about = WEIGHTS_SETTINGS, read_info(sources[MODEL])
-        merged = {name: overlay.of_weights(about, stems[name]) for name in OVERLAID}
-        configs = stems | {name: overlay.merge(stems[name], text, overlay_name) for name, text in merged.items()}
+        overlay_name, about = overlay.WEIGHTS, read_info(sources[MODEL])
+        configs = stems | {name: overlay.of_weights(about, stems[name]) for name in OVERLAID}
     else:
         configs = dict(_configs(stems, overlay_name))
     weights = _weights(sources, configs)

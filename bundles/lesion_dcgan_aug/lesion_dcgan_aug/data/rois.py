@@ -19,7 +19,7 @@ from common.data.datalist import Item
 from common.data.layouts.folders import patients_of
 from common.errors import ConfigError, DataError, OutputError
 from common.files import as_cell, require_file_name
-from common.grids import same_grid, show_grid
+from common.grids import require_grid
 from common.io.nifti.reading import read_volume
 from common.io.reader import NIFTI, Scan, VolumeReader, volume_path
 
@@ -163,10 +163,8 @@ def _case(
         if path is None:
             continue
         mask, own = read_volume(path, folder.name)
-        if not same_grid(mask.shape, own, volume.shape, affine):
-            grids = f"{show_grid(mask.shape, own)}, not {show_grid(volume.shape, affine)}"
-            fault = f"{folder.name}: {name} is not on the grid of {source} ({grids})"
-            raise DataError(fault, f"draw or resample it on the grid of {source}")
+        remedy = f"draw or resample it on the grid of {source}"
+        require_grid(f"{folder.name}: {name}", mask.shape, own, volume.shape, affine, remedy, source)
         (out / name).mkdir(parents=True, exist_ok=True)
         for number, roi in enumerate(cut_rois(volume, affine, mask, size, margin)):
             case = f"{folder.name}_{name}_{number}"

@@ -330,14 +330,13 @@ def test_metadata_of_another_network_have_its_channels_and_no_bounds() -> None:
     assert network["outputs"]["pred"]["value_range"] == []
 
 
-def test_a_release_has_the_network_of_its_weights() -> None:
-    published = "network_def: {_target_: toy.Network, width: '@width'}\nwidth: 64\npreprocessing: {_target_: Compose}\n"
-    same, other = ({"_target_": name, "width": "@width"} for name in ("toy.Network", "toy.Other"))
-    for network, expected in ((same, None), (other, other)):
-        settings = {"width": 4, "network_def": network, "preprocessing": {"_target_": "Compose"}}
+def test_a_release_has_the_network_of_its_weights_and_settings_that_only_they_have() -> None:
+    published = {"network_def": {"_target_": "toy.Network", "width": "@width"}, "width": 64, "preprocessing": {"a": 1}}
+    text = "# A toy.\n# Its command.\n# Its time.\n" + "".join(f"{k}: {json.dumps(v)}\n" for k, v in published.items())
+    for network in (published["network_def"], {"_target_": "toy.Other", "width": "@width", "depth": "@depth"}):
+        settings = {"width": 4, "depth": 3, "network_def": network, "preprocessing": {"a": 1}}
         about = WeightsInfo(Path("model.pt"), "", "toy", settings, {}, {}, {}, {})
-        text = overlay.of_weights(about, published)
-        assert yaml.safe_load(text) == {"width": 4} | ({"network_def": expected} if expected else {})
+        assert yaml.safe_load(overlay.of_weights(about, text)) == settings
 
 
 # ---- shipped weights ------------------------------------------------------------------------------------------------
@@ -368,7 +367,7 @@ def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_
     shipped = shipping / "bundles" / SHIPS / "models" / "pretrained.pt"
     assert files["models/model.pt"] == shipped.read_bytes()
     assert "models/pretrained.pt" not in files
-    needed = {"stages": 1, "width": 8}
+    needed = {"depth": 3, "neighbours": 5, "width": 24}
     settings = json.loads(files["models/model.json"])["settings"]
     assert {key: settings[key] for key in needed} == needed
     for name in ("train", "inference"):
