@@ -14,6 +14,7 @@ from monai.utils import convert_to_dst_type
 
 from common.errors import ConfigError, DataError
 from common.io import Scan, VolumeReader
+from common.io.modality import COMPLEX
 from common.transforms import LoadVolumed
 from mri_dagan.kspace_files import SUFFIXES, read_kspace
 from mri_dagan.kspace_scan import KspaceScan, channels_of_magnitude
@@ -91,6 +92,7 @@ class LoadKspaced(LoadVolumed):
             else:
                 channels = channels_of_magnitude(image[0].numpy())
             loaded["image"] = convert_to_dst_type(torch.from_numpy(channels), image)[0]
+            loaded["image"].meta[COMPLEX] = True
         return loaded
 
 
