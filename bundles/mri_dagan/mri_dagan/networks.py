@@ -14,9 +14,8 @@ from common.networks.unet import UNetGenerator
 from mri_dagan.unrolled import UnrolledNetwork
 
 __all__ = [
-    *("EncoderDecoder", "PatchGanDiscriminator", "RefinedUNet", "ResidualChain", "SliceDiscriminator"),
-    "UnrolledNetwork",
-]
+    "EncoderDecoder", "PatchGanDiscriminator", "RefinedUNet", "ResidualChain", "SliceDiscriminator", "UnrolledNetwork",
+]  # fmt: skip
 
 HALVINGS = 6
 """Convolutions of stride 2 in the discriminator."""

@@ -137,7 +137,7 @@ class DataConsistencyd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the volumes of a case of k-space."""
         done = dict(data)
-        image = data.get(self.image_key)
+        image: Any = data.get(self.image_key)
         path = str(getattr(image, "meta", {}).get("filename_or_obj", ""))
         if not self.enabled or not is_kspace(path) or len(image) > 1:
             return done

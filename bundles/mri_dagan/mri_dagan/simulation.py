@@ -19,7 +19,7 @@ from common.stitching import plane_axis
 from mri_dagan.kspace_scan import channels_of, channels_of_magnitude
 
 MAGNITUDE_SHARE = 0.1
-"""[chosen] share of the slices of which a network of complex input gets the magnitude alone, as files of images have."""
+"""[chosen] share of the slices with complex input that have neither phase nor mask, as files of images."""
 
 
 @dataclass(frozen=True)

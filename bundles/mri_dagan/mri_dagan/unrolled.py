@@ -21,23 +21,22 @@ from common.networks.strict_loading import refuse_other_weights
 MULTIPLE = 16
 """The U-Nets halve the resolution four times."""
 PHASE_WIDTH = 0.02
-"""[chosen] standard deviation, over the width of k-space, of the Gaussian that leaves the smooth phase of an image."""
+"""[chosen] standard deviation of the Gaussian window that gives images of low resolution, over the width of k-space."""
 LEAST = 1.0e-6
-"""Of a brightness of 1, what is taken as none."""
+"""Brightness that counts as none, where bright tissue has 1."""
 
 
 class UnrolledNetwork(nn.Module):
-    """A variational network with small U-Nets (Sriram et al. 2020, MICCAI), of MONAI's blocks.
+    """A variational network with small U-Nets (Sriram et al. 2020, MICCAI), built from MONAI's blocks.
 
-    Each cascade is k - w M (k - k0) - F S U(S* F^-1 k) with its own U-Net U and weight w, the mask M and sensitivities S.
-    These are not learned: they are the coil images of low resolution over the root of their sum of squares, of a single
-    coil its smooth phase. At last measured samples replace those of the network. U-Nets start at 0, so that the network
-    starts as the zero-filled image.
+    A cascade computes k - w M (k - k0) - F S U(S* F^-1 k) from a k-space k, measured samples k0 and their mask M, by
+    its own U-Net U and weight w. The sensitivities S are not learned: coil images of low resolution over the root of
+    their sum of squares, for one coil its smooth phase. After the last cascade the measured samples replace those of
+    the network. The last layer of each U-Net starts at 0, so that the network starts as the zero-filled image.
 
-    Input (B, C, H, W) as of :func:`mri_dagan.reader.channels_of`, scaled so that 0 becomes -1 and what is bright 1:
-    zero-filled magnitude, real parts of the coil images and of the image of a point, their imaginary parts. The image
-    of a point shows the mask; where it is 0, nothing is taken as measured. Output (B, 1, H, W), the magnitude of the
-    restored slice on the same scale.
+    Input (B, 3 + 2 coils, H, W), of any size: channels of :func:`mri_dagan.kspace_scan.channels_of`, scaled so that 0
+    becomes -1. Where the image of the point is 0, no sample counts as measured. Output (B, 1, H, W), the magnitude of
+    the restored slice on the same scale.
 
     Args:
         cascades: their number.
@@ -51,7 +50,8 @@ class UnrolledNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The restored slice."""
-        return 2 * complex_abs_t(sensitivity_map_reduce(*self.kspace(x))) - 1
+        restored = sensitivity_map_reduce(*self.kspace(x)).contiguous()
+        return 2 * torch.view_as_complex(restored).abs() - 1  # complex_abs_t has no finite slope at 0
 
     def kspace(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The completed k-space and sensitivities of the coils, (B, coils, H, W, 2) each."""
@@ -81,7 +81,7 @@ class _Refinement(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """What is to be subtracted from the image."""
-        brightness = image.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt().clamp(min=LEAST)
+        brightness = image.square().mean(dim=(1, 2, 3, 4), keepdim=True).clamp(min=LEAST**2).sqrt()
         padded, sides = divisible_pad_t(reshape_complex_to_channel_dim(image / brightness), MULTIPLE)
         refined = inverse_divisible_pad_t(self.unet(padded), sides)
         return reshape_channel_complex_to_last_dim(refined.contiguous()) * brightness

@@ -1,4 +1,4 @@
-"""The unrolled network and what it is given: consistency with the measured samples, sizes, start, files, simulations."""
+"""The unrolled network and its input: consistency with the measured samples, size, start, files, simulations."""
 
 from __future__ import annotations
 
@@ -94,6 +94,12 @@ def test_a_slice_without_mask_is_changed_everywhere_and_an_empty_one_stays_empty
     made = network(x * 2 - 1)
     assert (made[0] - (x[0, :1] * 2 - 1)).abs().max() > 0.1
     torch.testing.assert_close(made[1], torch.full((1, *SHAPE), -1.0), rtol=0, atol=1e-6)
+
+
+def test_an_empty_slice_has_finite_slopes() -> None:
+    network = trained()
+    network(torch.full((1, 5, *SHAPE), -1.0)).sum().backward()
+    assert all(torch.isfinite(value.grad).all() for value in network.parameters())
 
 
 def test_the_restored_slice_has_the_brightness_of_the_slice() -> None:
@@ -205,7 +211,8 @@ def test_inference_of_kspace_and_of_a_magnitude_needs_the_weights_alone(pretrain
     scan = Undersampled("cartesian", 2.5).scan(volume.astype(np.float32), np.random.default_rng(0))
     write_kspace(tmp_path / "scan.h5", scan, anatomy.affine, 2)
     nib.save(nib.Nifti1Image(scan.volume, anatomy.affine), tmp_path / "zero_filled.nii.gz")
-    items = [{"case": name.partition(".")[0], "image": str(tmp_path / name)} for name in ("scan.h5", "zero_filled.nii.gz")]
+    names = ("scan.h5", "zero_filled.nii.gz")
+    items = [{"case": name.partition(".")[0], "image": str(tmp_path / name)} for name in names]
     (tmp_path / "cases.json").write_text(json.dumps({"test": items}))
     given = {"weights": str(pretrained / "models" / "model.pt"), "datalist": str(tmp_path / "cases.json")}
     BUNDLE.parser(
@@ -218,8 +225,10 @@ def test_inference_of_kspace_and_of_a_magnitude_needs_the_weights_alone(pretrain
     network, state = UnrolledNetwork(width=2).eval(), torch.load(given["weights"])
     network.load_state_dict(state)
     brightness = np.percentile(scan.volume[head_mask(scan.volume, None, axial=2, case="scan")], 99.5)
-    x = torch.from_numpy(KspaceReader().kspace(tmp_path / "scan.h5", "scan").channels() / brightness).movedim(3, 0) * 2 - 1
+    channels = KspaceReader().kspace(tmp_path / "scan.h5", "scan").channels() / brightness
     with torch.no_grad():
-        expected = (network(x)[:, 0].movedim(0, 2).numpy() + 1) / 2 * brightness
+        expected = (
+            (network(torch.from_numpy(channels).movedim(3, 0) * 2 - 1)[:, 0].movedim(0, 2).numpy() + 1) / 2 * brightness
+        )
     np.testing.assert_allclose(made["scan"].get_fdata(), expected, atol=1e-3 * brightness)
     assert np.abs(made["zero_filled"].get_fdata() - made["scan"].get_fdata()).max() > 1e-3 * brightness
