@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from bundle_commands import Bundle
@@ -204,7 +205,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "pretraining"
 
 
-def test_inference_of_kspace_and_of_a_magnitude_needs_the_weights_alone(pretrained: Path, tmp_path: Path) -> None:
+def test_inference_and_evaluation_need_the_weights_alone(pretrained: Path, tmp_path: Path) -> None:
     assert len((pretrained / "log.csv").read_text().splitlines()) == 3
     anatomy = head_anatomy(3, 8.0)
     volume = render_t1(anatomy, np.random.default_rng(0))
@@ -232,3 +233,13 @@ def test_inference_of_kspace_and_of_a_magnitude_needs_the_weights_alone(pretrain
         )
     np.testing.assert_allclose(made["scan"].get_fdata(), expected, atol=1e-3 * brightness)
     assert np.abs(made["zero_filled"].get_fdata() - made["scan"].get_fdata()).max() > 1e-3 * brightness
+
+    nib.save(nib.Nifti1Image(volume.astype(np.float32), anatomy.affine), tmp_path / "mr.nii.gz")
+    pairs = [{**item, "label": str(tmp_path / "mr.nii.gz")} for item in items]
+    (tmp_path / "cases.json").write_text(json.dumps({"training": [], "test": pairs}))
+    places = {"output_dir": str(pretrained), "datalist": str(tmp_path / "cases.json"), "device": torch.device("cpu")}
+    BUNDLE.parser("train", "evaluate", **places).get_parsed_content("evaluating")
+    rows = pd.read_csv(pretrained / "evaluation" / "metrics.csv").set_index(["case", "method"])
+    errors = np.abs(expected - volume)[head_mask(volume.astype(np.float32), None, axial=2, case="mr")]
+    assert rows.loc[("scan", "model"), "mae"] == pytest.approx(errors.mean(), rel=1e-3)
+    assert rows.loc[("scan", "copy_input"), "mae"] == pytest.approx(rows.loc[("zero_filled", "copy_input"), "mae"])
