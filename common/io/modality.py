@@ -8,6 +8,8 @@ from ..errors import DataError
 
 MODALITY = "modality"
 """Entry of a loaded volume's ``meta``."""
+COMPLEX = "complex"
+"""Entry of the ``meta`` of an image whose first channel is a magnitude, and whose others are its phase and mask."""
 SOURCE_MODALITY = "source_modality"
 """Entry of a case to infer: the modality that its network was trained on."""
 FAULT = "fault"

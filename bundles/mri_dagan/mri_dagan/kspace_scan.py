@@ -13,7 +13,7 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, ornt_transform
 from numpy.typing import NDArray
 
 from common.errors import DataError, Finding, VolumeError, Where
-from common.simulation.corruptions.kspace import Complex, complex_of, pairs_of, zero_filled
+from common.simulation.corruptions.kspace import Complex, complex_of, pairs_of, to_image, zero_filled
 from common.simulation.corruptions.magnitude import from_slices, to_slices
 from common.simulation.corruptions.masks import Mask
 from common.simulation.grid import Volume
@@ -96,6 +96,10 @@ class KspaceScan:
         """The zero-filled magnitude (X, Y, Z); see :func:`~common.simulation.corruptions.kspace.zero_filled`."""
         return self.reconstructed(zero_filled)
 
+    def channels(self) -> Volume:
+        """The zero-filled scan with phase and mask, (C, X, Y, Z); see :func:`channels_of`."""
+        return np.stack([self._volume(list(part)) for part in channels_of(self.kspace, self.mask)])
+
     def reconstructed(
         self, method: Callable[[Complex, Mask], NDArray[np.floating]], chosen: Collection[int] | None = None
     ) -> Volume:
@@ -135,6 +139,29 @@ class KspaceScan:
         back = ornt_transform(axcodes2ornt("RAS"), self.turn)
         turned: Volume = apply_orientation(from_slices(np.stack(slices).astype(np.float32), self.axis), back)
         return np.ascontiguousarray(turned)
+
+
+def channels_of(kspace: Complex, mask: Mask) -> Volume:
+    """What an unrolled network takes of slices, (3 + 2 coils, slices, rows, columns).
+
+    Zero-filled magnitude, real parts of the coil images and of the image of a point, their imaginary parts. The point,
+    as bright as the brightest voxel, is scanned with the same mask, so that its image shows the mask and can be turned,
+    flipped and scaled with the others.
+
+    Args:
+        kspace: measured samples (slices, coils, rows, columns), 0 elsewhere.
+        mask: (rows, columns).
+    """
+    magnitude = zero_filled(kspace, mask)
+    point = np.broadcast_to(magnitude.max() * to_image(mask), (len(kspace), 1, *mask.shape))
+    images = np.moveaxis(np.concatenate([to_image(kspace), point], axis=1), 1, 0)
+    return np.concatenate([magnitude[None], images.real, images.imag]).astype(np.float32)
+
+
+def channels_of_magnitude(volume: Volume) -> Volume:
+    """The same of a magnitude (X, Y, Z) whose phase and mask are not known, (5, X, Y, Z): phase 0 and no point."""
+    nothing = np.zeros_like(volume)
+    return np.stack([volume, volume, nothing, nothing, nothing])
 
 
 def without_oversampling(kspace: Complex, header: KspaceHeader) -> Complex:

@@ -1,4 +1,4 @@
-"""Generator and discriminator of DAGAN; the 3-D generators of thin slices and of denoising."""
+"""Generator and discriminator of DAGAN; the 3-D generators of thin slices and of denoising; the unrolled network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from common.networks.patch_discriminator import PatchGanDiscriminator
 from common.networks.stabilise import stabilise
 from common.networks.strict_loading import refuse_other_weights
 from common.networks.unet import UNetGenerator
+from mri_dagan.unrolled import UnrolledNetwork
 
-__all__ = ["EncoderDecoder", "PatchGanDiscriminator", "RefinedUNet", "ResidualChain", "SliceDiscriminator"]
+__all__ = [
+    "EncoderDecoder", "PatchGanDiscriminator", "RefinedUNet", "ResidualChain", "SliceDiscriminator", "UnrolledNetwork",
+]  # fmt: skip
 
 HALVINGS = 6
 """Convolutions of stride 2 in the discriminator."""

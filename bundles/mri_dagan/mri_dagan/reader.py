@@ -14,8 +14,10 @@ from monai.utils import convert_to_dst_type
 
 from common.errors import ConfigError, DataError
 from common.io import Scan, VolumeReader
+from common.io.modality import COMPLEX
+from common.transforms import LoadVolumed
 from mri_dagan.kspace_files import SUFFIXES, read_kspace
-from mri_dagan.kspace_scan import KspaceScan
+from mri_dagan.kspace_scan import KspaceScan, channels_of_magnitude
 
 
 class KspaceReader(VolumeReader):
@@ -55,8 +57,49 @@ def is_kspace(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SUFFIXES and not Path(path).is_dir()
 
 
+class LoadKspaced(LoadVolumed):
+    """Loads volumes as its parent, of ``image`` also phase and mask of its k-space.
+
+    Args:
+        keys: items that hold a path or a list of paths.
+        reader: of the volumes.
+        complex_input: whether ``image`` becomes channels as of :func:`mri_dagan.kspace_scan.channels_of`; those of a
+            magnitude image have neither phase nor mask.
+        allow_missing_keys: skip absent keys.
+
+    Raises:
+        DataError: see the parent.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        reader: VolumeReader | None = None,
+        complex_input: bool = False,
+        allow_missing_keys: bool = True,
+    ) -> None:
+        super().__init__(keys, reader, allow_missing_keys)
+        self.complex_input = complex_input
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace paths by volumes."""
+        loaded = super().__call__(data)
+        if self.complex_input:
+            image = loaded["image"]
+            path = image.meta["filename_or_obj"]
+            if isinstance(self.reader, KspaceReader) and is_kspace(path):
+                channels = self.reader.kspace(path, str(data.get("case", Path(path).name))).channels()
+            else:
+                channels = channels_of_magnitude(image[0].numpy())
+            loaded["image"] = convert_to_dst_type(torch.from_numpy(channels), image)[0]
+            loaded["image"].meta[COMPLEX] = True
+        return loaded
+
+
 class DataConsistencyd(MapTransform):
     """Puts the measured samples of a case's k-space into its synthetic magnitude; other cases are left as they are.
+
+    So are cases whose image has the k-space itself, which a network of complex input keeps.
 
     Volumes are on the grid and in the grey scale of the k-space's zero-filled image, as after ``Invertd``.
 
@@ -94,8 +137,9 @@ class DataConsistencyd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the volumes of a case of k-space."""
         done = dict(data)
-        path = str(getattr(data.get(self.image_key), "meta", {}).get("filename_or_obj", ""))
-        if not self.enabled or not is_kspace(path):
+        image: Any = data.get(self.image_key)
+        path = str(getattr(image, "meta", {}).get("filename_or_obj", ""))
+        if not self.enabled or not is_kspace(path) or len(image) > 1:
             return done
         case = str(data.get("case", Path(path).name))
         scan = self.reader.kspace(path, case)

@@ -8,24 +8,32 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from common.seeds import derive
-from common.simulation.corruptions.magnitude import Corruption
+from common.simulation.corruptions.magnitude import Corruption, from_slices
 from common.simulation.corruptions.undersampling import Undersampled
 from common.simulation.grid import Volume
 from common.simulation.physics import PulseSequence, Range, Tissues, drawn
 from common.simulation.scanner import Scanner
 from common.simulation.simulate import AverageHeads, Case, Heads, MrPair
 from common.simulation.variety import Variety
+from common.stitching import plane_axis
+from mri_dagan.kspace_scan import channels_of, channels_of_magnitude
+
+MAGNITUDE_SHARE = 0.1
+"""[chosen] share of the slices with complex input that have neither phase nor mask, as files of images."""
 
 
 @dataclass(frozen=True)
 class AnyUndersampling:
     """Zero-filled MR of another random mask, acceleration and noise each time, phase and coils as by default.
 
+    Complex input has these of each slice.
+
     Args:
         masks: kinds to choose from, of :data:`~common.simulation.corruptions.masks.MASKS`.
         acceleration: above 1.
         noise: standard deviation of real and imaginary part over the robust maximum.
         plane: of the slices.
+        complex_input: whether the result has phase and mask, as of :func:`mri_dagan.kspace_scan.channels_of`.
 
     Raises:
         ConfigError: when called, a setting is out of its range.
@@ -35,13 +43,28 @@ class AnyUndersampling:
     acceleration: Range = (3.0, 9.0)
     noise: Range = (0.0, 0.01)
     plane: str = "axial"
+    complex_input: bool = False
 
     def __call__(self, volume: Volume, spacing: Sequence[float], rng: np.random.Generator) -> Volume:
-        """The zero-filled magnitude, (X, Y, Z)."""
+        """The zero-filled magnitude (X, Y, Z), or channels (5, X, Y, Z)."""
+        if not self.complex_input:
+            return self._drawn(rng)(volume, spacing, rng)
+        axis = plane_axis(self.plane)
+        parts = np.split(volume, volume.shape[axis], axis)
+        return np.concatenate([self._channels(part, axis, rng) for part in parts], axis + 1)
+
+    def _drawn(self, rng: np.random.Generator) -> Undersampled:
         mask, (acceleration, noise) = str(rng.choice(self.masks)), rng.random(2)
         drawn_acceleration = drawn(self.acceleration, acceleration, "acceleration")
         drawn_noise = drawn(self.noise, noise, "noise")
-        return Undersampled(mask, drawn_acceleration, noise=drawn_noise, plane=self.plane)(volume, spacing, rng)
+        return Undersampled(mask, drawn_acceleration, noise=drawn_noise, plane=self.plane)
+
+    def _channels(self, part: Volume, axis: int, rng: np.random.Generator) -> Volume:
+        """Those of a slice, a volume of length 1 along an axis."""
+        scanned = self._drawn(rng).scan(part, rng)
+        if rng.random() < MAGNITUDE_SHARE:
+            return channels_of_magnitude(scanned.volume)
+        return np.stack([from_slices(each, axis) for each in channels_of(scanned.kspace, scanned.mask)])
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,17 @@ Simulate = Callable[[int], dict[str, np.ndarray]]
 
 
 def placed(case: Mapping[str, np.ndarray]) -> dict[str, MetaTensor]:
-    """Image, label and mask of a simulated case (1, X, Y, Z) with an affine to RAS mm, as volumes of files have."""
+    """Image, label and mask of a simulated case (C, X, Y, Z) with an affine to RAS mm, as volumes of files have."""
     affine = torch.from_numpy(np.diag([*case["spacing"], 1.0]))
     return {
-        name: MetaTensor(torch.from_numpy(case[name])[None], affine=affine, meta={MetaKeys.SPACE: SpaceKeys.RAS})
+        name: MetaTensor(_with_channels(case[name]), affine=affine, meta={MetaKeys.SPACE: SpaceKeys.RAS})
         for name in ("image", "label", "mask")
     }
+
+
+def _with_channels(volume: np.ndarray) -> Tensor:
+    """A volume (X, Y, Z) or (C, X, Y, Z) as (C, X, Y, Z)."""
+    return torch.from_numpy(volume if volume.ndim == 4 else volume[None])
 
 
 class SimulatedCases(Dataset[dict[str, Any]]):
