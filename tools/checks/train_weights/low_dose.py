@@ -21,7 +21,7 @@ from common.simulation.corruptions.low_dose import LowDose
 
 SCANS = {
     "abdomen": ("totalsegmentator/example_ct.nii.gz", 1.0e5, [(1, 1, 1)]),
-    "cta": ("totalsegmentator/cta_thorax.nii.gz", 2.0e4, [(1, 1, 1), (2, 2, 2)]),
+    "cta": ("totalsegmentator/cta_thorax.nii.gz", 3.0e4, [(1, 1, 1), (2, 2, 2)]),
     "chest": ("lidc/chest_ct.nii.gz", 2.0e5, [(1, 1, 1), (2, 2, 2), (4, 4, 3)]),
 }
 """File, photons and blocks of the copies of each scan."""
