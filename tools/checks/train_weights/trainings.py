@@ -20,12 +20,18 @@ class Training(NamedTuple):
     weights: str = ""
 
 
-LOW_DOSE = {"max_epochs": "1000", "constant_epochs": "1000", "ema_decay": "0.999", "val_interval": "2"}
+LOW_DOSE = {
+    **{"max_epochs": "1000", "constant_epochs": "1000", "val_interval": "2", "ema_decay": "0.999"},
+    **{"batch_size": "8", "samples_per_epoch": "1600", "learning_rate": "1.0e-3", "augmentation": "{'flip': 0.5}"},
+}
+"""A constant rate and a moving average of the weights: a training may end at any epoch. Noise is not resampled."""
+NETWORKS = {"red_cnn": {"network_def::width": "32"}, "mse": {}}
+"""Overlays of low-dose CT with what they change: the published RED-CNN has 96 features, nine times the work."""
 
 TRAININGS = {
     f"ldct_{overlay}_{scan}": Training(
         "ldct_wgan_vgg", (overlay,), {**LOW_DOSE, **own, "datalist": f"DATA/{scan}.json"}
     )
-    for overlay, own in {"red_cnn": {"batch_size": "8"}}.items()
+    for overlay, own in NETWORKS.items()
     for scan in SCANS
 }
