@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,9 +30,11 @@ from common.weights.info import read_info
 from tools.checks.train_weights.low_dose import DOSES, SCANS
 
 STRENGTHS, PATCHES, DISTANCES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2), (3, 5, 7), (6, 10)
-TUNED_ON = slice(4, None, 8)
+TUNED_ON = slice(4, None, 16)
 """Slices of a scan that the filter is tuned on."""
 BODY_HU = -500.0
+Setting = tuple[float, int, int]
+"""Strength, side of the patches and largest distance."""
 
 
 class Case:
@@ -55,16 +57,20 @@ class Case:
         return {"rmse": self.rmse(image), **transfer_scores(image, self.truth, self.body, self.affine)}
 
 
-def tuned_filter(pairs: Path, evaluated: str, dose: float) -> tuple[Any, ...]:
-    """Setting of non-local means with the lowest RMSE, relative to the input's, on the other scans at this dose."""
-    errors: dict[tuple[Any, ...], float] = {}
-    for scan in SCANS.keys() - {evaluated}:
-        case = Case(pairs, scan, dose)
-        low, level = case.low[..., TUNED_ON], noise_level(case.low)
-        for setting in itertools.product(STRENGTHS, PATCHES, DISTANCES):
-            image = NonLocalMeans(partial(_known, level), *setting)(low)
-            errors[setting] = errors.get(setting, 0) + case.rmse(image, TUNED_ON) / case.rmse(low, TUNED_ON)
-    return min(errors, key=errors.__getitem__)
+@cache
+def filter_errors(pairs: Path, scan: str, dose: float) -> dict[Setting, float]:
+    """RMSE of each setting of non-local means, relative to the input's."""
+    case = Case(pairs, scan, dose)
+    low, level = case.low[..., TUNED_ON], noise_level(case.low)
+    settings = itertools.product(STRENGTHS, PATCHES, DISTANCES)
+    images = ((each, NonLocalMeans(partial(_known, level), *each)(low)) for each in settings)
+    return {each: case.rmse(image, TUNED_ON) / case.rmse(low, TUNED_ON) for each, image in images}
+
+
+def tuned_filter(pairs: Path, evaluated: str, dose: float) -> Setting:
+    """Setting of non-local means with the lowest error on the other scans at this dose."""
+    errors = [filter_errors(pairs, scan, dose) for scan in SCANS if scan != evaluated]
+    return min(errors[0], key=lambda setting: sum(each[setting] for each in errors))
 
 
 def _known(level: float, _: ArrayLike) -> float:
