@@ -17,8 +17,8 @@ import resource
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
+from time import gmtime, strftime
 from typing import Any
 
 from common.errors import path_option
@@ -70,7 +70,7 @@ def turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     code = train(training_command(training, run, options.data), options.minutes)
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    about = {"time": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "training": name, "commit": commit, "exit_code": code}
+    about = {"time": strftime("%Y-%m-%d %H:%M", gmtime()), "training": name, "commit": commit, "exit_code": code}
     about |= {"minutes": round(used / 60, 1), **progress(run / LOG_NAME)}
     if code == 0 and training.weights:
         path = shipping.export(ROOT / "bundles" / training.bundle, run, name=training.weights)

@@ -21,8 +21,14 @@ class Training(NamedTuple):
 
 
 LOW_DOSE = {
-    **{"max_epochs": "1000", "constant_epochs": "1000", "val_interval": "2", "ema_decay": "0.999"},
-    **{"batch_size": "8", "samples_per_epoch": "1600", "learning_rate": "1.0e-3", "augmentation": "{'flip': 0.5}"},
+    "max_epochs": "1000",
+    "constant_epochs": "1000",
+    "val_interval": "2",
+    "ema_decay": "0.999",
+    "batch_size": "8",
+    "samples_per_epoch": "1600",
+    "learning_rate": "1.0e-3",
+    "augmentation": "{'flip': 0.5}",
 }
 """A constant rate and a moving average of the weights: a training may end at any epoch. Noise is not resampled."""
 NETWORKS = {"red_cnn": {"network_def::width": "32"}, "mse": {}}
