@@ -6,8 +6,8 @@ sizes. Photons are such that half of the dose adds the noise that the scan has.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -78,4 +78,8 @@ def _write(image: Nifti1Image, folder: Path, low_dose: LowDose) -> None:
 
 
 if __name__ == "__main__":
-    write_cases(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(prog="python -m tools.checks.train_weights.low_dose", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of the scans")
+    parser.add_argument("out", type=Path, help="folder of the pairs and the datalists")
+    given = parser.parse_args()
+    write_cases(given.data, given.out)

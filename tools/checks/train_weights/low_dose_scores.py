@@ -1,12 +1,11 @@
 """Low-dose CT of a scan that no training saw: networks, and non-local means tuned on the scans that were trained on.
 
-    python -m tools.checks.train_weights.low_dose_scores PAIRS RUNS
-
 ``RUNS/<name>_<scan>/`` holds a run that was not trained on SCAN. RMSE in HU inside the body and ``mtf50`` in 1/mm.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import subprocess
@@ -100,6 +99,11 @@ def scores(pairs: Path, runs: Path, scan: str) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    for each in sys.argv[3:] or SCANS:
-        for line in scores(Path(sys.argv[1]), Path(sys.argv[2]), each):
+    parser = argparse.ArgumentParser(prog="python -m tools.checks.train_weights.low_dose_scores", description=__doc__)
+    parser.add_argument("pairs", type=Path, help="folder that low_dose wrote")
+    parser.add_argument("runs", type=Path, help="folder of the runs")
+    parser.add_argument("scans", nargs="*", default=list(SCANS), help="evaluated (default: each)")
+    given = parser.parse_args()
+    for each in given.scans:
+        for line in scores(given.pairs, given.runs, each):
             print(json.dumps(line), flush=True)
