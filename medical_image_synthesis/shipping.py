@@ -1,4 +1,4 @@
-"""Export of a finished pretraining to the two files that a bundle ships."""
+"""Export of a finished training to the two files that a bundle ships."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
 
     Args:
         bundle: the bundle's folder.
-        run: folder of the pretraining, with ``models/model.pt`` and ``run.json``.
-        cases: number of simulated cases whose extents and histograms inputs are compared with.
+        run: folder of the training, with ``models/model.pt`` and ``run.json``.
+        cases: number of simulated cases whose extents and histograms inputs are compared with, of a pretraining.
         name: file name, beginning with ``pretrained``.
 
     Raises:
@@ -60,24 +60,32 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
     if size > MAX_BYTES:
         fault = f"{path} would take {size / 1e6:.1f} MB in half precision, {MAX_BYTES / 1e6:g} MB are allowed"
         raise OutputError(fault, "train a narrower network")
-    profile, commit = _profile(config, cases), commit_of(bundle)  # before new weights change the repository
+    commit = commit_of(bundle)  # before new weights change the repository
     about = {
         **{key: value for key, value in known.metadata.items() if key not in ("sha256", "replaces", "config")},
         "bundle": bundle_name(bundle),
         "version": bundle_metadata(bundle).get("version"),
         "settings": known.settings,
-        "trained_on": {**known.trained_on, "data": SIMULATED},
+        "trained_on": known.trained_on,
         "shipped": True,
         "seed": config["seed"],
         "commit": commit,
-        "simulation": config["simulation"],
-        "contrasts": contrasts_simulated(config),
-        "profile": profile,
+        **(_simulated(config, cases, known.trained_on) if "simulation" in config else {}),
         "config": {key: value for key, value in config.items() if _is_plain(value)}
         | {"loss_weights": _weights(config)},
     }
     save(halved, path, about)
     return path
+
+
+def _simulated(config: dict[str, Any], cases: int, trained_on: dict[str, Any]) -> dict[str, Any]:
+    """What is known of weights that were trained on simulated heads."""
+    return {
+        "trained_on": {**trained_on, "data": SIMULATED},
+        "simulation": config["simulation"],
+        "contrasts": contrasts_simulated(config),
+        "profile": _profile(config, cases),
+    }
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -71,6 +71,15 @@ def test_export_writes_half_precision_and_what_made_it(shipped):
     assert kept["weight"].tolist() == [[0.0999755859375, 0.199951171875, 0.300048828125, 0.39990234375]]
 
 
+def test_weights_trained_on_images_are_exported_without_a_simulation(bundle):
+    run = bundle / "pretraining" / "run.json"
+    config = {key: value for key, value in json.loads(run.read_text())["config"].items() if key != "simulation"}
+    run.write_text(json.dumps({"config": config}))
+    about = read_info(export(bundle, bundle / "pretraining", name="pretrained_chain.pt"))
+    assert (about.path.name, about.origin, about.profile) == ("pretrained_chain.pt", None, {})
+    assert not {"simulation", "contrasts", "profile"} & about.metadata.keys()
+
+
 def test_export_notes_the_commit_though_it_replaces_weights_of_the_repository(shipped):
     def git(*words: str) -> str:
         identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")

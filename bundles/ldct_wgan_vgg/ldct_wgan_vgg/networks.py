@@ -57,8 +57,7 @@ class ChainGenerator(nn.Module):
         for layer in convolutions:
             nn.init.xavier_uniform_(layer.weight)
         if self.subtracts:
-            first.weight -= first.weight.mean(dim=(1, 2, 3), keepdim=True)
-            first.weight *= CONTRAST
+            see_contrast(first)
             nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,12 +68,20 @@ class ChainGenerator(nn.Module):
         return 2 * made - 1
 
 
+@torch.no_grad()
+def see_contrast(layer: nn.Conv2d) -> None:
+    """Filters that sum to 0, times ``CONTRAST``."""
+    layer.weight -= layer.weight.mean(dim=(1, 2, 3), keepdim=True)
+    layer.weight *= CONTRAST
+
+
 class RedCnn(nn.Module):
     """Residual encoder-decoder without padding or pooling (Chen et al. 2017, section II-B).
 
     Five convolutions and five transposed ones of 5x5 with ReLU; the slice and the outputs of the second and the fourth
     convolution are added before the ReLU of the last, the third and the first transposed one. Scale, input and output
-    as :class:`ChainGenerator`, with at least 21 pixels a side.
+    as :class:`ChainGenerator`, with at least 21 pixels a side. It starts as the identity, and with filters that sum to
+    0 [chosen]: after 600 steps at width 32 RMSE on two real CT was 36 and 58 HU, without 41 and 61 (input 41, 110).
 
     Args:
         in_channels: slices of the slab.
@@ -86,6 +93,9 @@ class RedCnn(nn.Module):
         self.centre = in_channels // 2
         self.encoder = nn.ModuleList([nn.Conv2d(width if number else in_channels, width, 5) for number in range(5)])
         self.decoder = nn.ModuleList([nn.ConvTranspose2d(width, width if number < 4 else 1, 5) for number in range(5)])
+        see_contrast(self.encoder[0])
+        nn.init.zeros_(self.decoder[4].weight)
+        nn.init.zeros_(self.decoder[4].bias)
         refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -49,6 +49,8 @@ def test_the_estimate_of_the_noise_is_taken_off_and_the_published_chain_gives_th
 def test_red_cnn_adds_the_slice_and_two_outputs_of_its_encoder() -> None:
     network = RedCnn(3, width=2)
     x = slab(1, 3, 24, 21)
+    torch.testing.assert_close(network(x), x[:, 1:2].clamp(min=-1))
+    torch.nn.init.normal_(network.decoder[4].weight)
     unit = (x + 1) / 2
     kept, made = [], unit
     for layer in network.encoder:

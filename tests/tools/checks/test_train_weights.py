@@ -1,0 +1,62 @@
+"""The queue of trainings, and the cases of low-dose CT that it trains on."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from nibabel.nifti1 import Nifti1Image
+
+from tools.checks.train_weights import __main__ as queue
+from tools.checks.train_weights import low_dose
+from tools.checks.train_weights.trainings import TRAININGS, Training
+from tools.repository import config_path
+
+
+def test_a_run_with_a_checkpoint_is_continued(tmp_path):
+    training = Training("ldct_wgan_vgg", ("red_cnn",), {"batch_size": "8", "datalist": "DATA/cta.json"})
+    for resume in ("false", "true"):
+        words = queue.training_command(training, tmp_path, tmp_path / "pairs")
+        given = dict(pairwise(words))
+        assert given["--resume"] == resume
+        assert given["--datalist"] == f"{tmp_path}/pairs/cta.json"
+        (tmp_path / "models").mkdir(exist_ok=True)
+        (tmp_path / "models" / "last_checkpoint.pt").touch()
+
+
+def test_a_training_is_stopped_after_its_minutes():
+    saves_itself = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print(); time.sleep(60)"
+    assert queue.train([sys.executable, "-c", saves_itself], 0.05) == queue.STOPPED[0]
+    assert queue.train([sys.executable, "-c", ""], 1) == 0
+
+
+def test_progress_is_the_last_epoch_and_the_last_validation(tmp_path):
+    assert queue.progress(tmp_path / "log.csv") == {}
+    (tmp_path / "log.csv").write_text("epoch,loss,val_mae\n1,0.5,\n2,0.25,30.5\n3,0.125,\n")
+    assert queue.progress(tmp_path / "log.csv") == {"epoch": 3, "loss": 0.125, "val_mae": 30.5}
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_each_row_names_configs_that_are_there(name):
+    training = TRAININGS[name]
+    assert all(config_path(training.bundle, overlay).is_file() for overlay in training.overlays)
+
+
+def test_a_coarser_copy_has_the_means_of_blocks_at_their_centres():
+    values = np.arange(3 * 4 * 2, dtype=np.float32).reshape(3, 4, 2)
+    copy = low_dose.coarser(Nifti1Image(values, np.diag([2.0, 3, 5, 1])), (2, 2, 1))
+    assert copy.shape == (1, 2, 2)
+    assert copy.get_fdata()[0, 0, 0] == (0 + 2 + 8 + 10) / 4
+    assert (copy.affine[:3, 3] == [1, 1.5, 0]).all()
+    assert (copy.affine.diagonal() == [4, 6, 5, 1]).all()
+
+
+@pytest.mark.parametrize("thickness", [1, 2, 3])
+def test_slices_of_the_validation_are_not_trained_on(thickness):
+    slices = 100 // thickness
+    first = low_dose.first_slices(slices, "training", thickness)
+    assert min(first) * thickness >= low_dose.LOWEST + low_dose.GAP
+    assert max(first) + low_dose.SLICES >= slices
+    assert low_dose.first_slices(100, "validation", 1) == [0]

@@ -1,0 +1,85 @@
+"""Cases of ``ldct_wgan_vgg`` from three real CT: each in turn is evaluated, the others are trained on.
+
+The lowest slices of a scan that is trained on are its validation. Coarser copies, means of blocks of voxels, add voxel
+sizes. Photons are such that half of the dose adds the noise that the scan has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from ldct_wgan_vgg.low_dose import write_pair
+from nibabel.nifti1 import Nifti1Image
+
+from common.files import write_text, write_whole_folder
+from common.io import VolumeReader
+from common.simulation.corruptions.low_dose import LowDose
+
+SCANS = {
+    "abdomen": ("totalsegmentator/example_ct.nii.gz", 1.0e5, [(1, 1, 1)]),
+    "cta": ("totalsegmentator/cta_thorax.nii.gz", 3.0e4, [(1, 1, 1), (2, 2, 2)]),
+    "chest": ("lidc/chest_ct.nii.gz", 2.0e5, [(1, 1, 1), (2, 2, 2), (4, 4, 3)]),
+}
+"""File, photons and blocks of the copies of each scan."""
+LOWEST, GAP, SLICES = 10, 2, 48
+"""Slices of the validation, between it and the training, and of the other cases."""
+DOSES = {"training": (0.6, 0.15, 0.04, 0.3, 0.08), "validation": (0.2,), "test": (0.5, 0.25, 0.1, 0.05)}
+
+
+def write_cases(data: Path, out: Path) -> None:
+    """Write a pair for each copy and dose that ``out`` lacks, and a datalist ``SCAN.json`` for each evaluated scan."""
+    lists: dict[str, dict[str, list[dict[str, str]]]] = {scan: {part: [] for part in DOSES} for scan in SCANS}
+    for scan, (file, photons, blocks) in SCANS.items():
+        image = nib.funcs.as_closest_canonical(Nifti1Image.from_filename(data / file))
+        for block in blocks:
+            copy = coarser(image, block)
+            for part in DOSES if block == (1, 1, 1) else ("training",):
+                for dose, first in zip(DOSES[part], first_slices(copy.shape[2], part, block[2]), strict=True):
+                    case = f"{scan}_{part}_{block[0]}_{dose:g}"
+                    cut = copy.slicer[:, :, first : first + (LOWEST if part == "validation" else SLICES)]
+                    _write(cut, out / case, LowDose(dose, photons))
+                    item = {"case": case, "image": f"{case}/ldct.nii.gz", "label": f"{case}/ndct.nii.gz"}
+                    for fold in (each for each in SCANS if (each == scan) is (part == "test")):
+                        lists[fold][part].append(item)
+    for scan, sections in lists.items():
+        write_text(out / f"{scan}.json", json.dumps(sections, indent=1) + "\n")
+
+
+def first_slices(slices: int, part: str, thickness: int) -> list[int]:
+    """The first slice of each dose: trained on from above the validation to the top, evaluated in the middle."""
+    if part != "training":
+        return [0 if part == "validation" else (slices - SLICES) // 2] * len(DOSES[part])
+    lowest = -(-(LOWEST + GAP) // thickness)
+    return [int(first) for first in np.linspace(lowest, max(lowest, slices - SLICES), len(DOSES[part]))]
+
+
+def coarser(image: Nifti1Image, block: tuple[int, int, int]) -> Nifti1Image:
+    """Means over blocks of voxels (X, Y, Z); what does not fill a block is cut off."""
+    shape = [size // step for size, step in zip(image.shape, block, strict=True)]
+    whole = image.get_fdata(dtype=np.float32)[tuple(slice(n * b) for n, b in zip(shape, block, strict=True))]
+    split = whole.reshape([part for pair in zip(shape, block, strict=True) for part in pair])
+    affine = image.affine @ np.diag([*block, 1])
+    affine[:3, 3] += image.affine[:3, :3] @ (np.array(block) - 1) / 2
+    return Nifti1Image(split.mean((1, 3, 5)), affine)
+
+
+def _write(image: Nifti1Image, folder: Path, low_dose: LowDose) -> None:
+    if folder.exists():
+        return
+    given = folder.parent / "given.nii.gz"
+    nib.save(image, given)
+    item = {"case": folder.name, "image": str(given)}
+    write_whole_folder(folder, lambda own: write_pair(item, own, low_dose, 0, VolumeReader()), lambda own: False)
+    given.unlink()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tools.checks.train_weights.low_dose", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of the scans")
+    parser.add_argument("out", type=Path, help="folder of the pairs and the datalists")
+    given = parser.parse_args()
+    write_cases(given.data, given.out)

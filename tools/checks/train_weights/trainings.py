@@ -1,0 +1,43 @@
+"""A row for each training of shipped weights, and for each that shows what such weights do on unseen scans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tools.checks.train_weights.low_dose import SCANS
+
+
+class Training(NamedTuple):
+    """Bundle, overlays on ``train.yaml``, options as written in a command, and the name of exported weights, if any.
+
+    ``DATA`` in an option stands for the folder of the program's ``--data``.
+    """
+
+    bundle: str
+    overlays: tuple[str, ...]
+    options: Mapping[str, str]
+    weights: str = ""
+
+
+LOW_DOSE = {
+    "max_epochs": "1000",
+    "constant_epochs": "1000",
+    "val_interval": "2",
+    "ema_decay": "0.999",
+    "batch_size": "8",
+    "samples_per_epoch": "1600",
+    "learning_rate": "1.0e-3",
+    "augmentation": "{'flip': 0.5}",
+}
+"""A constant rate and a moving average of the weights: a training may end at any epoch. Noise is not resampled."""
+NETWORKS = {"red_cnn": {"network_def::width": "32"}, "mse": {}}
+"""Overlays of low-dose CT with what they change: the published RED-CNN has 96 features, nine times the work."""
+
+TRAININGS = {
+    f"ldct_{overlay}_{scan}": Training(
+        "ldct_wgan_vgg", (overlay,), {**LOW_DOSE, **own, "datalist": f"DATA/{scan}.json"}
+    )
+    for overlay, own in NETWORKS.items()
+    for scan in SCANS
+}
