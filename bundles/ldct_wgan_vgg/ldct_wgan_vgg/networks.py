@@ -91,11 +91,12 @@ class RedCnn(nn.Module):
     def __init__(self, in_channels: int = 1, width: int = 96) -> None:
         super().__init__()
         self.centre = in_channels // 2
-        self.encoder = nn.ModuleList([nn.Conv2d(width if number else in_channels, width, 5) for number in range(5)])
-        self.decoder = nn.ModuleList([nn.ConvTranspose2d(width, width if number < 4 else 1, 5) for number in range(5)])
-        see_contrast(self.encoder[0])
-        nn.init.zeros_(self.decoder[4].weight)
-        nn.init.zeros_(self.decoder[4].bias)
+        encoder = [nn.Conv2d(width if number else in_channels, width, 5) for number in range(5)]
+        decoder = [nn.ConvTranspose2d(width, width if number < 4 else 1, 5) for number in range(5)]
+        see_contrast(encoder[0])
+        for value in decoder[4].parameters():
+            nn.init.zeros_(value)
+        self.encoder, self.decoder = nn.ModuleList(encoder), nn.ModuleList(decoder)
         refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
