@@ -216,6 +216,12 @@ def test_the_ending_of_a_file_says_its_format(place: Path, ran: Ran, ending: str
     assert {(place / name).read_text() for name in (f"ct.{ending}", "ct.json")} == {"volume", "about"}
 
 
+@pytest.mark.parametrize(("words", "given"), [([], "true"), (["true"], "true"), (["false"], "false")])
+def test_resampling_needs_no_value(place: Path, ran: Ran, words: list[str], given: str) -> None:
+    assert command.main(["mr2ct", "series", "-o", "ct.nii.gz", "--resample-tilt", *words]) == 0
+    assert ran[0]["options"]["resample_tilt"] == given
+
+
 def test_overlays_follow_the_config_and_a_broken_config_is_named(
     place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]
 ) -> None:
