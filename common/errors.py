@@ -38,8 +38,10 @@ def some(names: Sequence[str]) -> str:
 
 
 def choose(names: Iterable[str]) -> str:
-    """The remedy for a name that is none of these: ``choose A, B or C``."""
-    *others, last = names
+    """The remedy for a name that is none of these: ``choose A, B or C``; ``omit it`` where there are none."""
+    *others, last = [*names] or [""]
+    if not last:
+        return "omit it"
     return f"choose {', '.join(others)} or {last}" if others else f"choose {last}"
 
 

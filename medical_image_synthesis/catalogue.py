@@ -67,10 +67,13 @@ class Bundle(NamedTuple):
         if path is None or not path.is_file():
             return None
         known = _read(path)
-        limits = known["limits"]
-        others = ", ".join(f"{name} {value:.3g}" for name, value in limits["baselines"].items())
-        cases = f"median of {len(known['cases'])} held-out cases"
-        return f"MAE {limits['expected_mae']:.3g} {known['unit']}, {cases}; {others}"
+        try:
+            limits, cases = known["limits"], len(known["cases"])
+            others = ", ".join(f"{name} {value:.3g}" for name, value in limits["baselines"].items())
+            own = f"MAE {limits['expected_mae']:.3g} {known['unit']}"
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CheckpointError(f"cannot read {path} ({error!r})", "restore the file, or calibrate again") from error
+        return f"{own}, median of {cases} calibration cases; {others}"
 
     @property
     def task(self) -> str:

@@ -33,7 +33,7 @@ def _out_of_reach(config: Any, key: str, value: Any) -> ConfigError:
     """The error of an option, with the section that is missing or is none."""
     place: list[str] = []
     names = ReferenceResolver.split_id(key)
-    while isinstance(config, Mapping) and names[0] in config:
+    while isinstance(config, Mapping) and len(names) > 1 and names[0] in config:
         config = config[names[0]]
         place.append(names.pop(0))
     outer = "::".join(place)

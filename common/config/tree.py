@@ -128,7 +128,7 @@ class _Tree:
         if strange:
             nearest = difflib.get_close_matches(strange[0], known := sorted({*names} - RESERVED), n=1)
             kind = f"a setting of {place}" if target is None else f"an argument of {target}"
-            remedy = f"did you mean --{place}::{nearest[0]}?" if nearest else choose(known) if known else "omit it"
+            remedy = f"did you mean --{place}::{nearest[0]}?" if nearest else choose(known)
             fault = f"--{place}::{strange[0]} is not {kind} (value {str(section[strange[0]])[:60]})"
             raise ConfigError(fault, remedy)
         return bool(same)

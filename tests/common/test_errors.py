@@ -25,6 +25,13 @@ KINDS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("names", "remedy"), [("", "omit it"), ("A", "choose A"), ("AB", "choose A or B"), ("ABC", "choose A, B or C")]
+)
+def test_the_remedy_for_an_unknown_name(names: str, remedy: str) -> None:
+    assert errors.choose(names) == remedy
+
+
 def test_message_is_the_fault_and_the_remedy_on_one_line() -> None:
     assert str(errors.DataError("case_07 has shape (8, 9), not (9, 9)", "pad it")) == (
         "case_07 has shape (8, 9), not (9, 9): pad it"

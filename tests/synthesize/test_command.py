@@ -333,8 +333,13 @@ def test_the_list_has_the_error_of_calibrated_weights(place: Path, capsys: pytes
     about = {"unit": "HU", "cases": ["head_000", "head_001"], "limits": limits}
     (place / "bundles" / ONE / "models" / "pretrained_trust.json").write_text(json.dumps(about))
     assert command.main(["list"]) == 0
-    shown = "         MAE 119 HU, median of 2 held-out cases; best constant 230, copied source 0.481"
+    shown = "         MAE 119 HU, median of 2 calibration cases; best constant 230, copied source 0.481"
     assert capsys.readouterr().out.splitlines().count(shown) == 1
+    path = place / "bundles" / ONE / "models" / "pretrained_trust.json"
+    path.write_text(json.dumps({**about, "limits": {}}))
+    assert command.main(["list"]) == 2
+    expected = f"error: cannot read {path} (KeyError('baselines')): restore the file, or calibrate again\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_the_help_says_how_to_train_what_has_no_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
