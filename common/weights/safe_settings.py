@@ -16,7 +16,7 @@ from .module_names import SHARED, portable
 
 ROOMS = tuple(f"{SHARED}.{room}." for room in ("networks", "simulation", "stitching", "transforms"))
 """Rooms of the shared package whose classes weights may name, with the name that they have in the repository."""
-OF_A_BUNDLE = re.compile(r"\w+\.(latent|networks|simulation)\.\w+")
+OF_A_BUNDLE = re.compile(r"\w+\.(latent|networks|reader|simulation)\.\w+")
 """Classes of a bundle's package that weights may name, whatever the file calls its bundle."""
 MONAI = (monai.transforms, monai.inferers, monai.networks.nets)
 """Modules in which MONAI's short names, such as ``Orientationd``, are looked up."""
@@ -30,8 +30,8 @@ def require_safe(settings: Any, of: str, given: str = "") -> None:
     """Refuse settings of weights or of a run that would do more than build networks, transforms and inferers.
 
     An expression (``$...``) may calculate with numbers and other settings, and take the length of one; a macro
-    (``%...``) stays within the settings; a class (``_target_``) is a bundle's network, the shared package's, or
-    one of MONAI's or PyTorch's networks, transforms and inferers.
+    (``%...``) stays within the settings; a class (``_target_``) is a bundle's network or reader, the shared
+    package's, or one of MONAI's or PyTorch's networks, transforms and inferers.
 
     Args:
         settings: raw, of a JSON file.
