@@ -36,7 +36,7 @@ Setting = tuple[float, int, int]
 """Strength, side of the patches and largest distance."""
 
 
-class Case:
+class DoseCase:
     """Input, truth, body and affine of a scan at a dose."""
 
     def __init__(self, pairs: Path, scan: str, dose: float) -> None:
@@ -59,7 +59,7 @@ class Case:
 @cache
 def filter_errors(pairs: Path, scan: str, dose: float) -> dict[Setting, float]:
     """RMSE of each setting of non-local means, relative to the input's."""
-    case = Case(pairs, scan, dose)
+    case = DoseCase(pairs, scan, dose)
     low, level = case.low[..., TUNED_ON], noise_level(case.low)
     settings = itertools.product(STRENGTHS, PATCHES, DISTANCES)
     images = ((each, NonLocalMeans(partial(_known, level), *each)(low)) for each in settings)
@@ -76,7 +76,7 @@ def _known(level: float, _: ArrayLike) -> float:
     return level
 
 
-def restored(case: Case, run: Path) -> NDArray[np.float64]:
+def restored(case: DoseCase, run: Path) -> NDArray[np.float64]:
     """What the weights of a run make of a case, by ``synthesize``."""
     with TemporaryDirectory() as folder:
         files = [str(case.folder / "ldct.nii.gz"), "-o", str(Path(folder, "ct.nii.gz"))]
@@ -88,7 +88,7 @@ def restored(case: Case, run: Path) -> NDArray[np.float64]:
 def scores(pairs: Path, runs: Path, scan: str) -> Iterator[dict[str, Any]]:
     """A line for each dose and method of an evaluated scan."""
     for dose in DOSES["test"]:
-        case, setting = Case(pairs, scan, dose), tuned_filter(pairs, scan, dose)
+        case, setting = DoseCase(pairs, scan, dose), tuned_filter(pairs, scan, dose)
         about = {"scan": scan, "dose": dose}
         yield {**about, "method": "input", **case.scores(case.low)}
         image = NonLocalMeans(noise_level, *setting)(case.low)
