@@ -31,13 +31,15 @@ LOW_DOSE = {
     "augmentation": "{'flip': 0.5}",
 }
 """A constant rate and a moving average of the weights: a training may end at any epoch. Noise is not resampled."""
-NETWORKS = {"red_cnn": {"network_def::width": "32"}, "mse": {}}
-"""Overlays of low-dose CT with what they change: the published RED-CNN has 96 features, nine times the work."""
+NETWORKS = {
+    "red_cnn": (("red_cnn",), {"network_def::width": "32"}),
+    "mse": (("mse",), {}),
+    "wgan_vgg": ((), {}),
+}
+"""Overlays of low-dose CT and what else they change: the published RED-CNN has 96 features, nine times the work."""
 
 TRAININGS = {
-    f"ldct_{overlay}_{scan}": Training(
-        "ldct_wgan_vgg", (overlay,), {**LOW_DOSE, **own, "datalist": f"DATA/{scan}.json"}
-    )
-    for overlay, own in NETWORKS.items()
+    f"ldct_{name}_{scan}": Training("ldct_wgan_vgg", overlays, {**LOW_DOSE, **own, "datalist": f"DATA/{scan}.json"})
+    for name, (overlays, own) in NETWORKS.items()
     for scan in SCANS
 }
