@@ -37,7 +37,7 @@ def slabs(volume: Tensor, axis: int, neighbours: int, centres: range) -> Tensor:
     """
     slices = volume.movedim(axis + 1, 0)
     offsets = torch.arange(neighbours, device=volume.device) - neighbours // 2
-    wanted = torch.tensor(list(centres), device=volume.device)[:, None] + offsets
+    wanted = torch.arange(centres.start, centres.stop, centres.step, device=volume.device)[:, None] + offsets
     return slices[wanted.clamp(0, len(slices) - 1)].transpose(1, 2).flatten(1, 2)
 
 
