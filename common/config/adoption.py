@@ -52,7 +52,7 @@ class Adoption:
         adopted = {name: self._adopted(name, value, name in network) for name, value in recorded.items()}
         adopted |= self._contrasts()
         if self.about.settings.get("inferer"):
-            adopted |= self._inferer(self.about.settings["inferer"])
+            adopted |= self._inferer(self.about.settings["inferer"], same_files)
         if same_files and self.about.reader:
             adopted[READER] = self._adopted(READER, self.about.reader, False)
         return {
@@ -91,19 +91,22 @@ class Adoption:
         named = [name for name in CONTRASTS if name in self.about.trained_on and name in self.config]
         return {name: self.about.trained_on[name] for name in named if not self._is_option(name)}
 
-    def _inferer(self, recorded: Any) -> Settings:
+    def _inferer(self, recorded: Any, same_files: bool) -> Settings:
         """The inferer, each of its components with the settings that the one of its kind had in training.
 
         Components of the training that this one lacks are put around it, as far as they have another inferer inside; an
-        innermost one that this one lacks, such as patches for slices, takes the place of its innermost one.
+        innermost one that this one lacks, such as patches for slices, takes the place of its innermost one. A training
+        that starts from the weights keeps what follows from its own settings, such as windows of its patch size.
         """
         place = INFERER if lookup(self.config, INFERER) is not None else "inferer"
+        in_training = place == INFERER and not same_files
         adopted = self._wrapped(without_order(lookup(self.config, place)), recorded)
         kinds = {trained["_target_"]: trained for _, trained in components(recorded, "")}
         for where, component in components(adopted, place):
             for key, trained in kinds.get(component["_target_"], {}).items():
                 value = trained if component.get(key) == trained else followed(self.about.settings, trained)
-                if not isinstance(value, dict) and not self._is_option(f"{where}::{key}"):
+                of_this_run = in_training and self._is_unrecorded(component.get(key))
+                if not isinstance(value, dict) and not of_this_run and not self._is_option(f"{where}::{key}"):
                     component[key] = value
         return {place: adopted}
 
@@ -122,9 +125,13 @@ class Adoption:
         if any(f"{place}::".startswith(f"{option}::") for option in self.given):
             return True
         value = as_json(lookup(self.config, place))
-        if is_reference(value) and value[1:] in self.config and value[1:] not in self.about.settings:
+        if self._is_unrecorded(value):
             return self._is_option(value[1:])  # weights that recorded the value in its place
         return all(value != as_json(lookup(config, place)) for config in self.shipped)
+
+    def _is_unrecorded(self, value: Any) -> bool:
+        """Whether a value refers to a setting of the configuration that the weights do not have."""
+        return is_reference(value) and value[1:] in self.config and value[1:] not in self.about.settings
 
 
 def _put_around(inferer: Settings, kind: str | None, outer: Sequence[Settings]) -> Settings:

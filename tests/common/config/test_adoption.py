@@ -43,6 +43,18 @@ def test_both_at_once() -> None:
     assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": inner}
 
 
+def test_windows_of_a_training_follow_its_own_patches_and_those_of_an_evaluation_the_weights() -> None:
+    config = {"validate": {"inferer": {"_target_": PATCHES, "roi_size": "@side", "mode": "fast"}}, "side": 16}
+    trained = {"_target_": PATCHES, "roi_size": 192, "mode": "faithful"}
+    about = WeightsInfo(Path("model.pt"), "", "a", {"inferer": trained}, {}, {}, {}, {})
+    sides = {}
+    for same_files in (False, True):
+        changes = Adoption(about, config, [config], []).changes("a", same_files)
+        assert changes["validate::inferer"]["mode"] == "faithful"
+        sides[same_files] = changes["validate::inferer"]["roi_size"]
+    assert sides == {False: "@side", True: 192}
+
+
 def test_an_option_counts_where_weights_recorded_its_value_inside_a_component():
     """Weights of before had ``mode`` inside ``stitching``; configs name it at the top."""
     recorded = {"stitching": {"_target_": "Patches", "mode": "fast"}, "network_def": {"_target_": "Net"}}
