@@ -11,6 +11,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,6 +93,7 @@ CHECKS = {
     "series": RealCheck(series, "dicom/mr_t2_axial.zip", "pd2t2_dcgan_acm"),
     "ct": RealCheck(plausible_ct, "spm_templates/t1.nii", "mr2ct_pix2pix"),
     "heads": RealCheck(heads.findings, "heads", "mr2ct_pix2pix"),
+    "t2_heads": RealCheck(partial(heads.findings, bundle="pd2t2_dcgan_acm"), "heads", "pd2t2_dcgan_acm"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Scans of held-out heads: their grid, what each contrast shows, and the scores of a perfect and of a poor CT."""
+"""Scans of held-out heads: their grid, what each contrast shows, the scores of a perfect and of a poor result."""
 
 from __future__ import annotations
 
@@ -7,40 +7,53 @@ import numpy as np
 import pytest
 
 from tools.checks.real import heads
-from tools.checks.real.heads import SEQUENCES, VALIDATION_MAPS, findings, scans, scores
+from tools.checks.real.heads import VALIDATION_MAPS, ct_scores, findings, scans, t2_scores
+from tools.checks.real.physics import CONTRASTS
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     maps = label_maps.write(tmp_path_factory.mktemp("maps"), count=5)
-    out = tmp_path_factory.mktemp("out")
-    return {(pixel, thick): list(scans(maps, pixel, thick, out)) for pixel, thick in ((2.0, 1), (1.5, 2))}
+    return {thickness: list(scans(maps, thickness)) for thickness in (1, 5)}
 
 
 def test_every_held_out_head_has_every_contrast_on_one_grid(found):
-    for (pixel, thick), own in found.items():
-        assert [scan.contrast for scan in own] == [*SEQUENCES] * VALIDATION_MAPS
-        assert sorted({scan.head for scan in own}) == ["head_02", "head_03", "head_04"]
+    for thickness, own in found.items():
+        assert [scan.head for scan in own] == ["head_02", "head_03", "head_04"]
         for scan in own:
-            assert scan.mr.shape == scan.ct.shape == scan.mask.shape == scan.regions["csf"].shape
-            assert scan.spacing.tolist() == [pixel, pixel, thick * pixel]
-            assert scan.ct.shape[2] * thick * pixel == pytest.approx(200, abs=thick * pixel)
+            assert list(scan.mr) == list(CONTRASTS)
+            for part in (*scan.mr.values(), scan.mask, *scan.regions.values()):
+                assert part.shape == scan.ct.shape
+            assert scan.spacing == (1, 1, thickness)
+    assert found[5][0].ct.shape[2] == found[1][0].ct.shape[2] // 5
 
 
-def test_fluid_is_dark_in_t1_and_bright_in_t2(found):
-    for scan in found[2.0, 1]:
-        fluid, white = (np.median(scan.mr[scan.regions[name]]) for name in ("csf", "white"))
-        assert bool(fluid < white) is (scan.contrast == "T1"), scan.contrast
+def test_fluid_is_dark_in_t1_and_flair_and_bright_in_t2(found):
+    for scan in found[1]:
+        for contrast, dark in (("T1", True), ("FLAIR", True), ("T2", False)):
+            fluid, white = (np.median(scan.mr[contrast][scan.regions[name]]) for name in ("csf", "white"))
+            assert bool(fluid < white) is dark, contrast
 
 
 def test_the_true_ct_is_perfect_and_one_without_bone_is_not(found):
-    scan = found[2.0, 1][0]
-    perfect = scores(scan.ct, scan)
-    assert (perfect["mae"], perfect["bone_dice"], perfect["ordered"]) == (0, 1, 1)
+    scan = found[1][0]
+    perfect = ct_scores(scan.ct, scan, "T1")
+    assert (perfect["mae"], perfect["csf_error"], perfect["bone_dice"], perfect["air_dice"]) == (0, 0, 1, 1)
+    assert perfect["white"] == pytest.approx(28, abs=1)
+    assert perfect["grey"] == pytest.approx(38, abs=1.5)
     assert perfect["line_mae"] > 50
-    flat = scores(np.minimum(scan.ct, 40), scan)
+    flat = ct_scores(np.minimum(scan.ct, 40), scan, "T1")
     assert flat["bone_dice"] == 0
     assert flat["mae"] == pytest.approx(np.clip(scan.ct[scan.mask] - 40, 0, None).mean(), rel=1e-5)
+
+
+def test_a_t2_of_another_grey_scale_is_perfect_and_the_source_is_its_line(found):
+    scan = found[5][1]
+    perfect, copied = t2_scores(7 - 3 * scan.mr["T2"], scan, "PD"), t2_scores(scan.mr["PD"], scan, "PD")
+    assert perfect["mae"] == pytest.approx(0, abs=1e-5)
+    assert perfect["ssim"] == pytest.approx(1, abs=1e-5)
+    for name in ("mae", "psnr", "ssim"):
+        assert copied[name] == copied[f"line_{name}"]
 
 
 def test_each_scan_is_scored_by_the_prediction_of_its_name(found, tmp_path, monkeypatch):
@@ -50,14 +63,13 @@ def test_each_scan_is_scored_by_the_prediction_of_its_name(found, tmp_path, monk
     def moved(bundle, source, out, weights):
         runs.append(sorted(path.name for path in source.iterdir()))
         own = found[list(found)[len(runs) - 1]]
-        return {f"{one.head}_{one.contrast}": one.ct + (200 if one.contrast == "T2" else 10) for one in own}, []
+        return {f"{one.head}_{name}": one.ct + (200 if name == "T2" else 10) for one in own for name in CONTRASTS}, []
 
     monkeypatch.setattr(heads, "infer", moved)
-    monkeypatch.setattr(heads, "SLICES_MM", tuple(found))
-    monkeypatch.setattr(heads, "scans", lambda label_maps, pixel, thick, out: iter(found[pixel, thick]))
+    monkeypatch.setattr(heads, "scans", lambda label_maps, thickness: iter(found[thickness]))
     rows = list(findings(tmp_path, tmp_path / "out", tmp_path / "model.pt"))
-    assert [len(names) for names in runs] == [9, 9]
-    assert runs[0][0] == "head_02_PD.nii.gz"
-    assert [row.case for row in rows] == [f"{name}, slices of {mm} mm" for mm in (2, 3) for name in SEQUENCES]
-    assert [row.passed for row in rows] == [True, False, True] * 2
+    assert [len(names) for names in runs] == [VALIDATION_MAPS * len(CONTRASTS)] * 2
+    assert runs[0][0] == "head_02_FLAIR.nii.gz"
+    assert [row.case for row in rows] == [f"{name}, slices of {mm} mm" for mm in (1, 5) for name in CONTRASTS]
+    assert [row.passed for row in rows] == [True, False, True, True] * 2
     assert " mae 10," in rows[0].measured
