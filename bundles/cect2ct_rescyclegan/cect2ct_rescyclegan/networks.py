@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -22,10 +24,21 @@ class ResidualGenerator(nn.Module):
         depth: number of downsampling steps.
         width: features of the outermost level.
         upsampling: ``transposed`` or ``resize``, see :class:`common.networks.unet.UNetGenerator`.
+        least_change: in HU; in evaluation r is 0 where it is smaller, so that tissue without contrast medium stays
+            as it is. Training sees all of r.
+        window: the training window in HU, the unit of ``least_change``.
     """
 
-    def __init__(self, depth: int = 8, width: int = 64, upsampling: str = "transposed") -> None:
+    def __init__(
+        self,
+        depth: int = 8,
+        width: int = 64,
+        upsampling: str = "transposed",
+        least_change: float = 0.0,
+        window: Sequence[float] = (-50.0, 550.0),
+    ) -> None:
         super().__init__()
+        self.least_change = 2 * least_change / (window[1] - window[0])
         self.unet = UNetGenerator(1, 1, depth, width, dropout=0.0, upsampling=upsampling, bounded=False)
         *_, last = self.unet.decoder[-1].children()
         for parameter in last.parameters():
@@ -34,4 +47,7 @@ class ResidualGenerator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Synthetic image on the input's scale."""
         residual = self.unet(x.clamp(-1, 1))
-        return x + torch.where(x.abs() <= 1, residual, torch.zeros_like(residual))
+        changed = x.abs() <= 1
+        if self.least_change and not self.training:
+            changed = changed & (residual.abs() >= self.least_change)
+        return x + torch.where(changed, residual, torch.zeros_like(residual))

@@ -13,7 +13,7 @@ BOUNDARIES = [-1.0, 1.0]
 BEYOND = [-3.0, -1.0000001, 1.0000001, 40.0]
 
 
-def generator(moved: bool = False, **settings: str) -> ResidualGenerator:
+def generator(moved: bool = False, **settings: Any) -> ResidualGenerator:
     """Depth 3, width 4; ``moved``: with weights as after some training."""
     torch.manual_seed(0)
     network = ResidualGenerator(3, 4, **settings)
@@ -65,6 +65,16 @@ def test_the_residual_is_the_unets() -> None:
     network = generator(moved=True).eval()
     x = images().clamp(-1, 1)
     assert torch.equal(network(x), x + network.unet(x))
+
+
+def test_results_leave_out_changes_smaller_than_some_hu_and_training_sees_all() -> None:
+    """A window of 600 HU is [-1, 1], so that a change by 1 is one by 300 HU."""
+    x = images().clamp(-1, 1)
+    residual = generator(moved=True).eval().unet(x).detach()
+    least = float(residual.abs().median())
+    network = generator(moved=True, least_change=300 * least, window=(-50.0, 550.0)).eval()
+    assert torch.equal(network(x), torch.where(residual.abs() < least, x, x + residual))
+    assert bool((network.train()(x) != x).all())
 
 
 def test_at_the_start_a_gradient_reaches_the_last_convolution_alone() -> None:
