@@ -26,6 +26,14 @@ def test_a_run_with_a_checkpoint_is_continued(tmp_path):
         (tmp_path / "models" / "last_checkpoint.pt").touch()
 
 
+def test_a_pretraining_is_continued_from_its_own_folder(tmp_path):
+    (tmp_path / "pretraining" / "models").mkdir(parents=True)
+    (tmp_path / "pretraining" / "models" / "last_checkpoint.pt").touch()
+    given = dict(pairwise(queue.training_command(TRAININGS["mr2ct"], tmp_path, tmp_path / "data")))
+    assert (given["--resume"], given["--output_dir"]) == ("true", str(tmp_path))
+    assert given["--label_maps"] == f"{tmp_path}/data/heads"
+
+
 def test_a_training_is_stopped_after_its_minutes():
     saves_itself = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print(); time.sleep(60)"
     assert queue.train([sys.executable, "-c", saves_itself], 0.05) == queue.STOPPED[0]

@@ -56,7 +56,7 @@ def scans(label_maps: Path, thickness: int) -> Iterator[HeadScan]:
         codes = physics.tissues_of(np.pad(labels, MARGIN), rng)
         ct = physics.thick(physics.ct_of(codes, rng), thickness)
         regions = {
-            name: physics.thick(physics.mixed(codes, np.isin(NAMES, own)), thickness) > PURE
+            name: physics.thick(physics.mixed(codes, np.float32(np.isin(NAMES, own))), thickness) > PURE
             for name, own in REGIONS.items()
         }
         mr = {}

@@ -34,10 +34,10 @@ STOPPED = [128 + number for number in (signal.SIGTERM, signal.SIGINT)]
 """Exit codes of a training that was stopped and saved itself."""
 
 
-def training_command(training: Training, run: Path, data: Path) -> list[str]:
+def training_command(training: Training, out: Path, data: Path) -> list[str]:
     """The command that starts a training in a folder, or continues the one that is there."""
-    resume = json.dumps((run / "models" / RESUME_NAME).is_file())
-    options = {**training.options, "output_dir": str(run), "variant": "", "resume": resume}
+    resume = json.dumps((out / training.run_name / "models" / RESUME_NAME).is_file())
+    options = {**training.options, "output_dir": str(out), "variant": "", "resume": resume}
     words = [word for name, value in options.items() for word in (f"--{name}", value.replace("DATA", str(data)))]
     return command(training.bundle, "training", ["train", *training.overlays], *words)
 
@@ -66,9 +66,10 @@ def progress(log: Path) -> dict[str, float]:
 
 def turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train one for its minutes, export it if it is finished, and return the line of the log."""
-    training, run, commit = TRAININGS[name], options.out / name, commit_of(ROOT)
+    training, commit = TRAININGS[name], commit_of(ROOT)
+    run = options.out / name / training.run_name
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    code = train(training_command(training, run, options.data), options.minutes)
+    code = train(training_command(training, options.out / name, options.data), options.minutes)
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     about = {"time": strftime("%Y-%m-%d %H:%M", gmtime()), "training": name, "commit": commit, "exit_code": code}
     about |= {"minutes": round(used / 60, 1), **progress(run / LOG_NAME)}

@@ -19,6 +19,11 @@ class Training(NamedTuple):
     options: Mapping[str, str]
     weights: str = ""
 
+    @property
+    def run_name(self) -> str:
+        """Folder of its run in that of the outputs."""
+        return "pretraining" if "pretrain" in self.overlays else "."
+
 
 LOW_DOSE = {
     "max_epochs": "1000",
@@ -38,7 +43,16 @@ NETWORKS = {
 }
 """Overlays of low-dose CT and what else they change: the published RED-CNN has 96 features, nine times the work."""
 
-TRAININGS = {
+HEADS = {"label_maps": "DATA/heads"}
+PRETRAININGS = {
+    "mr2ct": Training("mr2ct_pix2pix", ("pretrain",), HEADS, "pretrained.pt"),
+    "pd2t2": Training("pd2t2_dcgan_acm", ("pretrain",), HEADS, "pretrained.pt"),
+    "mri_unrolled": Training("mri_dagan", ("pretrain", "unrolled"), HEADS, "pretrained.pt"),
+    "cect2ct": Training("cect2ct_rescyclegan", ("pretrain",), HEADS, "pretrained.pt"),
+}
+"""On simulated heads alone, as their ``pretrain.yaml`` has it."""
+
+TRAININGS = PRETRAININGS | {
     f"ldct_{name}_{scan}": Training("ldct_wgan_vgg", overlays, {**LOW_DOSE, **own, "datalist": f"DATA/{scan}.json"})
     for name, (overlays, own) in NETWORKS.items()
     for scan in SCANS
