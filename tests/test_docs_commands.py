@@ -54,6 +54,7 @@ RUN_BY = {
     "tools.checks.environment": "tests/tools/checks/test_environment.py",
     "tools.checks.gpu": "tests/tools/checks/gpu/test_gpu_check_parts.py",
     "tools.checks.real": "tests/tools/checks/real/test_real_check.py",
+    "tools.checks.train_weights": "tests/tools/checks/test_train_weights.py",
     "tools.label": "Makefile",
     "tools.checks.metamorphic": "tests/tools/checks/metamorphic/test_metamorphic_table.py",
     "tools.new_bundle": "tests/tools/new_bundle/test_new_bundle.py",

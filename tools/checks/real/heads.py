@@ -75,7 +75,8 @@ def ct_scores(made: Volume, scan: HeadScan, contrast: str) -> dict[str, float]:
         "mae": mae(made, scan.ct, scan.mask),
         "bone_dice": bone_dice(made, scan.ct, scan.mask),
         "air_dice": air_dice(made, scan.ct, scan.mask),
-        "csf_error": mae(made, scan.ct, scan.regions["csf"]),
+        "csf_mae": mae(made, scan.ct, scan.regions["csf"]),
+        "mae_outside": mae(made, scan.ct, ~scan.mask),
         **tissue_order(made, scan.regions),
     }
 

@@ -38,12 +38,14 @@ def test_fluid_is_dark_in_t1_and_flair_and_bright_in_t2(found):
 def test_the_true_ct_is_perfect_and_one_without_bone_is_not(found):
     scan = found[1][0]
     perfect = ct_scores(scan.ct, scan, "T1")
-    assert (perfect["mae"], perfect["csf_error"], perfect["bone_dice"], perfect["air_dice"]) == (0, 0, 1, 1)
+    assert (perfect["mae"], perfect["csf_mae"], perfect["bone_dice"], perfect["air_dice"]) == (0, 0, 1, 1)
     assert perfect["white"] == pytest.approx(28, abs=1)
     assert perfect["grey"] == pytest.approx(38, abs=1.5)
     assert perfect["line_mae"] > 50
     flat = ct_scores(np.minimum(scan.ct, 40), scan, "T1")
     assert flat["bone_dice"] == 0
+    rim = ct_scores(np.where(scan.mask, scan.ct, scan.ct + 50), scan, "T1")
+    assert (rim["mae"], rim["mae_outside"]) == (0, pytest.approx(50, abs=1e-3))
     assert flat["mae"] == pytest.approx(np.clip(scan.ct[scan.mask] - 40, 0, None).mean(), rel=1e-5)
 
 
