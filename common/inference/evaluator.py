@@ -58,7 +58,8 @@ class CaseEvaluator(SupervisedEvaluator):
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
         uncertainty: also write a map of half-widths of each volume; see :mod:`common.trust.intervals`.
         refuse: write no volume of a case with the verdict ``refuse``, see :mod:`common.trust.verdict`, but its JSON.
-            None is written as DICOM anyway. Weights without a calibration give no verdicts.
+            None is written as DICOM anyway. Weights without a calibration give no verdicts. Handlers see it as
+            ``refuses``.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         record: of the command, whose settings outputs and report record.
         **evaluator: arguments of ``SupervisedEvaluator``.
@@ -93,7 +94,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._report = _report_of(exporter, settings) if report else None
         self._with_maps = uncertainty
         self._maps: UncertaintyMaps | None = None
-        self._refuses = refuse or exporter.is_dicom
+        self.refuses = refuse or exporter.is_dicom
         self._verdicts: CaseVerdicts | None = None
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
@@ -164,7 +165,7 @@ class CaseEvaluator(SupervisedEvaluator):
 
     def _refuse(self, case: str, verdict: Mapping[str, Any] | None) -> bool:
         """Let a case with the verdict ``refuse`` have no volume, unless that is switched off; whether it has none."""
-        if not self._refuses or verdict is None or verdict["verdict"] != REFUSE:
+        if not self.refuses or verdict is None or verdict["verdict"] != REFUSE:
             return False
         reason = why_refused(verdict, self.exporter.is_dicom)
         self.outcomes[case] = {"case": case, "status": REFUSED, "reason": reason, QUALITY: verdict}

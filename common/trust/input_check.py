@@ -1,11 +1,11 @@
 """Out-of-distribution warnings: comparison of a scan with the training distribution of pretrained weights.
 
-A synthetic image looks plausible even for unsuitable input. Five checks warn and never stop a case: voxels of at most
-``MAX_SPACING_MM``; a contrast that the weights list (:mod:`common.trust.weighting`); a skull where bone is to be
-predicted (:mod:`common.trust.stripping`); the extent of the head along every axis within that of the simulated heads;
-and the tissue histogram within theirs. The histogram is given by
-quantiles of the z-scores inside the head and, since scalp and fat hide the contrast of a scan, by quantiles over the
-median deep inside the head, in fluid, grey and white matter.
+A synthetic image looks plausible even for unsuitable input. A scan that clearly has another weighting than the weights
+were trained on is refused. Five checks warn and never stop a case: voxels of at most ``MAX_SPACING_MM``; a contrast
+that the weights list (:mod:`common.trust.weighting`); a skull where bone is to be predicted
+(:mod:`common.trust.stripping`); the extent of the head along every axis within that of the simulated heads; and the
+tissue histogram within theirs. The histogram is given by quantiles of the z-scores inside the head and, since scalp and
+fat hide the contrast of a scan, by quantiles over the median deep inside the head, in fluid, grey and white matter.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
 from ..config.checks import HU
+from ..errors import DataError
 from ..transforms.head import head_mask
 from ..weights.info import exported_unit, known_contrasts, known_profile
 from .stripping import looks_stripped
@@ -90,6 +91,12 @@ def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:
     }
 
 
+def other_weighting(image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str]) -> str | None:
+    """Why a scan clearly has another weighting than those of ``contrasts``; None if it may not, or they are none."""
+    found = unlisted_contrast(image, spacing, contrasts)
+    return found[0] if found and weighting_seen(image, spacing).weightings else None
+
+
 def unlisted_contrast(image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str]) -> list[str]:
     """The reason why a scan is none of the contrasts that weights list; empty if it is, or where they list none."""
     if not contrasts:
@@ -150,7 +157,8 @@ def out_of_distribution(
 class InputCheck:
     """Handler of inference that warns of cases out of the training distribution of pretrained weights.
 
-    The warnings are logged, and noted with the case where the engine has ``warnings`` to be written with it.
+    The warnings are logged, and noted with the case where the engine has ``warnings`` to be written with it. An engine
+    that refuses cases (``refuses``) gets none of another weighting.
 
     With the user's own weights, whose training distribution and contrasts are unknown, only the spacing is checked.
 
@@ -168,12 +176,19 @@ class InputCheck:
         engine.add_event_handler(IterationEvents.FORWARD_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Check the cases of the engine's batch."""
+        """Check the cases of the engine's batch.
+
+        Raises:
+            DataError: a case has another weighting, and the engine refuses cases.
+        """
         batch: Any = engine.state.batch
         for number, image in enumerate(batch["image"]):
             affine = getattr(image, "affine", np.eye(4))
             scanned = _spacing(getattr(image, "meta", {}).get(MetaKeys.ORIGINAL_AFFINE, affine))
             values, spacing = convert_to_numpy(image)[0], _spacing(affine)
+            if getattr(engine, "refuses", False) and (why := other_weighting(values, spacing, self.contrasts)):
+                remedy = f"pass a {_weighted(self.contrasts)} scan; if it is one, --refuse false, which writes no DICOM"
+                raise DataError(f"{batch['case'][number]}: {why}", remedy)
             for reason in out_of_distribution(values, spacing, self.known, self.contrasts, scanned, self.to_ct):
                 case = batch["case"][number]
                 if (noted := getattr(engine, "warnings", None)) is not None:

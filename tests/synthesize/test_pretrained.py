@@ -16,11 +16,12 @@ from torch import nn
 
 from common.config.record import RunRecord
 from common.config.weights import RunningBundle, with_weights
-from common.errors import CheckpointError, ConfigError, OutputError
+from common.errors import CheckpointError, ConfigError, DataError, OutputError
 from common.training.handlers import FineTuning
 from common.transforms import LoadVolumed, WorkingSpacingd
 from common.trust import InputCheck
 from common.trust.input_check import features, limits, out_of_distribution
+from common.trust.weighting import Seen
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, origin, read_info
 from medical_image_synthesis.command import main
@@ -303,6 +304,23 @@ def test_the_handler_warns_of_a_contrast_that_the_weights_do_not_list(shipped, c
     check(SimpleNamespace(state=SimpleNamespace(batch={"image": image[None], "case": ["case_07"]})))
     assert "case_07: UNLIKE THE TRAINING DATA, results may look plausible and be wrong: contrast not" in caplog.text
     assert "are equally bright); these weights were trained on PD-weighted" in caplog.text
+
+
+@pytest.mark.parametrize(("seen", "refused"), [(("T1",), True), (("PD", "T2"), False), ((), False)])
+def test_an_engine_that_refuses_gets_no_scan_of_another_weighting(shipped, monkeypatch, seen, refused):
+    """Weights of PD; a scan that may be PD, or is not recognised, passes, and so does each without refusal."""
+    monkeypatch.setattr("common.trust.input_check.weighting_seen", lambda image, spacing: Seen(seen, "an order"))
+    image = MetaTensor(torch.from_numpy(ball(22))[None], affine=torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0])))
+    engine = SimpleNamespace(state=SimpleNamespace(batch={"image": image[None], "case": ["scan"]}), refuses=refused)
+    check = InputCheck(str(shipped / "models" / "pretrained.pt"))
+    if refused:
+        wanted = (
+            r"scan: looks T1-weighted \(an order\); these weights were trained on PD-weighted: pass a PD-weighted scan"
+        )
+        with pytest.raises(DataError, match=wanted):
+            check(engine)
+        engine.refuses = False
+    check(engine)
 
 
 @pytest.mark.parametrize(("unit", "warned"), [("HU", 1), ("a.u.", 0)])
