@@ -41,6 +41,7 @@ PARTS = (
     "craniotomy",
     "metal",
     "cut",
+    "cavities",
 )
 """Changes; each has random numbers of its own."""
 
@@ -61,6 +62,7 @@ class Pathology:
         radius_mm: of tumours, infarcts and haematomas.
         calcium_probability: of calcified choroid plexus.
         sinus_probability: of thick mucosa or fluid in sinuses.
+        cavity_probability: of further cavities of air in the bone below the middle of the brain.
         craniotomy_probability: of a bone flap, in place or missing.
         metal_probability: of metal in teeth or jaw.
         stripped_probability: of skull stripping, which leaves the sulci and fissures of the brain, and what is
@@ -79,6 +81,7 @@ class Pathology:
     radius_mm: Range = (5.0, 22.0)
     calcium_probability: float = 0.3
     sinus_probability: float = 0.3
+    cavity_probability: float = 0.3
     craniotomy_probability: float = 0.06
     metal_probability: float = 0.15
     stripped_probability: float = 0.0
@@ -111,6 +114,8 @@ class Pathology:
             calcified(codes, parts["calcium"])
         if chances[5] < self.sinus_probability:
             swollen(codes, parts["sinus"], head.spacing)
+        if parts["cavities"].random() < self.cavity_probability:
+            hollowed(codes, head, parts["cavities"])
         if chances[6] < self.craniotomy_probability:
             opened(codes, head, parts["craniotomy"])
         if chances[7] < self.metal_probability:
@@ -189,6 +194,20 @@ def swollen(codes: Codes, rng: np.random.Generator, spacing: float) -> None:
     places = np.flatnonzero(codes == CODE["sinus"])
     field = noise_at(rng, codes.shape, places, 6.0 / spacing)
     codes.ravel()[places[highest(field, rng.uniform(0.05, 0.5))]] = CODE["mucosa"]
+
+
+def hollowed(codes: Codes, head: LabelMap, rng: np.random.Generator) -> None:
+    """One to six cavities of air, as sinuses and mastoid cells, each in a thin shell of bone."""
+    bone = np.flatnonzero(inside(codes, "skull", "marrow"))
+    voxels = np.array(np.unravel_index(bone, codes.shape))
+    low = bone[voxels[2] < head.brain_centre[2]]
+    for place in rng.choice(low, rng.integers(1, 7)) if len(low) else ():
+        centre = np.array(np.unravel_index(place, codes.shape))
+        body = Body(rng, codes.shape, centre, rng.uniform(3, 14) / head.spacing)
+        part = codes[body.box]
+        solid = (body.depth > 0) & inside(part, "skull", "marrow", "muscle", "fat", "mucosa")
+        part[solid] = CODE["skull"]
+        part[solid & (body.depth > 1.0 / head.spacing)] = CODE["sinus"]
 
 
 def opened(codes: Codes, head: LabelMap, rng: np.random.Generator) -> None:

@@ -105,6 +105,19 @@ def test_calcium_mucosa_metal_and_a_missing_flap(head):
     assert 0 < lost < 0.7 * count(head.codes, "skull")
 
 
+def test_cavities_lie_in_the_lower_half_and_bone_surrounds_their_air(head):
+    """Brain, fluid and skin stay as they are."""
+    whole, hollow = changed(head, seed=1), changed(head, seed=1, cavity_probability=1.0)
+    new = (hollow == CODE["sinus"]) & (whole != CODE["sinus"])
+    assert new.sum() > 30
+    voxels = np.argwhere(hollow != whole)
+    assert voxels[:, 2].mean() < head.brain_centre[2]
+    for tissue in (*BRAIN, "csf", "skin"):
+        assert np.array_equal(whole == CODE[tissue], hollow == CODE[tissue])
+    beside = ndimage.binary_dilation(new) & ~new & (hollow != whole)
+    assert (hollow[beside] == CODE["skull"]).all()
+
+
 def test_metal_lies_in_the_jaw(head):
     far = replace(head, eyes=head.eyes + np.array([0, 0, 20]))  # this small head has its jaw nearer to the eyes
     places = np.argwhere(inside(changed(far, metal_probability=1.0), "metal"))
