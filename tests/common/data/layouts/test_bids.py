@@ -60,6 +60,7 @@ def test_several_files_of_a_suffix_need_their_entities(raw: Path) -> None:
         find_cases(raw, "bids", "T1w", "T2w")
     (one,) = find_cases(raw, "bids", "acq-space_T1w", "T2w")
     assert one["case"] == "sub-01_ses-1"
+    (raw / "sub-01/ses-1/anat/sub-01_ses-1_acq-space_T1w.nii.gz").unlink()
     make(raw, "sub-02/anat/sub-02_run-2_T1w.nii.gz")
     assert find_cases(raw, "bids", "T1w", "ct")[0]["image"] == str(raw / "sub-02/anat/sub-02_T1w.nii.gz")
 
