@@ -65,6 +65,18 @@ def test_it_equals_a_computation_window_by_window():
     assert vif(pred, truth, mask, GREYS) == pytest.approx(received / available, abs=1e-6)
 
 
+def test_values_of_sewar():
+    """Of ``sewar.full_ref.vifp`` 0.4.10 for these slices."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:80, :64]
+    truth = np.round(120 + 60 * np.sin(x / 5) * np.cos(y / 7) + 20 * rng.random((80, 64)))
+    pred = np.clip(np.round(0.8 * truth + 15 + 6 * rng.standard_normal(truth.shape)), 0, 255)
+    mask = np.ones((80, 64, 1))
+    assert vif(pred[..., None], truth[..., None], mask, GREYS) == pytest.approx(0.47875735510733525, rel=1e-9)
+    pred[:, :30] = 50
+    assert vif(pred[..., None], truth[..., None], mask, GREYS) == pytest.approx(0.19684521898748958, rel=1e-9)
+
+
 def test_identity_is_1_and_lost_or_inverted_texture_is_0():
     truth, mask = _texture(), np.ones((48, 44, 2))
     assert vif(truth, truth, mask, GREYS) == pytest.approx(1, abs=1e-9)
