@@ -36,7 +36,7 @@ def subject_files(root: Path, names: Sequence[str], optional: Sequence[str] = ()
         raise DataError(f"no folder {SUBJECT}... in {root}", "correct --dataset_dir or --layout")
     found = {}
     for folder in folders:
-        case = "_".join(part for part in folder.relative_to(root).parts)
+        case = "_".join(folder.relative_to(root).parts)
         files = {name: _file(folder, case, name) for name in (*names, *optional)}
         found[case] = {name: path for name, path in files.items() if path}
     excluded = [case for case, files in found.items() if not set(names) <= files.keys()]
