@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 ROIS = "rois"
 """Layout of the lesions' bundle: patches that are cut out of volumes with masks of lesions."""
-LAYOUTS = ("folders", "synthrad2023", "synthrad2025", "ixi")
+LAYOUTS = ("folders", "synthrad2023", "synthrad2025", "ixi", "ldct", "bids")
 LESIONS = "lesion_dcgan_aug"
 EXAMPLES = {
     "datalist": (
         "--dataset_dir DATA --patient_separator _ --out datalist.json",
         "--dataset_dir Task1/brain --layout synthrad2023 --out datalist.json",
+        "--dataset_dir Task1 --layout synthrad2025 --test_centres C,D --out datalist.json",
         "--dataset_dir VOLUMES --layout rois --classes cyst,metastasis --out DATA/datalist.json",
     ),
     "check": ("mr2ct --dataset_dir DATA", "pd2t2 --datalist datalist.json"),
@@ -44,6 +45,8 @@ def _add_datalist(command: argparse.ArgumentParser) -> None:
     fractions = [0.7, 0.15, 0.15]
     sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="patient fractions")
     sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; the others are unused")
+    about = "test on all patients of these centres, separated by commas, and split the others"
+    sizes.add_argument("--test_centres", metavar="CENTRES", help=about)
     about = "DATA/<case>/<source>.nii.gz, or a folder of DICOM, with masks DATA/<case>/<class>.nii.gz"
     group = command.add_argument_group("layout rois", about)
     group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
@@ -75,8 +78,8 @@ def _add_folder(command: argparse.ArgumentParser, layouts: tuple[str, ...]) -> N
     add = command.add_argument
     add("--dataset_dir", metavar="DATA", dest="root", help="folder of the cases")
     add("--layout", default=LAYOUTS[0], choices=layouts, help="arrangement of its files (default: %(default)s)")
-    add("--source", help="name of the image's file (mr; PD in ixi); channels separated by commas")
-    add("--target", help="name of the label's file (ct; T2 in ixi); empty for none")
+    add("--source", help="name of the image's file (mr; PD in ixi, T1w in bids); channels separated by commas")
+    add("--target", help="name of the label's file (ct; T2 in ixi, T2w in bids); empty for none")
     add("--mask", default="mask", help="name of the mask's file; empty for none (default: %(default)s)")
     add("--patient_separator", metavar="TEXT", help="the patient is the case's name before this text")
 
@@ -87,14 +90,18 @@ def datalist(options: argparse.Namespace) -> int:
         raise ConfigError(f"--seed {options.seed} is negative", "pass 0 or a positive number")
     if options.out.exists() and not options.overwrite:
         raise OutputError(f"{options.out} (from --out) exists", "add --overwrite, or choose another file")
+    from common.data.centres import split_by_centre
     from common.data.datalist import split_by_patient, write_datalist
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.layout == ROIS:
         return int(bundle_named(LESIONS).module("data.command").make_datalist(options, reader_of(options)))
-    lists = split_by_patient(_find(options), options.fractions, options.seed, options.counts)
+    if options.test_centres is None:
+        lists = split_by_patient(_find(options), options.fractions, options.seed, options.counts)
+    else:
+        lists = split_by_centre(_find(options), options.test_centres.split(","), options.fractions, options.seed)
     names = dict(zip(("source", "target", "mask"), _names(options), strict=True))
-    sizes = "fractions" if options.counts is None else "counts"
+    sizes = next((name for name in ("counts", "test_centres") if getattr(options, name) is not None), "fractions")
     provenance = {key: getattr(options, key) for key in ("layout", "root", "seed", sizes)}
     write_datalist(lists, options.out, **provenance, names=names)
     for key, items in lists.items():

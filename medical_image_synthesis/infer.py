@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import CheckpointError, path_option
+from common.errors import CheckpointError, OutputError, path_option
+from medical_image_synthesis import bids
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.options import add_run_options, config_files, settings_of
 from medical_image_synthesis.places import (
@@ -43,10 +44,13 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         settings["dataset_dir"] = str(options.source)
     else:
         many = True
-    require_output(options, many)
+    if options.bids is None:
+        require_output(options, many)
     files = config_files(bundle, ["inference"], options.overlay)
     if options.weights:
         settings["weights"] = str(options.weights)
+    if options.bids is not None:
+        return _derivatives(options, files, settings)
     if bundle.reads_volumes:
         settings["output_format"] = FILES.get(ending(options.output), options.output_format or "nifti")
     for name in ("resume", "overwrite"):
@@ -86,6 +90,28 @@ def _one_file(options: argparse.Namespace, files: list[str], settings: dict[str,
             os.replace(refusal, beside(output, SIDECAR))
     for path in written:  # the folder is gone by now: where nobody reads, this ends the process
         print(path)
+    return code
+
+
+def _derivatives(options: argparse.Namespace, files: list[str], settings: dict[str, str]) -> int:
+    """Infer the cases of a BIDS data set into a folder next to the derivatives, and give the results their names."""
+    out: Path = options.bids
+    if options.resume or options.output_format not in (None, FILES[".nii.gz"]):
+        raise OutputError("--bids writes NIfTI of all cases", "omit --resume and --output_format")
+    out.mkdir(parents=True, exist_ok=True)
+    settings["source"] = settings.get("source", bids.SOURCE)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        listed = Path(folder, "cases.json")
+        cases = bids.list_cases(options.source, settings["source"], listed)
+        if not options.overwrite:
+            bids.require_free(out, cases)
+        del settings["dataset_dir"]
+        code = _infer(options, files, {**settings, "datalist": str(listed)}, Path(folder), out)
+        bids.describe(out, options.bundle)
+        for path in _written(Path(folder)):
+            print(bids.put(path, out))
+        if Path(folder, MANIFEST).is_file():
+            os.replace(Path(folder, MANIFEST), out / MANIFEST)
     return code
 
 
@@ -138,9 +164,13 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
         about = "resample tilted or unevenly spaced slices of a DICOM series; true where no value follows"
         command.add_argument("--resample_tilt", nargs="?", const="true", choices=("true", "false"), help=about)
     about = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
-    command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=about)
+    places = command.add_mutually_exclusive_group(required=True)
+    places.add_argument("-o", "--output", metavar="OUT", type=path_option, help=about)
+    if bundle.reads_volumes:
+        about = f"folder of BIDS derivatives; SOURCE is the raw data set, --source a suffix (default: {bids.SOURCE})"
+        places.add_argument("--bids", metavar="OUT", type=path_option, help=about)
     command.add_argument("--weights", metavar="FILE", type=path_option, help="weights (default: the shipped ones)")
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--resume", action="store_true", help="skip cases that are done")
-    command.set_defaults(run=synthesise, bundle=bundle, source=None, resample_tilt=None)
+    command.set_defaults(run=synthesise, bundle=bundle, source=None, resample_tilt=None, bids=None)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, choose
 from ..files import require_file_name, write_text
-from ..path_names import ITEM_KEYS, PATH_KEYS
+from ..path_names import GROUPS, ITEM_KEYS, PATH_KEYS
 from ..seeds import derive
 from .case_names import name_cases
 from .splits import require_counts, sizes_by_fraction
@@ -232,7 +232,7 @@ def _item(place: str, item: object, folder: Path, must_exist: bool) -> Item:
     for key in item:
         if key not in ITEM_KEYS:
             raise DataError(f"{place}: unknown key '{key}'", _hint(key, ITEM_KEYS))
-    for key in ("case", "patient", "class"):
+    for key in ("case", "patient", "class", *GROUPS):
         if not (isinstance(item.get(key, "-"), str) and item.get(key, "-")):
             raise DataError(f"{place}: '{key}' is {item[key]!r}", "write a text that is not empty")
     if "image" not in item:

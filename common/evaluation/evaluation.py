@@ -22,6 +22,7 @@ from ..errors import ConfigError, DataError, naming_case
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
+from ..path_names import GROUPS
 from ..training.epochs_done import unfinished
 from ..training.handlers import LOG_NAME
 from ..weights import checkpoints
@@ -32,14 +33,17 @@ from .pictures import Pictures
 from .report import (
     Panel,
     Report,
+    by_group,
     format_table,
     summarise,
     worse_than_baseline,
+    write_groups,
     write_report,
     write_tables,
 )
 from .report.error_histogram import ErrorHistogram
 from .report.ranking import ranked
+from .report.tables import Summary
 
 logger = logging.getLogger(__name__)
 COPY, LINE = "copy_input", "linear_fit"
@@ -66,10 +70,9 @@ class Evaluation:
         postprocessing: of ``pred``, to the source's grid and the target's unit.
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.
-        metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z), and
-            ``affine`` (4, 4), by these names -> dictionary of numbers. A metric is skipped for cases that lack its
-            required arguments.
-        maps: functions of the same volumes by name -> masks (X, Y, Z) shown in the panels, by their titles.
+        metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z),
+            ``affine`` (4, 4), ``centre`` and ``body_part``, by these names -> dictionary of numbers. A metric is
+            skipped for cases that lack its required arguments.
         bundle: name and version.
         unit: of the target.
         source_unit: of the source.
@@ -120,6 +123,8 @@ class Evaluation:
     def run(self) -> dict[str, Any]:
         """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
 
+        Where the cases are of several centres or body parts, there is a table of each, also in ``groups.json``.
+
         A network with a larger mean absolute error than the baseline has a ``warning`` in the cell of its ``mae``.
 
         Raises:
@@ -160,12 +165,16 @@ class Evaluation:
         worse = worse_than_baseline(summary, methods, baseline, self.unit)
         for name, sentence in worse.items():
             summary[name]["mae"]["warning"] = sentence
+        groups = by_group(self.rows, items)
         write_tables(folder, self.rows, summary)
-        write_report(folder / "report.html", self._report(summary, panels, errors, worse, line))
+        write_groups(folder, groups)
+        write_report(folder / "report.html", self._report(summary, panels, errors, worse, line, groups))
         limits = "of each case" if self.value_range is None else "{:g} to {:g}".format(*self.value_range)
         scored = f"{self.unit}, value range {limits}, inside the mask: {self.mask_description}"
         print(f"\n{self.bundle}, {len(items)} held-out cases, {scored}")
         print(format_table(summary))
+        for key, table in groups.items():
+            print(f"by {key.replace('_', ' ')}:\n{format_table(table)}")
         for name, sentence in worse.items():
             print(f"warning: {name} is {sentence}")
         print(f"report: {folder / 'report.html'}")
@@ -228,7 +237,8 @@ class Evaluation:
         return case
 
     def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
-        volumes = {"pred": prediction, "affine": case.affine, **case.volumes()}
+        known = {key: case.item[key] for key in GROUPS if key in case.item}
+        volumes = {"pred": prediction, "affine": case.affine, **case.volumes(), **known}
         scores: dict[str, float] = {}
         for metric in self.metrics:
             wanted = inspect.signature(metric).parameters.values()
@@ -243,6 +253,7 @@ class Evaluation:
         errors: ErrorHistogram | None,
         worse: Mapping[str, str],
         line: tuple[str, float, float],
+        groups: Mapping[str, Summary],
     ) -> Report:
         name, _, version = self.bundle.partition(" ")
         root = Path(self.output_dir)
@@ -268,6 +279,7 @@ class Evaluation:
                 f"{baseline}: {'the source as it is' if baseline == COPY else fitted}",
             ],
             warnings={name: [sentence] for name, sentence in worse.items()},
+            groups=groups,
         )
 
 

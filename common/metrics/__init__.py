@@ -1,4 +1,4 @@
-"""Metrics inside a mask, on float64 arrays (X, Y, Z): MAE, PSNR, SSIM, HFEN, errors of tissues and of attenuation."""
+"""Metrics inside a mask, on float64 arrays (X, Y, Z): MAE, PSNR, SSIM, VIF, HFEN, by tissue, of attenuation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from numpy.typing import ArrayLike
 from ..config.checks import HU
 from .attenuation import attenuation_scores
 from .detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
+from .fidelity import vif
 from .ignite import MaskedMetric
 from .lesions import lesion_scores
 from .masked import CT_RANGE, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
 from .ssim import ms_ssim, ssim
+from .structures import StructureOverlap
 from .tissue import (
     air_dice,
     bone_dice,
@@ -29,6 +31,7 @@ __all__ = [
     "HFEN_SIGMA",
     "HU",
     "MaskedMetric",
+    "StructureOverlap",
     "TissueDice",
     "air_dice",
     "attenuation_scores",
@@ -51,6 +54,7 @@ __all__ = [
     "tissue_mae",
     "tissue_order",
     "value_range",
+    "vif",
 ]
 
 
@@ -66,13 +70,14 @@ def value_range(unit: str, window: Sequence[float]) -> tuple[float, float]:
 
 
 def score(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]) -> dict[str, float]:
-    """Return the metrics of every table: mae, mse, psnr, ssim, ms_ssim, hfen and sharpness.
+    """Return the metrics of every table: mae, mse, psnr, ssim, ms_ssim, vif, hfen and sharpness.
 
     Args:
         pred: synthetic volume (X, Y, Z).
         truth: real volume (X, Y, Z) in the same unit.
         mask: the voxels to score (X, Y, Z), above 0 inside.
-        value_range: lowest and highest value of the modality, used by psnr, ssim and ms_ssim; ``CT_RANGE`` for HU.
+        value_range: lowest and highest value of the modality, used by psnr, ssim, ms_ssim and vif; ``CT_RANGE`` for
+            HU.
 
     Raises:
         DataError: shapes differ, a value is not finite or the mask is empty.
@@ -86,6 +91,7 @@ def score(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple
         "psnr": psnr(pred, truth, mask, value_range),
         "ssim": ssim(pred, truth, mask, value_range),
         "ms_ssim": ms_ssim(pred, truth, mask, value_range),
+        "vif": vif(pred, truth, mask, value_range),
         "hfen": hfen(pred, truth, mask),
         "sharpness": sharpness(pred, truth, mask),
     }

@@ -35,7 +35,7 @@ def score_files(
         truth: real volume in the same unit.
         mask: voxels to score, above 0 inside.
         unit: of both; by default that of the JSON file next to ``pred``, or of the DICOM header of one of them.
-        value_range: that psnr, ssim and ms_ssim clip to; by default that of CT for HU.
+        value_range: that psnr, ssim, ms_ssim and vif clip to; by default that of CT for HU.
 
     Returns:
         The metrics of :func:`common.metrics.score`, None where one is undefined or infinite, and ``value_range``,

@@ -31,7 +31,7 @@ def ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[
     Args and Raises: see :func:`~common.metrics.masked.checked_volumes` and
         :func:`~common.metrics.masked.checked_range`. Source: Wang et al. 2004, eq. 13; SynthRAD2023 image metrics.
     """
-    pred, truth, inside, width = _prepared(pred, truth, mask, value_range)
+    pred, truth, inside, width = prepared(pred, truth, mask, value_range)
     luminance, contrast, structure = _similarities(pred, truth, width)
     return _inner_mean(luminance * contrast * structure, inside)
 
@@ -46,7 +46,7 @@ def ms_ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tup
     Args and Raises: see :func:`~common.metrics.masked.checked_volumes` and
         :func:`~common.metrics.masked.checked_range`. Source: Wang et al. 2003; SynthRAD2025 image metrics.
     """
-    pred, truth, inside, width = _prepared(pred, truth, mask, value_range)
+    pred, truth, inside, width = prepared(pred, truth, mask, value_range)
     pred, truth, inside = _padded(pred), _padded(truth), _padded(inside)
     score = 1.0
     for level, weight in enumerate(LEVEL_WEIGHTS):
@@ -59,7 +59,7 @@ def ms_ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tup
     return float(score)
 
 
-def _prepared(
+def prepared(
     pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]
 ) -> tuple[Volume, Volume, Mask, float]:
     """Clip to the range, fill outside the mask with its lower end and shift that to 0; also the range's width."""

@@ -1,4 +1,4 @@
-"""Whether a synthetic image segments like the truth."""
+"""Whether the tissues of a synthetic image are where those of the truth are."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..config.checks import HU
+from ..grids import voxel_sizes
 from ..segmenter.pretrained import segmenter
 from ..segmenter.segmentation import Classes, dice_by_class, segmented
 from ..segmenter.tissues import NAMES
-from .masked import Z_SCORES, checked_volumes
+from .masked import Z_SCORES, checked_volumes, mean_or_nan
+from .surfaces import hd95
 
 MODALITY_OF = {HU: "CT", Z_SCORES: "MR"}
 LEAST_BRAIN = 0.1
@@ -17,10 +19,12 @@ LEAST_BRAIN = 0.1
 
 
 class TissueDice:
-    """Dice overlap of the tissues that a small network finds in the synthetic image and in the truth, inside the mask.
+    """Dice overlap and 95th percentile Hausdorff distance of the tissues that a small network finds in the synthetic
+    image and in the truth, inside the mask.
 
     ``tissue_dice`` is the mean of ``tissue_dice_air``, ``_fluid``, ``_white``, ``_grey``, ``_fat``, ``_soft``,
-    ``_bone`` and ``_marrow``, as far as the truth has them. The network, :func:`common.segmenter.segmenter`, was
+    ``_bone`` and ``_marrow``, as far as the truth has them, ``tissue_hd95`` that of their distances in mm, infinite
+    where the synthetic image lacks one. The network, :func:`common.segmenter.segmenter`, was
     trained on simulated heads: its own errors are in both images, and where it finds hardly any brain in the truth, as
     in another part of the body, all are nan.
 
@@ -32,8 +36,13 @@ class TissueDice:
         self.network = segmenter(MODALITY_OF[unit]) if unit in MODALITY_OF else None
         self._last: tuple[ArrayLike, Classes] | None = None
 
-    def __call__(self, pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
-        """The measures of volumes (X, Y, Z). Raises: see :func:`common.metrics.masked.checked_volumes`."""
+    def __call__(
+        self, pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """The measures of volumes (X, Y, Z), distances only with their affine (4, 4) to mm.
+
+        Raises: see :func:`common.metrics.masked.checked_volumes`.
+        """
         if self.network is None:
             return {}
         ours, theirs, inside = checked_volumes(pred, truth, mask)
@@ -42,7 +51,12 @@ class TissueDice:
         real = self._last[1]
         brain = np.isin(real[inside], [NAMES.index("white"), NAMES.index("grey")]).mean()
         known = brain >= LEAST_BRAIN
-        overlaps = dice_by_class(segmented(ours, self.network), real, inside) if known else dict.fromkeys(NAMES, np.nan)
-        present = [overlap for overlap in overlaps.values() if not np.isnan(overlap)]
-        mean = float(np.mean(present)) if present else float("nan")
-        return {"tissue_dice": mean, **{f"tissue_dice_{name}": overlap for name, overlap in overlaps.items()}}
+        found = segmented(ours, self.network) if known else real
+        overlaps = dict.fromkeys(NAMES, np.nan) if not known else dice_by_class(found, real, inside)
+        present = [number for number, overlap in enumerate(overlaps.values()) if not np.isnan(overlap)]
+        scores = {"tissue_dice": mean_or_nan(np.array(list(overlaps.values()))[present])}
+        if affine is not None:
+            sizes = voxel_sizes(np.asarray(affine))
+            pairs = [(inside & (found == number), inside & (real == number)) for number in present]
+            scores["tissue_hd95"] = mean_or_nan(np.array([hd95(*pair, sizes) for pair in pairs]))
+        return {**scores, **{f"tissue_dice_{name}": overlap for name, overlap in overlaps.items()}}

@@ -156,7 +156,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ),
         ("train mr2ct_pix2pxi", "no bundle mr2ct_pix2pxi: did you mean mr2ct_pix2pix?"),
         ("ensemble --out-dir x --output-dir y", "unknown option --out_dir: did you mean --output_dir?"),
-        ("mr2ct mr.nii.gz", "the following arguments are required: -o/--output: see synthesize mr2ct --help"),
+        ("mr2ct mr.nii.gz", "one of the arguments -o/--output --bids is required: see synthesize mr2ct --help"),
         ("list all", "unknown option all: see --help"),
     ],
 )

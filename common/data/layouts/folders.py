@@ -16,7 +16,8 @@ from ...io.dicom.reading.headers import holds_series
 from ...io.reader import NIFTI, VOLUMES, volume_path
 from ...path_names import REGIONS
 from ..datalist import Item
-from .ixi import modality_folder, subject_files
+from . import bids, ldct
+from .ixi import FILE, modality_folder, subject_files
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +40,30 @@ class _Layout:
 CASE_FOLDERS = {
     "folders": _Layout(r"[^.].*", (), VOLUMES),
     # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
-    "synthrad2023": _Layout(r"[12][BP][A-C]\d{3}", ("brain", "pelvis"), NIFTI),
+    "synthrad2023": _Layout(r"[12](?P<body_part>[BP])(?P<centre>[A-C])\d{3}", ("brain", "pelvis"), NIFTI),
     # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; NIfTI has priority.
-    "synthrad2025": _Layout(r"[12](AB|HN|TH)[A-E]\d{3}", ("AB", "HN", "TH"), (*NIFTI, ".mha")),
+    "synthrad2025": _Layout(r"[12](?P<body_part>AB|HN|TH)(?P<centre>[A-E])\d{3}", ("AB", "HN", "TH"), (*NIFTI, ".mha")),
 }
-IXI = "ixi"
-LAYOUTS = (*CASE_FOLDERS, IXI)
-DEFAULT_NAMES = {**dict.fromkeys(CASE_FOLDERS, ("mr", "ct")), IXI: ("PD", "T2")}
+IXI, LDCT, BIDS = "ixi", "ldct", "bids"
+LAYOUTS = (*CASE_FOLDERS, IXI, LDCT, BIDS)
+DEFAULT_NAMES = {
+    **dict.fromkeys(CASE_FOLDERS, ("mr", "ct")),
+    IXI: ("PD", "T2"),
+    LDCT: ("Low Dose Images", "Full Dose Images"),
+    BIDS: ("T1w", "T2w"),
+}
 """Default names of source and target of each layout."""
+BODY_PARTS = {
+    "B": "brain",
+    "P": "pelvis",
+    "AB": "abdomen",
+    "HN": "head and neck",
+    "TH": "thorax",
+    "N": "head",
+    "C": "thorax",
+    "L": "abdomen",
+}
+"""Body parts by the letters in the names of cases: SynthRAD's, and N, C and L of LDCT-and-Projection-data."""
 
 
 def find_cases(
@@ -62,10 +79,11 @@ def find_cases(
 
     Args:
         root: the folder of the cases, for SynthRAD also the parent of the region folders, for IXI the parent of
-            ``IXI-PD`` and the other modalities.
+            ``IXI-PD`` and the other modalities, for LDCT that of the patients, for BIDS that of the subjects.
         layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``, or a folder ``ROOT/<case>/<name>`` with a DICOM
-            series; for a single name also ``ROOT/<case>`` with a series), ``synthrad2023``, ``synthrad2025`` or ``ixi``
-            (``ROOT/IXI-<name>/IXI002-Guys-0828-<name>.nii.gz``; the case is ``IXI002``).
+            series; for a single name also ``ROOT/<case>`` with a series), ``synthrad2023``, ``synthrad2025``, ``ixi``
+            (``ROOT/IXI-<name>/IXI002-Guys-0828-<name>.nii.gz``; the case is ``IXI002``), ``ldct`` or ``bids``; see
+            their modules.
         source: the file name of the image without its suffix; several channels are separated by commas.
         target: the file name of the label; None for inference, where cases have no label.
         mask: the file name of the mask; None for no masks. Cases may lack one of the default name.
@@ -83,15 +101,36 @@ def find_cases(
     if not root.is_dir():
         raise DataError(f"no folder at {root}", "correct --dataset_dir")
     names = [*(name.strip() for name in source.split(",")), *([target] if target else [])]
-    files = _ixi_files(root, names, mask) if layout == IXI else _folder_files(root, layout, names, mask)
-    patients = patients_of(root, list(files), patient_separator)
+    files = _files(root, layout, names, mask)
+    patients = patients_of(root, list(files), patient_separator or ("_" if layout == BIDS else None))
     channels = names[: len(names) - bool(target)]
-    return [_item(case, patients[case], found, channels, target, mask) for case, found in files.items()]
+    return [
+        _item(case, patients[case], found, channels, target, mask) | _place(layout, case, found[channels[0]])
+        for case, found in files.items()
+    ]
 
 
-def _ixi_files(root: Path, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
-    wanted = mask and (mask != DEFAULT_MASK or modality_folder(root, mask).is_dir())
-    return subject_files(root, [*names, *([mask] if mask and wanted else [])])
+def _files(root: Path, layout: str, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
+    """The files of each case by name; outside folders of cases a mask is looked for where it has another name."""
+    if layout in CASE_FOLDERS:
+        return _folder_files(root, layout, names, mask)
+    required = [*names, *([mask] if mask and mask != DEFAULT_MASK else [])]
+    if layout == LDCT:
+        return ldct.patient_series(root, required)
+    if layout == BIDS:
+        return bids.subject_files(root, required, REGIONS)
+    return subject_files(root, [*names, mask] if mask and modality_folder(root, mask).is_dir() else required)
+
+
+def _place(layout: str, case: str, image: Path) -> dict[str, str]:
+    """Centre and body part of a case, as far as the names of the data set give them."""
+    if layout == IXI:
+        match = re.match(FILE, image.name)
+        return {"body_part": "brain", **(match.groupdict() if match else {})}
+    others = {LDCT: ldct.PATIENT, BIDS: ".*"}
+    match = re.fullmatch(others.get(layout) or CASE_FOLDERS[layout].case_pattern, case)
+    letters = match.groupdict() if match else {}
+    return letters | ({"body_part": BODY_PARTS[letters["body_part"]]} if letters else {})
 
 
 def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:

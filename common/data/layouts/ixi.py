@@ -10,6 +10,8 @@ from pathlib import Path
 from ...errors import DataError
 
 logger = logging.getLogger(__name__)
+FILE = r"IXI\d{3}-(?P<centre>[^-]+)-"
+"""Beginning of a file's name: subject and hospital."""
 
 
 def modality_folder(root: Path, name: str) -> Path:

@@ -1,6 +1,7 @@
 """Evaluation report: `metrics.csv`, `summary.json`, a table for the terminal and an HTML page."""
 
 from .contents import ExtraImage, Panel, Picture, Report
+from .groups import by_group, write_groups
 from .html import write_report
 from .metric_info import MetricInfo, metric_info
 from .tables import format_table, summarise, worse_than_baseline, write_tables
@@ -11,10 +12,12 @@ __all__ = [
     "Panel",
     "Picture",
     "Report",
+    "by_group",
     "format_table",
     "metric_info",
     "summarise",
     "worse_than_baseline",
+    "write_groups",
     "write_report",
     "write_tables",
 ]

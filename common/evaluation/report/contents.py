@@ -118,6 +118,7 @@ class Report:
         reference: the method that the others are compared with in the paired tests, and by which cases are ordered.
         errors: distribution of the errors of ``reference``, by tissue.
         warnings: about a method, the input of a case, or why it failed, by its name.
+        groups: ``by_group(rows, items)``.
     """
 
     title: str
@@ -138,3 +139,4 @@ class Report:
     reference: str = "model"
     errors: Picture | None = None
     warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    groups: Mapping[str, Summary] = field(default_factory=dict)

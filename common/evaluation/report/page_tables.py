@@ -15,7 +15,7 @@ from .contents import Report
 from .metric_info import MetricInfo, metric_info
 from .ranking import Ranking
 from .significance import LEVEL, SMALLEST_N, Comparison
-from .tables import metric_names, metrics_frame, number
+from .tables import Summary, metric_names, metrics_frame, number
 
 SHOWN = 6
 """Columns of metrics that are not folded."""
@@ -54,11 +54,20 @@ def _heading(name: str, report: Report) -> Heading:
 
 def summary_cells(report: Report) -> dict[str, list[TableCell]]:
     """Summary table: per method one cell for each metric (n = 0 if it lacks the metric), with the best means marked."""
-    table: dict[str, list[TableCell]] = {method: [] for method in report.summary}
+    return _cells(report, report.summary, marked=True)
+
+
+def group_cells(report: Report) -> dict[str, dict[str, list[TableCell]]]:
+    """Tables by centre and body part: per group and method one cell for each metric, without marks."""
+    return {key.replace("_", " "): _cells(report, groups, marked=False) for key, groups in report.groups.items()}
+
+
+def _cells(report: Report, summary: Summary, marked: bool) -> dict[str, list[TableCell]]:
+    table: dict[str, list[TableCell]] = {method: [] for method in summary}
     for name in metric_names(report.summary):
-        found = {method: cells[name] for method, cells in report.summary.items() if name in cells}
+        found = {method: cells[name] for method, cells in summary.items() if name in cells}
         means = {method: math.nan if cell["mean"] is None else cell["mean"] for method, cell in found.items()}
-        best = _best(means, metric_info(name, report.metrics))
+        best = _best(means, metric_info(name, report.metrics)) if marked else set()
         for method in table:
             cell = found.get(method, {"n": 0})
             table[method].append(_cell(means.get(method, math.nan), cell, method in best))

@@ -90,12 +90,16 @@ def write_tables(folder: Path, rows: Sequence[Mapping[str, Any]], summary: Summa
     csv = (
         metrics_frame(rows).map(as_cell).rename(columns=as_cell).to_csv(index=False, na_rep="nan", lineterminator="\n")
     )
-    plain = {
+    write_text(Path(folder) / "metrics.csv", csv)
+    write_text(Path(folder) / "summary.json", json.dumps(plain_summary(summary), indent=2, allow_nan=False) + "\n")
+
+
+def plain_summary(summary: Summary) -> dict[str, dict[str, dict[str, Any]]]:
+    """A summary as JSON has it, with None for what is not finite."""
+    return {
         method: {name: {key: _json_value(value) for key, value in cell.items()} for name, cell in cells.items()}
         for method, cells in summary.items()
     }
-    write_text(Path(folder) / "metrics.csv", csv)
-    write_text(Path(folder) / "summary.json", json.dumps(plain, indent=2, allow_nan=False) + "\n")
 
 
 def _json_value(value: Any) -> Any:

@@ -170,6 +170,26 @@ def test_a_metric_may_ask_for_the_affine(tmp_path, cases):
     assert rows.loc[("test_2", "model"), "height_mm"] == pytest.approx(2.0)
 
 
+def of_part(pred: np.ndarray, body_part: str = "none") -> dict[str, float]:
+    return {"letters": float(len(body_part))}
+
+
+def test_centres_have_tables_and_a_metric_may_ask_for_the_body_part(tmp_path, cases, capsys):
+    save_model(tmp_path / "run", Scale(1.0))
+    first, second = cases["test"]
+    items = {**cases, "test": [{**first, "centre": "A", "body_part": "thorax"}, {**second, "centre": "B"}]}
+    evaluation(tmp_path, items, metrics=[masked_mae, of_part]).run()
+    rows = table(tmp_path)
+    assert (rows.loc[("test_1", "model"), "letters"], rows.loc[("test_2", "model"), "letters"]) == (6, 4)
+    groups = json.loads((tmp_path / "run" / "evaluation" / "groups.json").read_text())
+    assert groups["centre"]["B, model"]["mae"]["mean"] == pytest.approx(rows.loc[("test_2", "model"), "mae"])
+    printed = capsys.readouterr().out
+    assert "by centre:\nmethod" in printed
+    assert "by body part:\nmethod" in printed
+    evaluation(tmp_path, cases).run()
+    assert not (tmp_path / "run" / "evaluation" / "groups.json").exists()
+
+
 def test_the_linear_fit_is_the_line_that_polyfit_finds(tmp_path, cases):
     save_model(tmp_path / "run", Scale(1.0))
     evaluation(tmp_path, cases).run()

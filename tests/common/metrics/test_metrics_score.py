@@ -9,7 +9,7 @@ from common import metrics
 from common.errors import ConfigError
 from common.metrics import CT_RANGE, score
 
-KEYS = ["mae", "mse", "psnr", "ssim", "ms_ssim", "hfen", "sharpness"]
+KEYS = ["mae", "mse", "psnr", "ssim", "ms_ssim", "vif", "hfen", "sharpness"]
 REFERENCE = {"mae": 40.784035406, "psnr": 36.834683615, "ssim": 0.992624388, "ms_ssim": 0.997950804}
 
 
@@ -23,14 +23,14 @@ def test_score_of_the_truth_itself(small_phantom):
     _, truth, mask = small_phantom
     measures = score(truth, truth, mask, CT_RANGE)
     assert measures.pop("psnr") == math.inf
-    expected = {"mae": 0, "mse": 0, "ssim": 1, "ms_ssim": 1, "hfen": 0, "sharpness": 1}
-    assert measures == pytest.approx(expected, abs=1e-12)
+    expected = {"mae": 0, "mse": 0, "ssim": 1, "ms_ssim": 1, "vif": 1, "hfen": 0, "sharpness": 1}
+    assert measures == pytest.approx(expected, abs=1e-9)
 
 
-def test_value_range_reaches_psnr_and_both_similarities(small_phantom):
+def test_value_range_reaches_psnr_vif_and_both_similarities(small_phantom):
     pred, truth, mask = small_phantom
     narrow, wide = score(pred, truth, mask, (-200.0, 300.0)), score(pred, truth, mask, CT_RANGE)
-    assert {name for name in KEYS if narrow[name] != wide[name]} == {"psnr", "ssim", "ms_ssim"}
+    assert {name for name in KEYS if narrow[name] != wide[name]} == {"psnr", "ssim", "ms_ssim", "vif"}
 
 
 def test_a_range_without_a_value_of_the_truth_is_refused():

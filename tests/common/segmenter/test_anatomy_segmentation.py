@@ -104,7 +104,9 @@ def test_the_measure_falls_with_the_tissues_that_are_lost(head: dict[str, np.nda
     same = measure(ct, ct, mask)
     assert same["tissue_dice"] == 1
     assert set(same) == {"tissue_dice", *(f"tissue_dice_{name}" for name in NAMES)}
-    without_bone = measure(np.minimum(ct, 60), ct, mask)
+    assert measure(ct, ct, mask, np.eye(4))["tissue_hd95"] == 0
+    without_bone = measure(np.minimum(ct, 60), ct, mask, np.diag([2, 2, 2, 1]))
+    assert without_bone["tissue_hd95"] > 2
     assert without_bone["tissue_dice_bone"] < 0.05
     assert without_bone["tissue_dice"] < 0.9
     plain_brain = measure(np.where((ct > 0) & (ct < 80), 30, ct), ct, mask)

@@ -116,6 +116,7 @@ def test_synthrad2023(root: str, tmp_path: Path) -> None:
     assert [item["case"] for item in items] == ["1BA001", "1BC001", "1PA004"][: 3 if root == "Task1" else 2]
     assert items[1]["mask"] == str(tmp_path / "Task1/brain/1BC001/mask.nii.gz")
     assert items[1]["patient"] == "1BC001"
+    assert (items[1]["centre"], items[1]["body_part"]) == ("C", "brain")
 
 
 def test_synthrad_ids_at_two_depths_are_refused_or_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -141,11 +142,15 @@ def test_synthrad2025_takes_mha_and_prefers_converted_files(tmp_path: Path) -> N
     items = find_cases(tmp_path, "synthrad2025")
     assert [Path(item["label"]).name for item in items] == ["ct.mha", "ct.nii.gz", "ct.mha"]
     assert items[2]["image"] == str(tmp_path / "TH/1THB002/mr.mha")
+    places = [(item["centre"], item["body_part"]) for item in items]
+    assert places == [("A", "abdomen"), ("C", "head and neck"), ("B", "thorax")]
 
 
 def test_roots_and_layouts_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--layout is 'bids': choose folders, synthrad2023, synthrad2025 or ixi"):
-        find_cases(tmp_path, "bids")
+    with pytest.raises(
+        ConfigError, match="--layout is 'dicom': choose folders, synthrad2023, synthrad2025, ixi, ldct or bids"
+    ):
+        find_cases(tmp_path, "dicom")
     with pytest.raises(DataError, match="no folder at .*nowhere: correct --dataset_dir"):
         find_cases(tmp_path / "nowhere", "folders")
     make(tmp_path, "patient_1/mr.nii.gz")

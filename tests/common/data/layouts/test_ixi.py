@@ -35,12 +35,16 @@ def test_pairs_by_subject_and_the_rest_is_named(ixi: Path, caplog: pytest.LogCap
             "patient": "IXI002",
             "image": str(ixi / "IXI-PD/IXI002-Guys-0828-PD.nii.gz"),
             "label": str(ixi / "IXI-T2/IXI002-Guys-0828-T2.nii.gz"),
+            "body_part": "brain",
+            "centre": "Guys",
         },
         {
             "case": "IXI012",
             "patient": "IXI012",
             "image": str(ixi / "IXI-PD/IXI012-HH-1211-PD.nii.gz"),
             "label": str(ixi / "IXI-T2/IXI012-HH-1212-T2.nii"),
+            "body_part": "brain",
+            "centre": "HH",
         },
     ]
     assert "2 subjects are excluded: IXI035 (no T2); IXI567 (no PD)" in caplog.text

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from report_pages import make_panel, make_rows, viewer_of, written
 
-from common.evaluation.report import Panel
+from common.evaluation.report import Panel, by_group
 from common.evaluation.report.html import MAX_BYTES
 
 
@@ -76,6 +76,22 @@ def test_six_measures_are_shown_and_the_rest_folded(tmp_path):
     assert re.findall(r'title="(\w+): ', before) == ["mae", "psnr", "ssim", "mae_bone", "sharpness", "contrast"]
     assert re.findall(r'title="(\w+): ', folded)[:3] == ["hfen", "bias", "mse"]
     assert 'title="mae: mean of |synthetic − truth|; lower is better">Mean absolute error</abbr>' in before
+
+
+def test_centres_have_a_folded_table(tmp_path):
+    rows = make_rows()
+    items = [{"case": row["case"], "centre": "AB"[row["case"] > "case_3"]} for row in rows]
+    page = written(tmp_path, rows=rows, groups=by_group(rows, items))
+    table = re.search(r"<summary>By centre</summary>(.*?)</details>", page, re.DOTALL)[1]
+    assert re.findall(r'<th scope="row">([^<]*)</th>', table) == [
+        "A, model",
+        "A, copy_input",
+        "B, model",
+        "B, copy_input",
+    ]
+    assert table.count("n = 4") == table.count("n = 3") == 2 * 6
+    assert 'class="best"' not in table
+    assert "<summary>By" not in written(tmp_path)
 
 
 def test_settings_are_folded(tmp_path):

@@ -1,0 +1,74 @@
+"""BIDS: files by subject, session and suffix."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from common.data.layouts.folders import find_cases
+from common.errors import DataError
+
+
+def make(root: Path, *files: str) -> Path:
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
+    return root
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A subject with two sessions, one without, one that lacks a scan, and a derivative."""
+    return make(
+        tmp_path,
+        "dataset_description.json",
+        *(f"sub-01/ses-{n}/anat/sub-01_ses-{n}_{scan}.nii.gz" for n in (1, 2) for scan in ("acq-mprage_T1w", "T2w")),
+        "sub-01/ses-1/anat/sub-01_ses-1_T2w.json",
+        "sub-02/anat/sub-02_T1w.nii.gz",
+        "sub-02/anat/sub-02_T2w.nii",
+        "sub-02/sub-02_ct.nii.gz",
+        "sub-03/anat/sub-03_T1w.nii.gz",
+        "derivatives/other/sub-02/anat/sub-02_desc-x_T1w.nii.gz",
+    )
+
+
+def test_cases_are_sessions_of_one_patient(raw: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        items = find_cases(raw, "bids", "T1w", "T2w")
+    assert [(item["case"], item["patient"]) for item in items] == [
+        ("sub-01_ses-1", "sub-01"),
+        ("sub-01_ses-2", "sub-01"),
+        ("sub-02", "sub-02"),
+    ]
+    assert items[0]["image"] == str(raw / "sub-01/ses-1/anat/sub-01_ses-1_acq-mprage_T1w.nii.gz")
+    assert items[2]["label"] == str(raw / "sub-02/anat/sub-02_T2w.nii")
+    assert "1 cases without all files are excluded: sub-03" in caplog.text
+
+
+def test_channels_files_without_a_kind_and_inference(raw: Path) -> None:
+    (item,) = find_cases(raw, "bids", "T1w, T2w", "ct")
+    assert [Path(path).name for path in item["image"]] == ["sub-02_T1w.nii.gz", "sub-02_T2w.nii"]
+    assert item["label"] == str(raw / "sub-02/sub-02_ct.nii.gz")
+    assert [item["case"] for item in find_cases(raw, "bids", "T1w", None)][-1] == "sub-03"
+
+
+def test_several_files_of_a_suffix_need_their_entities(raw: Path) -> None:
+    make(raw, "sub-01/ses-1/anat/sub-01_ses-1_acq-space_T1w.nii.gz")
+    with pytest.raises(DataError, match=r"sub-01_ses-1 has two files T1w, .*acq-mprage.* and .*acq-space"):
+        find_cases(raw, "bids", "T1w", "T2w")
+    (one,) = find_cases(raw, "bids", "acq-space_T1w", "T2w")
+    assert one["case"] == "sub-01_ses-1"
+    (raw / "sub-01/ses-1/anat/sub-01_ses-1_acq-space_T1w.nii.gz").unlink()
+    make(raw, "sub-02/anat/sub-02_run-2_T1w.nii.gz")
+    assert find_cases(raw, "bids", "T1w", "ct")[0]["image"] == str(raw / "sub-02/anat/sub-02_T1w.nii.gz")
+
+
+def test_another_folder_is_named(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match="no subject in .* has all of FLAIR, T2w, files such as ROOT/sub-01/anat/sub-01_"
+    ):
+        find_cases(raw, "bids", "FLAIR", "T2w")
+    with pytest.raises(DataError, match=r"no folder sub-... in .*sub-02: correct --dataset_dir"):
+        find_cases(tmp_path / "sub-02", "bids", "T1w", "T2w")
