@@ -90,6 +90,11 @@ class Bundle(NamedTuple):
         """Whether it translates volumes; others draw samples."""
         return bool(self.metadata["network_data_format"]["inputs"]["image"]["type"] == "image")
 
+    @property
+    def other_formats(self) -> tuple[str, ...]:
+        """Endings of files that it reads besides volumes, such as k-space."""
+        return tuple(self.metadata["traits"].get("other_formats", ()))
+
     def has_run(self, run_id: str, configs: Sequence[str]) -> bool:
         """Whether one of some configs has a run id."""
         begun = re.compile(rf"^{run_id}:", re.MULTILINE)

@@ -40,7 +40,7 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     settings = settings_of(words)
     _require_weights(bundle, options.weights, settings)
     if bundle.reads_volumes:
-        many = require_source(options.source)
+        many = require_source(options.source, (*VOLUMES, *bundle.other_formats))
         settings["dataset_dir"] = str(options.source)
     else:
         many = True
@@ -157,7 +157,7 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     words = "SOURCE -o OUT.nii.gz" if bundle.reads_volumes else "-o OUT"
     command.epilog = f"example:\n  synthesize {bundle.short} {words}"
     if bundle.reads_volumes:
-        about = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
+        about = f"a volume ({', '.join((*VOLUMES, *bundle.other_formats))}), a DICOM series, or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=about)
         formats = (*FILES.values(), "dicom")
         command.add_argument("--output_format", choices=formats, help="format of files in a folder (default: nifti)")

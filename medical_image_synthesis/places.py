@@ -21,8 +21,8 @@ REFUSED = b'"Refused": true'
 """In the JSON of a refused case; without a volume next to it, it may be replaced."""
 
 
-def require_source(source: Path | None) -> bool:
-    """Whether a source is a folder with one volume for each case.
+def require_source(source: Path | None, formats: tuple[str, ...] = VOLUMES) -> bool:
+    """Whether a source is a folder with one volume for each case; ``formats`` are the endings of files.
 
     Raises:
         DataError: for what cannot be one or more volumes.
@@ -37,8 +37,8 @@ def require_source(source: Path | None) -> bool:
     if source.is_file():
         if source.name.lower().endswith(SLICES):
             raise DataError(f"SOURCE {source} is one slice of a series", "pass its folder")
-        if not source.name.lower().endswith(VOLUMES):
-            raise DataError(f"SOURCE {source} is not a folder and does not end in {', '.join(VOLUMES)}", remedy)
+        if not source.name.lower().endswith(formats):
+            raise DataError(f"SOURCE {source} is not a folder and does not end in {', '.join(formats)}", remedy)
         return False
     held = [path for path in source.iterdir() if not path.name.startswith(".")]
     if not held:

@@ -14,7 +14,7 @@ from ..errors import ConfigError, DataError, Finding, choose, some
 from ..io import VolumeReader
 from ..io.dicom.reading.headers import holds_series
 from ..io.modality import FAULT, SOURCE_MODALITY
-from ..io.reader import VOLUMES, volume_stem
+from ..io.reader import KSPACE, VOLUMES, volume_stem
 from .checks.cases import check_cases, require_clean
 from .datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
 from .layouts.folders import find_cases
@@ -290,7 +290,7 @@ def _files(paths: Sequence[Path]) -> list[Item]:
 def _fault(name: str, files: Sequence[Path]) -> Item:
     """Why the files of a case cannot be read, as an entry of the case."""
     listed = ", ".join(path.name for path in files)
-    if not files[0].name.lower().endswith(VOLUMES):
+    if not files[0].name.lower().endswith((*VOLUMES, *KSPACE)):
         return {FAULT: str(Finding(name, listed, f"not one of {', '.join(VOLUMES)}", "", "convert it to NIfTI"))}
     fault = Finding(name, listed, "several files of one case", "", "keep one of them")
     return {FAULT: str(fault)} if len(files) > 1 else {}

@@ -29,6 +29,8 @@ WARNINGS = "warnings"
 NIFTI = (".nii.gz", ".nii")
 VOLUMES = (*NIFTI, *SUFFIXES)
 """Endings of files with one volume."""
+KSPACE = (".h5", ".hdf5")
+"""Endings of k-space files, which the reader of a bundle for them reads."""
 DICOM_SUFFIXES = (".dcm", ".ima")
 KEPT_BYTES = 2 * 2**30
 """Limit of volumes kept from the data check for training; those beyond it are read twice."""
@@ -209,4 +211,4 @@ def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
 def volume_stem(path: str | PurePath) -> str:
     """The name of a volume's file without the ending of its format, or of a series' folder."""
     name = PurePath(path).name
-    return next((name[: -len(suffix)] for suffix in VOLUMES if name.lower().endswith(suffix)), name)
+    return next((name[: -len(suffix)] for suffix in (*VOLUMES, *KSPACE) if name.lower().endswith(suffix)), name)

@@ -23,7 +23,6 @@ from mri_dagan.ismrmrd_files import read_ismrmrd
 from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orientation, header_of, without_oversampling
 
 h5py, has_h5py = optional_import("h5py")
-SUFFIXES = (".h5", ".hdf5")
 SIMULATED = "SIMULATED"
 """Attribute ``acquisition`` of a k-space that was made from a magnitude image."""
 HEADER = """<?xml version="1.0"?>

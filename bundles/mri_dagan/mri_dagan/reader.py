@@ -15,8 +15,9 @@ from monai.utils import convert_to_dst_type
 from common.errors import ConfigError, DataError
 from common.io import Scan, VolumeReader
 from common.io.modality import COMPLEX
+from common.io.reader import KSPACE
 from common.transforms import LoadVolumed
-from mri_dagan.kspace_files import SUFFIXES, read_kspace
+from mri_dagan.kspace_files import read_kspace
 from mri_dagan.kspace_scan import KspaceScan, channels_of_magnitude
 
 
@@ -54,7 +55,7 @@ class KspaceReader(VolumeReader):
 
 def is_kspace(path: str | Path) -> bool:
     """Whether a path names a file of k-space."""
-    return Path(path).suffix.lower() in SUFFIXES and not Path(path).is_dir()
+    return Path(path).suffix.lower() in KSPACE and not Path(path).is_dir()
 
 
 class LoadKspaced(LoadVolumed):
