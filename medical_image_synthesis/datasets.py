@@ -22,7 +22,6 @@ EXAMPLES = {
     "datalist": (
         "--dataset_dir DATA --patient_separator _ --out datalist.json",
         "--dataset_dir Task1/brain --layout synthrad2023 --out datalist.json",
-        "--dataset_dir Task1 --layout synthrad2025 --test_centres C,D --out datalist.json",
         "--dataset_dir VOLUMES --layout rois --classes cyst,metastasis --out DATA/datalist.json",
     ),
     "check": ("mr2ct --dataset_dir DATA", "pd2t2 --datalist datalist.json"),
@@ -45,8 +44,7 @@ def _add_datalist(command: argparse.ArgumentParser) -> None:
     fractions = [0.7, 0.15, 0.15]
     sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="patient fractions")
     sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; the others are unused")
-    about = "test on all patients of these centres, separated by commas, and split the others"
-    sizes.add_argument("--test_centres", metavar="CENTRES", help=about)
+    sizes.add_argument("--test_centres", metavar="A,B", help="test on whole centres; split the others")
     about = "DATA/<case>/<source>.nii.gz, or a folder of DICOM, with masks DATA/<case>/<class>.nii.gz"
     group = command.add_argument_group("layout rois", about)
     group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
