@@ -7,11 +7,11 @@ import importlib.util
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike, NDArray
 
 from ..config.checks import HU
 from ..errors import ConfigError, DataError
-from ..grids import voxel_sizes
 from .masked import dice
 from .surfaces import hd95
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike
 
 from ..config.checks import HU
-from ..grids import voxel_sizes
 from ..segmenter.pretrained import segmenter
 from ..segmenter.segmentation import Classes, dice_by_class, segmented
 from ..segmenter.tissues import NAMES
