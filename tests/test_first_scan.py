@@ -19,7 +19,7 @@ import pytest
 from tools.repository import ROOT
 
 PAGE = (ROOT / "docs" / "getting-started" / "real-data.md").read_text()
-SCAN = ROOT.parent / "shared" / "data" / "spm_templates" / "t1.nii"
+SCAN = ROOT.parent / "shared" / "data" / "spm_templates" / "t2.nii"
 
 pytestmark = [
     pytest.mark.real,
@@ -32,9 +32,9 @@ pytestmark = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the page's commands on the one scan were run."""
     place = tmp_path_factory.mktemp("first_scan")
-    shutil.copy(SCAN, place / "t1.nii")
+    shutil.copy(SCAN, place / "t2.nii")
     own = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    for line in re.findall(r"^synthesize (\w+ t1\.nii .*)$", PAGE, flags=re.MULTILINE):
+    for line in re.findall(r"^synthesize (\w+ t2\.nii .*)$", PAGE, flags=re.MULTILINE):
         words = [sys.executable, "-W", "ignore", "-m", "medical_image_synthesis", *shlex.split(line)]
         done = forked_commands.run(words, cwd=place, env=own, timeout=600)
         if "wrong" in line:
@@ -61,7 +61,7 @@ def test_what_it_says_of_itself_is_what_the_page_shows(folder: Path) -> None:
 
 
 def test_the_volume_lies_on_the_scan(folder: Path) -> None:
-    made, source = (nib.nifti1.load(folder / name) for name in ("ct.nii.gz", "t1.nii"))
+    made, source = (nib.nifti1.load(folder / name) for name in ("ct.nii.gz", "t2.nii"))
     assert made.shape == source.shape
     np.testing.assert_allclose(made.affine, source.affine)
     assert made.header["descrip"].item().decode() in PAGE

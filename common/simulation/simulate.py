@@ -181,6 +181,11 @@ def held_out(simulation: Any) -> Any:
     return replace(simulation, heads=simulation.heads.held_out())
 
 
+def of_source(simulation: Any, source: PulseSequence) -> Any:
+    """The same simulation of another source: a training may see contrasts that no scan has, validation shall not."""
+    return replace(simulation, source=source)
+
+
 def filled(head: np.ndarray) -> np.ndarray:
     """Head mask (X, Y, Z) with the holes of each axial slice filled, as in :func:`common.transforms.head_mask`."""
     return np.stack([ndimage.binary_fill_holes(part) for part in np.moveaxis(head, 2, 0)], axis=2)

@@ -18,7 +18,7 @@ from common.simulation.label_heads.label_map import label_map
 from common.simulation.label_heads.pathology import Pathology
 from common.simulation.physics import SpinEcho, SpoiledEcho
 from common.simulation.scanner import Scanner
-from common.simulation.simulate import AverageHeads, MrCtPair, MrPair, held_out
+from common.simulation.simulate import AverageHeads, MrCtPair, MrPair, held_out, of_source
 from common.simulation.tissues import INDIVIDUAL_TISSUES, RELAXATION, TISSUES
 
 HEALTHY = Pathology(
@@ -93,6 +93,8 @@ def test_maps_of_validation_are_not_trained_on(folder):
     pair = MrCtPair(SpoiledEcho(), heads=training)
     assert held_out(pair).heads == training.held_out()
     assert held_out(pair).source == pair.source
+    other = of_source(pair, SpinEcho(te_ms=(90.0, 90.0)))
+    assert (other.source.te_ms, other.heads) == ((90.0, 90.0), pair.heads)
 
 
 def test_hashes_are_those_of_the_files(folder):
