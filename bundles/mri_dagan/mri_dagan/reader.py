@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from monai.utils import convert_to_dst_type
 from common.errors import ConfigError, DataError
 from common.io import Scan, VolumeReader
 from common.io.modality import COMPLEX
-from common.io.reader import KSPACE
+from common.io.reader import KSPACE, WARNINGS
 from common.transforms import LoadVolumed
 from mri_dagan.kspace_files import read_kspace
 from mri_dagan.kspace_scan import KspaceScan, channels_of_magnitude
+
+logger = logging.getLogger(__name__)
+WITHOUT_KSPACE = "a magnitude image, most of whose aliasing the network leaves: give the file of its k-space"
 
 
 class KspaceReader(VolumeReader):
@@ -65,7 +69,7 @@ class LoadKspaced(LoadVolumed):
         keys: items that hold a path or a list of paths.
         reader: of the volumes.
         complex_input: whether ``image`` becomes channels as of :func:`mri_dagan.kspace_scan.channels_of`; those of a
-            magnitude image have neither phase nor mask.
+            magnitude image have neither phase nor mask, which a warning says.
         allow_missing_keys: skip absent keys.
 
     Raises:
@@ -88,9 +92,12 @@ class LoadKspaced(LoadVolumed):
         if self.complex_input:
             image = loaded["image"]
             path = image.meta["filename_or_obj"]
+            case = str(data.get("case", Path(path).name))
             if isinstance(self.reader, KspaceReader) and is_kspace(path):
-                channels = self.reader.kspace(path, str(data.get("case", Path(path).name))).channels()
+                channels = self.reader.kspace(path, case).channels()
             else:
+                logger.warning(f"{case}: {WITHOUT_KSPACE}")
+                image.meta[WARNINGS] = "\n".join([*image.meta.get(WARNINGS, "").splitlines(), WITHOUT_KSPACE])
                 channels = channels_of_magnitude(image[0].numpy())
             loaded["image"] = convert_to_dst_type(torch.from_numpy(channels), image)[0]
             loaded["image"].meta[COMPLEX] = True

@@ -17,17 +17,19 @@ from monai.data import MetaTensor
 from monai.transforms import Orientation
 from mri_dagan.kspace_files import write_kspace
 from mri_dagan.kspace_scan import channels_of
-from mri_dagan.reader import DataConsistencyd, KspaceReader, LoadKspaced
+from mri_dagan.reader import WITHOUT_KSPACE, DataConsistencyd, KspaceReader, LoadKspaced
 from mri_dagan.simulation import MAGNITUDE_SHARE, AnyUndersampling
 from mri_dagan.unrolled import UnrolledNetwork, mask_of
 from torch import Tensor, nn
 
+from common.io.reader import WARNINGS
 from common.simulation import head_anatomy, render_t1
 from common.simulation.corruptions.kspace import to_kspace
 from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.undersampling import Undersampled
 from common.training.methods.regression import Regression
 from common.transforms import head_mask
+from medical_image_synthesis.command import main
 
 BUNDLE = Bundle("mri_dagan")
 KINDS = pytest.mark.parametrize("kind", ["cartesian", "radial"])
@@ -155,12 +157,16 @@ def test_files_of_kspace_have_phase_and_mask_whatever_their_axes(tmp_path: Path)
     assert DataConsistencyd("pred")({"image": loaded, "pred": pred})["pred"] is pred, "the network did it"
 
 
-def test_files_of_images_have_neither_phase_nor_mask(tmp_path: Path) -> None:
+def test_files_of_images_have_neither_phase_nor_mask_and_say_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     volume = np.random.default_rng(0).random((6, 7, 5)).astype(np.float32)
     nib.save(nib.Nifti1Image(volume, np.eye(4)), tmp_path / "mr.nii.gz")
     item = {"case": "one", "image": str(tmp_path / "mr.nii.gz"), "label": str(tmp_path / "mr.nii.gz")}
     loaded = LoadKspaced(["image", "label"], KspaceReader(), complex_input=True)(item)
     np.testing.assert_array_equal(loaded["image"], [volume, volume, *np.zeros((3, *volume.shape))])
+    assert loaded["image"].meta[WARNINGS].splitlines()[-1] == WITHOUT_KSPACE
+    assert f"one: {WITHOUT_KSPACE}" in caplog.text
     assert loaded["label"].shape == (1, *volume.shape)
     assert LoadKspaced("image", KspaceReader())(item)["image"].shape == (1, *volume.shape)
 
@@ -237,6 +243,11 @@ def test_inference_and_evaluation_need_the_weights_alone(pretrained: Path, tmp_p
     nib.save(nib.Nifti1Image(volume.astype(np.float32), anatomy.affine), tmp_path / "mr.nii.gz")
     pairs = [{**item, "label": str(tmp_path / "mr.nii.gz")} for item in items]
     (tmp_path / "cases.json").write_text(json.dumps({"training": [], "test": pairs}))
+    words = [str(tmp_path / "scan.h5"), "-o", str(tmp_path / "mr_of_scan.nii.gz"), "--weights", given["weights"]]
+    assert main(["mri", *words]) == 0
+    alone = nib.load(tmp_path / "mr_of_scan.nii.gz").get_fdata()
+    np.testing.assert_allclose(alone, made["scan"].get_fdata(), atol=1e-3 * brightness)
+
     places = {"output_dir": str(pretrained), "datalist": str(tmp_path / "cases.json"), "device": torch.device("cpu")}
     BUNDLE.parser("train", "evaluate", **places).get_parsed_content("evaluating")
     rows = pd.read_csv(pretrained / "evaluation" / "metrics.csv").set_index(["case", "method"])
