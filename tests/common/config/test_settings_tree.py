@@ -118,7 +118,7 @@ def test_an_option_names_keys_that_cases_have(place: str, value: Any) -> None:
     section = "train::augmentation::0"
     name = place.removesuffix("::0")
     config = changed("train::augmentation", [{"_target_": "Invertd", "keys": "pred", name: value}])
-    message = f"^--{section}::{name} names 'nan', not a key of a case or its prediction: choose case, "
+    message = f"^--{section}::{name} names 'nan', not a key of a case or its prediction: choose body_part, case, "
     with pytest.raises(ConfigError, match=message):
         check_tree(config, SHIPPED, {f"{section}::{place}": "nan"})
     check_tree(config, SHIPPED, {})  # a file may have a transform that makes it
