@@ -26,6 +26,7 @@ from ..path_names import is_reference
 from ..training.acceleration import Acceleration
 from ..transforms.body import OUTSIDE
 from ..trust.case_verdicts import CaseVerdicts, NetworkInput
+from ..trust.input_check import CASE_LOADED
 from ..trust.maps import UncertaintyMaps
 from .autocast import AutocastInferer
 from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
@@ -87,7 +88,7 @@ class CaseEvaluator(SupervisedEvaluator):
     ) -> None:
         datalist = (settings := config_of(record)).get("datalist")
         self._lists = [] if datalist is None or is_reference(datalist) else [str(datalist)]
-        super().__init__(**evaluator)
+        super().__init__(event_names=[CASE_LOADED], **evaluator)
         self.exporter = exporter
         exporter.provenance.note_settings(settings)
         self.resume = resume
@@ -204,6 +205,7 @@ class CaseEvaluator(SupervisedEvaluator):
         """Compute a case and hand it over to the writer."""
         if self._memory is not None:
             self.inferer.inferer = self._memory.inferer_of(case)
+        self.fire_event(CASE_LOADED)
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
         pred, image = output["pred"], item["image"]

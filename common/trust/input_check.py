@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from ignite.engine import Engine
-from monai.engines.utils import IterationEvents
 from monai.utils import MetaKeys
 from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
@@ -26,9 +25,11 @@ from ..errors import DataError
 from ..transforms.head import head_mask
 from ..weights.info import exported_unit, known_contrasts, known_profile
 from .stripping import looks_stripped
-from .weighting import weighting_seen
+from .weighting import Seen, weighting_seen
 
 logger = logging.getLogger(__name__)
+CASE_LOADED = "case loaded"
+"""Event of an engine that has read a case and has not inferred it; an error of its handlers fails that case alone."""
 MAX_SPACING_MM = 6.0
 """Largest slice thickness of the simulation."""
 
@@ -93,20 +94,21 @@ def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:
 
 def other_weighting(image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str]) -> str | None:
     """Why a scan clearly has another weighting than those of ``contrasts``; None if it may not, or they are none."""
-    found = unlisted_contrast(image, spacing, contrasts)
-    return found[0] if found and weighting_seen(image, spacing).weightings else None
+    seen = weighting_seen(image, spacing)
+    return _unlisted(seen, contrasts) if contrasts and seen.weightings else None
 
 
 def unlisted_contrast(image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str]) -> list[str]:
     """The reason why a scan is none of the contrasts that weights list; empty if it is, or where they list none."""
-    if not contrasts:
-        return []
-    seen = weighting_seen(image, spacing)
+    reason = _unlisted(weighting_seen(image, spacing), contrasts) if contrasts else None
+    return [reason] if reason else []
+
+
+def _unlisted(seen: Seen, contrasts: Sequence[str]) -> str | None:
     if set(seen.weightings) & set(contrasts):
-        return []
-    looks = f"looks {_weighted(seen.weightings)} ({seen.reason})" if seen.weightings else "contrast not recognised"
-    why = "" if seen.weightings else f" ({seen.reason})"
-    return [f"{looks}{why}; these weights were trained on {_weighted(contrasts)}"]
+        return None
+    looks = f"looks {_weighted(seen.weightings)}" if seen.weightings else "contrast not recognised"
+    return f"{looks} ({seen.reason}); these weights were trained on {_weighted(contrasts)}"
 
 
 def _weighted(contrasts: Sequence[str]) -> str:
@@ -172,8 +174,8 @@ class InputCheck:
         self.to_ct = bool(self.contrasts) and exported_unit(weights) == HU
 
     def attach(self, engine: Engine) -> None:
-        """Check each case after its inference."""
-        engine.add_event_handler(IterationEvents.FORWARD_COMPLETED, self)
+        """Check each case before its inference."""
+        engine.add_event_handler(CASE_LOADED, self)
 
     def __call__(self, engine: Engine) -> None:
         """Check the cases of the engine's batch.
