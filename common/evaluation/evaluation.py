@@ -73,6 +73,7 @@ class Evaluation:
         metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z),
             ``affine`` (4, 4), ``centre`` and ``body_part``, by these names -> dictionary of numbers. A metric is
             skipped for cases that lack its required arguments.
+        maps: functions of the same volumes by name -> masks (X, Y, Z) shown in the panels, by their titles.
         bundle: name and version.
         unit: of the target.
         source_unit: of the source.
