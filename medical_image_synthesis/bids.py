@@ -15,7 +15,6 @@ DESCRIPTION = "dataset_description.json"
 VERSION = "1.10.0"
 """Of the BIDS specification."""
 SOURCE = "T1w"
-SUBJECT, SESSION = "sub-", "ses-"
 SYNTHETIC, INTERVALS = "desc-synthetic", "desc-uncertainty"
 KINDS = {"ct": ("ct", "ct"), "pet": ("pet", "pet"), "t1": ("anat", "T1w"), "t2": ("anat", "T2w")}
 """Folder and suffix by the last word of the bundle's own suffix; of another word, ``anat`` and that word."""
@@ -40,6 +39,25 @@ def list_cases(root: Path, source: str, file: Path) -> list[str]:
     return [item["case"] for item in items]
 
 
+def require_own(out: Path, root: Path, bundle: Bundle) -> None:
+    """Refuse a folder of other data than derivatives of the bundle.
+
+    Raises:
+        OutputError: it is the raw data set, or has a description of another one.
+    """
+    remedy = f"choose another folder, such as {root}/derivatives/{bundle.name}"
+    if out.resolve() == root.resolve():
+        raise OutputError(f"--bids {out} is the raw data set", remedy)
+    file = out / DESCRIPTION
+    try:
+        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        own = known is None or [each["Name"] for each in known["GeneratedBy"]] == [bundle.name]
+    except (KeyError, TypeError, ValueError):
+        own = False
+    if not own:
+        raise OutputError(f"{file} (from --bids) describes another data set", remedy)
+
+
 def require_free(out: Path, cases: Sequence[str]) -> None:
     """Refuse a folder that has a synthetic volume of one of the cases.
 
@@ -56,6 +74,8 @@ def put(volume: Path, out: Path) -> Path:
 
     ``sub-01_ses-02_synthetic_ct.nii.gz`` becomes ``OUT/sub-01/ses-02/ct/sub-01_ses-02_desc-synthetic_ct.nii.gz``.
     """
+    from common.data.layouts.bids import SESSION, SUBJECT
+
     *_, word = words = volume.name.removesuffix(".nii.gz").split("_")
     case = "_".join(each for each in words if each.startswith((SUBJECT, SESSION)))
     kind, suffix = KINDS.get(word, ("anat", word))

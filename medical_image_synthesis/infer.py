@@ -40,7 +40,7 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     settings = settings_of(words)
     _require_weights(bundle, options.weights, settings)
     if bundle.reads_volumes:
-        many = require_source(options.source, (*VOLUMES, *bundle.other_formats))
+        many = require_source(options.source, _formats(bundle))
         settings["dataset_dir"] = str(options.source)
     else:
         many = True
@@ -66,6 +66,11 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         for path in _written(options.output):
             print(path)
     return code
+
+
+def _formats(bundle: Bundle) -> tuple[str, ...]:
+    """Endings of the files that a bundle reads."""
+    return (*VOLUMES, *bundle.other_formats)
 
 
 def _one_file(options: argparse.Namespace, files: list[str], settings: dict[str, str]) -> int:
@@ -98,14 +103,16 @@ def _derivatives(options: argparse.Namespace, files: list[str], settings: dict[s
     out: Path = options.bids
     if options.resume or options.output_format not in (None, FILES[".nii.gz"]):
         raise OutputError("--bids writes NIfTI of all cases", "omit --resume and --output_format")
-    out.mkdir(parents=True, exist_ok=True)
+    bids.require_own(out, options.source, options.bundle)
     settings["source"] = settings.get("source", bids.SOURCE)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         listed = Path(folder, "cases.json")
         cases = bids.list_cases(options.source, settings["source"], listed)
         if not options.overwrite:
             bids.require_free(out, cases)
         del settings["dataset_dir"]
+        out.mkdir(exist_ok=True)
         code = _infer(options, files, {**settings, "datalist": str(listed)}, Path(folder), out)
         bids.describe(out, options.bundle)
         for path in _written(Path(folder)):
@@ -157,7 +164,7 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     words = "SOURCE -o OUT.nii.gz" if bundle.reads_volumes else "-o OUT"
     command.epilog = f"example:\n  synthesize {bundle.short} {words}"
     if bundle.reads_volumes:
-        about = f"a volume ({', '.join((*VOLUMES, *bundle.other_formats))}), a DICOM series, or a folder of them"
+        about = f"a volume ({', '.join(_formats(bundle))}), a DICOM series, or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=about)
         formats = (*FILES.values(), "dicom")
         command.add_argument("--output_format", choices=formats, help="format of files in a folder (default: nifti)")

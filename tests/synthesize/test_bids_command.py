@@ -83,6 +83,22 @@ def test_derivatives_are_replaced_on_request_alone(
     assert len(ran) == 2
 
 
+def test_no_other_data_set_is_described_anew(
+    raw: Path, ran: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The raw one, that of another program, and what is no description, also with --overwrite; nothing changes."""
+    assert command.main([*WORDS[:3], "raw", *WORDS[4:], "--overwrite"]) == 2
+    assert "--bids raw is the raw data set: choose another folder, such as raw/derivatives/" in capsys.readouterr().err
+    description = raw.parent / "out" / "dataset_description.json"
+    description.parent.mkdir()
+    for text in ('{"Name": "x", "GeneratedBy": [{"Name": "fmriprep"}]}', '{"Name": "raw"}', "[]", "no JSON"):
+        description.write_text(text)
+        assert command.main([*WORDS, "--overwrite"]) == 2
+        assert f"out/{description.name} (from --bids) describes another data set" in capsys.readouterr().err
+        assert description.read_text() == text
+    assert ran == []
+
+
 def test_what_does_not_fit_is_one_line(
     raw: Path, ran: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,3 +110,4 @@ def test_what_does_not_fit_is_one_line(
         assert command.main([*WORDS, *more]) == 2
         assert message in capsys.readouterr().err
     assert ran == []
+    assert not (raw.parent / "out").exists()
