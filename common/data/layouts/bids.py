@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import DataError, some
+from ...errors import DataError
 from ...io.reader import NIFTI
+from .complete import complete
 
-logger = logging.getLogger(__name__)
 SUBJECT, SESSION = "sub-", "ses-"
 
 
@@ -39,14 +38,8 @@ def subject_files(root: Path, names: Sequence[str], optional: Sequence[str] = ()
         case = "_".join(folder.relative_to(root).parts)
         files = {name: _file(folder, case, name) for name in (*names, *optional)}
         found[case] = {name: path for name, path in files.items() if path}
-    excluded = [case for case, files in found.items() if not set(names) <= files.keys()]
-    if len(excluded) == len(found):
-        example = f"{SUBJECT}01/anat/{SUBJECT}01_{names[0]}.nii.gz"
-        fault = f"no subject in {root} has all of {', '.join(names)}, files such as ROOT/{example}"
-        raise DataError(fault, "correct --dataset_dir, --source or --target")
-    if excluded:
-        logger.warning("%s: %d cases without all files are excluded: %s", root.name, len(excluded), some(excluded))
-    return {case: files for case, files in found.items() if case not in excluded}
+    example = f"{SUBJECT}01/anat/{SUBJECT}01_{names[0]}.nii.gz"
+    return complete(root, found, names, ("subject", "cases", "files"), example)
 
 
 def _sessions(subject: Path) -> list[Path]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...errors import DataError, some
+from ...errors import DataError
+from .complete import complete
 
-logger = logging.getLogger(__name__)
 PATIENT = r"(?P<body_part>[NCL])\d{3}"
 """Head, chest or abdomen."""
 DEPTH = 2
@@ -35,16 +34,10 @@ def patient_series(root: Path, names: Sequence[str]) -> dict[str, dict[str, Path
     inside = root / "LDCT-and-Projection-data"
     root = inside if inside.is_dir() else root
     patients = sorted(path for path in root.iterdir() if path.is_dir() and re.fullmatch(PATIENT, path.name))
-    found = {patient.name: {name: _series(patient, name) for name in names} for patient in patients}
-    excluded = [patient for patient, series in found.items() if None in series.values()]
-    if len(excluded) == len(found):
-        example = f"ROOT/L067/<study>/1.000000-{names[0]}-20326"
-        fault = f"no patient in {root} has all of {', '.join(names)}, series such as {example}"
-        raise DataError(fault, "correct --dataset_dir, --source or --target")
-    if excluded:
-        logger.warning("%s: %d patients without all series are excluded: %s", root.name, len(excluded), some(excluded))
-    complete = {patient: series for patient, series in found.items() if patient not in excluded}
-    return {patient: {name: path for name, path in series.items() if path} for patient, series in complete.items()}
+    series = {patient.name: {name: _series(patient, name) for name in names} for patient in patients}
+    found = {patient: {name: path for name, path in own.items() if path} for patient, own in series.items()}
+    example = f"L067/<study>/1.000000-{names[0]}-20326"
+    return complete(root, found, names, ("patient", "patients", "series"), example)
 
 
 def _series(patient: Path, name: str) -> Path | None:

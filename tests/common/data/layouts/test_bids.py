@@ -6,16 +6,10 @@ import logging
 from pathlib import Path
 
 import pytest
+from empty_files import make
 
 from common.data.layouts.folders import find_cases
 from common.errors import DataError
-
-
-def make(root: Path, *files: str) -> Path:
-    for file in files:
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).touch()
-    return root
 
 
 @pytest.fixture

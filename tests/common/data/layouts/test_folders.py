@@ -5,16 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from empty_files import make
 
 from common.data.layouts.folders import find_cases
 from common.errors import ConfigError, DataError
-
-
-def make(root: Path, *files: str) -> Path:
-    for file in files:
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).touch()
-    return root
 
 
 def test_folders_match_pairs_by_case(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from empty_files import make
 
 from common.data.layouts.folders import DEFAULT_NAMES, find_cases
 from common.errors import DataError
@@ -15,17 +16,14 @@ LOW = "12-23-2021-NA-NA-31304/1.000000-Low Dose Images-20326"
 FULL = "12-23-2021-NA-NA-31304/1.000000-Full Dose Images-29696"
 
 
-def make(root: Path, *folders: str) -> Path:
-    for folder in folders:
-        (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / folder / "1-001.dcm").touch()
-    return root
+def make_series(root: Path, *folders: str) -> Path:
+    return make(root, *(f"{folder}/1-001.dcm" for folder in folders))
 
 
 @pytest.fixture
 def collection(tmp_path: Path) -> Path:
     """Two patients with both doses, one of them without folders of studies, and one with full dose alone."""
-    return make(
+    return make_series(
         tmp_path / "LDCT-and-Projection-data",
         *(f"L299/{series}" for series in (LOW, FULL)),
         "L299/08-23-2018-NA-NA-11492/1.000000-Low dose projections-22295",
@@ -63,7 +61,7 @@ def test_full_dose_alone_is_for_a_simulation(collection: Path) -> None:
 
 
 def test_what_is_missing_or_there_twice_is_refused(collection: Path, tmp_path: Path) -> None:
-    make(collection, "L299/12-23-2021-NA-NA-31304/1.000000-Low Dose Images-99999")
+    make_series(collection, "L299/12-23-2021-NA-NA-31304/1.000000-Low Dose Images-99999")
     with pytest.raises(DataError, match="L299 has two series Low Dose Images, .*20326 and .*99999: remove one"):
         find_cases(collection, "ldct", *NAMES)
     (tmp_path / "empty").mkdir()
