@@ -19,6 +19,7 @@ COMMANDS = {
     "list": ("listing", "bundles, their weights and folders"),
     "datalist": ("datasets", "split the cases of a folder into training, validation and test"),
     "check": ("datasets", "read and check every case before a training"),
+    "register": ("registering", "bring source and target of each case onto one grid"),
     "plan": ("planning", "settings that fit the data and a budget"),
     "train": ("runs", "train a bundle, or fine-tune its weights"),
     "evaluate": ("runs", "score a trained bundle, its variants and baselines on the test cases"),

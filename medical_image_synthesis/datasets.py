@@ -35,7 +35,7 @@ def add(command: argparse.ArgumentParser, name: str) -> None:
 
 
 def _add_datalist(command: argparse.ArgumentParser) -> None:
-    _add_folder(command, (*LAYOUTS, ROIS))
+    add_folder(command, (*LAYOUTS, ROIS))
     command.add_argument("--out", type=path_option, required=True, help="path of the datalist (JSON)")
     command.add_argument("--overwrite", action="store_true", help="replace an existing --out")
     command.add_argument("--seed", type=int, default=0, help="seed of the split (default: %(default)s)")
@@ -59,7 +59,7 @@ def _add_datalist(command: argparse.ArgumentParser) -> None:
 def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--datalist", type=path_option, help="path of a datalist, instead of --dataset_dir")
     add_bundle(command, optional="what is not given is as in its train.yaml")
-    _add_folder(command, LAYOUTS)
+    add_folder(command, LAYOUTS)
     window = ("LOW", "HIGH")
     several = "window of the images; repeat the option for further channels, in their order"
     command.add_argument("--source_range", type=float, nargs=2, metavar=window, action="append", help=several)
@@ -72,7 +72,8 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=check, target_unclipped=False)
 
 
-def _add_folder(command: argparse.ArgumentParser, layouts: tuple[str, ...]) -> None:
+def add_folder(command: argparse.ArgumentParser, layouts: tuple[str, ...]) -> None:
+    """Add the options that name a folder of cases and its files."""
     add = command.add_argument
     add("--dataset_dir", metavar="DATA", dest="root", help="folder of the cases")
     add("--layout", default=LAYOUTS[0], choices=layouts, help="arrangement of its files (default: %(default)s)")
@@ -95,10 +96,10 @@ def datalist(options: argparse.Namespace) -> int:
     if options.layout == ROIS:
         return int(bundle_named(LESIONS).module("data.command").make_datalist(options, reader_of(options)))
     if options.test_centres is None:
-        lists = split_by_patient(_find(options), options.fractions, options.seed, options.counts)
+        lists = split_by_patient(cases_of(options), options.fractions, options.seed, options.counts)
     else:
-        lists = split_by_centre(_find(options), options.test_centres.split(","), options.fractions, options.seed)
-    names = dict(zip(("source", "target", "mask"), _names(options), strict=True))
+        lists = split_by_centre(cases_of(options), options.test_centres.split(","), options.fractions, options.seed)
+    names = dict(zip(("source", "target", "mask"), names_of(options), strict=True))
     sizes = next((name for name in ("counts", "test_centres") if getattr(options, name) is not None), "fractions")
     provenance = {key: getattr(options, key) for key in ("layout", "root", "seed", sizes)}
     write_datalist(lists, options.out, **provenance, names=names)
@@ -117,8 +118,8 @@ def check(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.bundle is not None:
-        _fill_in(options)
-    lists = load_datalist(options.datalist) if options.datalist else {"training": _find(options)}
+        fill_in(options)
+    lists = load_datalist(options.datalist) if options.datalist else {"training": cases_of(options)}
     items = [item for own in lists.values() for item in own]
     if any("class" in item for item in items):
         findings = bundle_named(LESIONS).module("data.command").check(items)
@@ -134,7 +135,7 @@ def check(options: argparse.Namespace) -> int:
     return 2 if errors else 0
 
 
-def _fill_in(options: argparse.Namespace) -> None:
+def fill_in(options: argparse.Namespace) -> None:
     """What is not given is as in the training of the bundle: names of files, windows, channels, and how files are read.
 
     Raises:
@@ -153,15 +154,21 @@ def _fill_in(options: argparse.Namespace) -> None:
             setattr(options, name, config.get_parsed_content(f"{component}::{name}"))
 
 
-def _find(options: argparse.Namespace) -> list[Item]:
+def cases_of(options: argparse.Namespace) -> list[Item]:
+    """The cases of the folder that the options name.
+
+    Raises:
+        ConfigError: none is named.
+        DataError: as :func:`common.data.layouts.folders.find_cases`.
+    """
     from common.data.layouts.folders import find_cases
 
     if options.root is None:
         raise ConfigError("no data are named", "pass --dataset_dir DATA")
-    return find_cases(options.root, options.layout, *_names(options), patient_separator=options.patient_separator)
+    return find_cases(options.root, options.layout, *names_of(options), patient_separator=options.patient_separator)
 
 
-def _names(options: argparse.Namespace) -> tuple[str, str, str]:
+def names_of(options: argparse.Namespace) -> tuple[str, str, str]:
     """Names of source, target and mask: the given ones, otherwise those of the layout."""
     from common.data.layouts.folders import DEFAULT_NAMES
 

@@ -112,23 +112,33 @@ def write_itk(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, abo
         OutputError: where axes are not at right angles, for a value that is not finite, or where it cannot be written.
     """
     name = Path(path).name
-    lps = TO_RAS @ affine
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    direction = lps[:3, :3] / spacing
-    if np.abs(direction.T @ direction - np.eye(3)).max() > RIGHT_ANGLE:
-        fault = f"{name}: the axes of the affine {show_affine(affine)} are not at right angles"
-        raise OutputError(fault, "write NIfTI")
     itk = _simpleitk()
-    image = itk.GetImageFromArray(np.ascontiguousarray(to_stored(values, dtype, name).T))
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection(direction.ravel().tolist())
-    image.SetOrigin(lps[:3, 3].tolist())
+    image = itk_image(to_stored(values, dtype, name), affine, name)
     for key, value in about.items():
         image.SetMetaData(key, value)
     try:
         itk.WriteImage(image, path, useCompression=True)
     except RuntimeError as error:
         raise OSError(str(error).strip().splitlines()[-1]) from error
+
+
+def itk_image(values: np.ndarray, affine: np.ndarray, name: str) -> Any:
+    """The image of SimpleITK with these voxels (X, Y, Z) and this affine (4, 4) to RAS mm.
+
+    Raises:
+        OutputError: where axes are not at right angles, with the name.
+    """
+    lps = TO_RAS @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    direction = lps[:3, :3] / spacing
+    if np.abs(direction.T @ direction - np.eye(3)).max() > RIGHT_ANGLE:
+        fault = f"{name}: the axes of the affine {show_affine(affine)} are not at right angles"
+        raise OutputError(fault, "write NIfTI")
+    image = _simpleitk().GetImageFromArray(np.ascontiguousarray(values.T))
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection(direction.ravel().tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    return image
 
 
 def is_there() -> bool:

@@ -1,0 +1,173 @@
+"""Rigid and B-spline registration of two volumes by mutual information, by SimpleITK.
+
+Mutual information of Mattes et al. 2003, rigid alignment first, then free-form deformation (Rueckert et al. 1999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from ..io.itk_files import itk_image
+
+WORKING_MM = 2.0
+"""Spacing on which transforms are estimated, or that of the fixed volume where it is coarser."""
+RIGID_LEVELS = ((8.0, 6.0, 1.0), (4.0, 3.0, 0.5), (2.0, 1.0, 0.25))
+"""Spacing in mm, smoothing in mm and share of the voxels that are sampled, coarse to fine."""
+WARP_LEVELS = ((8.0, 6.0, 1.0), (4.0, 3.0, 0.5))
+NODE_MM = 40.0
+"""Spacing of the B-spline's nodes at the first level; each further level halves it."""
+BINS = 32
+SEED = 1
+"""Of the jitter with which voxels are sampled."""
+WORK_UNITS = 8
+"""Parts in which ITK adds up the metric: fixed, so that the number of cores does not change the result."""
+ARM_MM = 80.0
+"""Distance from the centre at which a rotation and a translation of equal length count the same."""
+STEPS_MM = (4.0, 0.005)
+"""First and last step of the rigid alignment."""
+STEPS = 200
+WARP_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Transforms of ITK, from points of the fixed volume to points of the moving one (LPS mm): rigid, and all in one.
+
+    ``whole`` is the composition of both, by which the moving volume is resampled once.
+    """
+
+    rigid: Any
+    whole: Any
+
+
+Grid = tuple[np.ndarray, np.ndarray]
+"""Values (X, Y, Z) and affine (4, 4) to RAS mm."""
+
+
+def align(fixed: Grid, moving: Grid, masks: tuple[Grid, Grid], deform: bool = True, centred: bool = False) -> Alignment:
+    """Estimate the transform that brings the moving volume onto the fixed one.
+
+    The alignment starts from the given affines or with the centres of the masks on each other, whichever agrees better
+    after the coarsest level.
+
+    Args:
+        fixed: volume that stays, in any unit, finite.
+        moving: the other volume.
+        masks: bool, of head or body in each volume, on grids of their own; the metric is measured inside the first.
+        deform: whether a B-spline follows the rigid alignment.
+        centred: start from the centres alone.
+
+    Raises:
+        OutputError: the axes of a volume are not at right angles.
+    """
+    itk = simpleitk()
+    here, there = (working(*volume) for volume in (fixed, moving))
+    inside = mask_on(masks[0], here)
+    centres = [_centre(*mask) for mask in masks]
+    rigid = _rigid(here, there, inside, centres, centred)
+    parts = [rigid, _warp(here, there, inside, rigid)] if deform else [rigid]
+    return Alignment(rigid, itk.CompositeTransform(parts))
+
+
+def working(values: np.ndarray, affine: np.ndarray) -> Any:
+    """A volume as ITK's image of about ``WORKING_MM``, float32 in [0, 1] between its 0.5th and 99.5th percentile."""
+    low, high = np.percentile(values, (0.5, 99.5))
+    scaled = np.clip((values - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1).astype(np.float32)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    sigma = np.where(spacing < WORKING_MM, 0.4 * WORKING_MM / spacing, 0)
+    image = itk_image(ndimage.gaussian_filter(scaled, sigma), affine, "volume")
+    wanted = np.maximum(spacing, WORKING_MM)
+    size = np.maximum(1, np.ceil(np.array(scaled.shape) * spacing / wanted - 1e-6)).astype(int)
+    grid = simpleitk().Image(size.tolist(), simpleitk().sitkUInt8)
+    grid.SetSpacing(wanted.tolist())
+    grid.SetDirection(image.GetDirection())
+    grid.SetOrigin(image.GetOrigin())
+    return on_grid(image, grid, simpleitk().sitkLinear)
+
+
+def on_grid(image: Any, grid: Any, interpolator: int, transform: Any = None, outside: float = 0.0) -> Any:
+    """An image of ITK resampled onto the grid of another one, by a transform from its points."""
+    itk = simpleitk()
+    return itk.Resample(image, grid, transform or itk.Transform(), interpolator, outside, image.GetPixelID())
+
+
+def mask_on(mask: Grid, grid: Any, transform: Any = None) -> Any:
+    """A mask on the grid of an image of ITK, by the nearest voxel, uint8."""
+    image = itk_image(mask[0].astype(np.uint8), mask[1], "mask")
+    return on_grid(image, grid, simpleitk().sitkNearestNeighbor, transform)
+
+
+def _centre(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Centre of mass of a mask in LPS mm; of the volume where the mask is empty."""
+    middle = ndimage.center_of_mass(mask) if mask.any() else (np.array(mask.shape) - 1) / 2
+    ras = affine[:3, :3] @ np.asarray(middle) + affine[:3, 3]
+    return np.asarray(ras * (-1, -1, 1))
+
+
+Levels = tuple[tuple[float, float, float], ...]
+
+
+def _method(inside: Any, levels: Levels) -> Any:
+    itk = simpleitk()
+    method = itk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(BINS)
+    method.SetMetricFixedMask(inside)
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentagePerLevel([share for _, _, share in levels], SEED)
+    method.SetShrinkFactorsPerLevel([max(1, round(mm / max(inside.GetSpacing()))) for mm, _, _ in levels])
+    method.SetSmoothingSigmasPerLevel([sigma for _, sigma, _ in levels])
+    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
+    method.SetInterpolator(itk.sitkLinear)
+    method.SetNumberOfWorkUnits(WORK_UNITS)
+    return method
+
+
+def _rigid(here: Any, there: Any, inside: Any, centres: list[np.ndarray], centred: bool) -> Any:
+    """The rigid transform; the coarsest level is tried from each start."""
+    shifts = [centres[1] - centres[0]] if centred else [np.zeros(3), centres[1] - centres[0]]
+    found = []
+    for shift in shifts:
+        start = simpleitk().Euler3DTransform()
+        start.SetCenter(centres[0].tolist())
+        start.SetTranslation(shift.tolist())
+        found.append(_stepped(here, there, inside, start, RIGID_LEVELS[:1], STEPS_MM[0]))
+    best = min(found, key=lambda each: each[1])[0]
+    return _stepped(here, there, inside, best, RIGID_LEVELS[1:], STEPS_MM[0] / 4)[0]
+
+
+def _stepped(here: Any, there: Any, inside: Any, start: Any, levels: Levels, step: float) -> tuple[Any, float]:
+    method = _method(inside, levels)
+    method.SetOptimizerAsRegularStepGradientDescent(step, STEPS_MM[1], STEPS, 0.5, 1e-8)
+    method.SetOptimizerScales([ARM_MM**2] * 3 + [1.0] * 3)
+    method.SetInitialTransform(start, inPlace=True)
+    method.Execute(here, there)
+    return start, float(method.GetMetricValue())
+
+
+def _warp(here: Any, there: Any, inside: Any, rigid: Any) -> Any:
+    """The B-spline that follows the rigid transform."""
+    extent = np.array(here.GetSize()) * here.GetSpacing()
+    mesh = np.maximum(1, np.round(extent / NODE_MM)).astype(int).tolist()
+    spline = simpleitk().BSplineTransformInitializer(here, mesh, 3)
+    method = _method(inside, WARP_LEVELS)
+    method.SetMovingInitialTransform(rigid)
+    method.SetInitialTransformAsBSpline(spline, inPlace=True, scaleFactors=[2**n for n in range(len(WARP_LEVELS))])
+    method.SetOptimizerAsLBFGS2(numberOfIterations=WARP_STEPS)
+    method.Execute(here, there)
+    return spline
+
+
+def simpleitk() -> ModuleType:
+    """SimpleITK, which is optional and slow to import.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    import SimpleITK
+
+    return SimpleITK

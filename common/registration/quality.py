@@ -1,0 +1,117 @@
+"""Quality gate of a registration: agreement before and after, and how far and how evenly the volume was deformed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data.checks.misregistration import binned, mutual_information
+from .align import Alignment, Grid, mask_on, on_grid, simpleitk, working
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a registration must keep to.
+
+    Args:
+        dice: least Dice of the two bodies.
+        jacobian: least and largest determinant of the Jacobian.
+        displacement: largest displacement by the B-spline, in mm.
+        covered: least share of the fixed body that the moving volume covers.
+    """
+
+    dice: float = 0.9
+    jacobian: tuple[float, float] = (0.2, 5.0)
+    displacement: float = 20.0
+    covered: float = 0.5
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Numbers of one registration, measured inside the fixed body.
+
+    Args:
+        information: mutual information in nats, before and after.
+        dice: of the bodies where the moving volume covers the fixed one, before and after.
+        covered: share of the fixed body that the moving volume covers after the registration.
+        jacobian: least and largest determinant of the transform's Jacobian.
+        displacement: largest displacement by the B-spline, in mm.
+        median_displacement: its median, in mm.
+        rotation: of the rigid part, in degrees.
+        translation: of the body's centre by the rigid part, in mm.
+    """
+
+    information: tuple[float, float]
+    dice: tuple[float, float]
+    covered: float
+    jacobian: tuple[float, float]
+    displacement: float
+    median_displacement: float
+    rotation: float
+    translation: float
+
+    def faults(self, limits: Limits) -> Iterator[str]:
+        """What exceeds the limits, with its number."""
+        low, high = self.jacobian
+        if self.covered < limits.covered:
+            yield f"the target covers {self.covered:.0%} of the source's body, less than {limits.covered:.0%}"
+        if self.information[1] < self.information[0]:
+            yield "mutual information fell from {:.3f} to {:.3f}".format(*self.information)
+        if self.dice[1] < limits.dice:
+            yield f"the Dice of the bodies is {self.dice[1]:.3f}, below {limits.dice:g}"
+        if low < limits.jacobian[0] or high > limits.jacobian[1]:
+            bounds = "{:g} to {:g}".format(*limits.jacobian)
+            yield f"the Jacobian determinant is {low:.2f} to {high:.2f}, outside {bounds}"
+        if self.displacement > limits.displacement:
+            yield f"the deformation reaches {self.displacement:.1f} mm, over {limits.displacement:g} mm"
+
+
+def measure(fixed: Grid, moving: Grid, bodies: tuple[Grid, Grid], alignment: Alignment) -> Quality:
+    """Measure a registration on the working grid of the fixed volume.
+
+    Args:
+        fixed: volume that stays.
+        moving: the other volume, as it was given.
+        bodies: bool, of the body in each volume, on grids of their own.
+        alignment: of the moving volume.
+    """
+    itk = simpleitk()
+    here, there = working(*fixed), working(*moving)
+    body = array(mask_on(bodies[0], here)) > 0
+    still, seen = array(here), (np.ones(moving[0].shape, bool), moving[1])
+    agreement = []
+    for transform in (itk.Transform(), alignment.whole):
+        inside = array(mask_on(seen, here, transform)) > 0
+        moved = array(on_grid(there, here, itk.sitkLinear, transform))
+        both = body & inside
+        other = array(mask_on(bodies[1], here, transform)) > 0
+        dice = 2 * (both & other).sum() / max(1, both.sum() + other.sum())
+        shared = mutual_information(binned(still[both]), binned(moved[both])) if both.any() else 0.0
+        agreement.append((shared, float(dice), float(inside[body].mean())))
+    whole, rigid = (_field(transform, here) for transform in (alignment.whole, alignment.rigid))
+    stretched = array(itk.DisplacementFieldJacobianDeterminant(whole))[body]
+    far = np.linalg.norm(array(whole) - array(rigid), axis=0)[body]
+    turn = np.reshape(alignment.rigid.GetMatrix(), (3, 3))
+    return Quality(
+        information=(agreement[0][0], agreement[1][0]),
+        dice=(agreement[0][1], agreement[1][1]),
+        covered=agreement[1][2],
+        jacobian=(float(stretched.min()), float(stretched.max())),
+        displacement=float(far.max()),
+        median_displacement=float(np.median(far)),
+        rotation=float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))),
+        translation=float(np.linalg.norm(alignment.rigid.GetTranslation())),
+    )
+
+
+def array(image: Any) -> np.ndarray:
+    """Values of an image of ITK, (X, Y, Z), or (3, X, Y, Z) of a field."""
+    return np.asarray(simpleitk().GetArrayFromImage(image)).T
+
+
+def _field(transform: Any, grid: Any) -> Any:
+    shape = (grid.GetSize(), grid.GetOrigin(), grid.GetSpacing(), grid.GetDirection())
+    return simpleitk().TransformToDisplacementField(transform, simpleitk().sitkVectorFloat64, *shape)

@@ -1,0 +1,75 @@
+"""The gate measures transforms that are given, and names what exceeds its limits with the number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from moved_heads import AFFINE, SHAPE, volume
+
+from common.registration.align import Alignment
+from common.registration.quality import Limits, Quality, measure
+
+itk = pytest.importorskip("SimpleITK")
+GOOD = Quality((0.3, 0.6), (0.8, 0.97), 1.0, (0.8, 1.3), 6.0, 2.0, 8.0, 12.0)
+
+
+def stretched(factor: float) -> Alignment:
+    rigid = itk.Euler3DTransform()
+    stretch = itk.AffineTransform(3)
+    stretch.Scale((factor, 1.0, 1.0))
+    return Alignment(rigid, itk.CompositeTransform([rigid, stretch]))
+
+
+def test_numbers_of_a_given_stretch():
+    head = volume("mr"), AFFINE
+    body = head[0] > 0, AFFINE
+    quality = measure(head, head, (body, body), stretched(1.25))
+    assert quality.jacobian == pytest.approx((1.25, 1.25), abs=1e-6)
+    assert quality.displacement == pytest.approx(0.25 * 66, abs=4)
+    assert quality.dice[0] == 1
+    assert quality.dice[1] == pytest.approx(2 * 0.8 / 1.8, abs=0.01)
+    assert quality.information[1] < quality.information[0]
+    assert (quality.covered, quality.rotation, quality.translation) == (1, 0, 0)
+
+
+def test_a_volume_that_is_cut_off_covers_less_and_is_compared_where_it_is():
+    head, half = volume("mr"), SHAPE[2] // 2
+    body = head > 0, AFFINE
+    cut = head[..., :half], AFFINE
+    quality = measure((head, AFFINE), cut, (body, (body[0][..., :half], AFFINE)), stretched(1.0))
+    assert quality.covered == pytest.approx(0.5, abs=0.02)
+    assert quality.dice[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, []),
+        ({"dice": (0.8, 0.85)}, ["the Dice of the bodies is 0.850, below 0.9"]),
+        ({"information": (0.6, 0.3)}, ["mutual information fell from 0.600 to 0.300"]),
+        ({"jacobian": (-0.1, 1.3)}, ["the Jacobian determinant is -0.10 to 1.30, outside 0.2 to 5"]),
+        ({"displacement": 31.0}, ["the deformation reaches 31.0 mm, over 20 mm"]),
+        ({"covered": 0.3}, ["the target covers 30% of the source's body, less than 50%"]),
+    ],
+)
+def test_faults(changed, said):
+    quality = Quality(**{**vars(GOOD), **changed})
+    assert list(quality.faults(Limits())) == said
+
+
+def test_limits_can_be_moved():
+    assert list(GOOD.faults(Limits(dice=0.98, displacement=5.0))) == [
+        "the Dice of the bodies is 0.970, below 0.98",
+        "the deformation reaches 6.0 mm, over 5 mm",
+    ]
+
+
+def test_a_rotation_is_measured():
+    head = volume("mr"), AFFINE
+    turn = itk.Euler3DTransform()
+    turn.SetRotation(0, np.radians(30), 0)
+    turn.SetTranslation((3, 4, 0))
+    body = head[0] > 0, AFFINE
+    quality = measure(head, head, (body, body), Alignment(turn, itk.CompositeTransform([turn])))
+    assert (quality.rotation, quality.translation) == (pytest.approx(30), pytest.approx(5))
+    assert quality.displacement == pytest.approx(0, abs=1e-9)

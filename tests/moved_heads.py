@@ -1,0 +1,64 @@
+"""Heads of formulas as MR and CT, in any position: what a registration must find is known, and nothing interpolated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+SHAPE = (48, 52, 44)
+SPACING = 4.0
+AFFINE = np.array([[-SPACING, 0, 0, 94], [0, SPACING, 0, -102], [0, 0, SPACING, -86], [0, 0, 0, 1.0]])
+RADII = np.array([66.0, 80.0, 64.0])
+Points = np.ndarray
+"""(N, 3) in RAS mm."""
+
+
+@cache
+def texture(seed: int) -> np.ndarray:
+    """Smooth random values with a standard deviation of 1, on nodes of 8 mm."""
+    values = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((26, 28, 24)), 1.3)
+    return values / values.std()
+
+
+def rendered(name: str, points: Points, person: int = 0) -> np.ndarray:
+    """MR or CT at points: skin, skull and a textured brain, whose contrast is not that of the other image."""
+    stretch = 1 + 0.1 * np.random.default_rng(person).uniform(-1, 1, 3) * bool(person)
+    radius = np.linalg.norm(points / (RADII * stretch), axis=1)
+    inner = ndimage.map_coordinates(texture(person), ((points + 100) / 8).T, order=1, mode="nearest")
+    air, skin, skull, brain = {
+        "mr": (0, 700, 80, 400 + 150 * np.tanh(inner)), "ct": (-1000, -50, 900, 40 + 60 * np.abs(inner)),
+    }[name]  # fmt: skip
+    return np.select([radius < 0.82, radius < 0.92, radius < 1], [brain, skull, skin], air).astype(np.float32)
+
+
+def moving(degrees: tuple[float, ...], shift: tuple[float, ...], warp: float = 0.0) -> Callable[[Points], Points]:
+    """A movement of points: a rotation about the head's centre, a translation in mm and waves of ``warp`` mm."""
+    turn = Rotation.from_euler("xyz", degrees, degrees=True)
+
+    def move(points: Points) -> Points:
+        waves = warp * np.sin(2 * np.pi * np.roll(points, 1, axis=1) / (90, 100, 95) + (0, 1, 2))
+        return turn.apply(points + waves) + shift
+
+    return move
+
+
+def volume(name: str, move: Callable[[Points], Points] | None = None, person: int = 0) -> np.ndarray:
+    """The image (X, Y, Z) on the grid ``AFFINE``, whose voxels show the head at the moved points."""
+    points = np.stack(np.indices(SHAPE), -1).reshape(-1, 3) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
+    return rendered(name, points if move is None else move(points), person).reshape(SHAPE)
+
+
+def inner_points() -> Points:
+    """Points of the head."""
+    return np.random.default_rng(3).uniform(-0.55, 0.55, (300, 3)) * RADII
+
+
+def errors_mm(transform: object, move: Callable[[Points], Points]) -> np.ndarray:
+    """How far a transform of ITK, of points of the still image, leaves them from where they belong, in mm."""
+    lps = np.array([-1, -1, 1])
+    found = np.array([transform.TransformPoint((point * lps).tolist()) for point in inner_points()]) * lps
+    return np.linalg.norm(move(found) - inner_points(), axis=1)

@@ -1,0 +1,85 @@
+"""Registration of real scans: MS patients (Lesjak et al. 2017) moved on purpose, and the scans of another patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from moved_heads import moving
+from scipy import ndimage
+
+from common.registration.align import Alignment, Grid, align
+from common.registration.quality import Quality, measure
+from common.transforms.body import distance_from_body
+
+itk = pytest.importorskip("SimpleITK")
+SCANS = Path(__file__).resolve().parents[2] / "shared" / "data" / "open_ms"
+PATIENTS = ("patient07", "patient19", "patient26")
+SMALL = {"degrees": (8, -5, 12), "shift": (10, -6, 8)}
+LARGE = {"degrees": (20, -15, 15), "shift": (15, 5, -10)}
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.skipif(not SCANS.is_dir(), reason=f"no scans at {SCANS}"),
+]
+
+
+def scan(patient: str, name: str) -> Grid:
+    """A scan at 2 mm."""
+    image = nib.load(SCANS / patient / f"{name}.nii.gz")
+    values = np.asarray(image.dataobj, dtype=np.float32)[: 2 * (image.shape[0] // 2)][..., : 2 * (image.shape[2] // 2)]
+    x, y, z = (n // 2 for n in values.shape)
+    affine = image.affine @ np.diag([2, 2, 2, 1.0])
+    affine[:3, 3] = image.affine[:3, :3] @ [0.5, 0.5, 0.5] + image.affine[:3, 3]
+    return np.clip(values[:, : 2 * y].reshape(x, 2, y, 2, z, 2).mean((1, 3, 5)), 0, None), affine
+
+
+def points_of(volume: Grid) -> np.ndarray:
+    """Voxel centres in RAS mm, (N, 3)."""
+    indices = np.stack(np.indices(volume[0].shape), -1).reshape(-1, 3)
+    return indices @ volume[1][:3, :3].T + volume[1][:3, 3]
+
+
+def moved(volume: Grid, move) -> Grid:
+    """The volume as it is at the moved points."""
+    places = (move(points_of(volume)) - volume[1][:3, 3]) @ np.linalg.inv(volume[1][:3, :3]).T
+    return ndimage.map_coordinates(volume[0], places.T, order=1).reshape(volume[0].shape), volume[1]
+
+
+def registered(fixed: Grid, other: Grid, deform: bool) -> tuple[Alignment, Quality]:
+    """The alignment and its numbers, by the outlines of the heads."""
+    outlines = [distance_from_body(*volume) for volume in (fixed, other)]
+    rim, bodies = (outlines[0][0] <= 6, outlines[0][1]), [(distance <= 0, affine) for distance, affine in outlines]
+    alignment = align(fixed, other, (rim, bodies[1]), deform)
+    return alignment, measure(fixed, other, tuple(bodies), alignment)
+
+
+def errors(transform, fixed: Grid, move) -> np.ndarray:
+    """How far brain points come from where they belong, in mm."""
+    inside = points_of(fixed)[fixed[0].ravel() > 5]
+    points = inside[np.random.default_rng(0).choice(len(inside), 500)]
+    lps = np.array([-1, -1, 1])
+    found = np.array([transform.TransformPoint((point * lps).tolist()) for point in points]) * lps
+    return np.linalg.norm(move(found) - points, axis=1)
+
+
+@pytest.mark.parametrize("movement", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("target", ["t1", "t2", "flair"])
+def test_a_rigid_movement_is_found_to_half_a_millimetre(target, movement):
+    move = moving(**movement)
+    fixed = scan("patient19", "t1")
+    alignment, _ = registered(fixed, moved(scan("patient19", target), move), deform=False)
+    assert errors(itk.Transform(), fixed, move).mean() > 10
+    assert errors(alignment.whole, fixed, move).mean() < 0.5
+
+
+@pytest.mark.parametrize("target", ["t1", "t2"])
+def test_the_error_of_a_warp_is_halved(target):
+    move = moving((3, 4, -5), (4, 3, -2), warp=4)
+    fixed = scan("patient26", "t1")
+    alignment, quality = registered(fixed, moved(scan("patient26", target), move), deform=True)
+    assert errors(alignment.whole, fixed, move).mean() < 0.5 * errors(alignment.rigid, fixed, move).mean()
+    assert quality.information[1] > quality.information[0]
