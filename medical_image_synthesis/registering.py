@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from typing import Any
 
 from common.errors import ConfigError, path_option
 from medical_image_synthesis import datasets
@@ -29,7 +30,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add("--move", choices=MOVED, default=MOVED[0], help=f"volume that is moved onto the other's grid {CHOSEN}")
     add("--rigid", action="store_true", help="rigid alignment only, no deformation")
     add("--centred", action="store_true", help="start from the centres of the bodies, whatever the headers say")
-    window = {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
+    window: dict[str, Any] = {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
     about = "window of the source, for a CT from below -200 to above 200 HU; repeat it for further channels"
     add("--source_range", action="append", help=about, **window)
     add("--target_range", help="window of the target, for a CT from below -200 to above 200 HU", **window)

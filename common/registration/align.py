@@ -31,7 +31,7 @@ ARM_MM = 80.0
 STEPS_MM = (4.0, 0.005)
 """First and last step of the rigid alignment."""
 STEPS = 200
-WARP_STEPS = 60
+WARP_STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def align(fixed: Grid, moving: Grid, masks: tuple[Grid, Grid], deform: bool = Tr
 
     Raises:
         OutputError: the axes of a volume are not at right angles.
+        RuntimeError: ITK finds too few voxels that overlap.
     """
     itk = simpleitk()
     here, there = (working(*volume) for volume in (fixed, moving))
@@ -130,12 +131,16 @@ def _method(inside: Any, levels: Levels) -> Any:
 def _rigid(here: Any, there: Any, inside: Any, centres: list[np.ndarray], centred: bool) -> Any:
     """The rigid transform; the coarsest level is tried from each start."""
     shifts = [centres[1] - centres[0]] if centred else [np.zeros(3), centres[1] - centres[0]]
-    found = []
+    found: list[tuple[Any, float]] = []
     for shift in shifts:
         start = simpleitk().Euler3DTransform()
         start.SetCenter(centres[0].tolist())
         start.SetTranslation(shift.tolist())
-        found.append(_stepped(here, there, inside, start, RIGID_LEVELS[:1], STEPS_MM[0]))
+        try:
+            found.append(_stepped(here, there, inside, start, RIGID_LEVELS[:1], STEPS_MM[0]))
+        except RuntimeError:  # of ITK, where the volumes hardly overlap from here
+            if shift is shifts[-1] and not found:
+                raise
     best = min(found, key=lambda each: each[1])[0]
     return _stepped(here, there, inside, best, RIGID_LEVELS[1:], STEPS_MM[0] / 4)[0]
 
@@ -150,16 +155,30 @@ def _stepped(here: Any, there: Any, inside: Any, start: Any, levels: Levels, ste
 
 
 def _warp(here: Any, there: Any, inside: Any, rigid: Any) -> Any:
-    """The B-spline that follows the rigid transform."""
+    """The B-spline that follows the rigid transform; each level has twice the nodes of the one before."""
+    itk = simpleitk()
     extent = np.array(here.GetSize()) * here.GetSpacing()
-    mesh = np.maximum(1, np.round(extent / NODE_MM)).astype(int).tolist()
-    spline = simpleitk().BSplineTransformInitializer(here, mesh, 3)
-    method = _method(inside, WARP_LEVELS)
-    method.SetMovingInitialTransform(rigid)
-    method.SetInitialTransformAsBSpline(spline, inPlace=True, scaleFactors=[2**n for n in range(len(WARP_LEVELS))])
-    method.SetOptimizerAsLBFGS2(numberOfIterations=WARP_STEPS)
-    method.Execute(here, there)
+    spline = None
+    for number in range(len(WARP_LEVELS)):
+        mesh = np.maximum(1, np.round(extent / NODE_MM * 2**number)).astype(int).tolist()
+        finer = itk.BSplineTransformInitializer(here, mesh, 3)
+        spline = finer if spline is None else _refined(spline, finer)
+        method = _method(inside, WARP_LEVELS[number : number + 1])
+        method.SetMovingInitialTransform(rigid)
+        method.SetInitialTransform(spline, inPlace=True)
+        method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=WARP_STEPS)
+        method.Execute(here, there)
     return spline
+
+
+def _refined(coarse: Any, finer: Any) -> Any:
+    """A B-spline on the nodes of another one; ITK's own refinement stops LBFGSB, which keeps the first level's size."""
+    itk = simpleitk()
+    images = []
+    for own, wanted in zip(coarse.GetCoefficientImages(), finer.GetCoefficientImages(), strict=True):
+        values = itk.Resample(own, wanted, itk.Transform(), itk.sitkBSplineResamplerOrder3, 0.0, itk.sitkFloat64)
+        images.append(itk.BSplineDecomposition(values, 3))
+    return itk.BSplineTransform(images, 3)
 
 
 def simpleitk() -> ModuleType:

@@ -91,9 +91,9 @@ def measure(fixed: Grid, moving: Grid, bodies: tuple[Grid, Grid], alignment: Ali
         dice = 2 * (both & other).sum() / max(1, both.sum() + other.sum())
         shared = mutual_information(binned(still[both]), binned(moved[both])) if both.any() else 0.0
         agreement.append((shared, float(dice), float(inside[body].mean())))
-    whole, rigid = (_field(transform, here) for transform in (alignment.whole, alignment.rigid))
-    stretched = array(itk.DisplacementFieldJacobianDeterminant(whole))[body]
-    far = np.linalg.norm(array(whole) - array(rigid), axis=0)[body]
+    whole, rigid = (_displacement(transform, here) for transform in (alignment.whole, alignment.rigid))
+    stretched = _determinant(whole, here)[body]
+    far = np.linalg.norm(whole - rigid, axis=0)[body]
     turn = np.reshape(alignment.rigid.GetMatrix(), (3, 3))
     return Quality(
         information=(agreement[0][0], agreement[1][0]),
@@ -112,6 +112,15 @@ def array(image: Any) -> np.ndarray:
     return np.asarray(simpleitk().GetArrayFromImage(image)).T
 
 
-def _field(transform: Any, grid: Any) -> Any:
+def _displacement(transform: Any, grid: Any) -> np.ndarray:
+    """Displacement of the voxels of a grid, (3, X, Y, Z) in LPS mm."""
     shape = (grid.GetSize(), grid.GetOrigin(), grid.GetSpacing(), grid.GetDirection())
-    return simpleitk().TransformToDisplacementField(transform, simpleitk().sitkVectorFloat64, *shape)
+    return array(simpleitk().TransformToDisplacementField(transform, simpleitk().sitkVectorFloat64, *shape))
+
+
+def _determinant(displacement: np.ndarray, grid: Any) -> np.ndarray:
+    """Determinant of the Jacobian (X, Y, Z); ITK's own filter leaves the direction of the axes out of account."""
+    steps = np.reshape(grid.GetDirection(), (3, 3)) * grid.GetSpacing()
+    columns = [np.moveaxis(np.gradient(displacement, axis=1 + axis), 0, -1) + steps[:, axis] for axis in range(3)]
+    found: np.ndarray = np.linalg.det(np.stack(columns, axis=-1)) / np.linalg.det(steps)
+    return found
