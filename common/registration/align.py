@@ -16,11 +16,15 @@ from ..io.itk_files import itk_image
 
 WORKING_MM = 2.0
 """Spacing on which transforms are estimated, or that of the fixed volume where it is coarser."""
-RIGID_LEVELS = ((8.0, 6.0, 1.0), (4.0, 3.0, 0.5), (2.0, 1.0, 0.25))
-"""Spacing in mm, smoothing in mm and share of the voxels that are sampled, coarse to fine."""
-WARP_LEVELS = ((8.0, 6.0, 1.0), (4.0, 3.0, 0.5))
+RIGID_LEVELS = ((8.0, 6.0), (4.0, 3.0), (2.0, 1.0))
+"""Spacing and smoothing in mm, coarse to fine."""
+WARP_LEVELS = ((4.0, 2.0), (2.0, 1.0))
+"""[measured] T1 and T2 of a patient, moved rigidly: on voxels of 8 mm a B-spline moved the brain away by 1.6 mm, on 4 mm
+and the same nodes by .7 mm."""
+SAMPLED = 300_000
+"""Voxels of a grid that are sampled, all of a smaller one."""
 NODE_MM = 40.0
-"""Spacing of the B-spline's nodes at the first level; each further level halves it."""
+"""Spacing of the B-spline's nodes. [measured] With 20 mm and fewer samples the brain moved away by 1.9 mm."""
 BINS = 32
 SEED = 1
 """Of the jitter with which voxels are sampled."""
@@ -31,7 +35,7 @@ ARM_MM = 80.0
 STEPS_MM = (4.0, 0.005)
 """First and last step of the rigid alignment."""
 STEPS = 200
-WARP_STEPS = 30
+WARP_STEPS = 15
 
 
 @dataclass(frozen=True)
@@ -110,18 +114,20 @@ def _centre(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return np.asarray(ras * (-1, -1, 1))
 
 
-Levels = tuple[tuple[float, float, float], ...]
+Levels = tuple[tuple[float, float], ...]
 
 
 def _method(inside: Any, levels: Levels) -> Any:
     itk = simpleitk()
+    factors = [max(1, round(mm / max(inside.GetSpacing()))) for mm, _ in levels]
+    shares = [min(1.0, SAMPLED * factor**3 / inside.GetNumberOfPixels()) for factor in factors]
     method = itk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricFixedMask(inside)
     method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentagePerLevel([share for _, _, share in levels], SEED)
-    method.SetShrinkFactorsPerLevel([max(1, round(mm / max(inside.GetSpacing()))) for mm, _, _ in levels])
-    method.SetSmoothingSigmasPerLevel([sigma for _, sigma, _ in levels])
+    method.SetMetricSamplingPercentagePerLevel(shares, SEED)
+    method.SetShrinkFactorsPerLevel(factors)
+    method.SetSmoothingSigmasPerLevel([sigma for _, sigma in levels])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInterpolator(itk.sitkLinear)
     method.SetNumberOfWorkUnits(WORK_UNITS)
@@ -155,30 +161,16 @@ def _stepped(here: Any, there: Any, inside: Any, start: Any, levels: Levels, ste
 
 
 def _warp(here: Any, there: Any, inside: Any, rigid: Any) -> Any:
-    """The B-spline that follows the rigid transform; each level has twice the nodes of the one before."""
+    """The B-spline that follows the rigid transform."""
     itk = simpleitk()
     extent = np.array(here.GetSize()) * here.GetSpacing()
-    spline = None
-    for number in range(len(WARP_LEVELS)):
-        mesh = np.maximum(1, np.round(extent / NODE_MM * 2**number)).astype(int).tolist()
-        finer = itk.BSplineTransformInitializer(here, mesh, 3)
-        spline = finer if spline is None else _refined(spline, finer)
-        method = _method(inside, WARP_LEVELS[number : number + 1])
-        method.SetMovingInitialTransform(rigid)
-        method.SetInitialTransform(spline, inPlace=True)
-        method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=WARP_STEPS)
-        method.Execute(here, there)
+    spline = itk.BSplineTransformInitializer(here, np.maximum(1, np.round(extent / NODE_MM)).astype(int).tolist(), 3)
+    method = _method(inside, WARP_LEVELS)
+    method.SetMovingInitialTransform(rigid)
+    method.SetInitialTransform(spline, inPlace=True)
+    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=WARP_STEPS)
+    method.Execute(here, there)
     return spline
-
-
-def _refined(coarse: Any, finer: Any) -> Any:
-    """A B-spline on the nodes of another one; ITK's own refinement stops LBFGSB, which keeps the first level's size."""
-    itk = simpleitk()
-    images = []
-    for own, wanted in zip(coarse.GetCoefficientImages(), finer.GetCoefficientImages(), strict=True):
-        values = itk.Resample(own, wanted, itk.Transform(), itk.sitkBSplineResamplerOrder3, 0.0, itk.sitkFloat64)
-        images.append(itk.BSplineDecomposition(values, 3))
-    return itk.BSplineTransform(images, 3)
 
 
 def simpleitk() -> ModuleType:
