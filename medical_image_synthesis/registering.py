@@ -35,6 +35,8 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add("--source_range", action="append", help=about, **window)
     add("--target_range", help="window of the target, for a CT from below -200 to above 200 HU", **window)
     gate = command.add_argument_group("quality gate")
+    about = f"least share of mutual information that a shift of 4 mm loses {CHOSEN}"
+    gate.add_argument("--least_sharpness", type=float, default=0.4, help=about)
     gate.add_argument("--least_dice", type=float, default=0.9, help=f"least Dice of the two bodies {CHOSEN}")
     gate.add_argument(
         "--largest_displacement", type=float, default=20.0, metavar="MM", help=f"largest deformation {CHOSEN}"
@@ -67,7 +69,7 @@ def register(options: argparse.Namespace) -> int:
     plan = Registration(
         sources, target, tuple(name for name, window in windows.items() if is_of_ct(window)),
         options.move == "source", not options.rigid, options.centred, options.keep_failed,
-        Limits(options.least_dice, displacement=options.largest_displacement),
+        Limits(options.least_sharpness, options.least_dice, displacement=options.largest_displacement),
     )  # fmt: skip
     lists = load_datalist(options.datalist) if options.datalist else {"": datasets.cases_of(options)}
     cases = register_cases(lists, options.out, plan, reader_of(options), options.overwrite)

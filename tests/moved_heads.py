@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import product
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-SHAPE = (48, 52, 44)
-SPACING = 4.0
-AFFINE = np.array([[-SPACING, 0, 0, 94], [0, SPACING, 0, -102], [0, 0, SPACING, -86], [0, 0, 0, 1.0]])
+SHAPE = (33, 36, 31)
+SPACING = 6.0
+AFFINE = np.array([[-SPACING, 0, 0, 96], [0, SPACING, 0, -105], [0, 0, SPACING, -90], [0, 0, 0, 1.0]])
 RADII = np.array([66.0, 80.0, 64.0])
 Points = np.ndarray
 """(N, 3) in RAS mm."""
@@ -20,19 +21,18 @@ Points = np.ndarray
 @cache
 def texture(seed: int) -> np.ndarray:
     """Smooth random values with a standard deviation of 1, on nodes of 8 mm."""
-    values = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((26, 28, 24)), 1.3)
+    values = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((26, 28, 24)), 2)
     return values / values.std()
 
 
 def rendered(name: str, points: Points, person: int = 0) -> np.ndarray:
-    """MR or CT at points: skin, skull and a textured brain, whose contrast is not that of the other image."""
+    """MR or CT at points: skin, skull, and a brain with random cavities and bone; one image is not the other scaled."""
     stretch = 1 + 0.1 * np.random.default_rng(person).uniform(-1, 1, 3) * bool(person)
     radius = np.linalg.norm(points / (RADII * stretch), axis=1)
     inner = ndimage.map_coordinates(texture(person), ((points + 100) / 8).T, order=1, mode="nearest")
-    air, skin, skull, brain = {
-        "mr": (0, 700, 80, 400 + 150 * np.tanh(inner)), "ct": (-1000, -50, 900, 40 + 60 * np.abs(inner)),
-    }[name]  # fmt: skip
-    return np.select([radius < 0.82, radius < 0.92, radius < 1], [brain, skull, skin], air).astype(np.float32)
+    air, skin, bone, brain, cavity = {"mr": (0, 700, 80, 400, 10), "ct": (-1000, -50, 900, 40, -800)}[name]
+    layers = [(radius < 0.82) & (inner < -1), (radius < 0.82) & (inner > 1), radius < 0.82, radius < 0.92, radius < 1]
+    return np.select(layers, [cavity, bone, brain, bone, skin], air).astype(np.float32)
 
 
 def moving(degrees: tuple[float, ...], shift: tuple[float, ...], warp: float = 0.0) -> Callable[[Points], Points]:
@@ -40,16 +40,20 @@ def moving(degrees: tuple[float, ...], shift: tuple[float, ...], warp: float = 0
     turn = Rotation.from_euler("xyz", degrees, degrees=True)
 
     def move(points: Points) -> Points:
-        waves = warp * np.sin(2 * np.pi * np.roll(points, 1, axis=1) / (90, 100, 95) + (0, 1, 2))
+        waves = warp * np.sin(2 * np.pi * np.roll(points, 1, axis=1) / (120, 130, 125) + (0, 1, 2))
         return turn.apply(points + waves) + shift
 
     return move
 
 
 def volume(name: str, move: Callable[[Points], Points] | None = None, person: int = 0) -> np.ndarray:
-    """The image (X, Y, Z) on the grid ``AFFINE``, whose voxels show the head at the moved points."""
-    points = np.stack(np.indices(SHAPE), -1).reshape(-1, 3) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
-    return rendered(name, points if move is None else move(points), person).reshape(SHAPE)
+    """The image (X, Y, Z) on the grid ``AFFINE``, whose voxels show the head at the moved points, eight in each."""
+    centres = np.stack(np.indices(SHAPE), -1).reshape(-1, 3)
+    shown = np.zeros(len(centres), np.float32)
+    for part in product((-0.25, 0.25), repeat=3):
+        points = (centres + part) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
+        shown += rendered(name, points if move is None else move(points), person) / 8
+    return shown.reshape(SHAPE)
 
 
 def inner_points() -> Points:

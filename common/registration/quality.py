@@ -11,18 +11,23 @@ import numpy as np
 from ..data.checks.misregistration import binned, mutual_information
 from .align import Alignment, Grid, mask_on, on_grid, simpleitk, working
 
+SHIFT_MM = 4.0
+"""Trial shift, by which the sharpness of a registration is measured."""
+
 
 @dataclass(frozen=True)
 class Limits:
     """What a registration must keep to.
 
     Args:
+        sharpness: least share of mutual information that a shift of ``SHIFT_MM`` loses.
         dice: least Dice of the two bodies.
         jacobian: least and largest determinant of the Jacobian.
         displacement: largest displacement by the B-spline, in mm.
         covered: least share of the fixed body that the moving volume covers.
     """
 
+    sharpness: float = 0.4
     dice: float = 0.9
     jacobian: tuple[float, float] = (0.2, 5.0)
     displacement: float = 20.0
@@ -35,6 +40,7 @@ class Quality:
 
     Args:
         information: mutual information in nats, before and after.
+        sharpness: mean share of the mutual information that a shift of ``SHIFT_MM`` along an axis loses.
         dice: of the bodies where the moving volume covers the fixed one, before and after.
         covered: share of the fixed body that the moving volume covers after the registration.
         jacobian: least and largest determinant of the transform's Jacobian.
@@ -45,6 +51,7 @@ class Quality:
     """
 
     information: tuple[float, float]
+    sharpness: float
     dice: tuple[float, float]
     covered: float
     jacobian: tuple[float, float]
@@ -60,6 +67,9 @@ class Quality:
             yield f"the target covers {self.covered:.0%} of the source's body, less than {limits.covered:.0%}"
         if self.information[1] < self.information[0]:
             yield "mutual information fell from {:.3f} to {:.3f}".format(*self.information)
+        if self.sharpness < limits.sharpness:
+            loss = f"a shift of {SHIFT_MM:g} mm loses {self.sharpness:.0%} of mutual information"
+            yield f"{loss}, under {limits.sharpness:.0%}, as with another patient's scan"
         if self.dice[1] < limits.dice:
             yield f"the Dice of the bodies is {self.dice[1]:.3f}, below {limits.dice:g}"
         if low < limits.jacobian[0] or high > limits.jacobian[1]:
@@ -85,18 +95,20 @@ def measure(fixed: Grid, moving: Grid, bodies: tuple[Grid, Grid], alignment: Ali
     agreement = []
     for transform in (itk.Transform(), alignment.whole):
         inside = array(mask_on(seen, here, transform)) > 0
-        moved = array(on_grid(there, here, itk.sitkLinear, transform))
-        both = body & inside
-        other = array(mask_on(bodies[1], here, transform)) > 0
+        both, other = body & inside, array(mask_on(bodies[1], here, transform)) > 0
         dice = 2 * (both & other).sum() / max(1, both.sum() + other.sum())
-        shared = mutual_information(binned(still[both]), binned(moved[both])) if both.any() else 0.0
-        agreement.append((shared, float(dice), float(inside[body].mean())))
+        agreement.append((_information(still, there, here, transform, both), float(dice), float(inside[body].mean())))
+    best = agreement[1][0]
+    shifts = [sign * SHIFT_MM * np.eye(3)[axis] for axis in range(3) for sign in (-1, 1)]
+    moved = (itk.CompositeTransform([alignment.whole, itk.TranslationTransform(3, each.tolist())]) for each in shifts)
+    left = np.mean([_information(still, there, here, transform, both) for transform in moved])
     whole, rigid = (_displacement(transform, here) for transform in (alignment.whole, alignment.rigid))
     stretched = _determinant(whole, here)[body]
     far = np.linalg.norm(whole - rigid, axis=0)[body]
     turn = np.reshape(alignment.rigid.GetMatrix(), (3, 3))
     return Quality(
-        information=(agreement[0][0], agreement[1][0]),
+        information=(agreement[0][0], best),
+        sharpness=float(1 - left / best) if best else 0.0,
         dice=(agreement[0][1], agreement[1][1]),
         covered=agreement[1][2],
         jacobian=(float(stretched.min()), float(stretched.max())),
@@ -105,6 +117,14 @@ def measure(fixed: Grid, moving: Grid, bodies: tuple[Grid, Grid], alignment: Ali
         rotation=float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))),
         translation=float(np.linalg.norm(alignment.rigid.GetTranslation())),
     )
+
+
+def _information(still: np.ndarray, there: Any, here: Any, transform: Any, region: np.ndarray) -> float:
+    """Mutual information of a volume and another one that is moved, in a region; 0 in an empty one."""
+    if not region.any():
+        return 0.0
+    moved = array(on_grid(there, here, simpleitk().sitkLinear, transform))
+    return mutual_information(binned(still[region]), binned(moved[region]))
 
 
 def array(image: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from lesion_dcgan_aug.data import rois
 from common.data.layouts import folders
 from common.metrics.tissue import BONE_HU
 from common.reader_study import build, questions, slices
+from common.registration.quality import Limits
 from common.simulation.corruptions import masks, projection
 from common.simulation.corruptions import slices as thick
 from common.stitching import PLANES
@@ -37,6 +38,9 @@ def test_choices(listed, known):
 @pytest.mark.parametrize(
     ("words", "name", "default"),
     [
+        ("register --out O", "least_sharpness", Limits().sharpness),
+        ("register --out O", "least_dice", Limits().dice),
+        ("register --out O", "largest_displacement", Limits().displacement),
         ("datalist --dataset_dir D --out O", "size", rois.SIZE),
         ("datalist --dataset_dir D --out O", "margin", rois.MARGIN),
         ("datalist --dataset_dir D --out O", "mask", folders.DEFAULT_MASK),

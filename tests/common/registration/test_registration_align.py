@@ -30,10 +30,10 @@ def test_a_rigid_movement_is_found_to_half_a_millimetre(names):
 
 
 def test_a_smooth_warp_is_at_least_halved():
-    move = moving((3, 2, -4), (4, -3, 2), warp=5)
+    move = moving((3, 2, -4), (4, -3, 2), warp=3)
     alignment = found(volume("mr"), volume("ct", move), deform=True)
     rigid, whole = errors_mm(alignment.rigid, move).mean(), errors_mm(alignment.whole, move).mean()
-    assert rigid > 2
+    assert rigid > 1.5
     assert whole < rigid / 2
 
 

