@@ -35,8 +35,8 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add("--source_range", action="append", help=about, **window)
     add("--target_range", help="window of the target, for a CT from below -200 to above 200 HU", **window)
     gate = command.add_argument_group("quality gate")
-    about = f"least share of mutual information that a shift of 4 mm loses {CHOSEN}"
-    gate.add_argument("--least_sharpness", type=float, default=0.4, help=about)
+    about = f"least loss of mutual information by a shift of 4 mm, over the target's entropy {CHOSEN}"
+    gate.add_argument("--least_sharpness", type=float, default=0.08, help=about)
     gate.add_argument("--least_dice", type=float, default=0.9, help=f"least Dice of the two bodies {CHOSEN}")
     gate.add_argument(
         "--largest_displacement", type=float, default=20.0, metavar="MM", help=f"largest deformation {CHOSEN}"

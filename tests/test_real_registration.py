@@ -11,7 +11,7 @@ from moved_heads import moving
 from scipy import ndimage
 
 from common.registration.align import Alignment, Grid, align
-from common.registration.quality import Quality, measure
+from common.registration.quality import Limits, Quality, measure
 from common.transforms.body import distance_from_body
 
 itk = pytest.importorskip("SimpleITK")
@@ -57,23 +57,31 @@ def registered(fixed: Grid, other: Grid, deform: bool) -> tuple[Alignment, Quali
     return alignment, measure(fixed, other, tuple(bodies), alignment)
 
 
-def errors(transform, fixed: Grid, move) -> np.ndarray:
-    """How far brain points come from where they belong, in mm."""
+def errors(transform, fixed: Grid, move, belongs=None) -> np.ndarray:
+    """How far brain points come from where they belong, by default from where they were, in mm."""
     inside = points_of(fixed)[fixed[0].ravel() > 5]
     points = inside[np.random.default_rng(0).choice(len(inside), 500)]
+    found = mapped(transform, points)
+    return np.linalg.norm(move(found) - (points if belongs is None else mapped(belongs, points)), axis=1)
+
+
+def mapped(transform, points: np.ndarray) -> np.ndarray:
+    """Points in RAS mm where a transform of ITK puts them."""
     lps = np.array([-1, -1, 1])
-    found = np.array([transform.TransformPoint((point * lps).tolist()) for point in points]) * lps
-    return np.linalg.norm(move(found) - points, axis=1)
+    return np.array([transform.TransformPoint((point * lps).tolist()) for point in points]) * lps
 
 
 @pytest.mark.parametrize("movement", [SMALL, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("target", ["t1", "t2", "flair"])
 def test_a_rigid_movement_is_found_to_half_a_millimetre(target, movement):
+    """Against where the unmoved scan is registered: scans of a patient are published up to .6 mm away from there."""
     move = moving(**movement)
-    fixed = scan("patient19", "t1")
-    alignment, _ = registered(fixed, moved(scan("patient19", target), move), deform=False)
+    fixed, other = scan("patient19", "t1"), scan("patient19", target)
+    unmoved, _ = registered(fixed, other, deform=False)
+    alignment, quality = registered(fixed, moved(other, move), deform=False)
     assert errors(itk.Transform(), fixed, move).mean() > 10
-    assert errors(alignment.whole, fixed, move).mean() < 0.5
+    assert errors(alignment.whole, fixed, move, unmoved.whole).mean() < 0.5
+    assert list(quality.faults(Limits())) == []
 
 
 @pytest.mark.parametrize("target", ["t1", "t2"])
@@ -83,3 +91,9 @@ def test_the_error_of_a_warp_is_halved(target):
     alignment, quality = registered(fixed, moved(scan("patient26", target), move), deform=True)
     assert errors(alignment.whole, fixed, move).mean() < 0.5 * errors(alignment.rigid, fixed, move).mean()
     assert quality.information[1] > quality.information[0]
+
+
+@pytest.mark.parametrize(("target", "deform"), [("t1", True), ("t2", True), ("t2", False)])
+def test_another_patients_scan_is_refused(target, deform):
+    _, quality = registered(scan("patient26", "t1"), scan("patient07", target), deform)
+    assert any("as with another patient's scan" in fault for fault in quality.faults(Limits()))

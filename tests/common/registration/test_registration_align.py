@@ -30,10 +30,10 @@ def test_a_rigid_movement_is_found_to_half_a_millimetre(names):
 
 
 def test_a_smooth_warp_is_at_least_halved():
-    move = moving((3, 2, -4), (4, -3, 2), warp=3)
+    move = moving((3, 2, -4), (4, -3, 2), warp=4)
     alignment = found(volume("mr"), volume("ct", move), deform=True)
     rigid, whole = errors_mm(alignment.rigid, move).mean(), errors_mm(alignment.whole, move).mean()
-    assert rigid > 1.5
+    assert rigid > 3
     assert whole < rigid / 2
 
 
@@ -46,7 +46,7 @@ def test_the_centres_are_a_start_where_the_headers_are_far_off():
     assert errors_mm(alignment.whole, lambda points: move(points - (400, -300, 1000))).mean() < 0.5
 
 
-def test_the_same_numbers_come_out_again_with_more_threads():
+def test_more_threads_change_nothing():
     fixed, moved = volume("mr"), volume("mr", moving((3, 2, -4), (4, -3, 2)))
     threads = itk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     parameters = []
@@ -54,7 +54,7 @@ def test_the_same_numbers_come_out_again_with_more_threads():
         itk.ProcessObject.SetGlobalDefaultNumberOfThreads(number)
         parameters.append(found(fixed, moved).rigid.GetParameters())
     itk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    assert parameters[0] == parameters[1]
+    assert parameters[0] == pytest.approx(parameters[1], rel=1e-9)
 
 
 def test_a_sheared_volume_is_refused():
