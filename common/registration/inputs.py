@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -94,7 +94,8 @@ def _faults(scans: dict[str, CheckedVolume], masks: dict[str, CheckedVolume], pl
             yield scan.where("the axes are not at right angles", "", "resample it, a tilted DICOM by --resample_tilt")
         yield from volumes.not_constant(scan)
         if name in plan.ct:
-            yield from volumes.plausible_hu(scan, "--target_range")
+            remedy = "convert it to HU (slope, offset 1024), or leave it out of --ct"
+            yield from (replace(fault, remedy=remedy) for fault in volumes.plausible_hu(scan, "--ct"))
     fixed, moving = (scans[names[0]] for names in (plan.still, plan.moved))
     for names in (plan.still, plan.moved):
         for name in names[1:]:
