@@ -183,7 +183,8 @@ def resampled(scan: CheckedVolume, grid: Any, alignment: Alignment, outside: flo
     outside = low if outside is None else outside
     image = itk_image(scan.values, scan.affine, "volume")
     moved = array(on_grid(image, grid, simpleitk().sitkBSpline, alignment.whole, outside))
-    return np.clip(moved, min(low, outside), high)
+    clipped: np.ndarray = np.clip(moved, min(low, outside), high)
+    return clipped
 
 
 def _item(item: Item, folder: Path, plan: Registration) -> Item:

@@ -133,7 +133,8 @@ def _information(still: np.ndarray, there: Any, here: Any, transform: Any, regio
 
 def array(image: Any) -> np.ndarray:
     """Values of an image of ITK, (X, Y, Z), or (3, X, Y, Z) of a field."""
-    return np.asarray(simpleitk().GetArrayFromImage(image)).T
+    values: np.ndarray = simpleitk().GetArrayFromImage(image).T
+    return values
 
 
 def _displacement(transform: Any, grid: Any) -> np.ndarray:
