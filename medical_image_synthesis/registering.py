@@ -30,7 +30,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add("--rigid", action="store_true", help="rigid alignment only, no deformation")
     add("--centred", action="store_true", help="start with the bodies' centres on each other")
     gate = command.add_argument_group("quality gate")
-    gate.add_argument("--least_sharpness", type=float, default=0.08, metavar="X", help=f"see the page {CHOSEN}")
+    gate.add_argument("--least_sharpness", type=float, default=0.09, metavar="X", help=f"see the page {CHOSEN}")
     gate.add_argument("--least_dice", type=float, default=0.9, metavar="X", help=f"of the two bodies {CHOSEN}")
     gate.add_argument("--largest_mm", type=float, default=20.0, metavar="X", help=f"of the deformation {CHOSEN}")
     gate.add_argument("--keep_failed", action="store_true", help="write cases that fail, too")

@@ -28,7 +28,7 @@ class Limits:
         covered: least share of the fixed body that the moving volume covers.
     """
 
-    sharpness: float = 0.08
+    sharpness: float = 0.09
     dice: float = 0.9
     jacobian: tuple[float, float] = (0.2, 5.0)
     displacement: float = 20.0
