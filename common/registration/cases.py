@@ -28,7 +28,7 @@ from ..transforms.body import distance_from_body
 from .align import Alignment, Grid, align, mask_on, on_grid, simpleitk
 from .inputs import Inputs, Registration, read_case
 from .page import checkerboards, write_page
-from .quality import array, measure
+from .quality import array, measure, without_needless_warp
 
 logger = logging.getLogger(__name__)
 RECORD = "registration.json"
@@ -109,6 +109,7 @@ def _register(
         outlines = [distance_from_body(*volume) for volume in (fixed, moving)]
         here, there = ((distance <= 0, affine) for distance, affine in outlines)
         alignment = _aligned(case, fixed, moving, (_region(inputs, plan, outlines[0]), there), plan)
+        alignment = without_needless_warp(fixed, moving, here, alignment)
     except DataError as error:
         return record | {"fault": str(error)}, None
     quality = measure(fixed, moving, (here, there), alignment)

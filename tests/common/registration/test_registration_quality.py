@@ -7,7 +7,7 @@ import pytest
 from moved_heads import AFFINE, SHAPE, volume
 
 from common.registration.align import Alignment
-from common.registration.quality import Limits, Quality, measure
+from common.registration.quality import Limits, Quality, measure, without_needless_warp
 
 itk = pytest.importorskip("SimpleITK")
 GOOD = Quality((0.3, 0.6), 0.6, (0.8, 0.97), 1.0, (0.8, 1.3), 6.0, 2.0, 8.0, 12.0)
@@ -63,6 +63,15 @@ def test_limits_can_be_moved():
         "the Dice of the bodies is 0.970, below 0.98",
         "the deformation reaches 6.0 mm, over 5 mm",
     ]
+
+
+def test_a_warp_that_gains_nothing_is_dropped():
+    head = volume("mr"), AFFINE
+    kept, needless = stretched(1.25), stretched(1.01)
+    found = [without_needless_warp(head, head, (head[0] > 0, AFFINE), each) for each in (kept, needless)]
+    assert [each.whole.GetNumberOfTransforms() for each in found] == [1, 1]
+    wide = volume("mr", lambda points: points * (0.8, 1, 1)), AFFINE
+    assert without_needless_warp(head, wide, (head[0] > 0, AFFINE), kept) is kept
 
 
 def test_another_person_is_less_sharp():
