@@ -102,6 +102,7 @@ def test_a_release_holds_what_it_needs_and_no_more(released: Released, checkout:
             f"{PACKAGE}/common/evaluation/report/{name}"
             for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")
         ),
+        f"{PACKAGE}/common/registration/page.html.j2",
         *(f"{PACKAGE}/common/reader_study/{name}" for name in ("page.html.j2", "page.css", "page.js")),
         *(f"{PACKAGE}/common/segmenter/weights/{name}" for name in ("ct.pt", "ct.json", "mr.pt", "mr.json")),
     }  # fmt: skip
