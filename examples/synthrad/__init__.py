@@ -1,0 +1,1 @@
+"""Algorithm container of the SynthRAD challenges; see README.md."""
