@@ -25,8 +25,7 @@ FORMATS = {".mha": "mha", ".nii.gz": "nifti"}
 TASKS = ("mri", "cbct")
 REGIONS = ("Head and Neck", "Brain")
 """Of Task 1: what the shipped weights are for."""
-AIR = -1000
-"""HU outside the mask, as outside the body."""
+AIR = -1000  # HU, as synthesize has outside the body
 GRID_TOLERANCE = 1e-3
 """Largest difference of origins and spacings, in voxels, and of directions, on one grid: headers are rounded."""
 
@@ -88,8 +87,7 @@ def run(source: Path, output: Path, model: Path) -> int:
 
 def volumes(folder: Path) -> list[Path]:
     """The volumes of a folder, sorted by name; none where it does not exist."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in found if path.name.endswith(tuple(FORMATS)) and not path.name.startswith("."))
+    return sorted(path for path in folder.glob("[!.]*") if path.name.endswith(tuple(FORMATS)))
 
 
 def _ending(path: Path) -> str:
@@ -104,7 +102,7 @@ def _weights(model: Path, task: str, region: Path) -> list[str]:
     """The option that names the user's weights; none where the shipped ones are for this task and region."""
     if (weights := model / "model.pt").is_file():
         return ["--weights", str(weights)]
-    if model.is_dir() and any(not path.name.startswith(".") for path in model.iterdir()):
+    if any(model.glob("[!.]*")):
         raise SynthradError(f"no model.pt in {model}: pack model.pt and model.json without a folder around them")
     try:
         part = json.loads(region.read_text())
@@ -133,12 +131,12 @@ def _reasons(case: Mapping[str, Any]) -> list[str]:
 
 def _write(made: Path, mask: Path | None, path: Path) -> list[str]:
     """Write a volume, compressed, with air outside the mask; why the mask could not be used."""
-    whole = SimpleITK.ReadImage(str(made))
+    whole = volume = SimpleITK.ReadImage(str(made))
     errors = []
     SimpleITK.ProcessObject.SetGlobalDefaultCoordinateTolerance(GRID_TOLERANCE)
     SimpleITK.ProcessObject.SetGlobalDefaultDirectionTolerance(GRID_TOLERANCE)
     try:
-        volume = whole if mask is None else SimpleITK.Mask(whole, SimpleITK.ReadImage(str(mask)) > 0, AIR)
+        volume = SimpleITK.Mask(whole, SimpleITK.ReadImage(str(mask)) > 0, AIR) if mask else whole
     except RuntimeError:  # of many lines
         errors.append(f"the mask is not used: {mask} cannot be read, or has another grid than the image")
     for key in whole.GetMetaDataKeys():  # mark it as synthetic
