@@ -64,6 +64,7 @@ RUN_BY = {
     "examples.dose": "tests/test_dose_example.py",
     "examples.dose.checks": "tests/test_dose_example.py",
     "examples.notebook": "tests/test_notebook.py",
+    "examples.synthrad": "tests/test_synthrad_example.py",
     "examples/deploy/app.py": "tests/test_deploy_example.py",
     "examples/federated/job.py": "tests/test_federated_example.py",
 }
