@@ -14,6 +14,7 @@ import forked_commands
 import numpy as np
 import pytest
 
+from common.io.itk_files import write_itk
 from common.simulation import Anatomy, head_anatomy, render_t1
 from examples.synthrad import __main__ as program
 from tools.repository import ROOT
@@ -26,12 +27,9 @@ Case = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
 
 def write(path: Path, values: np.ndarray, affine: np.ndarray = AFFINE) -> None:
-    """Write a volume (X, Y, Z) by ITK, as int16."""
+    """Write a volume (X, Y, Z) as int16."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = itk.GetImageFromArray(np.ascontiguousarray(np.rint(values).astype(np.int16).T))
-    image.SetSpacing(np.abs(np.diag(affine)[:3]).tolist())
-    image.SetOrigin((np.diag([-1, -1, 1]) @ affine[:3, 3]).tolist())
-    itk.WriteImage(image, str(path))
+    write_itk(np.rint(values), affine, str(path), "int16", {})
 
 
 def read(path: Path) -> tuple[np.ndarray, tuple[object, ...]]:
@@ -125,7 +123,7 @@ def test_one_case(run: Case, source: Path, tmp_path: Path) -> None:
     assert (code, results) == (0, [{"outputs": [entry(made)], "inputs": files, "error_messages": []}])
     expected = np.where(read(mask)[0] > 0, SYNTHETIC, -1000)
     np.testing.assert_array_equal(read(made)[0], expected)
-    (words,) = run.given  # type: ignore[attr-defined]
+    words = run.given[-1]  # type: ignore[attr-defined]
     assert words[-4:] == ["--accept_modality", "true", "--refuse", "false"]
     code, _, message = run()
     assert (code, message) == (2, f"error: {tmp_path / 'output/results.json'} exists: pass another --output\n")

@@ -67,7 +67,7 @@ def run(source: Path, output: Path, model: Path) -> int:
     if (results := output / "results.json").exists():
         raise SynthradError(f"{results} exists: pass another --output")
     made_in.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as made:
         words = ["mr2ct", str(folder), "--output", made, "--output_format", FORMATS[endings.pop()], *weights]
         with contextlib.redirect_stdout(io.StringIO()):  # names of temporary files
@@ -132,7 +132,7 @@ def _reasons(case: Mapping[str, Any]) -> list[str]:
 def _write(made: Path, mask: Path | None, path: Path) -> list[str]:
     """Write a volume, compressed, with air outside the mask; why the mask could not be used."""
     whole = volume = SimpleITK.ReadImage(str(made))
-    errors = []
+    errors: list[str] = []
     SimpleITK.ProcessObject.SetGlobalDefaultCoordinateTolerance(GRID_TOLERANCE)
     SimpleITK.ProcessObject.SetGlobalDefaultDirectionTolerance(GRID_TOLERANCE)
     try:
