@@ -85,6 +85,7 @@ def entry(path: Path, kind: str = "metaio_image") -> dict[str, str]:
     return {"type": kind, "filename": str(path)}
 
 
+@pytest.mark.slow
 def test_two_heads_by_the_shipped_weights(tmp_path: Path) -> None:
     """The whole way, each image with the mask that follows in the order of names."""
     heads: list[Anatomy] = [head_anatomy(seed, 6.0) for seed in (0, 1)]
