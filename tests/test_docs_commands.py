@@ -79,7 +79,6 @@ NOT_RUN = {
     "monailabel": "run by make label-test, whose environment it needs",
     "pip": "needs an index; files and extras are checked below",
     "pre-commit": "needs the internet; what its hooks run is make lint and make types",
-    "pytest": "is the tests themselves; paths are checked below",
     "sha256sum": "a program of the system, on a download",
     "srun": "needs a cluster of several nodes",
     "unzip": "a program of the system, on a release",
@@ -202,7 +201,7 @@ def check(words: list[str]) -> None:
             _check_module(kind, words[3:])
     elif kind.startswith(("tools.", "common.", "examples.")):
         _check_module(kind, words[3:])
-    elif kind in ("pip", "pytest"):
+    elif kind == "pip":
         _check_files(words)
     elif kind.startswith("examples/"):
         assert (ROOT / kind).is_file()
