@@ -342,7 +342,6 @@ def test_every_example_of_the_help_is_what_the_command_takes(name: str) -> None:
         "synthesize mr2ct MR.nii.gz -o ct.nii.gz --nothing 1",
         "synthesize nothing MR.nii.gz -o ct.nii.gz",
         'pip install ".[nothing]"',
-        "pytest tests/nothing.py",
     ],
 )
 def test_a_wrong_command_is_found(text: str) -> None:
