@@ -149,7 +149,9 @@ class RandMovementd(Randomizable, Transform):
     def __init__(self, rotation: float, translation: float, spacing: Sequence[float]) -> None:
         for name, amount in {"rotation": rotation, "translation": translation}.items():
             if not 0 <= amount < inf:
-                raise ConfigError(f"--movement::{name} is {amount}, not 0 or more", "give a number such as 5, 0 for none")
+                raise ConfigError(
+                    f"--movement::{name} is {amount}, not 0 or more", "give a number such as 5, 0 for none"
+                )
         self.largest = [radians(rotation)] * 3 + [float(translation)] * 3
         self.spacing = spacing
 
