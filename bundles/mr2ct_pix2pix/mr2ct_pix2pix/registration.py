@@ -116,7 +116,7 @@ class RegistrationGan(ConditionalGan):
 
     def generate(self, batch: Batch) -> Losses:
         """The aligned scans and the estimated movements."""
-        network = self.generators["generator"]
+        network: Any = self.generators["generator"]
         movement = network.movement(batch["image"])
         return {"pred": resampled(batch["image"][:, 1:], movement, network.spacing), "movement": movement}
 
@@ -157,7 +157,7 @@ class RandMovementd(Randomizable, Transform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Move the target."""
-        movement = torch.tensor(self.largest * self.R.uniform(-1, 1, 6), dtype=torch.float32)
+        movement = torch.tensor(self.R.uniform(-1, 1, 6) * self.largest, dtype=torch.float32)
         moving, aligned = data["label"], data["label"]
         if movement.any():
             moving = resampled(moving[None], movement[None], self.spacing, inverse=True)[0]
