@@ -29,7 +29,7 @@ from common.weights import checkpoints
 
 BUNDLE = Bundle("mr2ct_pix2pix")
 SMALL = {
-    "volume_size": [16, 16, 16], "spacing": [12, 12, 12], "depth": 2, "width": 4, "batch_size": 2,
+    "volume_size": [24, 24, 24], "spacing": [8, 8, 8], "depth": 2, "width": 4, "batch_size": 2,
     "samples_per_epoch": 4, "val_interval": 1, "constant_epochs": 2, "decay_epochs": 0, "keep": "last",
 }  # fmt: skip
 
