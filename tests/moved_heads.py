@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from itertools import product
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
+
+from tools.checks.real import movements
+from tools.checks.real.movements import Move, Points, moving
 
 SHAPE = (33, 36, 31)
 SPACING = 6.0
 AFFINE = np.array([[-SPACING, 0, 0, 96], [0, SPACING, 0, -105], [0, 0, SPACING, -90], [0, 0, 0, 1.0]])
 RADII = np.array([66.0, 80.0, 64.0])
-Points = np.ndarray
-"""(N, 3) in RAS mm."""
+__all__ = ["AFFINE", "SHAPE", "errors_mm", "moving", "rendered", "volume"]
 
 
 @cache
@@ -35,18 +35,7 @@ def rendered(name: str, points: Points, person: int = 0) -> np.ndarray:
     return np.select(layers, [cavity, bone, brain, bone, skin], air).astype(np.float32)
 
 
-def moving(degrees: tuple[float, ...], shift: tuple[float, ...], warp: float = 0.0) -> Callable[[Points], Points]:
-    """A movement of points: a rotation about the head's centre, a translation in mm and waves of ``warp`` mm."""
-    turn = Rotation.from_euler("xyz", degrees, degrees=True)
-
-    def move(points: Points) -> Points:
-        waves = warp * np.sin(2 * np.pi * np.roll(points, 1, axis=1) / (120, 130, 125) + (0, 1, 2))
-        return turn.apply(points + waves) + shift
-
-    return move
-
-
-def volume(name: str, move: Callable[[Points], Points] | None = None, person: int = 0) -> np.ndarray:
+def volume(name: str, move: Move | None = None, person: int = 0) -> np.ndarray:
     """The image (X, Y, Z) on the grid ``AFFINE``, whose voxels show the head at the moved points, eight in each."""
     centres = np.stack(np.indices(SHAPE), -1).reshape(-1, 3)
     shown = np.zeros(len(centres), np.float32)
@@ -61,8 +50,6 @@ def inner_points() -> Points:
     return np.random.default_rng(3).uniform(-0.55, 0.55, (300, 3)) * RADII
 
 
-def errors_mm(transform: object, move: Callable[[Points], Points]) -> np.ndarray:
-    """How far a transform of ITK, of points of the still image, leaves them from where they belong, in mm."""
-    lps = np.array([-1, -1, 1])
-    found = np.array([transform.TransformPoint((point * lps).tolist()) for point in inner_points()]) * lps
-    return np.linalg.norm(move(found) - inner_points(), axis=1)
+def errors_mm(transform: object, move: Move) -> np.ndarray:
+    """How far a transform of ITK, of points of the still image, leaves those of the head from where they belong."""
+    return movements.errors_mm(transform, move, inner_points())

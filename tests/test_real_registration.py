@@ -7,12 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from moved_heads import moving
 from scipy import ndimage
 
 from common.registration.align import Alignment, Grid, align
 from common.registration.quality import Limits, Quality, measure, without_needless_warp
 from common.transforms.body import distance_from_body
+from tools.checks.real.movements import errors_mm, mapped, moving
 
 itk = pytest.importorskip("SimpleITK")
 SCANS = Path(__file__).resolve().parents[2] / "shared" / "data" / "open_ms"
@@ -61,14 +61,7 @@ def errors(transform, fixed: Grid, move, belongs=None) -> np.ndarray:
     """How far brain points come from where they belong, by default from where they were, in mm."""
     inside = points_of(fixed)[fixed[0].ravel() > 5]
     points = inside[np.random.default_rng(0).choice(len(inside), 500)]
-    found = mapped(transform, points)
-    return np.linalg.norm(move(found) - (points if belongs is None else mapped(belongs, points)), axis=1)
-
-
-def mapped(transform, points: np.ndarray) -> np.ndarray:
-    """Points in RAS mm where a transform of ITK puts them."""
-    lps = np.array([-1, -1, 1])
-    return np.array([transform.TransformPoint((point * lps).tolist()) for point in points]) * lps
+    return errors_mm(transform, move, points, None if belongs is None else mapped(belongs, points))
 
 
 @pytest.mark.parametrize("movement", [SMALL, LARGE], ids=["small", "large"])

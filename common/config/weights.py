@@ -118,7 +118,11 @@ def require_trained(config: Settings) -> None:
     """
     weights = _resolved(config, EVALUATED)
     if isinstance(weights, str | Path) and not Path(weights).is_file():
-        raise CheckpointError(f"no weights at {weights} (from --output_dir)", "train there first, or correct the path")
+        variants = sorted(Path(weights).parents[1].glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))
+        remedy = "train there first, or correct the path"
+        if variants:
+            remedy = f"pass --output_dir {variants[0].parents[1]} for a variant alone"
+        raise CheckpointError(f"no weights at {weights} (from --output_dir)", remedy)
 
 
 def _resolved(config: Settings, place: str) -> Any:

@@ -60,7 +60,7 @@ def read_itk(
         values = _simpleitk().GetArrayFromImage(image)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise VolumeError(where("ITK cannot read the file", reason, "export it again")) from error
+        raise VolumeError(where("ITK cannot read the file", reason, "copy or export it again")) from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or np.iscomplexobj(values):
         kind = "complex values" if np.iscomplexobj(values) else f"{image.GetNumberOfComponentsPerPixel()} channels"
         content = f"{image.GetDimension()} dimensions, {kind}"

@@ -115,7 +115,7 @@ def _register(
     quality = measure(fixed, moving, (here, there), alignment)
     record["quality"] = asdict(quality)
     if fault := "; ".join(quality.faults(plan.limits)):
-        remedy = f"look at it in {PAGE}: another patient's scan, or one cut off"
+        remedy = f"look at it in {PAGE}: another patient's scan, one cut off, or a deformation"
         record |= {"fault": f"{case}: {fault}: {remedy}", "result": KEPT if plan.keep_failed else LEFT_OUT}
     else:
         record["result"] = REGISTERED

@@ -125,6 +125,7 @@ UNFIT = {
     "constant": ("the volume is constant (7 everywhere)", "flat"),
     "mask elsewhere": ("the mask is on neither the source's nor the target's grid", "mask"),
     "empty mask": ("the mask is empty; draw it again", "empty"),
+    "centimetres": ("the target covers 1% of the source's body, less than 50%; sharpness", "cm"),
 }
 
 
@@ -135,11 +136,12 @@ def test_bad_input_is_one_line(kind, heads, tmp_path, capsys):
     if fault == "nan":
         ct[3, 3, 3] = np.nan
     save(tmp_path / "data" / "a", mr=np.full_like(mr, 7) if fault == "flat" else mr)
-    save(tmp_path / "data" / "a", AFFINE + 1000 * np.eye(4, k=3) * (fault == "far"), ct=ct)
+    unit = np.diag([0.1, 0.1, 0.1, 1]) if fault == "cm" else np.eye(4)
+    save(tmp_path / "data" / "a", AFFINE @ unit + 1000 * np.eye(4, k=3) * (fault == "far"), ct=ct)
     if fault in ("mask", "empty"):
         shift = 9 * np.eye(4, k=3) * (fault == "mask")
         save(tmp_path / "data" / "a", AFFINE + shift, mask=np.full(mr.shape, fault == "mask", np.uint8))
-    assert run("mr2ct", "--dataset_dir", tmp_path / "data", "--out", tmp_path / "out") == 1
+    assert run("mr2ct", "--dataset_dir", tmp_path / "data", "--out", tmp_path / "out", "--rigid") == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert said in line
 

@@ -1,1 +1,1 @@
-"""Checks that are no tests: shipped weights on real scans, a GPU, whole trainings, environments, invariance."""
+"""Checks that are no tests: shipped weights on real scans, a GPU, trainings, registration, environments, invariance."""

@@ -89,9 +89,11 @@ def is_gain(before: float, after: float) -> bool:
 
 
 def binned(values: np.ndarray) -> np.ndarray:
-    """Numbers of bins from 0 to ``BINS - 1``, of equal width between the 0.5th and the 99.5th percentile."""
+    """Bins from 0 to ``BINS - 1``, of equal width from the 0.5th to the 99.5th percentile; 0 if these agree."""
     low, high = np.percentile(values, (0.5, 99.5))
-    scaled = (values - low) * (BINS / max(high - low, np.finfo(np.float32).tiny))
+    if low == high:
+        return np.zeros(values.shape, np.int64)
+    scaled = (values - low) * (BINS / (high - low))
     bins: np.ndarray = np.clip(scaled, 0, BINS - 1).astype(np.int64)
     return bins
 

@@ -54,7 +54,7 @@ def same_grid(image: CheckedVolume, other: CheckedVolume, resample: bool = False
     both = f"{show_grid(other.shape, other.affine)} instead of {show_grid(image.shape, image.affine)}"
     fault = f"the grid is not the image's within {GRID_TOLERANCE_MM} mm"
     if not resample:
-        yield other.where(fault, both, "resample it to the image's grid")
+        yield other.where(fault, both, "resample it to the image's grid, unaligned scans by synthesize register")
         return
     share = covered(image.shape, image.affine, other.shape, other.affine).mean()
     if share < LEAST_COVERED:

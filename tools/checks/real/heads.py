@@ -45,15 +45,20 @@ class HeadScan(NamedTuple):
     spacing: tuple[float, float, float]
 
 
+def padded_labels(path: Path) -> NDArray[np.int32]:
+    """A label map (X, Y, Z) in RAS order, cut to its head and a margin of air."""
+    image: Any = nib.as_closest_canonical(nib.load(path))
+    labels = np.asarray(image.dataobj).astype(np.int32)
+    filled = np.argwhere(labels > 0)
+    labels = labels[tuple(slice(low, high + 1) for low, high in zip(filled.min(0), filled.max(0), strict=True))]
+    return np.pad(labels, MARGIN)
+
+
 def scans(label_maps: Path, thickness: int) -> Iterator[HeadScan]:
     """Scans of each head that is kept for validation, by slices of so many mm."""
     for number, path in enumerate(sorted(label_maps.glob("*.nii.gz"))[-VALIDATION_MAPS:]):
-        image: Any = nib.as_closest_canonical(nib.load(path))
-        labels = np.asarray(image.dataobj).astype(np.int32)
-        filled = np.argwhere(labels > 0)
-        labels = labels[tuple(slice(low, high + 1) for low, high in zip(filled.min(0), filled.max(0), strict=True))]
         rng = np.random.default_rng(number)
-        codes = physics.tissues_of(np.pad(labels, MARGIN), rng)
+        codes = physics.tissues_of(padded_labels(path), rng)
         ct = physics.thick(physics.ct_of(codes, rng), thickness)
         regions = {
             name: physics.thick(physics.mixed(codes, np.float32(np.isin(NAMES, own))), thickness) > PURE

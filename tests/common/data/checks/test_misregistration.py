@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from common.data.checks.misregistration import mutual_information, suspicious_flip, suspicious_shift
+from common.data.checks.misregistration import binned, mutual_information, suspicious_flip, suspicious_shift
 
 
 def pair(shape: tuple[int, ...] = (40, 44, 48), noise: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
@@ -23,6 +23,13 @@ def test_mutual_information_by_hand() -> None:
     assert mutual_information(a, np.array([0, 1, 0, 1])) == pytest.approx(0)
     expected = 0.5 * np.log(0.5 / (0.75 * 0.5)) + 0.25 * np.log(0.25 / (0.75 * 0.5)) + 0.25 * np.log(2)
     assert mutual_information(np.array([5, 5, 5, 7]), np.array([1, 1, 2, 2])) == pytest.approx(expected)
+
+
+def test_nearly_constant_values_share_a_bin() -> None:
+    """Where a volume hardly overlaps the other one after a registration."""
+    values = np.zeros(1000, np.float32)
+    values[:2] = 1
+    assert binned(values).tolist() == [0] * 1000
 
 
 def test_an_aligned_pair_is_not_suspicious() -> None:
