@@ -36,7 +36,7 @@ def seen(image: NDArray[Any], scale: NDArray[Any], spacing: Sequence[float], mov
     """
     steps = np.array(spacing) * (-1, -1, 1)
     shape = np.ceil(np.abs(scale) * image.shape / spacing).astype(int)
-    voxels = np.stack(np.indices(shape), -1).reshape(-1, 3) - (shape - 1) / 2
+    voxels = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3) - (shape - 1) / 2
     parts = list(product(*((np.arange(int(mm)) + 0.5) / int(mm) - 0.5 for mm in spacing)))
     values = np.zeros(len(voxels))
     for part in parts:
