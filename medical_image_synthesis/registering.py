@@ -12,7 +12,7 @@ from medical_image_synthesis.options import add_bundle, add_reader, reader_of
 
 EXAMPLES = """examples:
   synthesize register mr2ct --dataset_dir DATA --out REGISTERED
-  synthesize register mr2ct --datalist datalist.json --out REGISTERED --rigid"""
+  synthesize register mr2ct --datalist datalist.json --out REGISTERED --deform"""
 CHOSEN = "(default: %(default)s)"
 
 
@@ -27,10 +27,10 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add("--out", type=path_option, required=True, help="folder of the results, <case>/FILE")
     add("--overwrite", action="store_true", help="replace cases that exist")
     add("--move_source", action="store_true", help="move the source onto the target's grid instead")
-    add("--rigid", action="store_true", help="rigid alignment only, no deformation")
+    add("--deform", action="store_true", help="a B-spline after the rigid alignment")
     add("--centred", action="store_true", help="start with the bodies' centres on each other")
     gate = command.add_argument_group("quality gate")
-    gate.add_argument("--least_sharpness", type=float, default=0.09, metavar="X", help=f"see the page {CHOSEN}")
+    gate.add_argument("--least_sharpness", type=float, default=0.05, metavar="X", help=f"see the page {CHOSEN}")
     gate.add_argument("--least_dice", type=float, default=0.9, metavar="X", help=f"of the two bodies {CHOSEN}")
     gate.add_argument("--largest_mm", type=float, default=20.0, metavar="X", help=f"of the deformation {CHOSEN}")
     gate.add_argument("--keep_failed", action="store_true", help="write cases that fail, too")
@@ -55,7 +55,7 @@ def register(options: argparse.Namespace) -> int:
     sources = tuple(name.strip() for name in source.split(","))
     limits = Limits(options.least_sharpness, options.least_dice, displacement=options.largest_mm)
     plan = Registration(
-        sources, target, _ct(options, sources, target), options.move_source, not options.rigid, options.centred,
+        sources, target, _ct(options, sources, target), options.move_source, options.deform, options.centred,
         options.keep_failed, limits,
     )  # fmt: skip
     lists = load_datalist(options.datalist) if options.datalist else {"": datasets.cases_of(options)}

@@ -51,7 +51,9 @@ Grid = tuple[np.ndarray, np.ndarray]
 """Values (X, Y, Z) and affine (4, 4) to RAS mm."""
 
 
-def align(fixed: Grid, moving: Grid, masks: tuple[Grid, Grid], deform: bool = True, centred: bool = False) -> Alignment:
+def align(
+    fixed: Grid, moving: Grid, masks: tuple[Grid, Grid], deform: bool = False, centred: bool = False
+) -> Alignment:
     """Estimate the transform that brings the moving volume onto the fixed one.
 
     The alignment starts from the given affines or with the centres of the masks on each other, whichever agrees better

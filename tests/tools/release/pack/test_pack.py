@@ -96,7 +96,7 @@ def test_a_release_holds_what_it_needs_and_no_more(released: Released, checkout:
         "LICENSE", "requirements.txt", "model_info.json", "docs/README.md", "docs/data_license.txt",
         "configs/metadata.json", "configs/logging.conf", "models/model.pt", "models/model.json",
         *(f"configs/{stem}.{kind}" for stem in configs for kind in ("yaml", "json")),
-        *(f"{PACKAGE}/{name}.py" for name in ("__init__", "networks", "phantoms")),
+        *(f"{PACKAGE}/{name}.py" for name in ("__init__", "networks", "phantoms", "registration")),
         *(f"{PACKAGE}/{name}" for name in code),
         *(
             f"{PACKAGE}/common/evaluation/report/{name}"
@@ -270,7 +270,7 @@ def test_damaged_weights_are_not_packed(small: Path) -> None:
     ("bundle", "overlay", "message"),
     [
         ("mr2ct", None, "no bundle mr2ct: choose one of mr2ct_pix2pix"),
-        (ONE, "small", "no overlay small among demo, .*inference, .*: choose demo, or none"),
+        (ONE, "small", "no overlay small among adversarial_registration, demo, .*inference, .*: choose demo, or none"),
         (ONE, "unpaired", "--overlay unpaired is the variant unpaired of the method"),
         (ONE, "evaluate", "--overlay evaluate sets calibrating, .*evaluated, .*, which train.yaml does not have"),
     ],
