@@ -20,7 +20,7 @@ from ..data.datalist import POOLS, SPLITS, Item, write_datalist
 from ..data.degraded_pairs import PairFolders, save_volume
 from ..data.layouts.folders import DEFAULT_MASK
 from ..data.split_record import DATALIST_NAME
-from ..errors import ConfigError, DataError, OutputError, failure
+from ..errors import ConfigError, DataError, OutputError, failure, some
 from ..files import as_cell, remove, require_file_name, require_own_folder, write_text, write_whole, write_whole_folder
 from ..io import VolumeReader
 from ..io.itk_files import itk_image
@@ -49,8 +49,9 @@ def register_cases(
 ) -> int:
     """Register every case and write its volumes, transform and record, ``out/<case>/FILE``, and a page of all.
 
-    A case that fails is left out and named at the end; the others are written. The sections of a datalist become
-    ``out/datalist.json``; patients who are not named like their case ``out/patients.csv``.
+    A case that fails is left out, or kept by ``plan.keep_failed``, and named at the end; the others are written. The
+    sections of a datalist become ``out/datalist.json``; patients who are not named like their case
+    ``out/patients.csv``.
 
     Args:
         lists: cases by section, or under any other name where they have none.
@@ -64,7 +65,7 @@ def register_cases(
 
     Raises:
         OutputError: ``out`` holds something and ``overwrite`` is false, or what this project did not write.
-        CasesFailedError: naming the cases that failed, after the others.
+        CasesFailedError: naming the cases that were left out, after the others.
         ModuleNotFoundError: SimpleITK is not installed.
     """
     simpleitk()
@@ -92,7 +93,9 @@ def register_cases(
     _write_lists(written, out)
     write_text(out / RECORD, json.dumps({"settings": asdict(plan), "cases": records}, indent=2) + "\n")
     write_page(out / PAGE, records, pictures)
-    if reasons := {record["case"]: record["fault"] for record in records if record["fault"]}:
+    if kept := [record["case"] for record in records if record["result"] == KEPT]:
+        logger.warning(f"{len(kept)} of {len(items)} cases failed the quality gate and are kept: {some(kept)}")
+    if reasons := {record["case"]: record["fault"] for record in records if record["result"] == LEFT_OUT}:
         raise failure(reasons, len(items), out / RECORD)
     return len(items)
 

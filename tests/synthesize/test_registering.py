@@ -88,7 +88,7 @@ def test_other_commands_take_the_folder(registered, capsys):
     assert "out (from --out) is not empty: pass --overwrite" in capsys.readouterr().err
 
 
-def test_a_datalist_keeps_its_sections_and_a_case_that_fails_the_gate_is_named(heads, tmp_path, capsys):
+def test_a_datalist_keeps_its_sections_and_a_case_that_fails_the_gate_is_named(heads, tmp_path, capsys, caplog):
     save(tmp_path / "a", **heads)
     item = {"image": "a/mr.nii.gz", "label": "a/ct.nii.gz"}
     content = {"training": [{"case": "one", **item}], "test": [{"case": "two", **item}]}
@@ -97,7 +97,8 @@ def test_a_datalist_keeps_its_sections_and_a_case_that_fails_the_gate_is_named(h
     assert run("mr2ct", *words) == 1
     assert "2 of 2 cases failed: one, two (the Dice of the bodies is 0.9" in capsys.readouterr().err
     assert not (tmp_path / "out" / "one").exists()
-    assert run("mr2ct", *words, "--overwrite", "--keep_failed") == 1
+    assert run("mr2ct", *words, "--overwrite", "--keep_failed") == 0
+    assert "2 of 2 cases failed the quality gate and are kept: one, two" in caplog.text
     lists = load_datalist(tmp_path / "out" / "datalist.json")
     assert {key: [item["case"] for item in items] for key, items in lists.items()} == {
         "training": ["one"], "test": ["two"],
