@@ -1,8 +1,9 @@
-"""Pairs of degraded and given MR from a folder of magnitude MR, and thick scans interpolated onto thin slices."""
+"""Pairs of degraded and given MR from magnitude MR or fully sampled k-space, and thick scans on thin slices."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,22 @@ from nibabel.orientations import io_orientation
 from common.data.datalist import Item
 from common.data.degraded_pairs import PairFolders, WriteCase, save_masks, save_volume
 from common.data.layouts.folders import find_cases
-from common.errors import ConfigError, DataError, naming_case
+from common.errors import ConfigError, DataError, Finding, VolumeError, Where, naming_case
 from common.grids import in_ras, ras_spacing, respaced
 from common.io import VolumeReader
 from common.io.export.nifti import save_on
+from common.io.reader import KSPACE as KSPACE_ENDINGS
 from common.simulation.corruptions.magnitude import checked_magnitude
+from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.motion import HeadMotion
 from common.simulation.corruptions.noise import RicianNoise
 from common.simulation.corruptions.slices import ThickSlices, interpolated
-from common.simulation.corruptions.undersampling import Undersampled
+from common.simulation.corruptions.undersampling import Scanned, Undersampled
+from common.simulation.grid import Volume
 from common.stitching import plane_axis
-from mri_dagan.kspace_files import require_h5py, write_kspace
+from mri_dagan.kspace_files import read_kspace, require_h5py, write_kspace
+from mri_dagan.kspace_scan import KspaceScan
+from mri_dagan.reader import is_kspace
 
 MR, THICK, KSPACE = "mr", "thick", "kspace.h5"
 PAIRS = PairFolders(
@@ -62,7 +68,7 @@ def write_pair(
     Affines are kept; of the headers nothing but the grid is, since others may hold a name.
 
     Args:
-        item: with ``case``, ``image`` and any of the masks.
+        item: with ``case``, ``image`` (of the kind ``undersample`` also a file of k-space) and any of the masks.
         folder: of the case, which exists.
         kind: of ``DEGRADATIONS``.
         degradation: of that kind.
@@ -71,31 +77,77 @@ def write_pair(
         kspace: also write ``kspace.h5``, from which the zero-filled volume comes, of the kind ``undersample``.
 
     Raises:
-        DataError: a volume cannot be read, or is no magnitude image.
+        DataError: a volume cannot be read, or is no magnitude image; see :func:`undersampled`.
         OutputError: a file cannot be written.
     """
     case = str(item["case"])
-    scan = reader.read(item["image"], case)
-    given = checked_magnitude(scan.values, f"{case} ({Path(item['image']).name})")
     rng = np.random.default_rng([seed, *case.encode()])
-
-    def degraded(volume: np.ndarray) -> np.ndarray:
-        if not kspace:
-            made: np.ndarray = degradation(volume, ras_spacing(scan.affine), rng)
-            return made
-        scanned = degradation.scan(volume, rng)
-        write_kspace(folder / KSPACE, scanned, scan.affine, degradation.axis)
-        return np.asarray(scanned.volume)
-
-    with naming_case(case):
-        made = in_ras(degraded, given, scan.affine)
+    if is_kspace(item["image"]):
+        whole = read_kspace(Path(item["image"]), case)
+        part = undersampled(whole, degradation, rng, partial(Finding, case, Path(item["image"]).name))
+        affine, given, made = whole.affine, whole.zero_filled(), part.zero_filled()
+        if kspace:
+            write_kspace(folder / KSPACE, Scanned(made, part.kspace, part.mask), affine, part.axis)
+    else:
+        scan = reader.read(item["image"], case)
+        affine, given = scan.affine, checked_magnitude(scan.values, f"{case} ({Path(item['image']).name})")
+        made = _made(given, affine, degradation, rng, case, folder / KSPACE if kspace else None)
     _, name, settings, text = DEGRADATIONS[kind]
     simulated = text.format(degradation)
-    save_volume(item["image"], scan.affine, made, folder / f"{name}.nii.gz", simulated)
-    save_volume(item["image"], scan.affine, given, folder / f"{MR}.nii.gz", "MR as given")
+    save_volume(item["image"], affine, made, folder / f"{name}.nii.gz", simulated)
+    save_volume(item["image"], affine, given, folder / f"{MR}.nii.gz", "MR as given")
     save_masks(item, folder, reader)
     about = {name: getattr(degradation, name) for name in settings}
     PAIRS.write_record(folder, {"description": simulated, "case": case, "seed": seed, **about})
+
+
+def _made(
+    given: Volume, affine: np.ndarray, degradation: Any, rng: np.random.Generator, case: str, kspace: Path | None
+) -> Volume:
+    """A degraded magnitude (X, Y, Z); its simulated k-space is written where a path is given."""
+
+    def degraded(volume: np.ndarray) -> np.ndarray:
+        if kspace is None:
+            made: np.ndarray = degradation(volume, ras_spacing(affine), rng)
+            return made
+        scanned = degradation.scan(volume, rng)
+        write_kspace(kspace, scanned, affine, degradation.axis)
+        return np.asarray(scanned.volume)
+
+    with naming_case(case):
+        return in_ras(degraded, given, affine)
+
+
+def undersampled(whole: KspaceScan, degradation: Any, rng: np.random.Generator, where: Where) -> KspaceScan:
+    """A fully sampled scan of which a mask keeps a part; phase, coils and noise are the scan's own.
+
+    Lines that the scanner has not measured at the ends of the phase encoding, as in fastMRI, stay without samples.
+
+    Args:
+        whole: the scan.
+        degradation: of the kind ``undersample``.
+        rng: for the mask.
+        where: makes the errors.
+
+    Raises:
+        VolumeError: another kind; noise or coils are given; the scan is undersampled already, or its file has an
+            orientation that ``write_kspace`` cannot keep.
+    """
+    if not isinstance(degradation, Undersampled):
+        raise VolumeError(where("k-space cannot be degraded so", "", "reconstruct it first, or pass undersample"))
+    if degradation.noise or degradation.coils != 1:
+        raise VolumeError(where("k-space has noise and coils of its own", "", "omit --noise and --coils"))
+    measured = np.flatnonzero(whole.mask.all(0))
+    if (whole.mask != whole.mask[:1]).any() or len(measured) != np.ptp(measured) + 1:
+        share = f"{whole.mask.mean():.0%} of the samples"
+        raise VolumeError(where("k-space is undersampled already", share, "give fully sampled scans"))
+    if not np.array_equal(whole.turn, io_orientation(whole.affine)):
+        raise VolumeError(where("k-space of ISMRMRD's layout cannot be undersampled", "", "convert it to fastMRI's"))
+    seed = int(rng.integers(2**63))
+    mask = sampling_mask(
+        degradation.mask, whole.mask.shape, degradation.acceleration, degradation.centre_fraction, seed
+    )
+    return replace(whole, kspace=whole.kspace * (mask & whole.mask), mask=mask & whole.mask)
 
 
 def write_interpolated(item: Item, folder: Path, distance: float, plane: str, reader: VolumeReader) -> None:
@@ -143,7 +195,9 @@ def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:
         OutputError: a folder exists already, or a file cannot be written.
     """
     write = _writing(options, reader)
-    items = find_cases(options.dataset_dir, "folders", source=options.mr, target=None)
+    files = sorted(path for ending in KSPACE_ENDINGS for path in options.dataset_dir.glob(f"*{ending}"))
+    items: list[Item] = [{"case": path.stem, "image": str(path)} for path in files]
+    items = items or find_cases(options.dataset_dir, "folders", source=options.mr, target=None)
     PAIRS.write(items, options.out, write, options.overwrite, options.kind)
     return len(items)
 

@@ -274,3 +274,37 @@ def test_undersampled_k_space_is_0_outside_its_mask():
     assert not scanned.kspace[..., ~scanned.mask].any()
     again = Undersampled("poisson", 3, coils=2)(gradient((16, 16, 4)), (1, 1, 1), np.random.default_rng(0))
     np.testing.assert_allclose(scanned.volume, again, rtol=1e-4, atol=1e-3)
+
+
+def test_a_fully_sampled_scan_is_undersampled_with_its_own_phase(tmp_path, capsys):
+    kspace = to_kspace(np.pad(images() * np.exp(0.7j), ((0, 0), (8, 8), (0, 0)))).astype(np.complex64)
+    kspace[..., :2] = 0  # lines that the scanner left out
+    (tmp_path / "data").mkdir()
+    fastmri(tmp_path / "data" / "file1.h5", kspace)
+    words = ["undersample", "--dataset_dir", str(tmp_path / "data"), "--out", str(tmp_path / "pairs"), "--kspace"]
+    assert main([*words, "--acceleration", "3"]) == 0
+    folder = tmp_path / "pairs" / "file1"
+    with h5py.File(folder / "kspace.h5") as file:
+        mask, samples = file["mask"][()] > 0, file["kspace"][()]
+    # a third of the 24 columns, less what was not measured
+    assert 6 <= mask.sum() <= 8
+    assert not mask[:2].any()
+    assert not samples[..., ~mask].any()
+    cut = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(kspace, axes=1), axis=1), axes=1)[:, 8:24]
+    for name, kept in (("mr", np.ones(COLUMNS, bool)), ("zero_filled", mask)):
+        image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(cut * kept, axes=2), axis=2), axes=2)
+        magnitude = np.abs(image).transpose(2, 1, 0)
+        made = nib.load(folder / f"{name}.nii.gz").get_fdata()
+        np.testing.assert_allclose(made / made.max(), magnitude / magnitude.max(), atol=1e-5)
+    again = KspaceReader().read(folder / "kspace.h5", "file1")
+    np.testing.assert_allclose(again.values, nib.load(folder / "zero_filled.nii.gz").get_fdata(), atol=1e-3)
+    refused = {
+        "noise and coils of its own; omit --noise and --coils": ["--noise", "0.1"],
+        "undersampled already": ["--dataset_dir", str(folder)],
+    }
+    for message, other in refused.items():
+        assert main([*words[:-1], "--out", str(tmp_path / "others"), *other]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+    thick = ["thicken", "--dataset_dir", str(tmp_path / "data"), "--out", str(tmp_path / "others")]
+    assert main(thick) == 2
+    assert "k-space cannot be degraded so; reconstruct it first, or pass undersample" in capsys.readouterr().err
