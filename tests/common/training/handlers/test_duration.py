@@ -32,7 +32,7 @@ def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> C
         caplog.set_level("INFO", "common")
         method = Toy(Scale(0.5), Scale(1.0), l1=1, adversarial=1)
         train(method, NUMBERS, epochs, train_handlers=[step, validation, Duration()], **settings)
-        return list(caplog.messages)
+        return [record.getMessage() for record in caplog.records if record.name == duration.__name__]
 
     return run
 
