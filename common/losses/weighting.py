@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from monai.utils import ensure_tuple
@@ -28,7 +28,8 @@ class WeightedLoss(NamedTuple):
 
 
 def weighted_losses(losses: Mapping[str, Any], terms: Collection[str], place: str) -> dict[str, WeightedLoss]:
-    """The losses of a configuration by their names; functions that are modules are frozen.
+    """The losses of a configuration by their names; functions that are modules are frozen,
+    but those with a true attribute ``trained``.
 
     Args:
         losses: ``{weight, function, keys}`` by name.
@@ -57,9 +58,14 @@ def _weighted_loss(entry: Any, is_term: bool, place: str, terms: Collection[str]
         fault = "a function where the method computes the loss itself" if is_term else "no function"
         known = f"terms without a function are {', '.join(terms) or 'none here'}"
         raise ConfigError(f"{fault} (from {place})", known)
-    if isinstance(loss.function, nn.Module):
+    if isinstance(loss.function, nn.Module) and not is_trained(loss.function):
         loss.function.requires_grad_(False).eval()
     return loss._replace(keys=ensure_tuple(loss.keys))
+
+
+def is_trained(function: Distance | None) -> TypeGuard[nn.Module]:
+    """Whether the function of a loss has weights that are trained together with the generators."""
+    return isinstance(function, nn.Module) and bool(getattr(function, "trained", False))
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

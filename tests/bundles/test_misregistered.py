@@ -12,7 +12,7 @@ from bundle_commands import Bundle
 from scipy import ndimage
 
 from common.errors import ConfigError
-from common.losses import TolerantL1
+from common.losses import RegisteredL1, TolerantL1
 
 FILES = {"mr2ct_pix2pix": ("mr", "ct"), "pd2t2_dcgan_acm": ("pd", "t2")}
 """Source and target of a case."""
@@ -71,6 +71,18 @@ def test_the_tolerant_overlay_gives_the_method_its_distance(bundle: Bundle) -> N
     losses = [each.losses["l1"].function for each in _stages(method)]
     assert [(type(loss), loss.radius) for loss in losses] == [(TolerantL1, 2)] * len(losses)
     assert not method.loss_weights.get("gdl")  # it compares edges voxel by voxel
+
+
+def test_the_registered_overlay_trains_its_network_and_hides_the_source_from_the_discriminator(bundle: Bundle) -> None:
+    settings = {"device": torch.device("cpu"), "width": 1}
+    method = bundle.parser("train", "demo", "registered", **settings).get_parsed_content("method")
+    trained = {id(parameter) for parameter in method.generators.parameters()}
+    for each in _stages(method):
+        loss = each.losses["l1"].function
+        assert isinstance(loss, RegisteredL1)
+        assert not each.conditional
+        assert {id(parameter) for parameter in loss.parameters()} <= trained
+        assert not each.loss_weights.get("gdl")
 
 
 def _stages(method: Any) -> list[Any]:

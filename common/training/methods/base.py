@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...errors import ConfigError
-from ...losses import AdversarialLoss, weighted_losses
+from ...losses import AdversarialLoss, is_trained, weighted_losses
 
 Batch = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
@@ -21,7 +21,8 @@ class GanMethod(nn.Module):
     Precision, freezing and bookkeeping are the tasks of :class:`common.training.SynthesisTrainer`.
 
     Args:
-        generators: networks by name; the first is the one deployed, the ``network_def`` of the bundle.
+        generators: networks by name; the first is the one deployed, the ``network_def`` of the bundle. Networks of the
+            losses that are trained join them.
         discriminators: networks by name; empty for a method without an adversary.
         losses: of the generators, by their names: ``weight``, a ``function`` of prediction and target unless the method
             computes the loss itself, and the ``keys`` of a batch that it gets by keyword. A loss of weight 0 is not
@@ -51,10 +52,13 @@ class GanMethod(nn.Module):
         place: str = "--losses",
     ) -> None:
         super().__init__()
-        self.generators = nn.ModuleDict(generators)
-        self.discriminators = nn.ModuleDict(discriminators)
         self.place = place
         self.losses = weighted_losses(losses, self.terms, place)
+        self.generators = nn.ModuleDict(generators)
+        for name, loss in self.losses.items():
+            if loss.weight and is_trained(loss.function):
+                self.generators[f"loss_{name}"] = loss.function
+        self.discriminators = nn.ModuleDict(discriminators)
         self.loss_weights = {name: loss.weight for name, loss in self.losses.items()}
         for name, loss in self.losses.items():
             if loss.weight and loss.function is not None and not self.paired:
@@ -141,6 +145,6 @@ class GanMethod(nn.Module):
         """The function of a loss, of a synthetic target (B, C, ...) and the true one."""
         function = self.losses[name].function
         assert function is not None, name
-        if isinstance(function, nn.Module):  # not one of the method's own: neither trained nor saved with it
+        if isinstance(function, nn.Module):  # most are not the method's own: neither trained nor saved with it
             function.to(pred.device)
         return function(pred, batch["label"], **{key: batch[key] for key in self.losses[name].keys})

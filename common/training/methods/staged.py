@@ -31,6 +31,9 @@ class StagedMethod(GanMethod):
     def __init__(self, cascade: Cascade, methods: Sequence[GanMethod]) -> None:
         discriminators = {f"stage_{number}": method.discriminators for number, method in enumerate(methods, 1)}
         super().__init__({"cascade": cascade}, discriminators, {})
+        for number, method in enumerate(methods, 1):  # the first of a method's is the stage, part of the cascade
+            of_losses = list(method.generators.items())[1:]
+            self.generators.update({f"stage_{number}_{name}": network for name, network in of_losses})
         self.methods = tuple(methods)  # their networks are registered above
         self.register_buffer("stage_epochs", torch.tensor(0))  # a resumed run must have the same
         self.enter(0)
