@@ -18,7 +18,6 @@ from common.errors import ConfigError, DataError, Finding, VolumeError, Where, n
 from common.grids import in_ras, ras_spacing, respaced
 from common.io import VolumeReader
 from common.io.export.nifti import save_on
-from common.io.reader import KSPACE as KSPACE_ENDINGS
 from common.simulation.corruptions.magnitude import checked_magnitude
 from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.motion import HeadMotion
@@ -58,6 +57,8 @@ DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
     ),
 }
 """Of a subcommand: the class, the name of its file, its settings, and the text of its header."""
+OF_KSPACE = ("mask", "acceleration", "centre_fraction")
+"""Settings by which a file of k-space is undersampled; phase, coils, noise and plane are its own."""
 
 
 def write_pair(
@@ -82,17 +83,18 @@ def write_pair(
     """
     case = str(item["case"])
     rng = np.random.default_rng([seed, *case.encode()])
+    _, name, settings, text = DEGRADATIONS[kind]
     if is_kspace(item["image"]):
+        settings = OF_KSPACE
         whole = read_kspace(Path(item["image"]), case)
         part = undersampled(whole, degradation, rng, partial(Finding, case, Path(item["image"]).name))
         affine, given, made = whole.affine, whole.zero_filled(), part.zero_filled()
         if kspace:
-            write_kspace(folder / KSPACE, Scanned(made, part.kspace, part.mask), affine, part.axis)
+            write_kspace(folder / KSPACE, Scanned(made, part.kspace, part.mask), affine, part.axis, simulated=False)
     else:
         scan = reader.read(item["image"], case)
         affine, given = scan.affine, checked_magnitude(scan.values, f"{case} ({Path(item['image']).name})")
         made = _made(given, affine, degradation, rng, case, folder / KSPACE if kspace else None)
-    _, name, settings, text = DEGRADATIONS[kind]
     simulated = text.format(degradation)
     save_volume(item["image"], affine, made, folder / f"{name}.nii.gz", simulated)
     save_volume(item["image"], affine, given, folder / f"{MR}.nii.gz", "MR as given")
@@ -195,11 +197,24 @@ def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:
         OutputError: a folder exists already, or a file cannot be written.
     """
     write = _writing(options, reader)
-    files = sorted(path for ending in KSPACE_ENDINGS for path in options.dataset_dir.glob(f"*{ending}"))
-    items: list[Item] = [{"case": path.stem, "image": str(path)} for path in files]
-    items = items or find_cases(options.dataset_dir, "folders", source=options.mr, target=None)
+    items = _kspace_files(options.dataset_dir) or find_cases(
+        options.dataset_dir, "folders", source=options.mr, target=None
+    )
     PAIRS.write(items, options.out, write, options.overwrite, options.kind)
     return len(items)
+
+
+def _kspace_files(root: Path) -> list[Item]:
+    """A case for each file of k-space directly in a folder, as fastMRI is unpacked.
+
+    Raises:
+        DataError: two files have one name.
+    """
+    files = sorted(path for path in root.glob("[!.]*") if is_kspace(path))
+    items: dict[str, Item] = {path.stem: {"case": path.stem, "image": str(path)} for path in files}
+    if len(items) < len(files):
+        raise DataError(f"two files of k-space in {root} have one name but for its ending", "rename or remove one")
+    return list(items.values())
 
 
 def _writing(options: argparse.Namespace, reader: VolumeReader) -> WriteCase:

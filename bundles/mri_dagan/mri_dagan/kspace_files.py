@@ -25,6 +25,8 @@ from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orien
 h5py, has_h5py = optional_import("h5py")
 SIMULATED = "SIMULATED"
 """Attribute ``acquisition`` of a k-space that was made from a magnitude image."""
+UNDERSAMPLED = "UNDERSAMPLED"
+"""That of a scan of which samples were left out."""
 HEADER = """<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
 <encodedSpace>{space}</encodedSpace><reconSpace>{space}</reconSpace><trajectory>cartesian</trajectory>
@@ -46,8 +48,8 @@ def require_h5py() -> None:
         raise ConfigError(f"h5py {NOT_INSTALLED}, which --kspace needs", "pip install h5py")
 
 
-def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axis: int) -> None:
-    """Write a simulated k-space in fastMRI's layout.
+def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axis: int, simulated: bool = True) -> None:
+    """Write a k-space in fastMRI's layout.
 
     Datasets: ``kspace`` complex64 (slices, coils, rows, columns), ``mask`` float32 (columns,), or (rows, columns) where
     whole lines are not measured, ``ismrmrd_header``. Attributes other than fastMRI's ``acquisition``, ``max``,
@@ -59,6 +61,7 @@ def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axi
         scanned: of a volume in right-anterior-superior axes.
         affine: (4, 4) of the volume as given to RAS mm.
         axis: of the slices in right-anterior-superior axes.
+        simulated: whether it was made from a magnitude image, not a scan of which samples were left out.
 
     Raises:
         OutputError: the file cannot be written.
@@ -77,8 +80,12 @@ def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axi
             file["kspace"] = scanned.kspace.astype(np.complex64)
             file["mask"] = (scanned.mask[0] if lines else scanned.mask).astype(np.float32)
             file["ismrmrd_header"] = header.encode()
-            of_fastmri = {"acquisition": SIMULATED, "patient_id": "", "max": float(image.max())}
-            own = {"simulated": True, "coils": coils, "affine": affine, "axis": axis}
+            of_fastmri = {
+                "acquisition": SIMULATED if simulated else UNDERSAMPLED,
+                "patient_id": "",
+                "max": float(image.max()),
+            }
+            own = {"simulated": simulated, "coils": coils, "affine": affine, "axis": axis}
             file.attrs.update({**of_fastmri, "norm": float(np.linalg.norm(image)), **own})
 
     write_whole(path, write)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -286,6 +287,9 @@ def test_a_fully_sampled_scan_is_undersampled_with_its_own_phase(tmp_path, capsy
     folder = tmp_path / "pairs" / "file1"
     with h5py.File(folder / "kspace.h5") as file:
         mask, samples = file["mask"][()] > 0, file["kspace"][()]
+        assert (file.attrs["acquisition"], bool(file.attrs["simulated"])) == ("UNDERSAMPLED", False)
+    record = json.loads((folder / "degraded.json").read_text())
+    assert record.keys() == {"description", "case", "seed", "mask", "acceleration", "centre_fraction"}
     # a third of the 24 columns, less what was not measured
     assert 6 <= mask.sum() <= 8
     assert not mask[:2].any()
@@ -305,6 +309,10 @@ def test_a_fully_sampled_scan_is_undersampled_with_its_own_phase(tmp_path, capsy
     for message, other in refused.items():
         assert main([*words[:-1], "--out", str(tmp_path / "others"), *other]) == 2
         assert message in " ".join(capsys.readouterr().err.split())
+    fastmri(tmp_path / "data" / "file1.hdf5", kspace)
+    assert main([*words[:-1], "--out", str(tmp_path / "others")]) == 2
+    assert "have one name but for its ending: rename or remove one" in capsys.readouterr().err
+    (tmp_path / "data" / "file1.hdf5").rename(tmp_path / "data" / "._file1.h5")
     thick = ["thicken", "--dataset_dir", str(tmp_path / "data"), "--out", str(tmp_path / "others")]
     assert main(thick) == 2
     assert "k-space cannot be degraded so; reconstruct it first, or pass undersample" in capsys.readouterr().err
