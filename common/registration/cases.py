@@ -112,7 +112,8 @@ def _register(
         outlines = [distance_from_body(*volume) for volume in (fixed, moving)]
         here, there = ((distance <= 0, affine) for distance, affine in outlines)
         alignment = _aligned(case, fixed, moving, (_region(inputs, plan, outlines[0]), there), plan)
-        alignment = without_needless_warp(fixed, moving, here, alignment)
+        if plan.deform:
+            alignment = without_needless_warp(fixed, moving, here, alignment)
     except DataError as error:
         return record | {"fault": str(error)}, None
     quality = measure(fixed, moving, (here, there), alignment)

@@ -20,8 +20,8 @@ class Limits:
     """What a registration must keep to.
 
     Args:
-        sharpness: see :class:`Quality`. [measured] heads of one patient lie above, those of two
-            below (docs/results/registration.md).
+        sharpness: see :class:`Quality`. [measured] heads of one patient lie above, unless they are
+            warped, those of two below (docs/results/registration.md).
         dice: least Dice of the two bodies.
         jacobian: least and largest determinant of the Jacobian.
         displacement: largest displacement by the B-spline, in mm.
