@@ -78,8 +78,7 @@ def test_another_person_is_less_sharp():
     head = volume("mr"), AFFINE
     body = head[0] > 0, AFFINE
     found = [measure(head, (volume("ct", person=n), AFFINE), (body, body), stretched(1.0)).sharpness for n in (0, 1)]
-    assert found[0] > 2 * found[1]
-    assert found[0] > Limits().sharpness
+    assert found[0] > 0.09 > found[1]
 
 
 def test_a_rotation_is_measured():
