@@ -16,6 +16,8 @@ from pathlib import Path
 from medical_image_synthesis.catalogue import Bundle
 
 BUNDLE_RUN = f"{__package__}.bundle_run"
+HERE = Path(__file__).resolve().parents[1]
+"""Folder of this package."""
 
 
 def run_bundle(
@@ -77,9 +79,12 @@ def _words(run_id: str, files: Sequence[str], options: Mapping[str, str], verbos
 
 
 def _with_package(bundle: Bundle) -> dict[str, str]:
-    """The environment in which the bundle's package is found."""
-    paths = os.pathsep.join(filter(None, [str(bundle.folder), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": paths}
+    """The environment in which the bundle's package is found, and this one where it is, not in the current folder.
+
+    That may be the clone that this package was installed from. Python 3.10 looks there first nevertheless.
+    """
+    paths = [str(bundle.folder), os.environ.get("PYTHONPATH"), str(HERE) if Path.cwd() == HERE else None]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONSAFEPATH": "1"}
 
 
 def _relayed(command: Sequence[str], environment: Mapping[str, str], folder: bytes, name: bytes) -> int:

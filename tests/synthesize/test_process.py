@@ -23,6 +23,20 @@ def test_streams_and_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "out\nerr\n")
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 looks into the current folder first")
+def test_the_package_is_not_taken_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the clone that it was installed from."""
+    (tmp_path / "medical_image_synthesis.py").write_text("import sys; sys.exit(7)")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    program = ["-m", "medical_image_synthesis.bundle_run", "{}"]
+    assert run_python(BUNDLE, program) not in (0, 7)
+    assert run_python(BUNDLE, ["-c", "import medical_image_synthesis"]) == 0
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("PYTHONPATH")
+    assert run_python(BUNDLE, ["-c", "import medical_image_synthesis.bundle_run"]) == 0
+
+
 def test_the_final_path_is_named_for_the_folder_and_what_lies_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     program = """
 import sys
