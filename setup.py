@@ -56,7 +56,8 @@ class BuildEditable(editable_wheel):
 
 def packages():
     """Every package of the wheel with its folder; that of a bundle has its configs, documents and weights."""
-    folders = {PRODUCT: PRODUCT, **{f"{PRODUCT}.bundles.{name}": f"bundles/{name}" for name in BUNDLES}}
+    own = {each: each.replace(".", "/") for each in (PRODUCT, *(f"{PRODUCT}.{e}" for e in find_packages(PRODUCT)))}
+    folders = {**own, **{f"{PRODUCT}.bundles.{name}": f"bundles/{name}" for name in BUNDLES}}
     for name, folder in FOLDERS.items():
         inner = [name, *(f"{name}.{each}" for each in find_packages(folder))]
         folders |= {NAMES[name] + each[len(name) :]: folder + each[len(name) :].replace(".", "/") for each in inner}

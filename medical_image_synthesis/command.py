@@ -17,6 +17,7 @@ from medical_image_synthesis.options import require_none, with_underscores
 
 COMMANDS = {
     "list": ("listing", "bundles, their weights and folders"),
+    "app": ("app.command", "a page in the browser: drop a scan, see the synthetic one, take it away"),
     "datalist": ("datasets", "split the cases of a folder into training, validation and test"),
     "check": ("datasets", "read and check every case before a training"),
     "register": ("registering", "bring source and target of each case onto one grid"),

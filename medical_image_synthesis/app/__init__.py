@@ -1,0 +1,1 @@
+"""``synthesize app``: a page in the browser for those who type no commands, and the same jobs by HTTP."""

@@ -1,0 +1,259 @@
+"""Cases of the app and their queue: one is inferred at a time, each in a folder of its own, all removed at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.errors import UserError
+from medical_image_synthesis.app.inference import Process, Progress, made, zipped
+from medical_image_synthesis.app.settings import Choices
+from medical_image_synthesis.places import SIDECAR
+
+QUEUED, RUNNING, DONE, REFUSED, FAILED, CANCELLED = "queued", "running", "done", "refused", "failed", "cancelled"
+ENDED = (DONE, REFUSED, FAILED, CANCELLED)
+SOURCE, SYNTHETIC, UNCERTAINTY = "source", "synthetic", "uncertainty"
+READING = Progress("reading the scan")
+SYNTHESIZE = "medical_image_synthesis"
+VIEWABLE = "medical_image_synthesis.app.viewable"
+PREFIX = "synthesize-app-"
+
+
+@dataclass
+class Case:
+    """A scan, what is to be made of it, and how far that is.
+
+    Attributes:
+        name: of the file or folder that was uploaded; shown to who uploaded it, never in a message or an address.
+        folder: of its files, which nobody else may read.
+        source: the stored scan.
+        choices: bundle, options and settings.
+        status: one of ``queued``, ``running``, ``done``, ``refused``, ``failed`` and ``cancelled``.
+        progress: of the stage that it is in.
+        message: why it failed.
+        about: the entry of the manifest: verdict and warnings among others.
+        volumes: NIfTI files for the viewer, by ``source``, ``synthetic`` and ``uncertainty``.
+        results: files to download, by ``nifti``, ``dicom`` and ``json``.
+        seconds: that the inference took.
+        unit: of the synthetic volume.
+    """
+
+    name: str
+    folder: Path
+    source: Path
+    choices: Choices
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    status: str = QUEUED
+    progress: Progress = Progress("waiting")
+    message: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+    volumes: dict[str, Path] = field(default_factory=dict)
+    results: dict[str, Path] = field(default_factory=dict)
+    seconds: float = 0.0
+    unit: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in ENDED
+
+    def state(self) -> dict[str, Any]:
+        """What a page shows of the case, as JSON."""
+        return {
+            "id": self.id, "name": self.name, "bundle": self.choices.bundle.short, "status": self.status,
+            "stage": self.progress.stage, "share": self.progress.share, "seconds_left": self.progress.seconds_left,
+            "seconds": round(self.seconds, 1), "message": self.message, "quality": self.about.get("quality"),
+            "warnings": self.about.get("warnings", []), "unit": self.unit,
+            "volumes": sorted(self.volumes), "results": sorted(self.results),
+        }  # fmt: skip
+
+
+class Queue:
+    """Infers the cases in their order, in a thread that ends with :meth:`close`.
+
+    A folder for all uploads is made in the system's temporary folder, which only its owner may read.
+    """
+
+    def __init__(self) -> None:
+        _remove_left_behind()
+        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        self.cases: dict[str, Case] = {}
+        self._changed = threading.Condition()
+        self._process: Process | None = None
+        self._closed = False
+        self._worker = threading.Thread(target=self._work, name="inference", daemon=True)
+        self._worker.start()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it infers no more."""
+        return self._closed
+
+    def new_folder(self) -> Path:
+        """A new folder for an upload, 0700."""
+        return Path(tempfile.mkdtemp(dir=self.root))
+
+    def add(self, case: Case) -> None:
+        """Put a case at the end."""
+        with self._changed:
+            self.cases[case.id] = case
+            self._changed.notify_all()
+
+    def states(self) -> list[dict[str, Any]]:
+        """Those of all cases, the first first."""
+        with self._changed:
+            return [case.state() for case in self.cases.values()]
+
+    def cancel(self, case: Case) -> None:
+        """End the inference of a case, or take it from the queue; an ended one stays as it is."""
+        with self._changed:
+            if not case.has_ended:
+                running = case.status == RUNNING
+                case.status = CANCELLED
+                if running and self._process is not None:
+                    self._process.kill()
+
+    def remove(self, case: Case) -> None:
+        """Cancel a case and delete its files."""
+        self.cancel(case)
+        with self._changed:
+            self.cases.pop(case.id, None)
+        shutil.rmtree(case.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """End what is running, and delete all files."""
+        with self._changed:
+            self._closed = True
+            if self._process is not None:
+                self._process.kill()
+            self._changed.notify_all()
+        self._worker.join(timeout=10)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _work(self) -> None:
+        while (case := self._next()) is not None:
+            begun = time.monotonic()
+            try:
+                self._infer(case)
+            except (UserError, OSError, ValueError) as error:
+                self._end(case, FAILED, without_paths(str(error), case))
+            case.seconds = time.monotonic() - begun
+            if case.id not in self.cases:  # removed while it was inferred
+                shutil.rmtree(case.folder, ignore_errors=True)
+
+    def _next(self) -> Case | None:
+        """Wait for a case, and mark it as running; None once the queue is closed."""
+        with self._changed:
+            while not self._closed:
+                case = next((each for each in self.cases.values() if each.status == QUEUED), None)
+                if case is not None:
+                    case.status, case.progress = RUNNING, READING
+                    return case
+                self._changed.wait()
+        return None
+
+    def _infer(self, case: Case) -> None:
+        """Show the source, infer, and show the result."""
+        source, synthetic = case.folder / "source.nii.gz", case.folder / "synthetic.nii.gz"
+        if _is_nifti(case.source):
+            self._show(case, SOURCE, case.source)
+        elif self._run(case, VIEWABLE, [str(case.source), str(source)]):
+            self._show(case, SOURCE, source)
+        if case.status != RUNNING:
+            return
+        out = case.folder / "out"
+        words = [case.choices.bundle.short, str(case.source), "--output", str(out), *case.choices.words()]
+        ended = self._run(case, SYNTHESIZE, words, fails=False)
+        case.about = made(out)
+        if case.about.get("status") == REFUSED:
+            self._end(case, REFUSED, "")
+            self._keep(case, out)
+        elif ended and case.about.get("status") == DONE:
+            self._keep(case, out)
+            if case.choices.output_format == "dicom":
+                of_series = {SYNTHETIC: case.about["file"], UNCERTAINTY: case.about.get("uncertainty")}
+                for name, folder in of_series.items():
+                    shown = synthetic.with_name(f"{name}.nii.gz")
+                    if folder and self._run(case, VIEWABLE, [str(out / folder), str(shown)]):
+                        self._show(case, name, shown)
+                        if name == SYNTHETIC:
+                            case.results["nifti"] = shown
+            else:
+                self._show(case, SYNTHETIC, out / case.about["file"])
+                if case.about.get("uncertainty"):
+                    self._show(case, UNCERTAINTY, out / case.about["uncertainty"])
+            self._end(case, DONE, "")
+
+    def _run(self, case: Case, module: str, words: list[str], fails: bool = True) -> bool:
+        """Run Python on behalf of a case; whether it succeeded. A failure ends the case, unless a verdict follows."""
+
+        def report(progress: Progress) -> None:
+            case.progress = progress._replace(stage=without_paths(progress.stage, case))
+
+        with self._changed:
+            if case.status != RUNNING or self._closed:
+                return False
+            self._process = process = Process(module, words, report)
+        try:
+            code = process.wait()
+        finally:
+            with self._changed:
+                self._process = None
+        refused = not fails and made(case.folder / "out").get("status") == REFUSED
+        if code and not refused:
+            self._end(case, FAILED, without_paths(process.failure(code), case))
+        return code == 0
+
+    def _keep(self, case: Case, out: Path) -> None:
+        """Name the files that can be taken away."""
+        name = case.about.get("file")
+        sidecars = [path for path in out.glob(f"*{SIDECAR}") if path.name != "manifest.json"]
+        if sidecars:
+            case.results["json"] = sidecars[0]
+            case.unit = json.loads(sidecars[0].read_text(encoding="utf-8")).get("Unit")
+        if name and case.choices.output_format == "dicom":
+            folders = [out / each for each in (name, case.about.get("uncertainty")) if each]
+            zipped(folders, case.folder / "dicom.zip")
+            case.results["dicom"] = case.folder / "dicom.zip"
+        elif name:
+            case.results["nifti"] = out / name
+
+    def _show(self, case: Case, name: str, path: Path) -> None:
+        with self._changed:
+            case.volumes[name] = path
+
+    def _end(self, case: Case, status: str, message: str) -> None:
+        with self._changed:
+            if case.status == RUNNING:  # else it was cancelled
+                case.status, case.message = status, message
+
+
+def without_paths(message: str, case: Case) -> str:
+    """A message that calls the stored scan ``the scan``, and no file of the case by its path."""
+    return message.replace(str(case.source), "the scan").replace(f"{case.folder}/", "")
+
+
+def _remove_left_behind() -> None:
+    """Delete the folders of servers that were killed, by the number of their process."""
+    if os.name == "nt":  # where no process can be asked for
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        number = folder.name[len(PREFIX) :].partition("-")[0]
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (PermissionError, ValueError, OverflowError):
+            continue
+
+
+def _is_nifti(path: Path) -> bool:
+    return path.name.endswith((".nii", ".nii.gz"))

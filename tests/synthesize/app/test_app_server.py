@@ -1,0 +1,179 @@
+"""The server of the app: choices, cases from upload to download, cancelled and failed ones, and what is left."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from common.simulation.mr_ct_pairs import write_mr2ct
+from medical_image_synthesis.app import cases as app_cases
+from medical_image_synthesis.app.cases import Queue
+from medical_image_synthesis.app.server import app_of
+
+NAME = "Doe^Jane <img src=x onerror=alert(1)>.nii.gz"
+
+
+@pytest.fixture(scope="module")
+def mr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms") / "data"
+    write_mr2ct(folder, cases=1, spacing=4.0, seed=0)
+    return next(folder.glob("*/mr.nii.gz"))
+
+
+@pytest.fixture
+def server() -> Iterator[TestClient]:
+    queue = Queue()
+    app = app_of(queue, "t", 8000, most_bytes=10**8)
+    with TestClient(app, base_url="http://127.0.0.1:8000", headers={"Authorization": "Bearer t"}) as client:
+        client.root = queue.root  # type: ignore[attr-defined]
+        yield client
+    assert not queue.root.exists()
+
+
+def post(server: TestClient, path: Path, name: str = NAME, **choices: str) -> Any:
+    with path.open("rb") as file:
+        return server.post("/cases", files={"file": (name, file)}, data={"bundle": "mr2ct", **choices})
+
+
+def ended(server: TestClient, case_id: str) -> dict[str, Any]:
+    """The last state of a case, as the events have it."""
+    with server.stream("GET", f"/cases/{case_id}/events") as events:
+        states = [json.loads(line[6:]) for line in events.iter_lines() if line.startswith("data: ")]
+    assert states[-1]["status"] in app_cases.ENDED
+    return dict(states[-1])
+
+
+def test_a_volume_goes_in_and_a_synthetic_one_comes_out(
+    server: TestClient, mr: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = post(server, mr, refuse="false", device="cpu")
+    assert answer.status_code == 201
+    case = answer.json()
+    assert case["name"] == NAME
+    assert "Doe" not in case["id"]
+    state = ended(server, case["id"])
+    assert (state["status"], state["unit"], state["volumes"]) == ("done", "HU", ["source", "synthetic"])
+    assert state["quality"]["verdict"] in ("accept", "review", "refuse")
+    assert state["results"] == ["json", "nifti"]
+    result = server.get(f"/cases/{case['id']}/result")
+    assert result.headers["content-disposition"] == f'attachment; filename="synthetic_{case["id"]}.nii.gz"'
+    synthetic = nib.Nifti1Image.from_bytes(gzip.decompress(result.content))
+    source = nib.load(mr)
+    assert np.array_equal(synthetic.affine, source.affine)
+    assert synthetic.shape == source.shape
+    assert -1024 <= np.asarray(synthetic.dataobj).min() < -900
+    about = server.get(f"/cases/{case['id']}/result?format=json").json()
+    assert about["SyntheticData"] is about["NotForClinicalUse"] is True
+    assert server.get(f"/cases/{case['id']}/volumes/source.nii.gz").content == mr.read_bytes()
+    missing = server.get(f"/cases/{case['id']}/result?format=dicom")
+    assert (missing.status_code, missing.json()["detail"]) == (
+        404,
+        "the case has no result as dicom; there is: json, nifti",
+    )
+    assert server.delete(f"/cases/{case['id']}").status_code == 204
+    assert list(server.root.iterdir()) == []  # type: ignore[attr-defined]
+    assert "Doe" not in "".join(capfd.readouterr())
+
+
+def test_a_result_as_dicom_is_a_zip_and_shown_as_nifti(server: TestClient, mr: Path) -> None:
+    case = post(server, mr, refuse="false", output_format="dicom").json()
+    state = ended(server, case["id"])
+    assert state["results"] == ["dicom", "json", "nifti"]
+    with zipfile.ZipFile(io.BytesIO(server.get(f"/cases/{case['id']}/result?format=dicom").content)) as archive:
+        names = archive.namelist()
+    shape = nib.load(mr).shape
+    assert len(names) in shape
+    assert all(name.endswith(".dcm") for name in names)
+
+
+def test_a_failed_case_says_why_and_the_next_goes_on(server: TestClient, mr: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(mr.read_bytes()[:2000])
+    first, second = post(server, broken).json(), post(server, mr, refuse="false").json()
+    failed = ended(server, first["id"])
+    assert failed["status"] == "failed"
+    assert "scan" in failed["message"]
+    assert str(server.root) not in failed["message"]  # type: ignore[attr-defined]
+    assert "\n" not in failed["message"]
+    assert ended(server, second["id"])["status"] == "done"
+
+
+def test_a_running_case_is_cancelled_and_leaves_no_process(server: TestClient, mr: Path) -> None:
+    running, waiting = post(server, mr).json(), post(server, mr).json()
+    deadline = time.monotonic() + 60
+    while server.get(f"/cases/{running['id']}").json()["status"] != "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for case in (waiting, running):
+        assert server.post(f"/cases/{case['id']}/cancel").json()["status"] == "cancelled"
+    assert [ended(server, case["id"])["results"] for case in (running, waiting)] == [[], []]
+    assert server.post("/cases/none/cancel").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"bundle": "nothing"}, "no bundle 'nothing': choose cect2ct"),
+        ({"bundle": "cect2ct"}, "cect2ct_rescyclegan cannot be used here: no weights, train first"),
+        ({"device": "file:///etc"}, "device is 'file:///etc': choose auto, cpu or cuda:0"),
+        ({"uncertainty": "maybe"}, "uncertainty is 'maybe': choose true or false"),
+        ({"output_format": "png"}, "output_format is 'png': choose nifti or dicom"),
+        ({"settings": "weights /etc/passwd"}, "the setting weights cannot be given here: choose accept_modality"),
+        ({"settings": "phase"}, "the setting phase has no value: write it after the name"),
+    ],
+)
+def test_choices_that_are_not_to_be_had_store_nothing(
+    server: TestClient, mr: Path, choices: dict[str, str], said: str
+) -> None:
+    answer = post(server, mr, **choices)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(said)
+    assert (server.get("/cases").json(), list(server.root.iterdir())) == ([], [])  # type: ignore[attr-defined]
+
+
+def test_an_upload_without_room_is_refused(server: TestClient, mr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medical_image_synthesis.app.server.has_room", lambda folder, size: False)
+    assert post(server, mr).status_code == 507
+
+    def full(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("medical_image_synthesis.app.server.has_room", lambda folder, size: True)
+    monkeypatch.setattr("medical_image_synthesis.app.server.stored", full)
+    answer = post(server, mr)
+    assert (answer.status_code, answer.json()["detail"]) == (507, "the disk of the server is full")
+    assert list(server.root.iterdir()) == []  # type: ignore[attr-defined]
+
+
+def test_the_interface_is_described(server: TestClient) -> None:
+    paths = server.get("/openapi.json").json()["paths"]
+    assert {
+        "/bundles", "/cases", "/cases/{case_id}", "/cases/{case_id}/events", "/cases/{case_id}/cancel",
+        "/cases/{case_id}/result", "/events",
+    } == set(paths)  # fmt: skip
+    listed = {each["name"]: each["unusable"] for each in server.get("/bundles").json()}
+    assert listed["mr2ct"] is listed["pd2t2"] is None
+    assert listed["lesion"] == "samples patches and translates no scan"
+
+
+def test_folders_of_a_killed_server_are_removed_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, own = tmp_path / "synthesize-app-99999999-x", tmp_path / "synthesize-app-1-x"
+    for folder in (left, own):
+        folder.mkdir()
+    queue = Queue()
+    queue.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["synthesize-app-1-x"]
