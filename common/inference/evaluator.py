@@ -223,7 +223,7 @@ class CaseEvaluator(SupervisedEvaluator):
         done = restored(pred)
         values = self.exporter.on_host(done, done["pred"])
         if self._verdicts is not None and source is not None:
-            verdict = self._verdicts(case, source, values, done.get(OUTSIDE))
+            verdict = self._verdicts(case, source, values, done.get(OUTSIDE), self.warnings.get(case, ()))
             done[QUALITY] = self.outcomes[case][QUALITY] = verdict
             values = None if self._refuse(case, verdict) else values
         widths = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +62,14 @@ class CaseVerdicts:
             logger.warning(f"no verdicts: {error}")
             return None
 
-    def __call__(self, case: str, source: NetworkInput, output: Volume, outside: float | None = None) -> dict[str, Any]:
+    def __call__(
+        self,
+        case: str,
+        source: NetworkInput,
+        output: Volume,
+        outside: float | None = None,
+        warnings: Sequence[str] = (),
+    ) -> dict[str, Any]:
         """The verdict of a case, as manifest and sidecar have it, with a line in the log.
 
         A refused case has no expected error: nothing is known of an unlike source.
@@ -71,9 +79,10 @@ class CaseVerdicts:
             source: the network's input of the case.
             output: (X, Y, Z) on the grid of the scan, in its unit.
             outside: see :func:`features_of`.
+            warnings: that the source is unlike the training data.
         """
         limits = self.record.limits
-        name, reasons = verdict_of(features_of(self.features, source, output, outside), limits)
+        name, reasons = verdict_of(features_of(self.features, source, output, outside), limits, warnings)
         verdict: dict[str, Any] = {"verdict": name}
         if name != REFUSE:
             verdict |= {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}

@@ -86,10 +86,10 @@ def allowed_deviations(cases: int, features: int) -> dict[str, float]:
     }
 
 
-def verdict_of(features: Mapping[str, float] | str, limits: VerdictLimits) -> CaseVerdict:
+def verdict_of(features: Mapping[str, float] | str, limits: VerdictLimits, warnings: Sequence[str] = ()) -> CaseVerdict:
     """The verdict of a case by its features, or by why it has none.
 
-    A feature that is no number is refused, since no limit would hold it.
+    A feature that is no number is refused, since no limit would hold it; a case with warnings is not accepted.
     """
     if isinstance(features, str):
         return CaseVerdict(REFUSE, (features,))
@@ -105,7 +105,8 @@ def verdict_of(features: Mapping[str, float] | str, limits: VerdictLimits) -> Ca
         verdict: [name for size, name in far if size > limits.deviations[verdict]] for verdict in (REVIEW, REFUSE)
     }
     worse_than = limits.worse_than
-    reasons = [f"the weights are no better than the {worse_than} on their calibration cases"] if worse_than else []
+    reasons = list(warnings)
+    reasons += [f"the weights are no better than the {worse_than} on their calibration cases"] if worse_than else []
     reasons += [_in_words(name, features[name], limits) for name in beyond[REVIEW][:SHOWN]]
     left = len(beyond[REVIEW]) - SHOWN
     reasons += [f"{left} more unusual features"] if left > 0 else []

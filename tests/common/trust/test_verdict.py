@@ -43,6 +43,12 @@ def test_weights_that_are_no_better_than_a_baseline_have_every_case_refused(reco
     assert found == ("refuse", ("the weights are no better than the copied source on their calibration cases",))
 
 
+def test_a_case_with_a_warning_is_not_accepted(record):
+    stripped = "unlike the training data: looks skull-stripped: no bone can be predicted"
+    assert verdict_of({TILT: 0.0}, record.limits, [stripped]) == ("review", (stripped,))
+    assert verdict_of({TILT: 0.61}, record.limits, [stripped]).verdict == "refuse"
+
+
 def test_four_features_are_named_and_the_others_counted(record):
     names = [f"grain of the source {number}" for number in range(7)]
     limits = record.limits._replace(features=dict.fromkeys(names, record.limits.features[TILT]))
