@@ -13,6 +13,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from starlette.testclient import TestClient
 
@@ -86,15 +87,27 @@ def test_a_volume_goes_in_and_a_synthetic_one_comes_out(
     assert "Doe" not in "".join(capfd.readouterr())
 
 
-def test_a_result_as_dicom_is_a_zip_and_shown_as_nifti(server: TestClient, mr: Path) -> None:
-    case = post(server, mr, refuse="false", output_format="dicom").json()
+SERIES = Path(__file__).resolve().parents[4] / "shared" / "data" / "dicom" / "mr_t2_axial.zip"
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.skipif(not SERIES.is_file(), reason=f"no series at {SERIES}")
+def test_a_zip_of_dicom_becomes_a_zip_of_dicom_that_is_shown_as_nifti(server: TestClient) -> None:
+    case = post(server, SERIES, "series.zip", output_format="dicom", settings="--resample_tilt=true").json()
     state = ended(server, case["id"])
-    assert state["results"] == ["dicom", "json", "nifti"]
+    assert (state["status"], state["results"], state["message"]) == ("done", ["dicom", "json", "nifti"], "")
+    assert state["volumes"] == ["source", "synthetic"]
     with zipfile.ZipFile(io.BytesIO(server.get(f"/cases/{case['id']}/result?format=dicom").content)) as archive:
-        names = archive.namelist()
-    shape = nib.load(mr).shape
-    assert len(names) in shape
-    assert all(name.endswith(".dcm") for name in names)
+        slices = [pydicom.dcmread(io.BytesIO(archive.read(name))) for name in archive.namelist()]
+    assert len(slices) == 56
+    assert {each.Modality for each in slices} == {"CT"}
+    shown = [
+        nib.Nifti1Image.from_bytes(gzip.decompress(server.get(f"/cases/{case['id']}/volumes/{name}.nii.gz").content))
+        for name in ("source", "synthetic")
+    ]
+    assert shown[0].shape == shown[1].shape == (384, 512, 56)
+    assert np.allclose(shown[0].affine, shown[1].affine, atol=1e-3)
 
 
 def test_a_failed_case_says_why_and_the_next_goes_on(server: TestClient, mr: Path, tmp_path: Path) -> None:
