@@ -51,8 +51,8 @@ class AirOutsideBodyd(MapTransform):
         unit: of the output; any other than HU is left as it is, without a share.
         air: HU that the outside gets.
         margin_mm: distance from the outline up to which the network's output is kept.
-        largest: the body is the largest connected part; false keeps every part of ``LEAST_ML`` and more, such as a
-            couch, a frame or arms.
+        largest: the body is the largest connected part; false, for a CT as source, keeps every part of ``LEAST_ML``
+            and more, such as a couch, a frame or arms, and outside of them the air as it is: only tissue is cleared.
 
     Raises:
         ConfigError: for a margin below 0.
@@ -92,9 +92,10 @@ class AirOutsideBodyd(MapTransform):
             shape = (1, *plane.shape)
             away = ndimage.affine_transform(distance, to_coarse[:3, :3], offset, shape, order=1, mode="nearest")[0]
             beyond = away > self.margin_mm
+            false = beyond & (plane > CAVITY_HU)
             outside += int(beyond.sum())
-            tissue += int((plane[beyond] > CAVITY_HU).sum())
-            plane[beyond] = self.air
+            tissue += int(false.sum())
+            plane[beyond if self.largest else false] = self.air
         return tissue / outside if outside else 0.0
 
 

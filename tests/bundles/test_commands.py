@@ -149,6 +149,7 @@ def test_summary_is_mean_and_deviation_of_the_rows(command_run):
     assert summary.keys() == command_run.methods
     for method, metrics in summary.items():
         own = rows[rows["method"] == method].drop(columns=["case", "method"])
+        own = own.replace(np.inf, np.nan)  # the distance from a tissue that one of two volumes lacks
         assert set(own.columns) == metrics.keys()
         assert {name: values["n"] for name, values in metrics.items()} == own.count().to_dict()
         # a tissue that the network finds in no truth has no mean

@@ -112,7 +112,7 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
     nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), scan)
     settings = {
         "bundle_root": str(copy), "predictions_dir": str(tmp_path / "out" / "predictions"), "dataset_dir": str(scan),
-        "device": "$torch.device('cpu')",
+        "device": "$torch.device('cpu')", "refuse": False,  # T1 is no source of pd2t2_dcgan_acm
     }  # fmt: skip
     with caplog.at_level(logging.INFO):
         Bundle(name).parser("inference", **settings).get_parsed_content("inference")

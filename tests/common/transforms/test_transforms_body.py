@@ -108,6 +108,15 @@ def test_a_couch_is_kept_if_it_is_asked_for():
     assert kept(cleared(ct, largest=False)).all(where=couch)
 
 
+def test_the_air_around_the_body_of_a_ct_stays_as_it_is():
+    made = np.full((48, 48, 40), -995, np.float32)
+    made[0, 0, 0] = TISSUE
+    item = cleared(ball(), made=made.copy(), largest=False)
+    made[0, 0, 0] = -1000
+    assert np.array_equal(item["pred"][0], made)
+    assert item["tissue_outside"] > 0
+
+
 def test_no_other_unit_is_touched():
     item = cleared(ball(), unit="a.u.")
     assert kept(item).all()

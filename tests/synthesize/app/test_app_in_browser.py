@@ -92,6 +92,8 @@ def test_a_real_t1_is_synthesised_shown_and_downloaded(page: Any, tmp_path: Path
     verdict = page.locator("#verdict").inner_text()
     assert "Verdict: review" in verdict
     assert "looks skull-stripped: no bone can be predicted" in verdict
+    page.wait_for_timeout(8000)
+    page.screenshot(path="/tmp/app_work/t1.png", full_page=True, timeout=200000)
     page.focus("#source")
     page.keyboard.press("ArrowRight")
     page.locator("#values").get_by_text(" HU").wait_for(timeout=MOST_MS)
