@@ -48,8 +48,9 @@ def test_the_linter_finds_nothing(dockerfile: Path) -> None:
 def test_the_image_runs_the_command_as_a_plain_user() -> None:
     build, final = instructions()
     assert "RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels ." in build
-    assert final[-5:] == [
-        "USER 1000", "ENV MPLCONFIGDIR=/tmp/matplotlib", "WORKDIR /data", 'ENTRYPOINT ["synthesize"]', 'CMD ["list"]'
+    assert final[-6:] == [
+        "USER 1000", "ENV MPLCONFIGDIR=/tmp/matplotlib", "WORKDIR /data", 'ENTRYPOINT ["synthesize"]', "EXPOSE 8000",
+        'CMD ["app", "--host", "0.0.0.0", "--port", "8000", "--no_browser"]',
     ]  # fmt: skip
     (label,) = [line for line in final if line.startswith("LABEL ")]
     assert "not for clinical use" in label

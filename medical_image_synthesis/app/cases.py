@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
-from medical_image_synthesis.app.inference import Process, Progress, made, zipped
-from medical_image_synthesis.app.settings import Choices
+from medical_image_synthesis.app.inference import CaseProcess, CaseProgress, made, zipped
+from medical_image_synthesis.app.settings import CaseChoices
 from medical_image_synthesis.places import SIDECAR
 
 QUEUED, RUNNING, DONE, REFUSED, FAILED, CANCELLED = "queued", "running", "done", "refused", "failed", "cancelled"
 ENDED = (DONE, REFUSED, FAILED, CANCELLED)
 SOURCE, SYNTHETIC, UNCERTAINTY = "source", "synthetic", "uncertainty"
-READING = Progress("reading the scan")
+READING = CaseProgress("reading the scan")
 SYNTHESIZE = "medical_image_synthesis"
 VIEWABLE = "medical_image_synthesis.app.viewable"
 PREFIX = "synthesize-app-"
 
 
 @dataclass
-class Case:
+class UploadedCase:
     """A scan, what is to be made of it, and how far that is.
 
     Attributes:
@@ -49,10 +49,10 @@ class Case:
     name: str
     folder: Path
     source: Path
-    choices: Choices
+    choices: CaseChoices
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     status: str = QUEUED
-    progress: Progress = Progress("waiting")
+    progress: CaseProgress = CaseProgress("waiting")
     message: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     volumes: dict[str, Path] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Case:
         }  # fmt: skip
 
 
-class Queue:
+class CaseQueue:
     """Infers the cases in their order, in a thread that ends with :meth:`close`.
 
     A folder for all uploads is made in the system's temporary folder, which only its owner may read.
@@ -85,9 +85,9 @@ class Queue:
     def __init__(self) -> None:
         _remove_left_behind()
         self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-        self.cases: dict[str, Case] = {}
+        self.cases: dict[str, UploadedCase] = {}
         self._changed = threading.Condition()
-        self._process: Process | None = None
+        self._process: CaseProcess | None = None
         self._closed = False
         self._worker = threading.Thread(target=self._work, name="inference", daemon=True)
         self._worker.start()
@@ -101,7 +101,7 @@ class Queue:
         """A new folder for an upload, 0700."""
         return Path(tempfile.mkdtemp(dir=self.root))
 
-    def add(self, case: Case) -> None:
+    def add(self, case: UploadedCase) -> None:
         """Put a case at the end."""
         with self._changed:
             self.cases[case.id] = case
@@ -112,7 +112,7 @@ class Queue:
         with self._changed:
             return [case.state() for case in self.cases.values()]
 
-    def cancel(self, case: Case) -> None:
+    def cancel(self, case: UploadedCase) -> None:
         """End the inference of a case, or take it from the queue; an ended one stays as it is."""
         with self._changed:
             if not case.has_ended:
@@ -121,7 +121,7 @@ class Queue:
                 if running and self._process is not None:
                     self._process.kill()
 
-    def remove(self, case: Case) -> None:
+    def remove(self, case: UploadedCase) -> None:
         """Cancel a case and delete its files."""
         self.cancel(case)
         with self._changed:
@@ -149,7 +149,7 @@ class Queue:
             if case.id not in self.cases:  # removed while it was inferred
                 shutil.rmtree(case.folder, ignore_errors=True)
 
-    def _next(self) -> Case | None:
+    def _next(self) -> UploadedCase | None:
         """Wait for a case, and mark it as running; None once the queue is closed."""
         with self._changed:
             while not self._closed:
@@ -160,7 +160,7 @@ class Queue:
                 self._changed.wait()
         return None
 
-    def _infer(self, case: Case) -> None:
+    def _infer(self, case: UploadedCase) -> None:
         """Show the source, infer, and show the result."""
         source, synthetic = case.folder / "source.nii.gz", case.folder / "synthetic.nii.gz"
         if _is_nifti(case.source):
@@ -192,16 +192,16 @@ class Queue:
                     self._show(case, UNCERTAINTY, out / case.about["uncertainty"])
             self._end(case, DONE, "")
 
-    def _run(self, case: Case, module: str, words: list[str], fails: bool = True) -> bool:
+    def _run(self, case: UploadedCase, module: str, words: list[str], fails: bool = True) -> bool:
         """Run Python on behalf of a case; whether it succeeded. A failure ends the case, unless a verdict follows."""
 
-        def report(progress: Progress) -> None:
+        def report(progress: CaseProgress) -> None:
             case.progress = progress._replace(stage=without_paths(progress.stage, case))
 
         with self._changed:
             if case.status != RUNNING or self._closed:
                 return False
-            self._process = process = Process(module, words, report)
+            self._process = process = CaseProcess(module, words, report)
         try:
             code = process.wait()
         finally:
@@ -212,7 +212,7 @@ class Queue:
             self._end(case, FAILED, without_paths(process.failure(code), case))
         return code == 0
 
-    def _keep(self, case: Case, out: Path) -> None:
+    def _keep(self, case: UploadedCase, out: Path) -> None:
         """Name the files that can be taken away."""
         name = case.about.get("file")
         sidecars = [path for path in out.glob(f"*{SIDECAR}") if path.name != "manifest.json"]
@@ -226,17 +226,17 @@ class Queue:
         elif name:
             case.results["nifti"] = out / name
 
-    def _show(self, case: Case, name: str, path: Path) -> None:
+    def _show(self, case: UploadedCase, name: str, path: Path) -> None:
         with self._changed:
             case.volumes[name] = path
 
-    def _end(self, case: Case, status: str, message: str) -> None:
+    def _end(self, case: UploadedCase, status: str, message: str) -> None:
         with self._changed:
             if case.status == RUNNING:  # else it was cancelled
                 case.status, case.message = status, message
 
 
-def without_paths(message: str, case: Case) -> str:
+def without_paths(message: str, case: UploadedCase) -> str:
     """A message that calls the stored scan ``the scan``, and no file of the case by its path."""
     return message.replace(str(case.source), "the scan").replace(f"{case.folder}/", "")
 

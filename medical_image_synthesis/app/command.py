@@ -42,13 +42,13 @@ def serve(options: argparse.Namespace) -> int:
         raise UserError(
             "synthesize app needs FastAPI and uvicorn", 'pip install "medical-image-synthesis-bundles[app]"'
         ) from error
-    from medical_image_synthesis.app.cases import Queue
+    from medical_image_synthesis.app.cases import CaseQueue
 
     local = options.host in ("127.0.0.1", "localhost", "::1")
     listening = _listening(options.host, options.port)
     port = listening.getsockname()[1]
     token = secrets.token_urlsafe(24)
-    queue = Queue()
+    queue = CaseQueue()
     tempfile.tempdir = str(queue.root)  # for uploads while they are received
     app = app_of(queue, token, port, int(options.max_gb * GB), any_host=not local)
     address = f"http://{'127.0.0.1' if options.host == '0.0.0.0' else options.host}:{port}/?token={token}"

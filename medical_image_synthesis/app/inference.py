@@ -27,7 +27,7 @@ LAST_LINES = 20
 """How many lines of a process are kept for the message of a failure."""
 
 
-class Progress(NamedTuple):
+class CaseProgress(NamedTuple):
     """What a process is doing: a stage in words, the share of it that is done, and seconds until it is."""
 
     stage: str
@@ -35,16 +35,16 @@ class Progress(NamedTuple):
     seconds_left: int | None = None
 
 
-def progress_of(line: str) -> Progress | None:
+def progress_of(line: str) -> CaseProgress | None:
     """The progress in a line of ``synthesize``: that of a bar, or the line itself; None for an empty one."""
     if found := BAR.match(line.strip()):
         left = found["left"]
         seconds = None if "?" in left else sum(int(n) * 60**i for i, n in enumerate(reversed(left.split(":"))))
-        return Progress(found["stage"], int(found["percent"]) / 100, seconds)
-    return Progress(line.strip()) if line.strip() else None
+        return CaseProgress(found["stage"], int(found["percent"]) / 100, seconds)
+    return CaseProgress(line.strip()) if line.strip() else None
 
 
-class Process:
+class CaseProcess:
     """A command of ``synthesize`` whose messages are read, and which is ended with all that it started.
 
     Args:
@@ -53,7 +53,7 @@ class Process:
         report: called with each progress.
     """
 
-    def __init__(self, module: str, words: Sequence[str], report: Callable[[Progress], None]) -> None:
+    def __init__(self, module: str, words: Sequence[str], report: Callable[[CaseProgress], None]) -> None:
         self.report = report
         self.lines: list[str] = []
         paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))

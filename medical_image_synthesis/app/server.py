@@ -15,10 +15,10 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from starlette.concurrency import run_in_threadpool
 
 from common.errors import UserError
-from medical_image_synthesis.app.cases import Case, Queue
+from medical_image_synthesis.app.cases import CaseQueue, UploadedCase
 from medical_image_synthesis.app.guard import Guard
 from medical_image_synthesis.app.settings import chosen, described
-from medical_image_synthesis.app.uploads import MOST_FILES, Upload, has_room, stored
+from medical_image_synthesis.app.uploads import MOST_FILES, UploadedFile, has_room, stored
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"app.js": "text/javascript", "niivue.js": "text/javascript", "style.css": "text/css"}
@@ -35,7 +35,7 @@ FULL = 28
 """errno of a full disk."""
 
 
-def app_of(queue: Queue, token: str, port: int, most_bytes: int, any_host: bool = False) -> Guard:
+def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: bool = False) -> Guard:
     """The application.
 
     Args:
@@ -65,7 +65,7 @@ def app_of(queue: Queue, token: str, port: int, most_bytes: int, any_host: bool 
         fault = "the disk of the server is full" if error.errno == FULL else "the server cannot store the upload"
         return JSONResponse({"detail": fault}, 507)
 
-    def case_of(case_id: str) -> Case:
+    def case_of(case_id: str) -> UploadedCase:
         case = queue.cases.get(case_id)
         if case is None:
             raise HTTPException(404, "no such case")
@@ -101,11 +101,13 @@ def app_of(queue: Queue, token: str, port: int, most_bytes: int, any_host: bool 
         async with request.form(max_files=MOST_FILES, max_fields=20, max_part_size=1 << 16) as form:
             choices = chosen({name: value for name, value in form.multi_items() if isinstance(value, str)})
             files = [
-                Upload(each.filename or "", each.file) for _, each in form.multi_items() if not isinstance(each, str)
+                UploadedFile(each.filename or "", each.file)
+                for _, each in form.multi_items()
+                if not isinstance(each, str)
             ]
             folder = queue.new_folder()
             source = await run_in_threadpool(_stored, files, folder, most_bytes)
-            case = Case(_name(files), folder, source, choices)
+            case = UploadedCase(_name(files), folder, source, choices)
             queue.add(case)
         return case.state()
 
@@ -173,7 +175,7 @@ UPLOAD: dict[str, Any] = {
 """The form of an upload in OpenAPI; it is read by hand, since a case may have thousands of files."""
 
 
-def _stored(files: list[Upload], folder: Path, most_bytes: int) -> Path:
+def _stored(files: list[UploadedFile], folder: Path, most_bytes: int) -> Path:
     """Store an upload; of one that fails nothing is left."""
     try:
         return stored(files, folder, most_bytes)
@@ -182,7 +184,7 @@ def _stored(files: list[Upload], folder: Path, most_bytes: int) -> Path:
         raise
 
 
-def _name(files: list[Upload]) -> str:
+def _name(files: list[UploadedFile]) -> str:
     """What a page calls a case: its file, or the folder of its files."""
     path = PurePosixPath(files[0].name.replace("\\", "/"))
     return path.name if len(files) == 1 else path.parts[0] if len(path.parts) > 1 else f"{len(files)} files"

@@ -18,7 +18,7 @@ SETTINGS = (
 """Settings of inference that may be given as text: none of them names a file or a class."""
 
 
-class Choices(NamedTuple):
+class CaseChoices(NamedTuple):
     """Bundle, options and settings of a case."""
 
     bundle: Bundle
@@ -60,7 +60,7 @@ def described() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def chosen(form: Mapping[str, str]) -> Choices:
+def chosen(form: Mapping[str, str]) -> CaseChoices:
     """The choices in a form.
 
     Raises:
@@ -79,7 +79,7 @@ def chosen(form: Mapping[str, str]) -> Choices:
     if output_format not in FORMATS:
         raise ConfigError(f"output_format is {output_format!r}", choose(FORMATS))
     uncertainty, refuse = _switch(form, "uncertainty", False), _switch(form, "refuse", True)
-    return Choices(bundle, device, uncertainty, refuse, output_format, _settings(form.get("settings", "")))
+    return CaseChoices(bundle, device, uncertainty, refuse, output_format, _settings(form.get("settings", "")))
 
 
 def _switch(form: Mapping[str, str], name: str, default: bool) -> bool:

@@ -26,14 +26,14 @@ CHUNK = 1 << 20
 REMEDY = "upload a volume (.nii, .nii.gz, .nrrd, .mha), a folder of DICOM files, or a zip of one"
 
 
-class Upload(NamedTuple):
+class UploadedFile(NamedTuple):
     """A file by the name that the user's program gave it."""
 
     name: str
     file: BinaryIO
 
 
-def stored(uploads: Sequence[Upload], folder: Path, most_bytes: int) -> Path:
+def stored(uploads: Sequence[UploadedFile], folder: Path, most_bytes: int) -> Path:
     """Store an upload; the path is that of a volume, or of a folder with the files of a series.
 
     Args:

@@ -187,7 +187,7 @@ async function show(id, focused) {
     const expected = quality.expected_mae === undefined ? "" : `, expected error ${quality.expected_mae.toFixed(0)} ${quality.unit}, at most ${quality.upper_mae.toFixed(0)} in ${100 * quality.case_level} % of scans (${quality.calibrated_on})`;
     verdict.append(element("p", `Verdict: ${quality.verdict}${expected}`, { className: "headline" }));
   } else verdict.append(element("p", "No verdict: the weights have no calibration."));
-  for (const reason of [...(quality.reasons ?? []), ...state.warnings]) verdict.append(element("p", reason));
+  for (const reason of new Set([...(quality.reasons ?? []), ...state.warnings])) verdict.append(element("p", reason));
   const links = byId("downloads");
   links.replaceChildren();
   for (const format of state.results) {
@@ -250,6 +250,7 @@ function arrange() {
   const over = byId("layout").value === "over";
   byId("views").className = over ? "over" : "both";
   byId("share-control").hidden = !over;
+  byId("left").firstElementChild.textContent = over ? "Source, and over it the synthetic image, not for clinical use" : "Source";
   const planes = { multi: "sliceTypeMultiplanar", axial: "sliceTypeAxial", coronal: "sliceTypeCoronal", sagittal: "sliceTypeSagittal", render: "sliceTypeRender" };
   for (const viewer of views) viewer.setSliceType(viewer[planes[byId("plane").value]]);
   for (const volume of [source.volumes[1], synthetic.volumes[0]]) {

@@ -15,6 +15,7 @@ from typing import Any
 import nibabel as nib
 import pytest
 from chromium_browser import browser  # noqa: F401
+from playwright.sync_api import expect
 
 from common.simulation.mr_ct_pairs import write_mr2ct
 
@@ -92,14 +93,14 @@ def test_a_real_t1_is_synthesised_shown_and_downloaded(page: Any, tmp_path: Path
     verdict = page.locator("#verdict").inner_text()
     assert "Verdict: review" in verdict
     assert "looks skull-stripped: no bone can be predicted" in verdict
-    page.wait_for_timeout(8000)
-    page.screenshot(path="/tmp/app_work/t1.png", full_page=True, timeout=200000)
+    page.screenshot(path="/tmp/app_work/t1.png", timeout=200000)
     page.focus("#source")
     page.keyboard.press("ArrowRight")
-    page.locator("#values").get_by_text(" HU").wait_for(timeout=MOST_MS)
-    before = page.locator("#values").inner_text().split(" mm")[0].split(", ")
+    values = page.locator("#values")
+    expect(values).to_contain_text(" HU", timeout=MOST_MS)
+    before = values.inner_text().split(" mm")[0].split(", ")
     page.keyboard.press("PageUp")
-    page.locator("#values").get_by_text(f", {float(before[2]) + 1:.1f} mm").wait_for(timeout=MOST_MS)
+    expect(values).to_contain_text(f", {float(before[2]) + 1:.1f} mm", timeout=MOST_MS)
     assert page.locator("#map-control").is_visible()
     for plane, layout in (("axial", "over"), ("render", "both")):
         page.select_option("#plane", plane)
@@ -174,7 +175,7 @@ def test_mistakes_are_told_before_anything_is_sent(page: Any) -> None:
     assert page.locator("#fault").inner_text() == "Choose a scan."
     page.set_input_files("#file", [{"name": "head.mhd", "mimeType": "text/plain", "buffer": b"x"}])
     page.click("#start")
-    page.locator("#fault").get_by_text("a .mhd file has its voxels in another file: save it as .mha").wait_for()
+    expect(page.locator("#fault")).to_have_text("a .mhd file has its voxels in another file: save it as .mha")
     assert {each.get_attribute("value") for each in page.locator("input[name=bundle]:enabled").all()} == {
         "mr2ct",
         "pd2t2",

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from medical_image_synthesis.app.inference import Process, Progress, progress_of
+from medical_image_synthesis.app.inference import CaseProcess, CaseProgress, progress_of
 
 
 @pytest.mark.parametrize(
     ("line", "progress"),
     [
-        ("slices:  42%|####2     | 5/12 [00:03<00:04,  1.6it/s]", Progress("slices", 0.42, 4)),
-        ("windows:   0%|          | 0/8 [00:00<?, ?it/s]", Progress("windows", 0.0, None)),
-        ("slices: 100%|##########| 9/9 [1:02:03<1:00:01,  1it/s]", Progress("slices", 1.0, 3601)),
-        ("t1: accept", Progress("t1: accept")),
+        ("slices:  42%|####2     | 5/12 [00:03<00:04,  1.6it/s]", CaseProgress("slices", 0.42, 4)),
+        ("windows:   0%|          | 0/8 [00:00<?, ?it/s]", CaseProgress("windows", 0.0, None)),
+        ("slices: 100%|##########| 9/9 [1:02:03<1:00:01,  1it/s]", CaseProgress("slices", 1.0, 3601)),
+        ("t1: accept", CaseProgress("t1: accept")),
         ("  ", None),
     ],
 )
-def test_the_progress_in_a_line(line: str, progress: Progress | None) -> None:
+def test_the_progress_in_a_line(line: str, progress: CaseProgress | None) -> None:
     assert progress_of(line) == progress
 
 
@@ -44,8 +44,8 @@ sys.exit(2)
 def test_bars_and_messages_are_read_and_the_last_error_is_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Progress] = []
-    process = Process(script(tmp_path, BARS, monkeypatch), [], seen.append)
+    seen: list[CaseProgress] = []
+    process = CaseProcess(script(tmp_path, BARS, monkeypatch), [], seen.append)
     assert process.wait() == 2
     assert process.failure(2) == "scan.nii.gz is empty: write it again"
     assert [each.share for each in seen if each.stage == "slices"][-1] == 1.0
@@ -62,11 +62,11 @@ time.sleep(600)
 def test_killing_ends_what_the_process_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     children: list[int] = []
 
-    def report(progress: Progress) -> None:
+    def report(progress: CaseProgress) -> None:
         children.append(int(progress.stage.split()[1]))
         process.kill()
 
-    process = Process(script(tmp_path, CHILD, monkeypatch), [], report)
+    process = CaseProcess(script(tmp_path, CHILD, monkeypatch), [], report)
     assert process.wait() == -9
     assert "signal 9" in process.failure(-9)
     deadline = time.monotonic() + 60

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from common.simulation.mr_ct_pairs import write_mr2ct
 from medical_image_synthesis.app import cases as app_cases
-from medical_image_synthesis.app.cases import Queue
+from medical_image_synthesis.app.cases import CaseQueue
 from medical_image_synthesis.app.server import app_of
 
 NAME = "Doe^Jane <img src=x onerror=alert(1)>.nii.gz"
@@ -34,7 +34,7 @@ def mr(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server() -> Iterator[TestClient]:
-    queue = Queue()
+    queue = CaseQueue()
     app = app_of(queue, "t", 8000, most_bytes=10**8)
     with TestClient(app, base_url="http://127.0.0.1:8000", headers={"Authorization": "Bearer t"}) as client:
         client.root = queue.root  # type: ignore[attr-defined]
@@ -187,6 +187,6 @@ def test_folders_of_a_killed_server_are_removed_by_the_next_one(
     left, own = tmp_path / "synthesize-app-99999999-x", tmp_path / "synthesize-app-1-x"
     for folder in (left, own):
         folder.mkdir()
-    queue = Queue()
+    queue = CaseQueue()
     queue.close()
     assert [path.name for path in tmp_path.iterdir()] == ["synthesize-app-1-x"]

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from common.errors import DataError
-from medical_image_synthesis.app.uploads import Upload, stored
+from medical_image_synthesis.app.uploads import UploadedFile, stored
 
 MOST = 1000
 
 
-def upload(name: str, content: bytes = b"voxels") -> Upload:
-    return Upload(name, io.BytesIO(content))
+def upload(name: str, content: bytes = b"voxels") -> UploadedFile:
+    return UploadedFile(name, io.BytesIO(content))
 
 
 def zip_of(**members: bytes) -> bytes:
@@ -101,6 +101,6 @@ def test_links_and_passwords_in_a_zip_are_refused(tmp_path: Path) -> None:
         ([upload("a.nii", b"1" * 1001)], "the upload has more than 1e-06 GB"),
     ],
 )
-def test_what_is_no_scan_is_refused_in_one_line(tmp_path: Path, files: list[Upload], said: str) -> None:
+def test_what_is_no_scan_is_refused_in_one_line(tmp_path: Path, files: list[UploadedFile], said: str) -> None:
     with pytest.raises(DataError, match=said):
         stored(files, tmp_path, MOST)
