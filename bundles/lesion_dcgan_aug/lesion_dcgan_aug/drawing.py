@@ -25,8 +25,9 @@ from common.io.export.outputs import MANIFEST_NAME, require_apart, require_file,
 from common.io.reader import NIFTI, VolumeReader
 from common.weights import checkpoints
 from lesion_dcgan_aug.data.rois import SMALLEST, Roi, cut_slice
-from lesion_dcgan_aug.inpainting import Inpainter, holed, noise, with_class
+from lesion_dcgan_aug.inpainting import holed, noise, with_class
 from lesion_dcgan_aug.liver import lesion_depth
+from lesion_dcgan_aug.networks import Inpainter
 
 logger = logging.getLogger(__name__)
 AIR_HU = -200.0

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from monai.utils import convert_to_tensor
+from torch import Tensor
 from torch.nn import functional as F
 
-from common.errors import ConfigError, DataError
-from common.networks.strict_loading import refuse_other_weights
+from common.errors import DataError
 from common.seeds import derive
 from common.training.methods.conditional import ConditionalGan
 from lesion_dcgan_aug.data.class_patches import Augmentation
@@ -86,7 +86,8 @@ class Contexts(Latent):
         self.data, self.augmentation, self.seed, self.views = data, augmentation, seed, views
         self.labels = [list(classes).index(item["class"]) for item in data]
         loaded = [transform({**item}) for item in data]
-        self.pairs = [torch.cat([torch.as_tensor(item[key]) for key in ("image", "lesion")]).float() for item in loaded]
+        pairs = [torch.cat([item[key] for key in ("image", "lesion")]).float() for item in loaded]
+        self.pairs = [convert_to_tensor(pair, track_meta=False) for pair in pairs]
 
     def __len__(self) -> int:
         return self.views * len(self.pairs)
@@ -115,29 +116,6 @@ class Contexts(Latent):
     def labelled(self, z: Tensor, label: int) -> Tensor:
         """The network's inputs, (N, 2 + K, H, W)."""
         return with_class(z, label, self.classes)
-
-
-class Inpainter(nn.Module):
-    """A network whose answer is taken in the hole alone; the patch around it is the input's.
-
-    Args:
-        network: (B, 2 + K, H, W) -> (B, 1, H, W).
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        refuse_other_weights(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 2 + K, H, W) -> (B, 1, H, W) in [-1, 1].
-
-        Raises:
-            ConfigError: for latent vectors.
-        """
-        if x.ndim != 4:
-            raise ConfigError("an inpainting network draws into a CT", "pass --into CT, --at x,y,z and --class NAME")
-        return torch.where(x[:, 1:2] > 0, torch.tanh(self.network(x)), x[:, :1])
 
 
 class InpaintingGan(ConditionalGan):
