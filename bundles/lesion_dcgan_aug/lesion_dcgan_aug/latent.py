@@ -41,7 +41,7 @@ class Latent:
 
 
 def requests(
-    classes: Sequence[str], samples: int, seed: int, interpolate: Sequence[int] | None = None
+    classes: Sequence[str], samples: int, seed: int, interpolate: list[int] | None = None
 ) -> list[dict[str, Any]]:
     """Samples to synthesise: ``samples`` items of each class, each with its own seed derived from ``seed``.
 
@@ -56,8 +56,10 @@ def requests(
         ConfigError: ``samples`` is below 1, or ``interpolate`` is none of this.
     """
     if interpolate is not None:
-        if [type(number) for number in interpolate] != [int] * 3 or min(interpolate) < 0 or interpolate[2] < 2:
-            raise ConfigError(f"--interpolate is {interpolate}", "give two numbers of samples, from 0, and 2 or more steps")
+        numbers = [number for number in interpolate if type(number) is int] if isinstance(interpolate, list) else []
+        if len(numbers) != 3 or len(interpolate) != 3 or min(numbers) < 0 or numbers[2] < 2:
+            fault = f"--interpolate is {interpolate}"
+            raise ConfigError(fault, "give two numbers of samples, from 0, and 2 or more steps")
         first, last, steps = interpolate
         return [
             {"case": f"{name}_{first}_{last}_{step:03d}", "class": name, "label": label, "fraction": step / (steps - 1),
