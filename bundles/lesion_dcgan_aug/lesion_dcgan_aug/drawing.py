@@ -32,6 +32,8 @@ from lesion_dcgan_aug.networks import Inpainter
 logger = logging.getLogger(__name__)
 AIR_HU = -200.0
 """Below it lie air, lung and gas, into which no lesion is drawn."""
+LIVER_HU = (20.0, 200.0)
+"""Range of the median HU at the place of a lesion: without contrast agent 40 to 60, in the portal venous phase 110."""
 REACH = 2
 """Largest extent of a shape from its middle, in radii."""
 
@@ -42,6 +44,9 @@ class Drawing(Dataset):
     The shape is a bumpy ellipsoid in mm, as that of the phantoms' lesions. Each slice is a patch around the lesion's
     section, as in training. Slices share shape and coarse noise; nothing else makes them agree.
 
+    The network knows livers of one density. Densities are scaled so that the liver at the place has it, and back
+    afterwards: water stays 0 HU, and what enhances does so as much as this liver does.
+
     Args:
         into: CT in HU, a file or the folder of a DICOM series.
         at: middle of the lesion in world coordinates: mm to the right, to the front and to the head (RAS).
@@ -49,12 +54,13 @@ class Drawing(Dataset):
         classes: names in order.
         diameter: mean diameter in mm.
         margin: tissue in a patch on each side of the lesion, relative to its extent; as in training.
+        liver: HU of the liver in training.
         window: (low, high) in HU that [-1, 1] stands for.
         seed: of shape and noise.
 
     Raises:
         ConfigError: something is missing, of another kind or out of range, or the class is unknown.
-        DataError: there is no such CT, or the lesion is not in the volume, or reaches into air.
+        DataError: there is no such CT, or the lesion is not in the volume, reaches into air, or lies in other tissue.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Drawing(Dataset):
         classes: Sequence[str],
         diameter: float,
         margin: float,
+        liver: float,
         window: Sequence[float],
         seed: int = 0,
     ) -> None:
@@ -89,11 +96,12 @@ class Drawing(Dataset):
         self._steps = np.linalg.norm(self._ras[:3, :3], axis=0)
         self._centre = (np.linalg.inv(self._ras) @ [*self.at, 1])[:3]
         self.lesion = self._lesion()
+        self.scale = liver / float(np.median(self.values[self.lesion]))
         low, high = window
         self.rois, inputs = [], []
         for number, place in enumerate(np.flatnonzero(self.lesion.any(axis=(0, 1)))):
             roi = cut_slice(self.values, self.lesion[:, :, place], self._ras, int(place), margin=margin)
-            patch = torch.from_numpy(np.clip((roi.values - low) / (high - low), 0, 1) * 2 - 1)[None]
+            patch = torch.from_numpy(np.clip((roi.values * self.scale - low) / (high - low), 0, 1) * 2 - 1)[None]
             outline = torch.from_numpy(self._inside(*self._pixels(roi)).astype(np.float32))[None]
             self.rois.append(roi)
             inputs.append(holed(patch, outline, noise(len(roi.values), seed, number)))
@@ -116,7 +124,7 @@ class Drawing(Dataset):
 
     def _lesion(self) -> NDArray[np.bool_]:
         shape = np.array(self.values.shape)
-        if not (-0.5 <= self._centre).all() or not (self._centre <= shape - 0.5).all():
+        if not (self._centre >= -0.5).all() or not (self._centre <= shape - 0.5).all():
             corners = np.array(list(np.ndindex(2, 2, 2))) * (shape - 1)
             places = nib.affines.apply_affine(self._ras, corners)
             extent = zip("xyz", places.min(0), places.max(0), strict=True)
@@ -139,6 +147,8 @@ class Drawing(Dataset):
         lesion[tuple(index.T)] = True
         if (self.values[lesion] < AIR_HU).any():
             raise DataError(f"{what} reaches into air, lung or gas, or out of the body", remedy)
+        if not LIVER_HU[0] <= (found_hu := float(np.median(self.values[lesion]))) <= LIVER_HU[1]:
+            raise DataError(f"the tissue at {self._place} has {found_hu:.0f} HU, which is no liver", "move --at")
         return lesion
 
     @property
@@ -156,7 +166,7 @@ class Drawing(Dataset):
         """Volume with the lesion in HU, and its mask, both (X, Y, Z) as stored; outside the holes nothing changes.
 
         Args:
-            patches: (H, W) in HU, one of each slice.
+            patches: (H, W) in the network's HU, one of each slice.
         """
         volume = self.values.copy()
         for roi, hole, patch in zip(self.rois, self._holes, patches, strict=True):
@@ -167,7 +177,7 @@ class Drawing(Dataset):
             box = np.s_[low[0] : high[0], low[1] : high[1], roi.slice]
             ranges = [(np.arange(low[axis], high[axis]) - first[axis]) / pixel[axis] for axis in (0, 1)]
             grid = np.meshgrid(*ranges, indexing="ij")
-            smooth = ndimage.gaussian_filter(patch.astype(np.float64), np.maximum(1 / pixel - 1, 0) / 2)
+            smooth = ndimage.gaussian_filter(patch / self.scale, np.maximum(1 / pixel - 1, 0) / 2)
             made = ndimage.map_coordinates(smooth, grid, order=3, mode="nearest")
             share = ndimage.map_coordinates(hole.astype(np.float64), grid, order=1)
             old = volume[box]

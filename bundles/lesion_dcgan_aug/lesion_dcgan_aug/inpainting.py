@@ -65,9 +65,6 @@ class Contexts(Latent):
         augmentation: the same for patch and lesion.
         seed: of the views.
         views: number of views of a patch in an epoch.
-        water: value of water, from which ``enhancement`` scales.
-        enhancement: range of a random factor on the distance from water, for livers with less or no contrast agent: cysts
-            stay what they are, the liver and what enhances lose density.
 
     Raises:
         DataError: a patch has no mask of its lesion.
@@ -81,15 +78,12 @@ class Contexts(Latent):
         augmentation: Augmentation,
         seed: int = 0,
         views: int = 1,
-        water: float = 0.0,
-        enhancement: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         super().__init__(classes=len(classes))
         if lacking := [str(item["case"]) for item in data if "lesion" not in item]:
             remedy = "cut the patches by synthesize datalist --layout rois --margin 0.4, and train on its datalist"
             raise DataError(f"{len(lacking)} patches have no mask of their lesion, first {lacking[0]}", remedy)
         self.data, self.augmentation, self.seed, self.views = data, augmentation, seed, views
-        self.water, self.enhancement = water, enhancement
         self.labels = [list(classes).index(item["class"]) for item in data]
         loaded = [transform({**item}) for item in data]
         pairs = [torch.cat([item[key] for key in ("image", "lesion")]).float() for item in loaded]
@@ -100,12 +94,8 @@ class Contexts(Latent):
 
     def view(self, number: int, seed: int) -> tuple[Tensor, Tensor]:
         """A patch with a hole (3, H, W), and as it was (1, H, W), in a random view."""
-        generator = torch.Generator().manual_seed(seed)
-        pair = self.augmentation(self.pairs[number][None], generator)[0]
-        lesion = (pair[1:] > 0.5).to(pair)
-        low, high = self.enhancement
-        factor = low + (high - low) * torch.rand(1, generator=generator).item()
-        patch = (self.water + factor * (pair[:1] - self.water)).clamp(-1, 1)
+        pair = self.augmentation(self.pairs[number][None], torch.Generator().manual_seed(seed))[0]
+        patch, lesion = pair[:1], (pair[1:] > 0.5).to(pair)
         return holed(patch, lesion, noise(patch.shape[-1], seed)), patch
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:

@@ -21,7 +21,10 @@ from medical_image_synthesis.command import main as synthesize
 CLASSES = ["cyst", "metastasis", "hemangioma"]
 AFFINE = np.array([[-2.0, 0, 0, 80], [0, -2, 0, 60], [0, 0, 3, -30], [0, 0, 0, 1]])
 """As DICOM orders voxels: to the left and to the back; slices of 3 mm."""
-SETTINGS = {"at": [20, 10, 6], "name": "cyst", "classes": CLASSES, "diameter": 16, "margin": 0.4, "window": [-60, 200]}
+SETTINGS = {
+    "at": [20, 10, 6], "name": "cyst", "classes": CLASSES, "diameter": 16, "margin": 0.4, "liver": 100,
+    "window": [-60, 200],
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -45,12 +48,21 @@ def test_the_lesion_lies_at_the_place_in_mm_and_the_rest_stays(ct):
     middle = nib.affines.apply_affine(AFFINE, np.argwhere(mask).mean(0))
     assert middle == pytest.approx([20, 10, 6], abs=1.5)
     assert mask.sum() * 12 == pytest.approx(4 / 3 * np.pi * 8**3, rel=0.5), "about that of a ball of 16 mm"
-    assert volume[mask > 0] == pytest.approx(10, abs=1e-3)
+    assert volume[mask > 0] == pytest.approx(10 / made.scale, abs=1e-3)
     steps = np.array([2, 2, 1e9])  # within a slice
     away = ndimage.distance_transform_edt(mask == 0, sampling=steps)
     assert (volume[away > 8] == before[away > 8]).all(), "a rim of 6 of 64 pixels, of a patch of up to 40 mm"
     assert (volume != before)[mask > 0].all()
     assert np.flatnonzero(mask.any((0, 1))).tolist() == [roi.slice for roi in made.rois]
+
+
+def test_a_liver_without_contrast_agent_is_scaled_to_that_of_training(ct):
+    made = drawing(ct, liver=200)  # this one has 100 HU
+    assert made.scale == pytest.approx(2, rel=0.01)
+    outside = [item["image"][0][item["image"][1] == 0] for item in made.data]
+    assert float(torch.cat(outside).mean()) == pytest.approx((200 + 60) / 260 * 2 - 1, abs=0.06), "some clipped at 200"
+    volume, mask = made.drawn([np.full((64, 64), 30.0)] * len(made.rois))
+    assert volume[mask > 0] == pytest.approx(30 / made.scale, abs=1e-3)
 
 
 def test_what_is_drawn_does_not_depend_on_the_order_of_the_voxels(ct, tmp_path):
@@ -84,21 +96,28 @@ def test_slices_have_one_shape_and_each_its_section(ct):
 @pytest.mark.parametrize(
     ("settings", "kind", "message"),
     [
-        ({"at": [200, 10, 6]}, DataError, "--at 200,10,6 is outside ct.nii.gz, which covers x -78 to 80, y -58 to 60, z"),
-        ({"at": [20, 10, 26]}, DataError, "a lesion of 16 mm at 20,10,26 reaches outside ct.nii.gz: move --at, or lower"),
+        ({"at": [200, 10, 6]}, DataError, "--at 200,10,6 is outside ct.nii.gz, which covers x -78 to 80, y -58 to 60"),
+        ({"at": [20, 10, 26]}, DataError, "a lesion of 16 mm at 20,10,26 reaches outside ct.nii.gz: move --at, or"),
         ({"at": [65, 10, 6]}, DataError, "at 65,10,6 reaches into air, lung or gas, or out of the body: move --at"),
         ({"at": [1, 2]}, ConfigError, r"--at is \[1, 2\], not x,y,z: give three numbers in mm"),
         ({"at": "middle"}, ConfigError, "--at is 'middle', not x,y,z"),
         ({"at": [1, 2, float("nan")]}, ConfigError, "not x,y,z"),
-        ({"at": None}, ConfigError, "no CT, position or class to draw a lesion: pass --into CT --at x,y,z --class NAME"),
+        ({"at": None}, ConfigError, "no CT, position or class to draw a lesion: pass --into CT --at x,y,z --class"),
         ({"name": "cist"}, ConfigError, "--class is 'cist': choose cyst, metastasis or hemangioma"),
-        ({"diameter": 2}, ConfigError, "a lesion of 2 mm at 20,10,6 has fewer than 4 voxels in each slice .*: raise --d"),
+        ({"diameter": 2}, ConfigError, "a lesion of 2 mm at 20,10,6 has fewer than 4 voxels in each slice .*: raise"),
         ({"diameter": -3}, ConfigError, "--diameter is -3: give a number of mm above 0"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(ct, settings, kind, message):
     with pytest.raises(kind, match=message):
         drawing(ct, **settings)
+
+
+def test_another_tissue_is_refused(ct):
+    image = nib.load(ct)
+    nib.save(nib.Nifti1Image(np.full(image.shape, -90, np.int16), image.affine), ct)
+    with pytest.raises(DataError, match="the tissue at 20,10,6 has -90 HU, which is no liver: move --at"):
+        drawing(ct)
 
 
 def test_a_ct_that_is_not_there_is_refused(tmp_path):
@@ -152,7 +171,7 @@ def test_a_ct_with_fractions_of_hu_keeps_them(ct, tmp_path):
 
 
 def test_weights_of_the_dcgan_are_refused(ct, tmp_path):
-    with pytest.raises(CheckpointError, match="model.pt draw patches from noise alone: pass --weights of a training wi"):
+    with pytest.raises(CheckpointError, match="model.pt draw patches from noise alone: pass --weights of a train"):
         exported(ct, tmp_path, ClassGenerators(3, 100, 1))
     assert not (tmp_path / "out").exists()
 
@@ -164,7 +183,7 @@ def test_train_evaluate_and_draw_by_command(ct, tmp_path, capfd):
              "phantoms::spacing": 4.0}  # fmt: skip
     done = bundle.run("training", ["train", "inpaint", "demo"], **small)
     assert done.returncode == 0, done.stderr[-2000:]
-    done = bundle.run("evaluating", ["train", "inpaint", "evaluate", "demo"], output_dir=out, samples=6, width=2)
+    done = bundle.run("evaluating", ["train", "evaluate", "inpaint", "demo"], output_dir=out, samples=6, width=2)
     assert done.returncode == 0, done.stderr[-2000:]
     summary = json.loads((out / "evaluation" / "summary.json").read_text())
     assert list(summary) == ["model", "blend", "real_floor", "noise"]
