@@ -82,8 +82,9 @@ class Drawing(Dataset):
         numbers = isinstance(at, list | tuple) and all(isinstance(each, int | float) for each in at)
         if not numbers or len(at) != 3 or not np.isfinite(at).all():
             raise ConfigError(f"--at is {at!r}, not x,y,z", "give three numbers in mm")
-        if isinstance(diameter, bool) or not isinstance(diameter, int | float) or not 0 < diameter < np.inf:
-            raise ConfigError(f"--diameter is {diameter!r}", "give a number of mm above 0")
+        for option, value in (("diameter", diameter), ("liver", liver)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
+                raise ConfigError(f"--{option} is {value!r}", "give a number above 0")
         if not Path(into).exists():
             raise DataError(f"no file or folder {into} (from --into)", "check the path")
         self.source, self.at, self.name, self.diameter, self.seed = Path(into), tuple(at), name, diameter, seed
@@ -111,7 +112,8 @@ class Drawing(Dataset):
 
     def _case(self) -> str:
         name = self.source.name
-        case = next((name.removesuffix(end) for end in NIFTI if name.lower().endswith(end)), self.source.stem)
+        case = next((name.removesuffix(end) for end in NIFTI if name.lower().endswith(end)), None)
+        case = case or (name if self.source.is_dir() else self.source.stem)
         require_file_name(case, "--into", f"_{self.name}_mask.nii.gz", ConfigError)
         return case
 

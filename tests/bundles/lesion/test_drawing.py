@@ -105,7 +105,8 @@ def test_slices_have_one_shape_and_each_its_section(ct):
         ({"at": None}, ConfigError, "no CT, position or class to draw a lesion: pass --into CT --at x,y,z --class"),
         ({"name": "cist"}, ConfigError, "--class is 'cist': choose cyst, metastasis or hemangioma"),
         ({"diameter": 2}, ConfigError, "a lesion of 2 mm at 20,10,6 has fewer than 4 voxels in each slice .*: raise"),
-        ({"diameter": -3}, ConfigError, "--diameter is -3: give a number of mm above 0"),
+        ({"diameter": -3}, ConfigError, "--diameter is -3: give a number above 0"),
+        ({"liver": 0}, ConfigError, "--liver is 0: give a number above 0"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(ct, settings, kind, message):
@@ -179,7 +180,7 @@ def test_weights_of_the_dcgan_are_refused(ct, tmp_path):
 @pytest.mark.slow
 def test_train_evaluate_and_draw_by_command(ct, tmp_path, capfd):
     bundle, out = Bundle("lesion_dcgan_aug"), tmp_path / "run"
-    small = {"output_dir": out, "width": 2, "max_epochs": 1, "samples_per_epoch": 8, "phantoms::cases": 8,
+    small = {"output_dir": out, "width": 2, "max_epochs": 1, "samples_per_epoch": 16, "phantoms::cases": 8,
              "phantoms::spacing": 4.0}  # fmt: skip
     done = bundle.run("training", ["train", "inpaint", "demo"], **small)
     assert done.returncode == 0, done.stderr[-2000:]

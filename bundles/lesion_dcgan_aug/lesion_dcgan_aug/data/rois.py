@@ -149,14 +149,13 @@ def cut_cases(
     patients = _patients(root, [folder.name for folder in folders], patient_separator, one_patient_per_file)
     if existing := [name for name in (*classes, ROIS_NAME) if (out / name).exists()]:
         raise OutputError(f"{out} already has {', '.join(existing)}", "remove them, or choose another --out")
-    items: list[Item] = []
-    rows: list[Item] = []
+    items, rows = [], []
     for folder in tqdm(folders, desc="cutting", unit="case", disable=None):
         for item, roi in _case(
             folder, _volume(folder, source, reader or VolumeReader()), source, classes, size, margin, out
         ):
             items.append(item | {"patient": patients[folder.name]})
-            paths = {key: os.path.relpath(str(item[key]), out) for key in ("image", "lesion")}
+            paths = {key: os.path.relpath(item[key], out) for key in ("image", "lesion")}
             rows.append({**items[-1], **paths, "volume": f"{folder.name}/{source}",
                          "slice": roi.slice, "side_mm": round(roi.side_mm, 2)})  # fmt: skip
     if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
@@ -184,7 +183,8 @@ def _case(
         for number, roi in enumerate(cut_rois(volume, affine, mask, size, margin)):
             case = f"{folder.name}_{name}_{number}"
             paths = {"image": out / name / f"{case}.nii.gz", "lesion": out / name / MASKS / f"{case}.nii.gz"}
-            for key, values in {"image": roi.values, "lesion": roi.lesion.astype(np.uint8)}.items():
+            arrays: dict[str, NDArray] = {"image": roi.values, "lesion": roi.lesion.astype(np.uint8)}
+            for key, values in arrays.items():
                 image = nib.Nifti1Image(values[..., None], roi.affine)
                 image.header.set_xyzt_units("mm")
                 nib.save(image, paths[key])
