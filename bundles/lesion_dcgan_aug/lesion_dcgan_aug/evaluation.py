@@ -111,10 +111,11 @@ class SampleEvaluation:
                 method: synthesise(network, self.latent, k, self.samples, derive(self.seed, 7), self.device)
                 for method, network in networks.items()
             }
-            for method, made in {**sets, FLOOR: real[name].training, NOISE: self._noise(real[name], k)}.items():
+            for method, made in {**sets, **self._compared(name, k, real[name])}.items():
                 found = None if method == FLOOR else nearest_training(made, real[name].training)
                 found_scores = scores.of(made, real[name], k, found, held_out)
-                self.rows.append({"case": name, "method": method, **found_scores})
+                further = self._further(method, name, k, made)
+                self.rows.append({"case": name, "method": method, **found_scores, **further})
                 if method in networks:
                     self._add_verdict(name, method, len(real[name].test))
                 if method == MODEL and found is not None:
@@ -129,6 +130,14 @@ class SampleEvaluation:
         print("\n".join(self.verdicts))
         print(f"report: {folder / 'report.html'}")
         return summary
+
+    def _compared(self, name: str, k: int, real: Real) -> dict[str, Tensor]:
+        """What samples of a class are compared with, by method."""
+        return {FLOOR: real.training, NOISE: self._noise(real, k)}
+
+    def _further(self, method: str, name: str, k: int, made: Tensor) -> dict[str, float]:
+        """Further scores of some patches."""
+        return {}
 
     def _networks(self) -> dict[str, nn.Module]:
         """Trained networks by name, ``model`` first; a variant's is built from the configuration of its run."""

@@ -79,7 +79,7 @@ def liver(seed: int, spacing: float, per_class: tuple[int, int] = (2, 3)) -> Liv
             placed.append((centre, radius))
             box = _box(centre, 1.6 * radius, affine, shape)
             local = np.stack([axis[box] for axis in points])
-            depth, directions = _depth(rng, local, centre, radius)
+            depth, directions = lesion_depth(rng, local, centre, radius)
             fraction, values = PAINTERS[name](rng, depth, directions, radius)
             ct[box] += fraction * (values - ct[box])
             masks[name][box] |= depth > 0
@@ -133,7 +133,9 @@ def _box(
     return tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(low, high, shape, strict=True))
 
 
-def _depth(rng: np.random.Generator, points: Array, centre: NDArray[np.float64], radius: float) -> tuple[Array, Array]:
+def lesion_depth(
+    rng: np.random.Generator, points: Array, centre: NDArray[np.float64], radius: float
+) -> tuple[Array, Array]:
     """Depth below the surface of a bumpy ellipsoid in mm (negative outside), and directions from its centre."""
     away = np.moveaxis(points, 0, -1) - centre
     turned = away @ Rotation.random(rng=rng).as_matrix().T / (radius * rng.uniform(0.8, 1.2, 3))

@@ -11,14 +11,19 @@ import numpy as np
 from common.data.datalist import write_datalist
 from common.simulation.dataset import DESCRIPTION, phantom_dataset, save_nifti
 from lesion_dcgan_aug.data.cases import FRACTIONS, split_lesions
-from lesion_dcgan_aug.data.rois import cut_cases
+from lesion_dcgan_aug.data.rois import MARGIN, cut_cases
 from lesion_dcgan_aug.liver import LESIONS, liver
 
 PATCHES = "patches"
 
 
 def write_liver_lesions(
-    root: Path, cases: int, spacing: float, seed: int, fractions: Sequence[float] = FRACTIONS
+    root: Path,
+    cases: int,
+    spacing: float,
+    seed: int,
+    fractions: Sequence[float] = FRACTIONS,
+    margin: float = MARGIN,
 ) -> None:
     """Write livers with cysts, metastases and hemangiomas, and their patches of 64 x 64 pixels.
 
@@ -31,6 +36,7 @@ def write_liver_lesions(
         spacing: of pixels, in mm.
         seed: case ``i`` depends only on ``(seed, i)``.
         fractions: of patients for training, validation and test.
+        margin: of the patches, see :func:`lesion_dcgan_aug.data.rois.cut_rois`.
 
     Raises:
         ConfigError: a number is out of range.
@@ -43,6 +49,6 @@ def write_liver_lesions(
             save_nifti(folder / "ct.nii.gz", np.rint(phantom.ct).astype(np.int16), phantom.affine)
             for name, mask in phantom.masks.items():
                 save_nifti(folder / f"{name}.nii.gz", mask, phantom.affine)
-        items = cut_cases(partial, partial / PATCHES, LESIONS, one_patient_per_file=True)
+        items = cut_cases(partial, partial / PATCHES, LESIONS, margin=margin, one_patient_per_file=True)
         about = {"description": DESCRIPTION, "seed": seed, "spacing_mm": spacing}
         write_datalist(split_lesions(items, fractions, seed), partial / "datalist.json", **about)

@@ -43,6 +43,7 @@ class SampleExporter:
     ``<class>_synthetic.png`` is an 8-bit grid over the window; ``<class>_synthetic.nii.gz`` a stack (H, W, N) with the
     seeds in a JSON file next to it; ``synthetic.npz`` holds ``images`` (N, H, W) in the unit, ``labels`` (N,),
     ``seeds`` (N,), ``classes``, ``unit`` and ``description`` of all classes. ``manifest.json`` lists the files.
+    Interpolated samples are one row in the image, and have two seeds.
 
     Args:
         output_dir: folder of the files.
@@ -144,7 +145,7 @@ class SampleExporter:
         """Write all files, each atomically."""
         images = np.stack(self._made)
         labels = np.array([item["label"] for item in self.data])
-        seeds = np.array([item["seed"] for item in self.data])
+        seeds = np.array([[item["seed"], item["seed_to"]] if "seed_to" in item else item["seed"] for item in self.data])
         for k, name in enumerate(self.classes):
             own = labels == k
             if "png" in self.formats:
@@ -160,7 +161,8 @@ class SampleExporter:
     def _write_png(self, path: Path, images: np.ndarray) -> None:
         text = PngInfo()
         text.add_text("Description", self.description)
-        picture = Image.fromarray(to_grey(tiled(images), self.window))
+        columns = len(images) if "seed_to" in self.data[0] else None
+        picture = Image.fromarray(to_grey(tiled(images, columns), self.window))
         write_whole(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=text))
 
     def _write_npz(self, path: Path, **arrays: np.ndarray) -> None:
@@ -185,7 +187,7 @@ class SampleExporter:
             "Class": name,
             "Unit": self.unit,
             "Window": list(self.window),
-            "Seeds": [int(seed) for seed in seeds],
+            "Seeds": seeds.tolist(),
         }
         write_text(self._file(name, ".json"), json.dumps(about, indent=2) + "\n")
 

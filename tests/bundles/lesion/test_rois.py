@@ -54,6 +54,15 @@ def test_the_square_has_the_extent_and_the_margin_and_values_are_interpolated():
     assert np.linalg.norm(roi.affine[:3, :2], axis=0) == pytest.approx([1, 1])
 
 
+def test_the_mask_of_the_lesion_is_cut_with_it():
+    mask = box((40, 40, 6), ((10, 20), (14, 18), (2, 3)), ((10, 13), (20, 24), (2, 3)))
+    roi, other = cut_rois(ramp(), AFFINE, mask, size=28, margin=0.2)
+    expected = np.zeros((28, 28), bool)
+    expected[4:24, 10:18] = True  # two pixels a voxel, around the middle; the neighbour is another lesion
+    assert (roi.lesion == expected).all()
+    assert other.lesion.sum() == pytest.approx(12 * (28 / 5.6) ** 2, rel=0.1), "12 voxels of a square of 5.6"
+
+
 def test_each_lesion_is_cut_in_its_largest_slice():
     mask = box((40, 40, 6), ((5, 8), (5, 8), (0, 1)), ((4, 9), (4, 9), (1, 2)), ((25, 31), (25, 31), (3, 5)))
     places = sorted((roi.slice, roi.side_mm) for roi in cut_rois(ramp(), AFFINE, mask, margin=0))

@@ -27,16 +27,17 @@ logger = logging.getLogger(__name__)
 SIZE = 64
 MARGIN = 0.2
 """Margin on each side of the lesion, relative to its larger extent."""
-ROIS_NAME = "rois.csv"
+ROIS_NAME, MASKS = "rois.csv", "masks"
 SMALLEST = 4
 """Smallest component of a mask in pixels that counts as a lesion; smaller ones are annotation errors."""
 
 
 @dataclass(frozen=True)
 class Roi:
-    """Patch (size, size) with its affine (RAS), slice index along z, and side in mm."""
+    """Patch (size, size) with the lesion's mask, its affine (RAS), slice index along z, and side in mm."""
 
     values: NDArray[np.float32]
+    lesion: NDArray[np.bool_]
     affine: NDArray[np.float64]
     slice: int
     side_mm: float
@@ -65,31 +66,42 @@ def cut_rois(
     values = nib.orientations.apply_orientation(volume, turn)
     inside = nib.orientations.apply_orientation((mask > 0).astype(np.uint8), turn)
     affine = affine @ nib.orientations.inv_ornt_aff(turn, volume.shape)
-    steps = np.linalg.norm(affine[:3, :3], axis=0)
     components, _ = ndimage.label(inside, np.ones((3, 3, 3)))
     for number, box in enumerate(ndimage.find_objects(components), start=1):
         lesion = components[box] == number
         areas = lesion.sum(axis=(0, 1))
         if areas.max() >= SMALLEST:
-            place = int(areas.argmax())
-            corners = [np.flatnonzero(lesion[:, :, place].any(axis=1 - axis))[[0, -1]] for axis in (0, 1)]
-            low, high = np.array(corners).T + np.array([box[0].start, box[1].start])
-            yield _cut(values, affine, steps, (low, high + 1), box[2].start + place, size, margin)
+            place = box[2].start + int(areas.argmax())
+            yield cut_slice(values, components[:, :, place] == number, affine, place, size, margin)
 
 
-def _cut(values: NDArray, affine: NDArray, steps: NDArray, box: tuple, place: int, size: int, margin: float) -> Roi:
-    low, high = box
-    side = float(((high - low) * steps[:2]).max() * (1 + 2 * margin))
-    pixel = side / size / steps[:2]  # of the patch, in voxels of the volume
+def cut_slice(
+    values: NDArray, lesion: NDArray, affine: NDArray, place: int, size: int = SIZE, margin: float = MARGIN
+) -> Roi:
+    """Patch around the lesion of one axial slice, as :func:`cut_rois` describes it.
+
+    Args:
+        values: (X, Y, Z) in RAS orientation.
+        lesion: (X, Y), true inside the lesion of the slice.
+        affine: (4, 4), RAS.
+        place: index of the slice along z.
+        size: pixels per side.
+        margin: on each side, relative to the lesion's larger extent.
+    """
+    low, high = np.array([np.flatnonzero(lesion.any(axis=1 - axis))[[0, -1]] for axis in (0, 1)]).T + [[0], [1]]
+    steps = np.linalg.norm(affine[:3, :2], axis=0)
+    side = float(((high - low) * steps).max() * (1 + 2 * margin))
+    pixel = side / size / steps  # of the patch, in voxels of the volume
     first = (low + high - 1) / 2 - pixel * (size - 1) / 2
-    rows, columns = (first[axis] + pixel[axis] * np.arange(size) for axis in (0, 1))
+    grid = np.meshgrid(*(first[axis] + pixel[axis] * np.arange(size) for axis in (0, 1)), indexing="ij")
     plane = values[:, :, place].astype(np.float64)
     if (pixel > 1).any():
         plane = ndimage.gaussian_filter(plane, np.maximum(pixel - 1, 0) / 2)
-    patch = ndimage.map_coordinates(plane, np.meshgrid(rows, columns, indexing="ij"), order=3, mode="nearest")
+    patch = ndimage.map_coordinates(plane, grid, order=3, mode="nearest")
+    inside = ndimage.map_coordinates(lesion.astype(np.float32), grid, order=1) > 0.5
     local = np.diag([*pixel, 1.0, 1.0])
     local[:3, 3] = [*first, place]
-    return Roi(patch.astype(np.float32), affine @ local, place, side)
+    return Roi(patch.astype(np.float32), inside, affine @ local, place, side)
 
 
 def cut_cases(
@@ -106,7 +118,8 @@ def cut_cases(
     """Extract patches of the lesions in ``ROOT/<case>/<source>`` with the masks ``ROOT/<case>/<class>.nii.gz``.
 
     ``source`` is a NIfTI file or a folder with a DICOM series. Writes ``OUT/<class>/<case>_<class>_<n>.nii.gz`` in the
-    volume's unit, and ``OUT/rois.csv`` with the patient, volume, slice and side in mm of every patch.
+    volume's unit, the lesion's mask on its grid under the same name in ``OUT/<class>/masks``, and ``OUT/rois.csv`` with
+    the patient, volume, slice and side in mm of every patch.
 
     Args:
         root: folders of cases.
@@ -120,7 +133,7 @@ def cut_cases(
         reader: of the volumes.
 
     Returns:
-        items with ``case``, ``patient``, ``class`` and ``image``.
+        items with ``case``, ``patient``, ``class``, ``image`` and ``lesion``, the mask.
 
     Raises:
         DataError: a case's patient is not known, a mask is on another grid, or a class has no lesions.
@@ -142,7 +155,8 @@ def cut_cases(
             folder, _volume(folder, source, reader or VolumeReader()), source, classes, size, margin, out
         ):
             items.append(item | {"patient": patients[folder.name]})
-            rows.append({**items[-1], "image": os.path.relpath(item["image"], out), "volume": f"{folder.name}/{source}",
+            paths = {key: os.path.relpath(item[key], out) for key in ("image", "lesion")}
+            rows.append({**items[-1], **paths, "volume": f"{folder.name}/{source}",
                          "slice": roi.slice, "side_mm": round(roi.side_mm, 2)})  # fmt: skip
     if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
         remedy = f"name masks {', '.join(f'<case>/{name}.nii.gz' for name in empty)}, or correct --classes"
@@ -165,13 +179,16 @@ def _case(
         mask, own = read_volume(path, folder.name)
         remedy = f"draw or resample it on the grid of {source}"
         require_grid(f"{folder.name}: {name}", mask.shape, own, volume.shape, affine, remedy, source)
-        (out / name).mkdir(parents=True, exist_ok=True)
+        (out / name / MASKS).mkdir(parents=True, exist_ok=True)
         for number, roi in enumerate(cut_rois(volume, affine, mask, size, margin)):
             case = f"{folder.name}_{name}_{number}"
-            image = nib.Nifti1Image(roi.values[..., None], roi.affine)
-            image.header.set_xyzt_units("mm")
-            nib.save(image, out / name / f"{case}.nii.gz")
-            yield {"case": case, "class": name, "image": str(out / name / f"{case}.nii.gz")}, roi
+            paths = {"image": out / name / f"{case}.nii.gz", "lesion": out / name / MASKS / f"{case}.nii.gz"}
+            arrays: dict[str, NDArray] = {"image": roi.values, "lesion": roi.lesion.astype(np.uint8)}
+            for key, values in arrays.items():
+                image = nib.Nifti1Image(values[..., None], roi.affine)
+                image.header.set_xyzt_units("mm")
+                nib.save(image, paths[key])
+            yield {"case": case, "class": name, **{key: str(path) for key, path in paths.items()}}, roi
 
 
 def _volume(folder: Path, source: str, reader: VolumeReader) -> Scan:

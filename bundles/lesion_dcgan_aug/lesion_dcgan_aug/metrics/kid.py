@@ -46,8 +46,8 @@ def _kernel(one: Tensor, other: Tensor) -> Tensor:
 class ClassKid(Metric):
     """Mean over the classes of the KID between synthetic and real patches, as a metric of MONAI's evaluator.
 
-    ``pred`` and ``label`` are patches (1, H, W); the class of both is the one-hot end of ``image``. Every process
-    evaluates all patches, without communication.
+    ``pred`` and ``label`` are patches (1, H, W); the class of both is the one-hot end of ``image``, of numbers or
+    of channels. Every process evaluates all patches, without communication.
 
     Args:
         classes: number of classes K.
@@ -68,7 +68,7 @@ class ClassKid(Metric):
     def update(self, output: tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]) -> None:
         """Add the patches of one iteration."""
         for pred, label, image in zip(*output, strict=True):
-            k = int(image[-self.classes :].argmax())
+            k = int(image[-self.classes :].reshape(self.classes, -1).amax(1).argmax())
             self._seen.append((k, pred.detach().float().cpu(), label.detach().float().cpu()))
 
     def compute(self) -> float:
