@@ -41,13 +41,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-W", "ignore", "-m", "medical_image_synthesis", "app", "--no_browser"]
     environment = {**os.environ, "TMPDIR": str(uploads)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        (folder,) = uploads.iterdir()
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        server.send_signal(signal.SIGINT)
-        assert server.wait(60) == 0
-    assert list(uploads.iterdir()) == []
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+            (folder,) = uploads.glob("synthesize-app-*")
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 0
+        finally:
+            server.kill()
+    assert list(uploads.glob("synthesize-app-*")) == []
 
 
 @pytest.fixture
