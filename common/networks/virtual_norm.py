@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-from .. import devices
+from torch import Tensor, distributed, nn
 
 EPSILON = 1e-5
 """Under the square root, as in PyTorch's batch normalisation."""
@@ -34,8 +32,9 @@ class ReferenceBatch(nn.Module):
         """The reference, then the batch."""
         reference = self.batch.to(x.dtype) if len(self.batch) else x.detach()
         if not len(self.batch) and all(weight.requires_grad for weight in self._network[0].parameters()):
-            self.batch = reference.clone()
-            devices.broadcast([self.batch])
+            self.batch = reference.clone(memory_format=torch.contiguous_format)
+            if distributed.is_available() and distributed.is_initialized():  # one reference for all processes
+                distributed.broadcast(self.batch, 0)
         self.count = len(reference)
         return torch.cat([reference, x])
 
