@@ -2,7 +2,7 @@
 
 from .adversarial import AdversarialLoss
 from .distances import Distance, gradient_difference, l1, region_weighted_l1
-from .perceptual import PerceptualDistance
+from .perceptual import PerceptualDistance, StyleDistance
 from .tolerant import TolerantL1
 from .weighting import weighted_losses, weighted_sum
 
@@ -10,6 +10,7 @@ __all__ = [
     "AdversarialLoss",
     "Distance",
     "PerceptualDistance",
+    "StyleDistance",
     "TolerantL1",
     "gradient_difference",
     "l1",

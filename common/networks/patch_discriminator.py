@@ -20,9 +20,10 @@ class PatchGanDiscriminator(nn.Module):
         width: features of the first layer.
         layers: number with stride 2; one more and the output follow with stride 1.
         spatial_dims: 2 for slices, 3 for volumes.
-        norm: of all layers but the first and the last: ``batch``, ``instance`` or ``none``.
+        norm: of all layers but the first and the last: ``batch``, ``instance``, ``virtual`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
         minibatch_std: show the last layer how much the images of a batch differ.
+        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class PatchGanDiscriminator(nn.Module):
         norm: str = "batch",
         spectral_norm: bool = False,
         minibatch_std: bool = False,
+        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         conv, batch_norm = Conv[Conv.CONV, spatial_dims], Norm[Norm.BATCH, spatial_dims]
@@ -45,7 +47,7 @@ class PatchGanDiscriminator(nn.Module):
             blocks.append(nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*blocks, conv(count, 1, 4, 1, 1))
         normal_(self)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of every patch being real."""

@@ -125,9 +125,10 @@ class PatchCritic(nn.Module):
     Args:
         in_channels: of the patch.
         width: features of the first layer.
-        norm: of all convolutions but the first: ``none`` as published, ``batch`` or ``instance``.
+        norm: of all convolutions but the first: ``none`` as published, ``batch``, ``instance`` or ``virtual``.
         spectral_norm: divide each layer's weights by their largest singular value.
         minibatch_std: show the last layer how much the patches of a batch differ.
+        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class PatchCritic(nn.Module):
         norm: str = "none",
         spectral_norm: bool = False,
         minibatch_std: bool = False,
+        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
@@ -153,7 +155,7 @@ class PatchCritic(nn.Module):
         for part in self.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(part.weight)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
 
     def forward(self, x: Tensor) -> Tensor:
         """Output for each patch."""

@@ -125,9 +125,10 @@ class DcganDiscriminator(nn.Module):
 
     Args:
         width: features of the first layer.
-        norm: of all layers but the first and the last: ``batch``, ``instance`` or ``none``.
+        norm: of all layers but the first and the last: ``batch``, ``instance``, ``virtual`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
         minibatch_std: show the last layer how much the images of a batch differ.
+        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class DcganDiscriminator(nn.Module):
         norm: str = "batch",
         spectral_norm: bool = False,
         minibatch_std: bool = False,
+        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         features = [1, width, 2 * width, 4 * width, 8 * width]
@@ -146,7 +148,7 @@ class DcganDiscriminator(nn.Module):
             layers += [nn.LeakyReLU(0.2)] if first else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, 1))
         normal_(self)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 64, 64) -> logits (B, 1) of being real."""
@@ -164,9 +166,10 @@ class AcganDiscriminator(nn.Module):
         classes: number of classes K.
         width: a quarter of it are the features of the first layer, 16 of the published 64.
         dropout: probability in training.
-        norm: of all layers but the first and the last: ``batch``, ``instance`` or ``none``.
+        norm: of all layers but the first and the last: ``batch``, ``instance``, ``virtual`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
         minibatch_std: show the last layer how much the images of a batch differ.
+        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -177,6 +180,7 @@ class AcganDiscriminator(nn.Module):
         norm: str = "batch",
         spectral_norm: bool = False,
         minibatch_std: bool = False,
+        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         features = [1, *(max(1, width * 2**power // 4) for power in range(6))]
@@ -187,7 +191,7 @@ class AcganDiscriminator(nn.Module):
             layers.append(nn.Dropout(dropout))
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * (2 * SMALLEST) ** 2, 1 + classes))
         normal_(self)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 64, 64) -> logits (B, 1 + K): of being real, then of each class."""
@@ -203,6 +207,7 @@ class ClassDiscriminators(nn.Module):
         norm: of each, as of :class:`DcganDiscriminator`; the two below likewise.
         spectral_norm: see there.
         minibatch_std: see there.
+        minibatch_discrimination: see there.
     """
 
     def __init__(
@@ -212,9 +217,13 @@ class ClassDiscriminators(nn.Module):
         norm: str = "batch",
         spectral_norm: bool = False,
         minibatch_std: bool = False,
+        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
-        each = (DcganDiscriminator(width, norm, spectral_norm, minibatch_std) for _ in range(classes))
+        each = (
+            DcganDiscriminator(width, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+            for _ in range(classes)
+        )
         self.discriminators = nn.ModuleList(each)
 
     def forward(self, x: Tensor) -> Tensor:

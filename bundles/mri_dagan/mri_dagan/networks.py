@@ -81,9 +81,10 @@ class SliceDiscriminator(nn.Module):
     Args:
         in_channels: of the slice.
         width: features of the first layer.
-        norm: of all convolutions but the first: ``batch`` as published, ``instance`` or ``none``.
+        norm: of all convolutions but the first: ``batch`` as published, ``instance``, ``virtual`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
         minibatch_std: show the last layer how much the slices of a batch differ.
+        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class SliceDiscriminator(nn.Module):
         norm: str = "batch",
         spectral_norm: bool = False,
         minibatch_std: bool = False,
+        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         blocks: list[nn.Module] = [nn.ZeroPad2d(SAME), nn.Conv2d(in_channels, width, 4, 2), nn.LeakyReLU(0.2)]
@@ -113,8 +115,7 @@ class SliceDiscriminator(nn.Module):
         ]
         self.layers = nn.Sequential(*blocks, _Shortcut(inner), nn.LeakyReLU(0.2), *head)
         normal_(self)
-        stabilise(inner, norm)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
 
     def forward(self, x: Tensor) -> Tensor:
         """The logit of each slice."""

@@ -1,6 +1,9 @@
-"""Stabilised discriminators: singular values, deviation over a batch, and norms."""
+"""Stabilised discriminators: singular values, what compares the images of a batch, and norms."""
 
 from __future__ import annotations
+
+import copy
+import math
 
 import pytest
 import torch
@@ -10,7 +13,8 @@ from torch import nn
 
 from common.errors import ConfigError
 from common.networks.patch_discriminator import PatchGanDiscriminator
-from common.networks.stabilise import MinibatchDeviation
+from common.networks.stabilise import MinibatchDeviation, MinibatchDiscrimination, stabilise
+from common.networks.virtual_norm import ReferenceBatch, VirtualNorm, WithoutReference
 
 VOLUME = (2, 1, 16, 16, 16)
 FLAT = {"in_channels": 1, "width": 4, "layers": 2}
@@ -30,7 +34,11 @@ def test_every_discriminator_takes_every_setting(name: str) -> None:
     torch.manual_seed(0)
     plain = made(**sizes)
     outputs = plain(images)
-    for settings in ({"norm": "instance"}, {"norm": "none"}, {"spectral_norm": True}, {"minibatch_std": True}):
+    norms = [{"norm": norm} for norm in ("instance", "virtual", "none")]
+    for settings in (
+        *norms,
+        *({name: True} for name in ("spectral_norm", "minibatch_std", "minibatch_discrimination")),
+    ):
         torch.manual_seed(0)
         changed = made(**sizes, **settings)
         found = changed(images)
@@ -38,11 +46,13 @@ def test_every_discriminator_takes_every_setting(name: str) -> None:
         assert not torch.allclose(found, outputs)
         found.sum().backward()
         assert all(weight.grad is not None for weight in changed.parameters())
-    norms = {
-        type(layer).__name__ for layer in made(**sizes, norm="instance").modules() if "Norm" in type(layer).__name__
-    }
-    assert norms in ({"InstanceNorm2d"}, {"InstanceNorm3d"})
-    with pytest.raises(ConfigError, match="--discriminator_def::norm is 'layer': choose batch, instance or none"):
+    for norm, allowed in {"instance": {"InstanceNorm2d", "InstanceNorm3d"}, "virtual": {"VirtualNorm"}}.items():
+        layers = {type(layer).__name__ for layer in made(**sizes, norm=norm).modules()}
+        assert {name for name in layers if "Norm" in name} <= allowed
+        assert layers & allowed
+    with pytest.raises(
+        ConfigError, match="--discriminator_def::norm is 'layer': choose batch, instance, virtual or none"
+    ):
         made(**sizes, norm="layer")
 
 
@@ -81,3 +91,75 @@ def test_deviation_over_a_batch_by_hand() -> None:
     MinibatchDeviation()(alike).sum().backward()
     assert alike.grad is not None
     assert alike.grad.isfinite().all()
+
+
+def test_minibatch_discrimination_by_hand() -> None:
+    layer = MinibatchDiscrimination(2, kernels=2, size=2)
+    with torch.no_grad():
+        # features (a, b) have the rows (a, a) and (b, 0)
+        layer.tensor.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+    x = torch.tensor([[0.0, 0.0], [0.5, 0.0], [0.5, 2.0]])
+    made = layer(x)
+    assert torch.equal(made[:, :2], x)
+    one, two = math.exp(-1), math.exp(-2)  # distances of the rows: 2 * 0.5, and 2
+    torch.testing.assert_close(made[:, 2], torch.tensor([1 + 2 * one, 2 + one, 2 + one]))
+    torch.testing.assert_close(made[:, 3], torch.tensor([2 + two, 2 + two, 1 + 2 * two]))
+    # of images the mean over voxels counts, and each voxel gets the closeness
+    images = torch.stack([x - 1, x + 1], dim=2)[..., None]
+    torch.testing.assert_close(layer(images)[:, 2:], made[:, 2:, None, None].expand(-1, -1, 2, 1))
+    layer(torch.ones(3, 2, requires_grad=True)).sum().backward()
+    assert layer.tensor.weight.grad is not None
+    assert not layer.tensor.weight.grad.any(), "equal images have no direction"
+
+
+def virtual(*layers: nn.Module) -> nn.Sequential:
+    """A chain of one feature with virtual batch normalisation, without weights of its own."""
+    reference = ReferenceBatch(nn.Sequential(*layers))
+    return nn.Sequential(reference, *layers, VirtualNorm(1, reference), WithoutReference(reference))
+
+
+def test_virtual_norm_by_hand() -> None:
+    chain = virtual()
+    reference = torch.tensor([[[0.0, 2.0]], [[2.0, 4.0]]])
+    # the reference has mean 2 and mean square 6; with (5, 5) as a third image 3 and 37 / 3: variance 10 / 3
+    first = chain(reference)
+    torch.testing.assert_close(chain(torch.tensor([[[5.0, 5.0]]])), torch.full((1, 1, 2), 2 / (10 / 3) ** 0.5))
+    # (0, 2) has mean 1 and mean square 2: 5 / 3 and 14 / 3, variance 17 / 9
+    torch.testing.assert_close(first[0, 0], torch.tensor([-5.0, 1.0]) / 17**0.5)
+    with torch.no_grad():
+        chain[1].weight.fill_(3), chain[1].bias.fill_(1)
+    torch.testing.assert_close(chain(reference)[0, 0], torch.tensor([-5.0, 1.0]) / 17**0.5 * 3 + 1)
+
+
+def test_with_virtual_norm_an_image_does_not_depend_on_its_batch() -> None:
+    torch.manual_seed(0)
+    discriminator = PatchGanDiscriminator(1, 4, 2, norm="virtual")
+    discriminator(torch.rand(4, 1, 32, 32))
+    images = torch.rand(3, 1, 32, 32)
+    torch.testing.assert_close(discriminator(images)[1:2], discriminator(images[1:2]))
+
+
+def test_the_reference_is_the_first_batch_of_the_training_and_is_saved() -> None:
+    linear = nn.Linear(1, 1)
+    chain = virtual(linear)
+    linear.requires_grad_(False)
+    chain(torch.zeros(2, 1))  # a generator's step
+    assert len(chain[0].batch) == 0
+    linear.requires_grad_(True)
+    real = torch.tensor([[1.0], [2.0], [3.0]])
+    chain(real)
+    chain(torch.zeros(2, 1))
+    assert torch.equal(chain[0].batch, real)
+    loaded = virtual(nn.Linear(1, 1))
+    loaded.load_state_dict(chain.state_dict())
+    torch.testing.assert_close(loaded(real), chain(real))
+    copied = copy.deepcopy(chain)
+    chain[0].batch.zero_()
+    torch.testing.assert_close(copied(real), loaded(real))
+
+
+def test_both_comparisons_of_a_batch_and_virtual_norm_go_together() -> None:
+    layers = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.LeakyReLU(), nn.Linear(3, 1))
+    stabilise(layers, "virtual", True, True, True)
+    assert layers[-1][-1][-1].in_features == 3 + 100 + 1
+    assert layers(torch.rand(4, 2)).shape == (4, 1)
