@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 
@@ -15,27 +16,28 @@ from common.data.datalist import Item
 from common.errors import ConfigError, DataError, some
 from common.evaluation.cases import load_case
 from common.io import VolumeReader
+from common.io.modality import LABELS
 from common.metrics.masked import Volume
 
 
-def checked_classes(classes: Any) -> list[int]:
+def checked_labels(labels: Any) -> list[int]:
     """The labels that have a channel each, as integers above 0.
 
     Raises:
         ConfigError: they are missing, no whole numbers above 0, or one is there twice.
     """
-    if not isinstance(classes, Sequence) or isinstance(classes, str) or not classes:
-        raise ConfigError(f"--classes is {classes!r}, not a list of labels", "pass those of the maps, such as [1,2,3]")
-    if bad := [label for label in classes if isinstance(label, bool) or not isinstance(label, int) or label < 1]:
-        raise ConfigError(f"--classes has {bad[0]!r}, not a whole number above 0", "omit it; 0 is the background")
-    if len(set(classes)) < len(classes):
-        raise ConfigError(f"--classes is {list(classes)}, with a label twice", "list each label once")
-    return list(classes)
+    if not isinstance(labels, Sequence) or isinstance(labels, str) or not labels:
+        raise ConfigError(f"--labels is {labels!r}, not a list of labels", "pass those of the maps, such as [1,2,3]")
+    if bad := [label for label in labels if isinstance(label, bool) or not isinstance(label, int) or label < 1]:
+        raise ConfigError(f"--labels has {bad[0]!r}, not a whole number above 0", "omit it; 0 is the background")
+    if len(set(labels)) < len(labels):
+        raise ConfigError(f"--labels is {list(labels)}, with a label twice", "list each label once")
+    return list(labels)
 
 
-def channel_count(classes: Any, neighbours: int) -> int:
-    """Channels of a slab: one for each of the classes, see :func:`checked_classes`, in each slice."""
-    return len(checked_classes(classes)) * neighbours
+def channel_count(labels: Any, neighbours: int) -> int:
+    """Channels of a slab: one for each of the labels, see :func:`checked_labels`, in each slice."""
+    return LabelChannelsd("image", labels).channels_after(neighbours)
 
 
 class CheckLabelsd(MapTransform):
@@ -43,16 +45,16 @@ class CheckLabelsd(MapTransform):
 
     Args:
         keys: label maps (1, X, Y, Z).
-        classes: the labels.
+        labels: of the maps.
 
     Raises:
-        ConfigError: see :func:`checked_classes`.
+        ConfigError: see :func:`checked_labels`.
         DataError: a map has another label, or values that are no labels.
     """
 
-    def __init__(self, keys: KeysCollection, classes: Sequence[int]) -> None:
+    def __init__(self, keys: KeysCollection, labels: Sequence[int]) -> None:
         super().__init__(keys)
-        self.classes = checked_classes(classes)
+        self.labels = checked_labels(labels)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Check the maps."""
@@ -61,9 +63,9 @@ class CheckLabelsd(MapTransform):
             if len(broken := found[found != np.rint(found)]):
                 fault = f"{case}: source has values that are no labels, such as {broken[0]:.3g}"
                 raise DataError(fault, "give a map of whole numbers, not fractions or an image")
-            if unknown := [f"{label:g}" for label in found if label not in (0, *self.classes)]:
-                fault = f"{case}: source has labels that --classes lacks ({some(unknown)})"
-                raise DataError(fault, "add them to --classes, or set them to 0 in the map")
+            if unknown := [f"{label:g}" for label in found if label not in (0, *self.labels)]:
+                fault = f"{case}: source has labels that --labels lacks ({some(unknown)})"
+                raise DataError(fault, "add them to --labels, or set them to 0 in the map")
         return dict(data)
 
 
@@ -75,24 +77,30 @@ class LabelChannelsd(MapTransform):
 
     Args:
         keys: label maps (N, ...), such as the slices of a slab; become (C * N, ...) float32.
-        classes: the labels, in the order of the channels.
+        labels: of the maps, in the order of the channels.
 
     Raises:
-        ConfigError: see :func:`checked_classes`.
+        ConfigError: see :func:`checked_labels`.
     """
 
-    def __init__(self, keys: KeysCollection, classes: Sequence[int]) -> None:
+    def __init__(self, keys: KeysCollection, labels: Sequence[int]) -> None:
         super().__init__(keys)
-        self.classes = checked_classes(classes)
+        self.labels = checked_labels(labels)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the maps by channels."""
         made = dict(data)
         for key in self.key_iterator(made):
             maps = torch.as_tensor(np.asarray(made[key]))
-            channels = torch.cat([maps == label for label in self.classes]).float() * 2 - 1
+            channels = torch.cat([maps == label for label in self.labels]).float() * 2 - 1
             made[key] = convert_to_dst_type(channels, made[key], dtype=torch.float32)[0]
+            if isinstance(made[key], MetaTensor):
+                made[key].meta[LABELS] = True
         return made
+
+    def channels_after(self, maps: int) -> int:
+        """Channels of so many maps, by which an inference plans its memory."""
+        return len(self.labels) * maps
 
 
 class LabelMeans:

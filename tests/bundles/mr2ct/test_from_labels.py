@@ -77,37 +77,37 @@ def test_channels_in_a_slab_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("classes", "message"),
+    ("labels", "message"),
     [
-        (None, "--classes is None, not a list of labels: pass those of the maps"),
-        ([], "--classes is [], not a list of labels: pass those of the maps"),
-        ([1, 0], "--classes has 0, not a whole number above 0: omit it; 0 is the background"),
-        ([1, 0.5], "--classes has 0.5, not a whole number above 0: omit it"),
-        ([1, 2, 1], "--classes is [1, 2, 1], with a label twice: list each label once"),
+        (None, "--labels is None, not a list of labels: pass those of the maps"),
+        ([], "--labels is [], not a list of labels: pass those of the maps"),
+        ([1, 0], "--labels has 0, not a whole number above 0: omit it; 0 is the background"),
+        ([1, 0.5], "--labels has 0.5, not a whole number above 0: omit it"),
+        ([1, 2, 1], "--labels is [1, 2, 1], with a label twice: list each label once"),
     ],
 )
-def test_missing_and_faulty_classes_are_refused(classes, message):
+def test_missing_and_faulty_labels_are_refused(labels, message):
     with pytest.raises(ConfigError) as caught:
-        channel_count(classes, 1)
+        channel_count(labels, 1)
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([0, 1, 5, 9], "case_07: source has labels that --classes lacks (5, 9): add them to --classes, or set them to"),
+        ([0, 1, 5, 9], "case_07: source has labels that --labels lacks (5, 9): add them to --labels, or set them to"),
         ([0, 0.25, 1], "case_07: source has values that are no labels, such as 0.25: give a map of whole numbers"),
-        ([-1, 1], "case_07: source has labels that --classes lacks (-1): add them"),
+        ([-1, 1], "case_07: source has labels that --labels lacks (-1): add them"),
     ],
 )
-def test_a_source_that_is_no_map_of_the_classes_is_refused(values, message):
+def test_a_source_that_is_no_map_of_the_labels_is_refused(values, message):
     item = {"case": "case_07", "image": torch.tensor([[values]], dtype=torch.float32)}
     with pytest.raises(DataError) as caught:
         CheckLabelsd("image", [1, 2])(item)
     assert message in str(caught.value)
 
 
-def test_a_map_of_the_classes_stays_as_it_is():
+def test_a_map_of_the_labels_stays_as_it_is():
     item = {"case": "case_07", "image": torch.tensor([[[0.0, 2.0]]])}
     assert CheckLabelsd("image", [1, 2])(item) == item
 
@@ -148,7 +148,7 @@ def test_phantoms_have_an_mr_and_a_map_whose_white_matter_is_the_brightest_tissu
 
 
 def test_the_network_sees_each_label_of_three_slices_and_its_discriminator_the_mr_as_well():
-    parser = BUNDLE.parser("train", "from_labels", classes=[2, 41])
+    parser = BUNDLE.parser("train", "from_labels", labels=[2, 41])
     assert parser.get_parsed_content("network_def").encoder[0][0].in_channels == 6
     assert parser.get_parsed_content("discriminator_def").layers[0].in_channels == 7
 
@@ -171,7 +171,7 @@ def test_the_spade_network_takes_slices_of_any_size(size):
 
 def test_inference_takes_a_label_map_and_the_evaluation_has_the_mean_of_each_label(written, run):
     told = json.loads((run / "models" / "model.json").read_text())
-    assert told["settings"]["classes"] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert told["settings"]["labels"] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     ok(BUNDLE.run("inference", ["inference"], output_dir=run, dataset_dir=written))
     made = voxels(run / "predictions" / "phantom_000_synthetic_mr.nii.gz")
     assert made.shape == (40, 48, 40)
@@ -184,8 +184,8 @@ def test_inference_takes_a_label_map_and_the_evaluation_has_the_mean_of_each_lab
 
 def test_a_map_of_other_labels_ends_a_training_before_its_first_step(written, tmp_path):
     done = BUNDLE.run(
-        "training", ["train", "from_labels"], dataset_dir=written, output_dir=tmp_path, classes="[1,2]", **SMALL
+        "training", ["train", "from_labels"], dataset_dir=written, output_dir=tmp_path, labels="[1,2]", **SMALL
     )
     assert done.returncode == 2
-    assert "source has labels that --classes lacks (3, 4, 5, 6, 7, 8" in last_line(done.stderr)
+    assert "source has labels that --labels lacks (3, 4, 5, 6, 7, 8" in last_line(done.stderr)
     assert not (tmp_path / "models").exists()
