@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monai.networks.layers.factories import Norm
-from monai.networks.nets import SPADENet
+from monai.networks.nets.spade_network import SPADEDecoder
 from torch import Tensor, nn
 
 from common.networks.initialisation import normal_
@@ -66,8 +66,8 @@ class ResnetGenerator(nn.Module):
         return made
 
 
-class SpadeGenerator(SPADENet):  # type: ignore[misc]
-    """MONAI's SPADE network for slices of any size (Park et al. 2019, CVPR), without the encoder of a style.
+class SpadeGenerator(nn.Module):
+    """MONAI's SPADE network for slices of any size, without the encoder of a style (Park et al. 2019, CVPR).
 
     Its last block works at half the resolution. Input (B, C, H, W), the channels of label maps in [-1, 1], with sides
     divisible by ``2 ** depth``; output (B, C', H, W) in [-1, 1].
@@ -80,19 +80,18 @@ class SpadeGenerator(SPADENet):  # type: ignore[misc]
     """
 
     def __init__(self, in_channels: int, out_channels: int = 1, depth: int = 4, width: int = 64) -> None:
-        features = [width * 2**level for level in range(depth)]
-        super().__init__(
+        super().__init__()
+        self.depth = depth
+        self.decoder = SPADEDecoder(
             2,
-            in_channels,
             out_channels,
             in_channels,
             [2**depth] * 2,
-            features,
+            [width * 2**level for level in reversed(range(depth))],
             is_vae=False,
             spade_intermediate_channels=width,
             last_act="tanh",
         )
-        self.depth = depth
         normal_(self)
         refuse_other_weights(self)
 

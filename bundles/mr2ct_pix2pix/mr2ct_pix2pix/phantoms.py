@@ -89,7 +89,8 @@ def labels_of(anatomy: Anatomy) -> np.ndarray:
     known = (*CLASSES.values(), ("lesion",))
     groups = (*known, tuple(set(HOUNSFIELD).difference(*known)))
     shares = [partial_volume(anatomy, {name: float(name in group) for name in HOUNSFIELD}) for group in groups]
-    return np.argmax(shares, axis=0).astype(np.uint8)
+    largest: np.ndarray = np.argmax(shares, axis=0).astype(np.uint8)
+    return largest
 
 
 def _write_labelled(folder: Path, seed: int, spacing: float, label_maps: str | Path | None, stripped: bool) -> None:
