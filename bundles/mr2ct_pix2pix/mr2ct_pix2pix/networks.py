@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monai.networks.blocks import ADN
 from monai.networks.layers.factories import Norm
 from monai.networks.nets.spade_network import SPADEDecoder
 from torch import Tensor, nn
@@ -69,7 +70,8 @@ class ResnetGenerator(nn.Module):
 class SpadeGenerator(nn.Module):
     """MONAI's SPADE network for slices of any size, without the encoder of a style (Park et al. 2019, CVPR).
 
-    Its last block works at half the resolution. Input (B, C, H, W), the channels of label maps in [-1, 1], with sides
+    Normalisations are of the batch, as published: those of an instance, MONAI's default, depend on the size of a slice.
+    The last block works at half the resolution. Input (B, C, H, W), the channels of label maps in [-1, 1], with sides
     divisible by ``2 ** depth``; output (B, C', H, W) in [-1, 1].
 
     Args:
@@ -90,8 +92,12 @@ class SpadeGenerator(nn.Module):
             [width * 2**level for level in reversed(range(depth))],
             is_vae=False,
             spade_intermediate_channels=width,
+            norm=("batch", {"affine": False}),
             last_act="tanh",
         )
+        for part in self.decoder.modules():
+            if isinstance(part, ADN) and hasattr(part, "N"):
+                part.N = nn.Identity()  # MONAI normalises the features of the labels too, by instance
         normal_(self)
         refuse_other_weights(self)
 

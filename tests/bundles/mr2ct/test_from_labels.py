@@ -169,6 +169,17 @@ def test_the_spade_network_takes_slices_of_any_size(size):
     assert made.abs().max() <= 1
 
 
+def test_the_spade_network_sees_the_same_in_a_crop_as_in_a_whole_slice():
+    """A crop of training and a slice of inference; far from the crop's border, which pads with zeros."""
+    torch.manual_seed(0)
+    network = SpadeGenerator(2, depth=1, width=2).eval()
+    whole = torch.randn(1, 2, 64, 64).sign()
+    whole[:, :, :, 32:] = -1
+    with torch.no_grad():
+        part, seen = network(whole)[..., 8:24, 8:16], network(whole[..., :32, :24])[..., 8:24, 8:16]
+    torch.testing.assert_close(part, seen)
+
+
 def test_inference_takes_a_label_map_and_the_evaluation_has_the_mean_of_each_label(written, run):
     told = json.loads((run / "models" / "model.json").read_text())
     assert told["settings"]["labels"] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
