@@ -45,12 +45,17 @@ class Case:
 
 
 def load_case(
-    item: Item, head_threshold: float | None, reader: VolumeReader | None = None, standardise: bool = False
+    item: Item,
+    head_threshold: float | None,
+    reader: VolumeReader | None = None,
+    standardise: bool = False,
+    labelled: bool = False,
 ) -> Case:
     """Read a case; without a mask file, the mask is the head found in the truth, else in the source.
 
     With ``standardise`` source and truth become z-scores inside the head found in the source, as in training (see
-    :class:`common.transforms.StandardiseHeadd`). ``reader`` reads the files as in training.
+    :class:`common.transforms.StandardiseHeadd`). ``head_threshold`` None is the mean of the volume. With
+    ``labelled`` the source is a label map, which keeps its values. ``reader`` reads the files as in training.
 
     Raises:
         DataError: where a volume cannot be used or lies on another grid than the source.
@@ -64,8 +69,8 @@ def load_case(
         require_grid(f"{item['case']}: {key}", volume.shape, own, source.shape, affine, "resample it to the source")
     axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
     if standardise:
-        head = head_mask(source, None, axial, item["case"])
-        source = _z_scores(source, head, item["case"])
+        head = head_mask(source, head_threshold, axial, item["case"])
+        source = source if labelled else _z_scores(source, head, item["case"])
         truth = None if truth is None else _z_scores(truth, head, item["case"])
     if "mask" in there:
         if faulty := mask_fault(there["mask"], source, *([] if truth is None else [truth])):

@@ -90,6 +90,7 @@ class Evaluation:
             there are more cases, those shown are predicted again.
         reader: of the volumes, as in training.
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
+        labelled: whether the source is a label map, which then keeps its values.
         references: functions of the source's first channel (X, Y, Z), its axes in RAS order, to a volume of that shape
             in the unit of the target, by the names of their rows. They are scored like the baseline.
         record: of the command, whose settings the report shows.
@@ -116,6 +117,7 @@ class Evaluation:
     panel_cases: int = 12
     reader: VolumeReader | None = None
     standardise: bool = False
+    labelled: bool = False
     maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
     references: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     record: RunRecord | None = None
@@ -231,7 +233,7 @@ class Evaluation:
         return LINE, *fitted_line(map(self._load, bar))
 
     def _load(self, item: Item) -> Case:
-        case = load_case(item, self.head_threshold, self.reader, self.standardise)
+        case = load_case(item, self.head_threshold, self.reader, self.standardise, self.labelled)
         if self.unit == HU and case.truth is not None and modality_of(case.truth) == NOT_IN_HU:
             fault = f"{case.name}: truth is {NOT_IN_HU}, but is scored in HU"
             raise DataError(fault, "convert it, or train in its unit")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import devices
 from ..errors import ConfigError, DataError, user_error_in
-from ..io.modality import COMPLEX, FAULT, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
+from ..io.modality import COMPLEX, FAULT, LABELS, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
 
 ERROR_KEY = "failure"
 OF_TRANSFORM = re.compile(r"applying transform <(?:\w+\.)*(\w+) object")
@@ -60,7 +60,7 @@ class CaseDataset(Dataset):
             done = dict(self.transform(item))
             if SOURCE_MODALITY in item:
                 require_modality(item["case"], item[SOURCE_MODALITY], done["image"].meta.get(MODALITY, UNKNOWN))
-            for channel in done["image"][:1] if done["image"].meta.get(COMPLEX) else done["image"]:
+            for channel in _seen(done["image"]):
                 require_contrast(channel, item["case"], "source", "check its unit, and the windows of the config")
             return {key: value for key, value in done.items() if key == "image" or not _is_volume(value)}
         except Exception as error:  # any error is a failure of this case only
@@ -77,6 +77,13 @@ class OneCaseLoader(ThreadDataLoader):
 
     def __init__(self, dataset: Dataset, **loader: Any) -> None:
         super().__init__(dataset, batch_size=1, collate_fn=_as_batch, **loader)
+
+
+def _seen(image: MetaTensor) -> Tensor:
+    """The channels that must each have contrast: a label map may lack labels, and an image may be real."""
+    if image.meta.get(LABELS):
+        return image.amax(dim=0, keepdim=True)
+    return image[:1] if image.meta.get(COMPLEX) else image
 
 
 def _as_batch(items: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class MemoryPlan:
         self.reader = reader
         steps = getattr(transform, "transforms", ())
         self.spacing = next((each for each in steps if isinstance(each, WorkingSpacingd)), None)
+        self.widening = [each for each in steps if hasattr(each, "channels_after")]
         self._choices: dict[tuple[Any, ...], Choice] = {}
         self._admitted: dict[str, Choice] = {}
         self._changed = threading.Condition()
@@ -150,6 +151,8 @@ class MemoryPlan:
         extent = self.reader.extent(paths[0], case, length, modality)
         if extent is None:  # reading reports why
             return Choice(0, 0, self.inferer, "")
+        for step in self.widening:
+            channels = step.channels_after(channels)
         shape = extent.values.shape
         working = self._working_shape(shape, extent.affine)
         key = (channels, shape, working)

@@ -11,7 +11,7 @@ from .attenuation import attenuation_scores
 from .detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from .fidelity import vif
 from .ignite import MaskedMetric
-from .lesions import lesion_scores
+from .lesions import lesion_ratio, lesion_scores
 from .masked import CT_RANGE, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
 from .ssim import ms_ssim, ssim
 from .structures import StructureOverlap
@@ -38,6 +38,7 @@ __all__ = [
     "bone_dice",
     "ct_scores",
     "hfen",
+    "lesion_ratio",
     "lesion_scores",
     "mae",
     "ms_ssim",

@@ -1,4 +1,4 @@
-"""Contrast of lesions in a synthetic volume, whatever its unit."""
+"""Contrast of lesions in a synthetic volume, as a difference in any unit or as a ratio."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt, label
 
 from ..errors import DataError
 from .line_integrals import checked_affine
-from .masked import checked_volumes
+from .masked import checked_volumes, mean_or_nan
 
 RING_MM = (2.0, 6.0)
 """Distances between which the surroundings of a lesion lie; nearer voxels share its partial volume and blur."""
@@ -57,3 +57,16 @@ def lesion_scores(
     ).reshape(-1, 2)
     shown, real = contrasts.T
     return {"contrast_recovery": float(shown @ real / (real @ real)) if real.any() else float("nan")}
+
+
+def lesion_ratio(volume: ArrayLike, lesion: ArrayLike, white: ArrayLike) -> float:
+    """Mean over the lesions over the mean over normal-appearing white matter; nan where the latter is not above 0.
+
+    Args:
+        volume: (X, Y, Z), whose 0 is no signal.
+        lesion: region of the lesions (X, Y, Z), above 0 inside.
+        white: normal-appearing white matter (X, Y, Z), above 0 inside.
+    """
+    values = np.asarray(volume, dtype=np.float64)
+    shown, around = (mean_or_nan(values[np.asarray(region) > 0]) for region in (lesion, white))
+    return shown / around if around > 0 else float("nan")

@@ -24,8 +24,8 @@ class StandardiseHeadd(MapTransform):
     """Normalise to mean 0 and standard deviation 1 over the head, or by a fixed scale, without clipping.
 
     The head is computed from the first channel of the source, both in training and inference: the largest region above
-    the mean of the volume, with filled cavities in each axial slice. Adds ``<key>_scale``, mean and standard deviation
-    of the first channel, and the head as ``mask`` if the case has none.
+    the mean of the volume or a threshold, with filled cavities in each axial slice. Adds ``<key>_scale``, mean and
+    standard deviation of the first channel, and the head as ``mask`` if the case has none.
 
     Args:
         keys: volumes (C, X, Y, Z), oriented RAS; each channel is normalised separately.
@@ -36,6 +36,7 @@ class StandardiseHeadd(MapTransform):
         fixed: key -> (mean, deviation) in the unit of a volume whose numbers mean the same in every case, such as HU;
             it is normalised by these instead of its own.
         allow_missing_keys: skip absent keys.
+        threshold: of the source, above which the head is; None for its mean.
 
     Raises:
         ConfigError: for a fixed scale that is not two finite numbers, the second positive.
@@ -49,9 +50,11 @@ class StandardiseHeadd(MapTransform):
         background: float | None = None,
         fixed: Mapping[str, Sequence[float]] | None = None,
         allow_missing_keys: bool = False,
+        threshold: float | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.reference = reference
+        self.threshold = threshold
         self.background = background
         self.fixed = {key: _fixed_scale(key, values) for key, values in (fixed or {}).items()}
 
@@ -60,7 +63,7 @@ class StandardiseHeadd(MapTransform):
         scaled = dict(data)
         case = str(data.get("case", ""))
         source = np.asarray(data[self.reference][0])
-        head = torch.from_numpy(head_mask(source, None, axial=2, case=case))
+        head = torch.from_numpy(head_mask(source, self.threshold, axial=2, case=case))
         if "mask" in scaled:
             scaled["mask"] = (scaled["mask"] > 0).to(torch.float32)
         else:

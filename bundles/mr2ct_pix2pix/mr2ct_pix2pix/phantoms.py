@@ -1,19 +1,23 @@
-"""Phantom dataset of T1-, T2-weighted and FLAIR MR of heads with lesions: ``ROOT/<case>/{t1,t2,flair,mask}.nii.gz``."""
+"""Phantom datasets of MR of heads with lesions: ``ROOT/<case>/{t1,t2,flair}.nii.gz`` and masks, or T1 and label map."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from common.segmenter.tissues import CLASSES
 from common.simulation.corruptions.intensity import blurred
 from common.simulation.corruptions.noise import rician
 from common.simulation.dataset import save_nifti, write_heads
-from common.simulation.head import head_anatomy, partial_volume
+from common.simulation.head import Anatomy, head_anatomy, partial_volume
+from common.simulation.label_heads import heads_of
 from common.simulation.mr import MR_BLUR_MM
 from common.simulation.physics import InvertedEcho, NulledFluid, PulseSequence, SpinEcho, Tissues
 from common.simulation.scanner import Scanner
+from common.simulation.tissues import HOUNSFIELD
 
 SEQUENCES: Mapping[str, PulseSequence] = {
     "t1": InvertedEcho(),
@@ -26,11 +30,15 @@ WATER = 2000.0
 NOISE = 0.005
 """[chosen] signal of fully relaxed water, and the noise of each channel relative to it: FLAIR has little signal."""
 
+NAWM_SHARE = 0.9
+"""[chosen] least share of white matter in a voxel of normal-appearing white matter."""
+
 
 def write_flair(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0) -> None:
-    """Write registered T1-, T2-weighted and FLAIR MR of random heads, with head masks, and ``dataset.json``.
+    """Write registered T1-, T2-weighted and FLAIR MR of random heads, with masks, and ``dataset.json``.
 
-    Three heads in four have lesions of the white matter, bright in T2 and FLAIR. The dataset is written atomically.
+    Masks are of the head, of normal-appearing white matter and, in the three heads of four that have any, of lesions of
+    the white matter, bright in T2 and FLAIR. The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
@@ -45,12 +53,72 @@ def write_flair(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
     write_heads(root, cases, spacing, seed, _write_case, water=WATER)
 
 
-def _write_case(folder: Path, seed: int, spacing: float) -> None:
-    anatomy, rng = head_anatomy(seed, spacing), np.random.default_rng((seed, 1))
+def write_labelled(
+    root: Path,
+    cases: int = 12,
+    spacing: float = 1.0,
+    seed: int = 0,
+    label_maps: str | Path | None = None,
+    stripped: bool = False,
+) -> None:
+    """Write T1-weighted MR of random heads with their label maps, ``ROOT/<case>/{labels,mr}.nii.gz``.
+
+    Labels: see :func:`labels_of`. The dataset is written atomically.
+
+    Args:
+        root: as of :func:`write_flair`, like the next three.
+        cases: number of heads.
+        spacing: isotropic, in mm.
+        seed: case ``i`` depends only on ``(seed, i)`` and the maps.
+        label_maps: folder of the maps of individual heads; None for deformations of the average head.
+        stripped: whether the skull is stripped.
+
+    Raises:
+        ConfigError: a number is out of range, or the folder has no maps.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    write = partial(_write_labelled, label_maps=label_maps, stripped=stripped)
+    write_heads(root, cases, spacing, seed, write, water=WATER)
+
+
+def labels_of(anatomy: Anatomy) -> np.ndarray:
+    """The tissue that a voxel has most of, (X, Y, Z) uint8: 1 to 7 as the classes of ``common.segmenter``, 0 air.
+
+    8 are lesions, 9 is what belongs to none, such as vessels.
+    """
+    known = (*CLASSES.values(), ("lesion",))
+    groups = (*known, tuple(set(HOUNSFIELD).difference(*known)))
+    shares = [partial_volume(anatomy, {name: float(name in group) for name in HOUNSFIELD}) for group in groups]
+    largest: np.ndarray = np.argmax(shares, axis=0).astype(np.uint8)
+    return largest
+
+
+def _write_labelled(folder: Path, seed: int, spacing: float, label_maps: str | Path | None, stripped: bool) -> None:
+    rng = np.random.default_rng(seed)
+    anatomy = heads_of(label_maps, float(stripped), 0.0, spacings_mm=[spacing])(rng)
+    image = _rendered(anatomy, ["t1"], rng)["t1"]
+    save_nifti(folder / "labels.nii.gz", labels_of(anatomy), anatomy.affine)
+    save_nifti(folder / "mr.nii.gz", image, anatomy.affine)
+
+
+def _rendered(anatomy: Anatomy, names: Iterable[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Images (X, Y, Z) int16 of one person and session by the names of their sequences."""
     person, places = Tissues(agent_probability=0.0).draw(rng), (rng.random(), rng.random())
-    bias, _ = Scanner().bias_fields(rng, anatomy.head.shape, spacing)
-    for name, sequence in SEQUENCES.items():
-        signal = blurred(partial_volume(anatomy, sequence.signals(person, places)), MR_BLUR_MM, spacing)
-        image = rician(WATER * signal * bias, NOISE * WATER, rng)
-        save_nifti(folder / f"{name}.nii.gz", np.rint(image).astype(np.int16), anatomy.affine)
-    save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)
+    bias, _ = Scanner().bias_fields(rng, anatomy.head.shape, anatomy.spacing)
+    images = {}
+    for name in names:
+        signals = SEQUENCES[name].signals(person, places)
+        signal = blurred(partial_volume(anatomy, signals), MR_BLUR_MM, anatomy.spacing)
+        images[name] = np.rint(rician(WATER * signal * bias, NOISE * WATER, rng)).astype(np.int16)
+    return images
+
+
+def _write_case(folder: Path, seed: int, spacing: float) -> None:
+    anatomy = head_anatomy(seed, spacing)
+    for name, image in _rendered(anatomy, SEQUENCES, np.random.default_rng((seed, 1))).items():
+        save_nifti(folder / f"{name}.nii.gz", image, anatomy.affine)
+    masks = {"mask": anatomy.head, "nawm": anatomy.fractions["white"] > NAWM_SHARE}
+    if (lesion := anatomy.fractions["lesion"] > 0.5).any():
+        masks["lesion"] = lesion
+    for name, region in masks.items():
+        save_nifti(folder / f"{name}.nii.gz", region, anatomy.affine)

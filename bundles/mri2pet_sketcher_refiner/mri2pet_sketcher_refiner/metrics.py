@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from common.errors import DataError
+from common.metrics import lesion_ratio
 from common.metrics.masked import Mask, checked_volumes, dice, psnr_of_peak
 
 DEMYELINATION_SD = 2.0
@@ -60,8 +61,8 @@ def region_scores(
         return scores
     scores["nawm_error"] = float(error[white].mean())
     for name, volume in (("lesion_contrast", pred), ("lesion_contrast_truth", truth)):
-        if volume[white].mean() > 0:
-            scores[name] = float(volume[lesions].mean() / volume[white].mean())
+        if not math.isnan(ratio := lesion_ratio(volume, lesions, white)):
+            scores[name] = ratio
     threshold = white_matter_threshold(truth, white) if demyelination_threshold is None else demyelination_threshold
     return scores | {"demyelination_dice": demyelination_dice(pred, truth, lesions | white, threshold)}
 

@@ -479,6 +479,18 @@ def test_channels_of_one_file_and_a_truth_on_another_grid_are_read_as_in_trainin
         load_case(item, 0.5, VolumeReader(channels=2))
 
 
+def test_a_label_map_keeps_its_values_and_is_the_head_above_a_threshold(tmp_path):
+    labels = np.zeros(SHAPE, np.float32)
+    labels[2:8, 2:8, 2:8], labels[8:10, 2:8, 2:8] = 1, 40
+    nib.save(nib.Nifti1Image(labels, RAS), tmp_path / "labels.nii.gz")
+    nib.save(nib.Nifti1Image(labels * 10 + 3, RAS), tmp_path / "truth.nii.gz")
+    item = {"case": "c", "image": str(tmp_path / "labels.nii.gz"), "label": str(tmp_path / "truth.nii.gz")}
+    case = load_case(item, 0, standardise=True, labelled=True)
+    assert np.array_equal(case.source, labels)
+    assert np.array_equal(case.mask, labels > 0)
+    assert case.truth[case.mask].mean() == pytest.approx(0, abs=1e-5)
+
+
 def test_standardised_source_and_truth_have_mean_zero_and_deviation_one_in_the_head_of_the_source(tmp_path):
     item = write(tmp_path, "z", 3, mask=False)
     case = load_case(item, None, standardise=True)

@@ -10,7 +10,8 @@ from monai.transforms import Compose, Flipd
 
 from common.errors import ConfigError
 from common.inference import CaseDataset, OneCaseLoader
-from common.inference.dataset import emptied
+from common.inference.dataset import ERROR_KEY, emptied
+from common.io.modality import LABELS
 
 
 def volume() -> MetaTensor:
@@ -56,3 +57,12 @@ def test_an_emptied_volume_has_the_geometry_and_no_memory():
 def test_what_is_no_list_of_cases_is_refused() -> None:
     with pytest.raises(ConfigError, match="--dataset::data is 'many', not a list of cases: pass --datalist"):
         CaseDataset("many")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("values", "is_kept"), [([[-1, 1], [-1, -1]], True), ([[-1, -1], [-1, -1]], False)])
+def test_channels_of_a_label_map_need_contrast_together(values, is_kept):
+    """Two labels in two voxels: a map without one of them is whole, one without any is empty."""
+    channels = torch.tensor(values, dtype=torch.float32).repeat_interleave(8, dim=1).reshape(2, 16, 1, 1)
+    image = MetaTensor(channels, meta={LABELS: True})
+    (item,) = CaseDataset([{"case": "a"}], lambda item: {**item, "image": image})
+    assert (ERROR_KEY not in item) == is_kept

@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -136,6 +137,16 @@ def test_the_batch_is_lowered_until_it_fits_and_one_line_says_so(tmp_path, bare,
     )
     assert caplog.text.count("needs") == 1
     assert line in caplog.text
+
+
+def test_a_step_that_turns_a_volume_into_channels_is_counted(tmp_path, bare):
+    """Four channels of a file with one: the source is four volumes, and the network takes as many channels."""
+    step = SimpleNamespace(channels_after=lambda count: 4 * count)
+    model = UNetGenerator(4, 1, depth=2, width=2)
+    found = MemoryPlan(1.0, torch.device("cpu"), model, inferer(), SimpleNamespace(transforms=[step]), VolumeReader())
+    found.admit(item(tmp_path, "a"))
+    own = 4 * AROUND + inferer().bytes_needed(memory.without_values(model).eval(), 4, SHAPE)
+    assert found._admitted["a"].host == max(own, (4 + memory.READING) * AROUND, memory.WRITING * AROUND)
 
 
 def test_tiles_of_a_u_net_are_lowered_below_its_receptive_field(tmp_path, bare, caplog):

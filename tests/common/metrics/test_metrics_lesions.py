@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from common.errors import DataError
-from common.metrics import lesion_scores
+from common.metrics import lesion_ratio, lesion_scores
 
 
 def test_contrast_of_lesions_by_arithmetic():
@@ -22,3 +24,13 @@ def test_contrast_of_lesions_by_arithmetic():
     assert np.isnan(lesion_scores(pred, truth, inside, 0 * lesion, np.eye(4))["contrast_recovery"])
     with pytest.raises(DataError, match="lesion has shape .*, the truth "):
         lesion_scores(pred, truth, inside, lesion[1:], np.eye(4))
+
+
+def test_the_ratio_is_of_the_means_over_the_regions():
+    volume = np.array([30.0, 50.0, 20.0, 30.0, 900.0])
+    assert lesion_ratio(volume, [1, 1, 0, 0, 0], [0, 0, 1, 1, 0]) == 40 / 25
+
+
+def test_there_is_no_ratio_to_white_matter_without_signal_or_voxels():
+    assert math.isnan(lesion_ratio([5.0, -1.0], [1, 0], [0, 1]))
+    assert math.isnan(lesion_ratio([5.0, 1.0], [1, 0], [0, 0]))

@@ -108,6 +108,13 @@ def test_a_source_without_a_head_is_refused():
         standardised(image=torch.full((1, 4, 4, 4), 4.0))
 
 
+def test_the_head_may_be_what_is_above_a_threshold():
+    """Above 13 the source is 14 and 16, whose truth is 5 and 7."""
+    item = StandardiseHeadd("label", threshold=13)({"case": "c3", "image": SOURCE, "label": TARGET})
+    assert item["label_scale"].tolist() == pytest.approx([6, 2**0.5])
+    assert middle(item["mask"]) == [0, 0, 0, 0, 1, 1, 0, 0]
+
+
 def test_a_fixed_scale_takes_the_place_of_the_case_s_own_in_one_key():
     fixed = StandardiseHeadd(["image", "label"], fixed={"label": [-100, 50]})
     item = fixed({"case": "c3", "image": SOURCE, "label": TARGET})
