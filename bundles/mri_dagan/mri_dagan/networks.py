@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from monai.networks.blocks import ResidualUnit
-from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
 from common.networks.initialisation import normal_
@@ -136,28 +135,26 @@ class _Shortcut(nn.Module):
 
 
 class ResidualChain(nn.Module):
-    """Residual units between two images of one grid, whose sum is added to the input (after Li et al. 2017, in 3-D).
+    """3-D residual units between two volumes of one grid, whose sum is added to the input (after Li et al. 2017).
 
-    Input (B, 1, X, Y[, Z]) of any size on the scale of :class:`RefinedUNet`, such as thick slices interpolated onto
-    thin ones; output alike, such as the thin slices, not clipped. The last layer starts at 0, so that the network starts as the identity.
+    Input (B, 1, X, Y, Z) of any size on the scale of :class:`RefinedUNet`, thick slices interpolated onto thin ones;
+    output alike, the thin slices, not clipped. The last layer starts at 0, so that the network starts as the identity.
 
     Args:
-        blocks: number of units of two convolutions 3 wide, batch normalisation and leaky ReLU each.
+        blocks: number of units of two 3x3x3 convolutions, batch normalisation and leaky ReLU each.
         width: features of each.
-        spatial_dims: 2 for slices, 3 for volumes.
     """
 
-    def __init__(self, blocks: int = 6, width: int = 32, spatial_dims: int = 3) -> None:
+    def __init__(self, blocks: int = 6, width: int = 32) -> None:
         super().__init__()
         act = ("leakyrelu", {"negative_slope": 0.2})
-        counts = [1] + [width] * blocks
-        units = [ResidualUnit(spatial_dims, each, width, act=act, norm="batch") for each in counts[:-1]]
-        self.layers = nn.Sequential(*units, Conv[Conv.CONV, spatial_dims](width, 1, 3, padding=1))
+        units = [ResidualUnit(3, width if number else 1, width, act=act, norm="batch") for number in range(blocks)]
+        self.layers = nn.Sequential(*units, nn.Conv3d(width, 1, 3, padding=1))
         _start_at_zero(self.layers[-1:])
         refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The restored image."""
+        """The thin slices."""
         restored: Tensor = x + self.layers(x)
         return restored
 
