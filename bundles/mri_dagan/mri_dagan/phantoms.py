@@ -1,4 +1,4 @@
-"""Phantom dataset of fast, thick and noisy MR: ``ROOT/<case>/{mr,zero_filled,thick,noisy,mask,lesion}.nii.gz``."""
+"""Phantoms of fast, thick, noisy, moved MR: ``ROOT/<case>/{mr,zero_filled,thick,noisy,moved,mask,lesion}.nii.gz``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common.simulation.corruptions.magnitude import Corruption
+from common.simulation.corruptions.motion import HeadMotion
 from common.simulation.corruptions.noise import RicianNoise
 from common.simulation.corruptions.slices import ThickSlices
 from common.simulation.corruptions.undersampling import Undersampled
@@ -21,6 +22,8 @@ NOISY = 0.05
 """[chosen] noise of ``noisy`` in both channels relative to the brightest tissue."""
 SLICES = 2.5
 """[chosen] thickness of ``thick`` in voxels."""
+MOVED = 2.0
+"""[chosen] length of the movements of ``moved`` in voxels, and their angle in degrees for each mm of a voxel."""
 LESION_SHARE = 0.5
 """Share of a voxel from which it belongs to a lesion."""
 SCAN = 0
@@ -28,12 +31,12 @@ SCAN = 0
 
 
 def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, acceleration: float = 4.0) -> None:
-    """Write T2-weighted MR of random heads with the same from fewer samples, in thick slices and with noise.
+    """Write T2-weighted MR of random heads with the same from fewer samples, in thick slices, with noise and motion.
 
     Everything about the acquisition is simulated, the phase of the images too. ``zero_filled`` has random lines of
     k-space, the same of all cases, ``thick`` slices of 2.5 voxels interpolated onto the grid of ``mr``, ``noisy``
-    Rician noise. ``mask`` is the head, ``lesion`` the lesions of the white matter, bright; a head without one has no
-    such file. The dataset is written atomically.
+    Rician noise, ``moved`` two movements in the axial plane, each case its own. ``mask`` is the head, ``lesion`` the
+    lesions of the white matter, bright; a head without one has no such file. The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
@@ -50,6 +53,7 @@ def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
         "zero_filled": Undersampled("cartesian", acceleration),
         "thick": ThickSlices(SLICES * spacing),
         "noisy": RicianNoise(NOISY),
+        "moved": HeadMotion(MOVED * spacing, MOVED * spacing),
     }
     write_heads(root, cases, spacing, seed, partial(_write_case, ways), acceleration=acceleration)
 

@@ -17,6 +17,8 @@ from .magnitude import checked_magnitude, is_number, phase_axis
 
 NEAR_CENTRE = 0.02
 """Share of k-space on each side of its centre during which the head is in its first position."""
+LARGEST_MM, LARGEST_DEGREES, MOST_MOVEMENTS = 50.0, 45.0, 100
+"""[chosen] more than a head coil allows, and than a scan with an image has."""
 
 
 class Movement(NamedTuple):
@@ -47,9 +49,9 @@ class HeadMotion:
     the affine, and returns the real part where scanners store the magnitude.
 
     Args:
-        distance_mm: of each translation, in a random direction.
-        degrees: of each rotation, to a random side.
-        movements: number of other positions.
+        distance_mm: of each translation, in a random direction; at most ``LARGEST_MM``.
+        degrees: of each rotation, to a random side; at most ``LARGEST_DEGREES``.
+        movements: number of other positions; at most ``MOST_MOVEMENTS``.
         plane: of the slices; ``axial``, ``coronal`` or ``sagittal``.
 
     Raises:
@@ -59,11 +61,13 @@ class HeadMotion:
     def __init__(
         self, distance_mm: float = 2.0, degrees: float = 2.0, movements: int = 2, plane: str = "axial"
     ) -> None:
-        for name, value, unit in (("distance_mm", distance_mm, "mm"), ("degrees", degrees, "degrees")):
-            if not is_number(value) or value < 0:
-                raise ConfigError(f"--{name} is {value!r}, not 0 or more {unit}", "pass a number such as 2")
-        if isinstance(movements, bool) or not isinstance(movements, int) or movements < 1:
-            raise ConfigError(f"--movements is {movements!r}, not a whole number above 0", "pass a number such as 2")
+        for name, value, most in (("distance_mm", distance_mm, LARGEST_MM), ("degrees", degrees, LARGEST_DEGREES)):
+            if not is_number(value) or not 0 <= value <= most:
+                unit = name.removeprefix("distance_")
+                raise ConfigError(f"--{name} is {value!r}, not 0 to {most:g} {unit}", "pass a number such as 2")
+        if isinstance(movements, bool) or not isinstance(movements, int) or not 1 <= movements <= MOST_MOVEMENTS:
+            fault = f"--movements is {movements!r}, not a whole number from 1 to {MOST_MOVEMENTS}"
+            raise ConfigError(fault, "pass a number such as 2")
         self.axis = plane_axis(plane)
         self.distance_mm = distance_mm
         self.degrees = degrees

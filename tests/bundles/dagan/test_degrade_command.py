@@ -111,7 +111,9 @@ def test_cases_are_replaced_on_request_and_nothing_else_is(data, capsys):
     [
         ("undersample", ["--acceleration", "1"], "--acceleration is 1.0, not above 1"),
         ("undersample", ["--seed", "-1"], "--seed is -1, below 0"),
-        ("motion", ["--movements", "0"], "--movements is 0, not a whole number above 0"),
+        ("motion", ["--movements", "0"], "--movements is 0, not a whole number from 1 to 100"),
+        ("motion", ["--distance_mm", "-1"], "--distance_mm is -1.0, not 0 to 50 mm: pass a number such as 2"),
+        ("motion", ["--distance_mm", "500"], "--distance_mm is 500.0, not 0 to 50 mm: pass a number such as 2"),
         ("interpolate", ["--slice", "0"], "--slice is 0.0, not above 0 mm"),
         ("thicken", ["--mr", "t2"], "t2.nii.gz"),
     ],

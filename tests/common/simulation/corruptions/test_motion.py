@@ -99,9 +99,12 @@ def test_ghosts_of_motion_run_along_the_phase_encoding(plane, along, across):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"distance_mm": -1}, "--distance_mm is -1, not 0 or more mm"),
-        ({"degrees": float("nan")}, "--degrees is nan, not 0 or more degrees"),
-        ({"movements": 1.5}, "--movements is 1.5, not a whole number above 0"),
+        ({"distance_mm": -1}, "--distance_mm is -1, not 0 to 50 mm: pass a number such as 2"),
+        ({"distance_mm": 50.5}, "--distance_mm is 50.5, not 0 to 50 mm"),
+        ({"degrees": float("nan")}, "--degrees is nan, not 0 to 45 degrees"),
+        ({"degrees": 46}, "--degrees is 46, not 0 to 45 degrees"),
+        ({"movements": 1.5}, "--movements is 1.5, not a whole number from 1 to 100"),
+        ({"movements": 101}, "--movements is 101, not a whole number from 1 to 100"),
         ({"plane": "oblique"}, "--plane is 'oblique'"),
     ],
 )
