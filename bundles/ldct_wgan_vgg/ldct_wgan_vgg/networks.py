@@ -128,6 +128,8 @@ class PatchCritic(nn.Module):
         norm: of all convolutions but the first: ``none`` as published, ``batch`` or ``instance``.
         spectral_norm: divide each layer's weights by their largest singular value.
         minibatch_std: show the last layer how much the patches of a batch differ.
+        sees_contrast: start with first filters that sum to 0, see :func:`see_contrast`, so that noise is not lost in a
+            wide window.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class PatchCritic(nn.Module):
         norm: str = "none",
         spectral_norm: bool = False,
         minibatch_std: bool = False,
+        sees_contrast: bool = False,
     ) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
@@ -153,6 +156,8 @@ class PatchCritic(nn.Module):
         for part in self.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(part.weight)
+        if sees_contrast:
+            see_contrast(self.layers[0])
         stabilise(self.layers, norm, spectral_norm, minibatch_std)
 
     def forward(self, x: Tensor) -> Tensor:

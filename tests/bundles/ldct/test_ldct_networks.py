@@ -73,6 +73,13 @@ def test_the_critic_gives_one_value_a_patch_that_depends_on_all_of_it(side: int)
     assert (slopes[1:] == 0).all()
 
 
+def test_a_critic_that_sees_contrast_starts_without_brightness() -> None:
+    first = PatchCritic(width=2, sees_contrast=True).layers[0]
+    inner = first(torch.full((1, 1, 8, 8), 0.5))[..., 1:-1, 1:-1] - first.bias[:, None, None]
+    torch.testing.assert_close(inner, torch.zeros_like(inner), rtol=0, atol=1e-5)
+    assert first.weight.abs().max() > 1  # Xavier's are below 0.47
+
+
 def test_the_published_critic_has_no_normalisation_and_others_on_request() -> None:
     assert not [part for part in PatchCritic(width=2).modules() if "Norm" in type(part).__name__]
     normed = PatchCritic(width=2, norm="instance", spectral_norm=True, minibatch_std=True)
