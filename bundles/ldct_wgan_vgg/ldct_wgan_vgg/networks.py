@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
 
 from common.networks.stabilise import stabilise
 from common.networks.strict_loading import refuse_other_weights
@@ -129,8 +128,6 @@ class PatchCritic(nn.Module):
         norm: of all convolutions but the first: ``none`` as published, ``batch`` or ``instance``.
         spectral_norm: divide each layer's weights by their largest singular value.
         minibatch_std: show the last layer how much the patches of a batch differ.
-        detail: show it tanh(20 (x - the mean of 5x5 pixels around)) in place of x, so that it compares noise and
-            texture, not the brightness and anatomy of different patients [chosen].
     """
 
     def __init__(
@@ -140,10 +137,8 @@ class PatchCritic(nn.Module):
         norm: str = "none",
         spectral_norm: bool = False,
         minibatch_std: bool = False,
-        detail: bool = False,
     ) -> None:
         super().__init__()
-        self.detail = detail
         blocks: list[nn.Module] = []
         before = in_channels
         for number, count in enumerate((width, width, 2 * width, 2 * width, 4 * width, 4 * width)):
@@ -162,7 +157,5 @@ class PatchCritic(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Output for each patch."""
-        if self.detail:
-            x = torch.tanh(20 * (x - avg_pool2d(x, 5, 1, 2, count_include_pad=False)))
         patches: Tensor = self.layers(x)
         return patches

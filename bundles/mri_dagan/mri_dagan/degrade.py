@@ -203,7 +203,8 @@ def write_interpolated(
     spacing[axis] = distance
     shape, affine = respaced(given.shape, scan.affine, spacing)
     thin = interpolated(given, np.arange(given.shape[axis]) * own, np.arange(shape[axis]) * distance, axis)
-    text = f"INTERPOLATED {modality.upper()}: slices {own:g} mm apart at {distance:g} mm, cubic splines: not a scan of this resolution"
+    apart = f"slices {own:g} mm apart at {distance:g} mm, cubic splines"
+    text = f"INTERPOLATED {modality.upper()}: {apart}: not a scan of this resolution"
     save_on(affine, thin, folder / f"{THICK}.nii.gz", "float32", text)
     about = {"description": text, "case": case, "slice": distance, "given_slice": own, "plane": plane}
     PAIRS.write_record(folder, about)
@@ -244,7 +245,8 @@ def _writing(options: argparse.Namespace, reader: VolumeReader) -> WriteCase:
     if options.kind not in DEGRADATIONS:
         if not options.slice > 0:
             raise ConfigError(f"--slice is {options.slice}, not above 0 mm", "pass a number such as 1")
-        return partial(write_interpolated, distance=options.slice, plane=options.plane, reader=reader, modality=modality)
+        settings = {"distance": options.slice, "plane": options.plane, "modality": modality}
+        return partial(write_interpolated, reader=reader, **settings)
     if options.seed < 0:
         raise ConfigError(f"--seed is {options.seed}, below 0", "give 0 or a positive number")
     made, _, names, _ = DEGRADATIONS[options.kind]
@@ -252,5 +254,5 @@ def _writing(options: argparse.Namespace, reader: VolumeReader) -> WriteCase:
     kspace = getattr(options, "kspace", False)
     if kspace:
         require_h5py()
-    settings = {"kind": options.kind, "degradation": degradation, "seed": options.seed, "kspace": kspace, "modality": modality}
-    return partial(write_pair, reader=reader, **settings)
+    settings = {"kind": options.kind, "degradation": degradation, "seed": options.seed, "kspace": kspace}
+    return partial(write_pair, reader=reader, modality=modality, **settings)
