@@ -224,8 +224,9 @@ def slice_edges(
     spread = (np.sign(own[edges])[:, None] * made[x[:, None], y[:, None], z[:, None] + offsets]).sum(0)
     if not len(x) or not spread[reach] > 0:
         return {"edge_across_mm": float("nan")}
-    sides = (spread[reach:], spread[reach::-1])
-    return {"edge_across_mm": float(sum(half_frequency(offsets[reach:] * distance, side / side[0]) for side in sides))}
+    away = np.arange(reach + 1, dtype=np.float64) * distance
+    before, after = (half_frequency(away, side / side[0]) for side in (spread[reach::-1], spread[reach:]))
+    return {"edge_across_mm": before + after}
 
 
 def half_frequency(frequencies: Volume, transfer: Volume) -> float:
