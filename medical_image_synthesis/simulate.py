@@ -16,11 +16,11 @@ KERNELS = ("sharp", "soft")
 KINDS = {
     "low-dose": "CT at a lower dose, by noise inserted into projections",
     "undersample": "zero-filled MR of an undersampled k-space",
-    "thicken": "MR of thick slices on the thin grid",
+    "thicken": "MR or CT of thick slices on the thin grid",
     "noise": "MR with Rician noise",
     "motion": "MR of a head that moved in the plane of the slices during the scan",
     "misregister": "pairs whose target is shifted and warped",
-    "interpolate": "a thick MR on thin slices, for a network of thin slices",
+    "interpolate": "a thick MR or CT on thin slices, for a network of thin slices",
 }
 EXAMPLES = """examples:
   synthesize simulate low-dose --dataset_dir DATA --out PAIRS --dose 0.25
@@ -97,7 +97,10 @@ def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
         add("--slice", type=float, default=1.0, help=f"distance of the slices in mm {CHOSEN}")
     if kind != "noise":
         add("--plane", choices=PLANES, default="axial", help=f"plane of the slices {CHOSEN}")
-    add("--mr", default="mr", help=f"name of the MR's file or folder of slices {CHOSEN}")
+    names = parser.add_mutually_exclusive_group()
+    names.add_argument("--mr", default="mr", help=f"name of the MR's file or folder of slices {CHOSEN}")
+    if kind in ("thicken", "interpolate"):
+        names.add_argument("--ct", help="name of the CT's, in HU, in place of an MR's")
     parser.set_defaults(run=degrade)
 
 
@@ -107,7 +110,7 @@ def low_dose(options: argparse.Namespace) -> int:
 
 
 def degrade(options: argparse.Namespace) -> int:
-    """Write pairs of corrupted and given MR."""
+    """Write pairs of corrupted and given MR, or of thick and given CT."""
     return _written(options, bundle_named("mri_dagan").module("degrade").write_pairs(options, reader_of(options)))
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import OutputError
+from ..errors import Finding, OutputError, VolumeError
 from ..files import require_own_folder, write_text, write_whole_folder
-from ..io import VolumeReader
+from ..io import Scan, VolumeReader
 from ..io.export.nifti import save_like, save_on
 from ..io.reader import NIFTI
 from ..path_names import REGIONS
+from .checks.volumes import CheckedVolume, plausible_hu
 from .datalist import Item
 from .layouts.folders import DEFAULT_MASK
 
@@ -73,6 +74,18 @@ class PairFolders:
             OutputError: it cannot be written.
         """
         write_text(folder / self.record, json.dumps(settings, indent=2) + "\n")
+
+
+def require_hu(item: Item, scan: Scan) -> None:
+    """Refuse a scan that is no CT in HU.
+
+    Raises:
+        VolumeError: it does not reach from air to bone.
+    """
+    case = str(item["case"])
+    volume = CheckedVolume(partial(Finding, case, Path(item["image"]).name), scan.values, scan.affine)
+    for finding in plausible_hu(volume, "HU"):
+        raise VolumeError(Finding(case, finding.file, finding.fault, finding.value, "convert it to HU, or name others"))
 
 
 def save_volume(

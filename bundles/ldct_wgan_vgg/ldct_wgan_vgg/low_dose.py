@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data.checks.volumes import CheckedVolume, plausible_hu
 from common.data.datalist import Item
-from common.data.degraded_pairs import PairFolders, save_masks, save_volume
+from common.data.degraded_pairs import PairFolders, require_hu, save_masks, save_volume
 from common.data.layouts.folders import find_cases
-from common.errors import ConfigError, Finding, VolumeError, naming_case
+from common.errors import ConfigError, naming_case
 from common.grids import in_ras, ras_spacing
-from common.io import Scan, VolumeReader
+from common.io import VolumeReader
 from common.simulation.corruptions.low_dose import LowDose
 from common.simulation.corruptions.projection import MU_WATER
 
@@ -41,7 +40,7 @@ def write_pair(item: Item, folder: Path, low_dose: LowDose, seed: int, reader: V
     """
     case = str(item["case"])
     scan = reader.read(item["image"], case)
-    _require_hu(item, case, scan)
+    require_hu(item, scan)
     spacing = ras_spacing(scan.affine)
     rng = np.random.default_rng([seed, *case.encode()])
     with naming_case(case):
@@ -53,12 +52,6 @@ def write_pair(item: Item, folder: Path, low_dose: LowDose, seed: int, reader: V
     settings = {name: getattr(low_dose, name) for name in SETTINGS}
     about = {"description": simulated, "case": case, "seed": seed, **settings, "mu_water_per_mm": MU_WATER}
     PAIRS.write_record(folder, about)
-
-
-def _require_hu(item: Item, case: str, scan: Scan) -> None:
-    volume = CheckedVolume(partial(Finding, case, Path(item["image"]).name), scan.values, scan.affine)
-    for finding in plausible_hu(volume, "HU"):
-        raise VolumeError(Finding(case, finding.file, finding.fault, finding.value, "convert it to HU, or name others"))
 
 
 def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:

@@ -1,4 +1,4 @@
-"""Image quality of a denoised CT: noise and its power spectrum, transfer of detail, edges.
+"""Image quality of a CT: noise and its power spectrum, transfer of detail, edges within and across slices.
 
 Errors and biases by tissue are those of :func:`common.metrics.ct_scores`, the contrast of lesions that of
 :func:`common.metrics.lesion_scores`.
@@ -14,6 +14,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import io_orientation
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import maximum_filter1d
 from scipy.signal.windows import hann
 
 from common.config.checks import HU
@@ -28,6 +29,10 @@ LEAST_PATCH = 16
 """Smallest side of a patch in pixels."""
 EDGE_MM = 15.0
 """Largest distance from a circular edge that is taken, unless the radius is smaller."""
+ACROSS_MM = 10.0
+"""Distance across slices within which an edge is the largest step."""
+EDGE_HU = 300.0
+"""Least step between two slices that is an edge, above the noise of thin slices."""
 EDGE_BINS = 10
 """Bins of a profile across an edge per pixel (Richard et al. 2012)."""
 
@@ -182,6 +187,46 @@ def edge_mtf(
     frequencies = np.arange(len(transfer)) / (len(spread) * width)
     kept = frequencies <= 0.5 / min(spacing)
     return frequencies[kept], (transfer / transfer[0])[kept]
+
+
+def slice_edges(
+    pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine: ArrayLike, unit: str = HU
+) -> dict[str, float]:
+    """``edge_across_mm``: width of edges across axial slices, the full width at half maximum of their line spread.
+
+    The edges are the truth's: the largest step between neighbouring slices within ``ACROSS_MM``, of ``EDGE_HU`` or
+    more, such as of lung, bone and gas. The prediction's steps around them, each with the sign of the truth's, are
+    averaged to a line spread, and the width is interpolated. Noise cancels; that of the truth picks its own edges, so
+    that the truth's width is a lower bound.
+
+    Args:
+        pred, truth, mask, affine, unit: see :func:`noise_scores`.
+
+    Returns:
+        In mm; nan without such an edge inside the mask, or where the prediction has no step there.
+
+    Raises:
+        DataError: see :func:`noise_scores`.
+    """
+    if unit != HU:
+        return {}
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    to_mm = checked_affine(affine)
+    axial = int(np.flatnonzero(io_orientation(to_mm)[:, 0] == 2)[0])
+    distance = float(voxel_sizes(to_mm)[axial])
+    reach = max(1, round(ACROSS_MM / distance))
+    own, made = (np.diff(np.moveaxis(each, axial, 2), axis=2) for each in (truth, pred))
+    height, (below, above) = np.abs(own), (np.moveaxis(inside, axial, 2)[..., part] for part in (np.s_[:-1], np.s_[1:]))
+    edges = (height >= EDGE_HU) & (height == maximum_filter1d(height, 2 * reach + 1, axis=2)) & below & above
+    edges[..., :reach] = edges[..., edges.shape[2] - reach :] = False
+    x, y, z = np.nonzero(edges)
+    offsets = np.arange(-reach, reach + 1)
+    spread = (np.sign(own[edges])[:, None] * made[x[:, None], y[:, None], z[:, None] + offsets]).sum(0)
+    if not len(x) or not spread[reach] > 0:
+        return {"edge_across_mm": float("nan")}
+    away = np.arange(reach + 1, dtype=np.float64) * distance
+    before, after = (half_frequency(away, side / side[0]) for side in (spread[reach::-1], spread[reach:]))
+    return {"edge_across_mm": before + after}
 
 
 def half_frequency(frequencies: Volume, transfer: Volume) -> float:

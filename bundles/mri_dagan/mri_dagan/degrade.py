@@ -1,4 +1,4 @@
-"""Pairs of degraded and given MR from magnitude MR or fully sampled k-space, and thick scans on thin slices."""
+"""Pairs of degraded and given MR (magnitude, full k-space), of thick and given CT; thick scans on thin slices."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from nibabel.orientations import io_orientation
 
 from common.data.datalist import Item
-from common.data.degraded_pairs import PairFolders, WriteCase, save_masks, save_volume
+from common.data.degraded_pairs import PairFolders, WriteCase, require_hu, save_masks, save_volume
 from common.data.layouts.folders import find_cases
 from common.errors import ConfigError, DataError, Finding, VolumeError, Where, naming_case
 from common.grids import in_ras, ras_spacing, respaced
-from common.io import VolumeReader
+from common.io import Scan, VolumeReader
 from common.io.export.nifti import save_on
 from common.simulation.corruptions.magnitude import checked_magnitude
 from common.simulation.corruptions.masks import sampling_mask
@@ -30,10 +30,12 @@ from mri_dagan.kspace_files import read_kspace, require_h5py, write_kspace
 from mri_dagan.kspace_scan import KspaceScan
 from mri_dagan.reader import is_kspace
 
-MR, THICK, KSPACE = "mr", "thick", "kspace.h5"
+MR, CT, THICK, KSPACE = "mr", "ct", "thick", "kspace.h5"
+GIVEN = {MR: "mr", CT: "ndct"}
+"""Names of the files of the given volumes, as the bundles take them."""
 PAIRS = PairFolders(
     "degraded.json",
-    ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "moved.nii.gz", "mr.nii.gz", KSPACE),
+    ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "moved.nii.gz", "mr.nii.gz", "ndct.nii.gz", KSPACE),
 )
 DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
     "undersample": (
@@ -46,7 +48,7 @@ DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
         ThickSlices,
         THICK,
         ("thickness", "gap", "profile", "plane"),
-        "SIMULATED MR of {0.thickness:g} mm slices on thin ones, cubic: not a scan",
+        "SIMULATED {1} of {0.thickness:g} mm slices on thin ones, cubic: not a scan",
     ),
     "noise": (RicianNoise, "noisy", ("level",), "SIMULATED MR with Rician noise of {0.level:g}: not a scan"),
     "motion": (
@@ -62,9 +64,16 @@ OF_KSPACE = ("mask", "acceleration", "centre_fraction")
 
 
 def write_pair(
-    item: Item, folder: Path, kind: str, degradation: Any, seed: int, reader: VolumeReader, kspace: bool = False
+    item: Item,
+    folder: Path,
+    kind: str,
+    degradation: Any,
+    seed: int,
+    reader: VolumeReader,
+    kspace: bool = False,
+    modality: str = MR,
 ) -> None:
-    """Write one case: the degraded volume, ``mr.nii.gz`` (both float32), its masks, and ``degraded.json``.
+    """Write one case: the degraded volume, ``mr.nii.gz`` or ``ndct.nii.gz`` (float32), masks, ``degraded.json``.
 
     Affines are kept; of the headers nothing but the grid is, since others may hold a name.
 
@@ -76,9 +85,10 @@ def write_pair(
         seed: what is drawn for a case depends on it and on the case's name.
         reader: of the files.
         kspace: also write ``kspace.h5``, from which the zero-filled volume comes, of the kind ``undersample``.
+        modality: ``mr``, or ``ct`` in HU, of the kind ``thicken``.
 
     Raises:
-        DataError: a volume cannot be read, or is no magnitude image; see :func:`undersampled`.
+        DataError: a volume cannot be read, or is no magnitude image or CT in HU; see :func:`undersampled`.
         OutputError: a file cannot be written.
     """
     case = str(item["case"])
@@ -93,14 +103,22 @@ def write_pair(
             write_kspace(folder / KSPACE, Scanned(made, part.kspace, part.mask), affine, part.axis, simulated=False)
     else:
         scan = reader.read(item["image"], case)
-        affine, given = scan.affine, checked_magnitude(scan.values, f"{case} ({Path(item['image']).name})")
+        affine, given = scan.affine, _checked(scan, item, modality)
         made = _made(given, affine, degradation, rng, case, folder / KSPACE if kspace else None)
-    simulated = text.format(degradation)
+    simulated = text.format(degradation, modality.upper())
     save_volume(item["image"], affine, made, folder / f"{name}.nii.gz", simulated)
-    save_volume(item["image"], affine, given, folder / f"{MR}.nii.gz", "MR as given")
+    save_volume(item["image"], affine, given, folder / f"{GIVEN[modality]}.nii.gz", f"{modality.upper()} as given")
     save_masks(item, folder, reader)
     about = {name: getattr(degradation, name) for name in settings}
     PAIRS.write_record(folder, {"description": simulated, "case": case, "seed": seed, **about})
+
+
+def _checked(scan: Scan, item: Item, modality: str) -> Volume:
+    """The values of a magnitude MR or of a CT in HU."""
+    if modality == CT:
+        require_hu(item, scan)
+        return np.asarray(scan.values, np.float32)
+    return checked_magnitude(scan.values, f"{item['case']} ({Path(item['image']).name})")
 
 
 def _made(
@@ -152,7 +170,9 @@ def undersampled(whole: KspaceScan, degradation: Any, rng: np.random.Generator, 
     return replace(whole, kspace=whole.kspace * (mask & whole.mask), mask=mask & whole.mask)
 
 
-def write_interpolated(item: Item, folder: Path, distance: float, plane: str, reader: VolumeReader) -> None:
+def write_interpolated(
+    item: Item, folder: Path, distance: float, plane: str, reader: VolumeReader, modality: str = MR
+) -> None:
     """Write one thick scan as ``thick.nii.gz`` on thin slices by cubic splines, and ``degraded.json``.
 
     The thin slices begin at the first thick one and end at the last. Masks are not written: nothing is scored.
@@ -163,16 +183,17 @@ def write_interpolated(item: Item, folder: Path, distance: float, plane: str, re
         distance: of the thin slices in mm.
         plane: of the slices.
         reader: of the files.
+        modality: ``mr``, or ``ct`` in HU.
 
     Raises:
-        DataError: a volume cannot be read, is no magnitude image, or its slices are not farther apart than
+        DataError: a volume cannot be read, is no magnitude image or CT in HU, or its slices are not farther apart than
             ``distance``.
         OutputError: a file cannot be written.
     """
     case = str(item["case"])
     scan = reader.read(item["image"], case)
     name = f"{case} ({Path(item['image']).name})"
-    given = checked_magnitude(scan.values, name)
+    given = _checked(scan, item, modality)
     own = ras_spacing(scan.affine)[plane_axis(plane)]
     axis = int(np.flatnonzero(io_orientation(scan.affine)[:, 0] == plane_axis(plane))[0])
     if not distance < own or given.shape[axis] < 2:
@@ -182,7 +203,8 @@ def write_interpolated(item: Item, folder: Path, distance: float, plane: str, re
     spacing[axis] = distance
     shape, affine = respaced(given.shape, scan.affine, spacing)
     thin = interpolated(given, np.arange(given.shape[axis]) * own, np.arange(shape[axis]) * distance, axis)
-    text = f"INTERPOLATED MR: slices {own:g} mm apart at {distance:g} mm, cubic splines: not a scan of this resolution"
+    apart = f"slices {own:g} mm apart at {distance:g} mm, cubic splines"
+    text = f"INTERPOLATED {modality.upper()}: {apart}: not a scan of this resolution"
     save_on(affine, thin, folder / f"{THICK}.nii.gz", "float32", text)
     about = {"description": text, "case": case, "slice": distance, "given_slice": own, "plane": plane}
     PAIRS.write_record(folder, about)
@@ -198,7 +220,7 @@ def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:
     """
     write = _writing(options, reader)
     items = _kspace_files(options.dataset_dir) or find_cases(
-        options.dataset_dir, "folders", source=options.mr, target=None
+        options.dataset_dir, "folders", source=getattr(options, CT, None) or options.mr, target=None
     )
     PAIRS.write(items, options.out, write, options.overwrite, options.kind)
     return len(items)
@@ -219,10 +241,12 @@ def _kspace_files(root: Path) -> list[Item]:
 
 def _writing(options: argparse.Namespace, reader: VolumeReader) -> WriteCase:
     """What writes a case into a folder; settings are checked."""
+    modality = CT if getattr(options, CT, None) else MR
     if options.kind not in DEGRADATIONS:
         if not options.slice > 0:
             raise ConfigError(f"--slice is {options.slice}, not above 0 mm", "pass a number such as 1")
-        return partial(write_interpolated, distance=options.slice, plane=options.plane, reader=reader)
+        settings = {"distance": options.slice, "plane": options.plane, "modality": modality}
+        return partial(write_interpolated, reader=reader, **settings)
     if options.seed < 0:
         raise ConfigError(f"--seed is {options.seed}, below 0", "give 0 or a positive number")
     made, _, names, _ = DEGRADATIONS[options.kind]
@@ -231,4 +255,4 @@ def _writing(options: argparse.Namespace, reader: VolumeReader) -> WriteCase:
     if kspace:
         require_h5py()
     settings = {"kind": options.kind, "degradation": degradation, "seed": options.seed, "kspace": kspace}
-    return partial(write_pair, reader=reader, **settings)
+    return partial(write_pair, reader=reader, modality=modality, **settings)

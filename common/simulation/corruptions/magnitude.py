@@ -25,12 +25,11 @@ def robust_maximum(volume: NDArray[np.floating]) -> float:
     return float(np.percentile(volume, SCALE_PERCENTILE)) or float(volume.max())
 
 
-def checked_magnitude(volume: ArrayLike, name: str = "MR") -> Volume:
-    """Return a magnitude volume (X, Y, Z) as float32.
+def checked_volume(volume: ArrayLike, name: str) -> Volume:
+    """Return a volume (X, Y, Z) of any unit as float32.
 
     Raises:
-        DataError: not three-dimensional, complex, not finite, or with negative values beyond those of interpolation,
-            as phase images and CT have them.
+        DataError: not three-dimensional, complex, or not finite.
     """
     given = np.asarray(volume)
     if given.ndim != 3:
@@ -40,6 +39,17 @@ def checked_magnitude(volume: ArrayLike, name: str = "MR") -> Volume:
     values = given.astype(np.float32)
     if not np.isfinite(values).all():
         raise DataError(f"{name} has NaN or infinite voxels", "fill or fix them")
+    return values
+
+
+def checked_magnitude(volume: ArrayLike, name: str = "MR") -> Volume:
+    """Return a magnitude volume (X, Y, Z) as float32.
+
+    Raises:
+        DataError: see :func:`checked_volume`; also with negative values beyond those of interpolation, as phase images
+            and CT have them.
+    """
+    values = checked_volume(volume, name)
     low = float(values.min())
     if low < 0 and low < -LEAST_NEGATIVE * robust_maximum(values):
         fault = f"{name} has values from {low:g} to {float(values.max()):g}, and magnitude images have no negative ones"

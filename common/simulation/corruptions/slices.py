@@ -14,7 +14,7 @@ from scipy.special import ndtr
 from ...errors import ConfigError, DataError, choose
 from ...stitching import plane_axis
 from ..grid import Volume
-from .magnitude import checked_magnitude, is_number
+from .magnitude import checked_volume, is_number
 
 PROFILES = ("gaussian", "box")
 FWHM = 2 * math.sqrt(2 * math.log(2))
@@ -69,7 +69,7 @@ def shuffled(image: Volume, rng: np.random.Generator) -> Volume:
 
 
 class ThickSlices:
-    """MR of thick slices, interpolated back onto the thin grid by cubic splines.
+    """MR or CT of thick slices, interpolated back onto the thin grid by cubic splines.
 
     A thick slice is the mean of the thin ones, weighted by its profile. Thick slices lie symmetrically in the volume.
     Interpolation stays within the range of the thick slices, and beyond the outermost ones repeats them.
@@ -79,7 +79,7 @@ class ThickSlices:
     Args:
         thickness: of a slice in mm; the full width at half maximum of a Gaussian profile.
         gap: between slices in mm.
-        profile: ``gaussian``, as that of a selective pulse, or ``box``.
+        profile: ``gaussian``, as that of a selective pulse of MR, or ``box``, the mean of thin slices of CT.
         plane: of the slices; ``axial``, ``coronal`` or ``sagittal``.
 
     Raises:
@@ -105,10 +105,10 @@ class ThickSlices:
         """The volume of thick slices on the given thin grid, (X, Y, Z); nothing is drawn at random.
 
         Raises:
-            DataError: see :func:`~common.simulation.corruptions.magnitude.checked_magnitude`; also where the slices are
-                no thicker than those given, or the volume holds fewer than ``LEAST_SLICES`` of them.
+            DataError: see :func:`~common.simulation.corruptions.magnitude.checked_volume`; also where the slices are no
+                thicker than those given, or the volume holds fewer than ``LEAST_SLICES`` of them.
         """
-        given, thin = checked_magnitude(volume), float(spacing[self.axis])
+        given, thin = checked_volume(volume, "volume"), float(spacing[self.axis])
         if not np.isfinite(thin) or not 0 < thin < self.thickness:
             fault = f"slices are {thin:g} mm apart, not closer than --thickness {self.thickness:g} mm"
             raise DataError(fault, "raise --thickness")

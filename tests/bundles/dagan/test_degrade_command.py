@@ -93,6 +93,30 @@ def test_a_thick_scan_is_interpolated_onto_thin_slices(data, capsys):
     assert "has 8 axial slices 3 mm apart, not two or more over 3 mm: lower --slice" in capsys.readouterr().err
 
 
+def test_a_ct_is_thickened_and_interpolated_in_hu(tmp_path, capsys):
+    data = tmp_path / "scans"
+    z = np.arange(12) % 4 // 2  # two slices of water, two of bone, in air
+    body = np.where(head()[..., :1] > 0, 1000.0 * z, -1000.0)
+    write(data / "one" / "ct.nii.gz", body, "SPL")
+    code, pairs = run(data, "thicken", "--ct", "ct", "--thickness", "6", "--profile", "box")
+    assert code == 0
+    assert sorted(path.name for path in (pairs / "one").iterdir()) == ["degraded.json", "ndct.nii.gz", "thick.nii.gz"]
+    thick, given = (nib.as_closest_canonical(nib.load(pairs / "one" / f"{name}.nii.gz")) for name in ("thick", "ndct"))
+    np.testing.assert_array_equal(given.get_fdata(), body)
+    assert thick.header["descrip"].item().startswith(b"SIMULATED CT of 6 mm slices")
+    middle = thick.get_fdata()[16, 12]
+    assert (middle[0], middle[-1]) == (0, 1000)  # the first thick slice is water, the last one bone
+    assert run(data, "thicken", "--ct", "ct", "--thickness", "2", "--overwrite")[0] == 2
+    assert "slices are 3 mm apart, not closer than --thickness 2 mm: raise --thickness" in capsys.readouterr().err
+    assert run(data, "interpolate", "--ct", "ct", "--slice", "1", "--overwrite")[0] == 0
+    assert nib.load(pairs / "one" / "thick.nii.gz").header["descrip"].item().startswith(b"INTERPOLATED CT: slices 3 mm")
+
+
+def test_an_mr_is_no_ct(data, capsys):
+    assert run(data, "thicken", "--ct", "mr", "--thickness", "6")[0] == 2
+    assert "one (mr.nii.gz): values do not reach below -200" in capsys.readouterr().err
+
+
 def test_cases_are_replaced_on_request_and_nothing_else_is(data, capsys):
     _, pairs = run(data, "noise")
     assert run(data, "noise")[0] == 2

@@ -60,6 +60,7 @@ def test_a_loss_without_a_weight_is_not_computed() -> None:
         ("mse", SimpleNamespace(adversarial=0, perceptual=False, l2=True)),
         ("red_cnn", SimpleNamespace(adversarial=0, perceptual=False, l2=True)),
         ("residual_gan", SimpleNamespace(adversarial=1, perceptual=False, l2=True, kind="bce", subtracts=True)),
+        ("thin_slices", SimpleNamespace(adversarial=0, perceptual=False, l2=True, subtracts=True)),
     ],
 )
 def test_overlays_train_the_rows_of_the_papers(overlay: str | None, expected: SimpleNamespace) -> None:

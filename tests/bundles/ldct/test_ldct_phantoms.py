@@ -51,3 +51,9 @@ def test_noise_is_added_and_nothing_else(written: Path) -> None:
     assert 10 < low.std() < 20
     white, lesion = (tenth["ndct"][fractions[name] > 0.9].mean() for name in ("white", "lesion"))
     assert 0 < white - lesion < 20  # 7 HU, and noise
+
+
+def test_thick_slices_are_the_means_of_three(written: Path) -> None:
+    full, thick = (voxels(written / "tenth", name) for name in ("ndct", "thick"))
+    means = np.stack([full[..., z : z + 3].mean(2) for z in range(1, full.shape[2] - 2, 3)], axis=2)
+    np.testing.assert_allclose(thick[..., 2::3][..., : means.shape[2]], means, atol=1.01)  # both are whole HU

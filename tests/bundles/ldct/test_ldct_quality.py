@@ -8,6 +8,7 @@ from ldct_wgan_vgg.quality import (
     edge_mtf,
     half_frequency,
     noise_scores,
+    slice_edges,
     spectra,
     transfer_scores,
 )
@@ -107,3 +108,32 @@ def test_half_frequency_by_hand():
     assert half_frequency(frequencies, np.array([0.9, 0.7, 0.3])) == pytest.approx(0.25)
     assert half_frequency(frequencies, np.array([0.25, 0.1, 0.0])) == pytest.approx(0.1 * 0.5 / 0.75)
     assert half_frequency(frequencies, np.array([0.9, 0.8, 0.7])) == 0.3
+
+
+def stairs(rise: list[float]) -> np.ndarray:
+    """Slices 1.5 mm apart, from -800 HU up to 200 HU by shares of it, and down again farther up, (2, 2, 40)."""
+    share = np.cumsum(np.pad(rise, (8, 12 - len(rise))))
+    return np.tile(1000 * np.concatenate([share, share[::-1]]) - 800, (2, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("rise", "width"),
+    [([1.0], 1.0), ([0.25, 0.5, 0.25], 2.0), ([0.2] * 5, 5.0), ([0.1, 0.2, 0.4, 0.2, 0.1], 2.0)],
+)
+def test_the_width_of_an_edge_is_where_its_line_spread_falls_to_a_half(rise, width):
+    sharp, soft = stairs([0, 0, 1.0, 0, 0]), stairs([0] * (2 - len(rise) // 2) + rise)
+    inside, affine = np.ones(sharp.shape, dtype=bool), np.diag([1, 1, 1.5, 1])
+    assert slice_edges(soft, sharp, inside, affine)["edge_across_mm"] == pytest.approx(1.5 * width)
+    turned = np.moveaxis([sharp, soft, inside], 3, 1)
+    swapped = affine[:, [2, 0, 1, 3]]
+    assert slice_edges(turned[1], turned[0], turned[2], swapped)["edge_across_mm"] == pytest.approx(1.5 * width)
+
+
+def test_edges_are_those_of_300_hu_inside_the_mask():
+    sharp = stairs([0, 0, 1.0])
+    inside = np.ones(sharp.shape, dtype=bool)
+    outside = inside & (np.arange(40) < 5)
+    assert np.isnan(slice_edges(sharp, sharp, outside, np.eye(4))["edge_across_mm"])
+    assert np.isnan(slice_edges(sharp, 0.29 * sharp, inside, np.eye(4))["edge_across_mm"])
+    assert np.isnan(slice_edges(0 * sharp, sharp, inside, np.eye(4))["edge_across_mm"])
+    assert slice_edges(sharp, sharp, inside, np.eye(4), unit="a.u.") == {}

@@ -45,7 +45,7 @@ WRITERS = {
         least_cases=3,
         lengths=("misregistration_mm", "rotation_degrees"),
     ),
-    "ldct": Writer(write_ldct, ("ldct", "ndct", "mask")),
+    "ldct": Writer(write_ldct, ("ldct", "thick", "ndct", "mask")),
     "dagan": Writer(write_dagan, ("zero_filled", "thick", "noisy", "mr", "mask")),
     "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
