@@ -24,7 +24,7 @@ VOLUMES = ("image", "label", "mask", *REGIONS)
 
 @dataclass
 class Case:
-    """Channels of the source (X, Y, Z, C), truth (None if there is none), mask and regions (X, Y, Z), and RAS affine."""
+    """Channels of the source (X, Y, Z, C), truth (or None), mask and regions (X, Y, Z), and their common RAS affine."""
 
     item: Item
     channels: np.ndarray

@@ -13,6 +13,7 @@ import torch
 from bundle_commands import TINY, Bundle, ok
 from mr2ct_pix2pix.gadolinium import (
     NOISE,
+    EnhancementUNet,
     ScaledDifference,
     contrast_weighted_l1,
     enhancement_scores,
@@ -25,8 +26,7 @@ from common.errors import ConfigError, DataError
 from common.simulation.mr import T1_WHITE
 
 BUNDLE = Bundle("mr2ct_pix2pix")
-SMALL = {**TINY, "depth": 2, "network_def::features": [4, 4, 4, 4, 4, 4], "width": 2, "crop_size": 32, "pad_size": 48}
-NETWORK = {key: SMALL[key] for key in ("depth", "network_def::features")}
+SMALL = {**TINY, "width": 2, "crop_size": 32, "pad_size": 48}
 
 
 @pytest.fixture(scope="module")
@@ -141,14 +141,33 @@ def test_contrast_and_false_enhancement_are_relative_to_the_tumour():
     assert np.isnan(list(none.values())).all()
 
 
-def test_the_network_sees_three_slices_of_both_scans_and_has_no_adversary():
+def test_the_network_adds_an_enhancement_to_the_middle_slice_before_the_agent():
+    network = EnhancementUNet(neighbours=3, width=2, dose=0.1)
+    torch.nn.init.zeros_(network.unet.final_conv.weight)
+    torch.nn.init.constant_(network.unet.final_conv.bias, 0.25)
+    slabs = torch.arange(6.0).reshape(1, 6, 1, 1).expand(1, 6, 16, 16)  # low dose 0, 1, 2, before it 3, 4, 5
+    torch.testing.assert_close(network(slabs), torch.full((1, 1, 16, 16), 4.25))
+
+
+def test_the_network_sees_the_difference_over_the_dose():
+    """A low dose 0.1 above the scan before is 1 at a dose of 0.1, as a difference of 0.5 at half of the dose."""
+    torch.manual_seed(0)
+    tenth, half = (EnhancementUNet(neighbours=1, width=2, dose=dose) for dose in (0.1, 0.5))
+    half.load_state_dict(tenth.state_dict())
+    before = torch.rand(1, 1, 16, 16)
+    made = [network(torch.cat([before + dose, before], 1)) for network, dose in ((tenth, 0.1), (half, 0.5))]
+    torch.testing.assert_close(*made, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(tenth(torch.cat([before + 0.5, before], 1)), made[0], atol=1e-3)
+
+
+def test_the_overlay_has_three_slices_of_both_scans_and_no_adversary():
     parser = BUNDLE.parser("train", "gadolinium")
-    assert parser.get_parsed_content("network_def").conv_0.conv_0.conv.in_channels == 6
+    assert parser.get_parsed_content("network_def").unet.conv_0.conv_0.conv.in_channels == 6
     assert parser.get_parsed_content("losses::adversarial::weight") == 0
 
 
 def test_an_evaluation_compares_with_the_low_dose_and_both_classical_answers(scans, run):
-    ok(BUNDLE.run("evaluating", ["train", "evaluate", "gadolinium"], output_dir=run, dataset_dir=scans, **NETWORK))
+    ok(BUNDLE.run("evaluating", ["train", "evaluate", "gadolinium"], output_dir=run, dataset_dir=scans, width=2))
     rows = pd.read_csv(run / "evaluation" / "metrics.csv").set_index("method")
     assert list(rows.index) == ["model", "copy_input", "scaled", "scaled_smoothed"]
     case = scans / rows.loc["model", "case"]
@@ -159,8 +178,8 @@ def test_an_evaluation_compares_with_the_low_dose_and_both_classical_answers(sca
 
 
 def test_inference_writes_on_the_scale_of_the_scans(scans, run):
-    """The prediction of the evaluation, in whole grey values; without the overlay the unit of a CT were written."""
-    ok(BUNDLE.run("inference", ["inference", "gadolinium"], output_dir=run, dataset_dir=scans, **NETWORK))
+    """The prediction of the evaluation, in whole grey values; without the overlay the scale would be lost."""
+    ok(BUNDLE.run("inference", ["inference", "gadolinium"], output_dir=run, dataset_dir=scans, width=2))
     rows = pd.read_csv(run / "evaluation" / "metrics.csv").set_index("method")
     case = scans / rows.loc["model", "case"]
     made = voxels(run / "predictions" / f"{case.name}_synthetic_full_dose.nii.gz")
