@@ -88,11 +88,7 @@ def write_gadolinium(
 
 
 def require_dose(dose: float) -> None:
-    """Refuse a dose that is not above 0 and at most 1.
-
-    Raises:
-        ConfigError: for such a dose.
-    """
+    """Refuse by a ConfigError a dose that is not above 0 and at most 1."""
     if not 0 < dose <= 1:
         raise ConfigError(f"dose is {dose}, not above 0 and at most 1", "give the fraction of the full dose, as 0.1")
 
@@ -145,10 +141,7 @@ def _write_case(folder: Path, anatomy: Anatomy, rng: np.random.Generator, dose: 
     bias, _ = Scanner().bias_fields(rng, anatomy.head.shape, anatomy.spacing)
     gain = T1_WHITE / SpoiledEcho().signals(person, places)["white"]
     for name, given in (("pre", 0.0), ("low", dose), ("full", 1.0)):
-        tissues = {
-            **enhanced(person, given * rate),
-            "tumour": enhanced(person, given * rate * uptake)["tumour"],
-        }
+        tissues = enhanced(person, given * rate) | {"tumour": enhanced(person, given * rate * uptake)["tumour"]}
         signal = partial_volume(anatomy, SpoiledEcho().signals(tissues, places))
         image = rician(gain * blurred(signal, MR_BLUR_MM, anatomy.spacing) * bias, NOISE * T1_WHITE, rng)
         save_nifti(folder / f"{name}.nii.gz", np.rint(image).astype(np.int16), anatomy.affine)
@@ -231,9 +224,6 @@ def contrast_weighted_l1(prediction: Tensor, target: Tensor, image: Tensor, weig
         target: real images of the same shape.
         image: source (B, 2 N, H, W): slabs of N slices of the low dose and of the scan before the agent.
         weight: of the enhancement in the unit of the images.
-
-    Raises:
-        ValueError: for images of different shapes.
     """
     require_same_shape(prediction, target)
     slices = image.shape[1] // 2
@@ -256,11 +246,7 @@ def snr_ratio(pred: ArrayLike, truth: ArrayLike, nawm: ArrayLike, affine: ArrayL
 
     Noise is the standard deviation from a trend, the Gaussian mean of ``TREND_MM`` within the white matter.
 
-    Args:
-        pred: synthetic volume (X, Y, Z).
-        truth: real volume (X, Y, Z).
-        nawm: normal white matter (X, Y, Z), above 0 inside.
-        affine: (4, 4) from voxels to mm.
+    Volumes are (X, Y, Z), ``nawm`` is above 0 in normal white matter; ``affine`` (4, 4) leads from voxels to mm.
     """
     pred, truth, inside = checked_volumes(pred, truth, nawm)
     width = TREND_MM / voxel_sizes(np.asarray(affine))
