@@ -96,7 +96,7 @@ def test_a_release_holds_what_it_needs_and_no_more(released: Released, checkout:
         "LICENSE", "requirements.txt", "model_info.json", "docs/README.md", "docs/data_license.txt",
         "configs/metadata.json", "configs/logging.conf", "models/model.pt", "models/model.json",
         *(f"configs/{stem}.{kind}" for stem in configs for kind in ("yaml", "json")),
-        *(f"{PACKAGE}/{name}.py" for name in ("__init__", "networks", "phantoms", "registration")),
+        *(f"{PACKAGE}/{name}.py" for name in ("__init__", "gadolinium", "networks", "phantoms", "registration")),
         *(f"{PACKAGE}/{name}" for name in code),
         *(
             f"{PACKAGE}/common/evaluation/report/{name}"
