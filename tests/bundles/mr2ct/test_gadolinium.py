@@ -178,8 +178,8 @@ def test_an_evaluation_compares_with_the_low_dose_and_both_classical_answers(sca
 
 
 def test_inference_writes_on_the_scale_of_the_scans(scans, run):
-    """The prediction of the evaluation, in whole grey values; without the overlay the scale would be lost."""
-    ok(BUNDLE.run("inference", ["inference", "gadolinium"], output_dir=run, dataset_dir=scans, width=2))
+    """The prediction of the evaluation, in whole grey values: the training's folder brings the way back to it."""
+    ok(BUNDLE.run("inference", ["inference"], output_dir=run, dataset_dir=scans))
     rows = pd.read_csv(run / "evaluation" / "metrics.csv").set_index("method")
     case = scans / rows.loc["model", "case"]
     made = voxels(run / "predictions" / f"{case.name}_synthetic_full_dose.nii.gz")
