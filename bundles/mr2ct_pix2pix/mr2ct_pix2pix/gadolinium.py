@@ -1,4 +1,4 @@
-"""T1 after a full dose of gadolinium from T1 before it and after a low dose: scans, network, loss, scores.
+"""T1 after a full dose of gadolinium from T1 before it and after a low dose: simulated scans, loss, classical answer, scores.
 
 The source has two channels, the low dose and the scan before the contrast agent, in this order.
 """
@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from monai.networks.nets import BasicUNet
 from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike
 from scipy.ndimage import distance_transform_edt, gaussian_filter
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from common.errors import ConfigError, DataError
@@ -149,36 +147,6 @@ def _write_case(folder: Path, anatomy: Anatomy, rng: np.random.Generator, dose: 
     masks = {"lesion": parts["tumour"] > 0.5, "vessel": parts["vessel"] > 0.5, "nawm": parts["white"] > 0.95}
     for name, mask in {"mask": anatomy.head, **masks}.items():
         save_nifti(folder / f"{name}.nii.gz", mask, anatomy.affine)
-
-
-class EnhancementUNet(nn.Module):
-    """The scan before the agent plus an enhancement, MONAI's ``BasicUNet`` on slabs without normalisation.
-
-    The U-Net sees the scan before and the low dose's difference from it over the dose. Normalisation of its layers
-    would take away the strength of a slice's enhancement. Input (B, 2 N, H, W), slabs of N slices of the low dose and
-    of the scan before, sides divisible by 16; output (B, 1, H, W).
-
-    Args:
-        neighbours: slices N of a slab.
-        width: features of the second level, twice those of the first.
-        dose: contrast agent of the low dose over that of the full one.
-
-    Raises:
-        ConfigError: the dose is not above 0 and at most 1.
-    """
-
-    def __init__(self, neighbours: int = 3, width: int = 64, dose: float = 0.1) -> None:
-        super().__init__()
-        require_dose(dose)
-        self.dose = dose
-        features = (width // 2, width // 2, width, 2 * width, 4 * width, width // 2)
-        self.unet = BasicUNet(2, 2 * neighbours, 1, features, norm=None)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Synthesise the full dose of the middle slice."""
-        low, pre = x.chunk(2, dim=1)
-        enhancement: Tensor = self.unet(torch.cat([pre, (low - pre) / self.dose], dim=1))
-        return pre[:, pre.shape[1] // 2, None] + enhancement
 
 
 class ScaledDifference:

@@ -13,7 +13,6 @@ import torch
 from bundle_commands import TINY, Bundle, ok
 from mr2ct_pix2pix.gadolinium import (
     NOISE,
-    EnhancementUNet,
     ScaledDifference,
     contrast_weighted_l1,
     enhancement_scores,
@@ -21,6 +20,7 @@ from mr2ct_pix2pix.gadolinium import (
     snr_ratio,
     write_gadolinium,
 )
+from mr2ct_pix2pix.networks import EnhancementUNet
 
 from common.errors import ConfigError, DataError
 from common.simulation.mr import T1_WHITE
