@@ -1,4 +1,4 @@
-"""T1 after a full dose of gadolinium from T1 before it and after a low dose: simulated scans, loss, classical answer, scores.
+"""A full dose of gadolinium in T1 from a low dose: simulated scans, loss, classical answer and scores.
 
 The source has two channels, the low dose and the scan before the contrast agent, in this order.
 """
