@@ -7,6 +7,7 @@ from monai.networks.layers.factories import Norm
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
+from common.errors import DataError
 from common.networks.initialisation import normal_
 from common.networks.patch_discriminator import PatchGanDiscriminator
 from common.networks.residual_unet import ResidualUNet
@@ -97,16 +98,23 @@ class EnhancementUNet(nn.Module):
         neighbours: slices N of a slab.
         width: features of the second level, twice those of the first.
         dose: contrast agent of the low dose over that of the full one.
+
+    Raises:
+        DataError: when called, for a source of another number of channels.
     """
 
     def __init__(self, neighbours: int = 3, width: int = 64, dose: float = 0.1) -> None:
         super().__init__()
         self.dose = dose
+        self.neighbours = neighbours
         features = (width // 2, width // 2, width, 2 * width, 4 * width, width // 2)
         self.unet = BasicUNet(2, 2 * neighbours, 1, features, norm=None)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Synthesise the full dose of the middle slice."""
+        if (channels := x.shape[1] // self.neighbours) != 2:
+            fault = f"the source has {channels} channel(s), not the low dose and the scan before the agent"
+            raise DataError(fault, "give a folder of cases with both, DATA/<case>/{low,pre}.nii.gz")
         low, pre = x.chunk(2, dim=1)
         enhancement: Tensor = self.unet(torch.cat([pre, (low - pre) / self.dose], dim=1))
         return pre[:, pre.shape[1] // 2, None] + enhancement

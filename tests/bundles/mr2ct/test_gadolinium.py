@@ -149,6 +149,13 @@ def test_the_network_adds_an_enhancement_to_the_middle_slice_before_the_agent():
     torch.testing.assert_close(network(slabs), torch.full((1, 1, 16, 16), 4.25))
 
 
+def test_an_inference_from_the_low_dose_alone_is_refused(scans, run):
+    alone = scans / "phantom_000" / "low.nii.gz"
+    done = BUNDLE.run("inference", ["inference"], output_dir=run, dataset_dir=alone)
+    assert done.returncode in (1, 2)
+    assert "the source has 1 channel(s), not the low dose and the scan before the agent" in done.stderr
+
+
 def test_the_network_sees_the_difference_over_the_dose():
     """A low dose 0.1 above the scan before is 1 at a dose of 0.1, as a difference of 0.5 at half of the dose."""
     torch.manual_seed(0)
