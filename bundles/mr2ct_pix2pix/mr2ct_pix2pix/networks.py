@@ -112,7 +112,8 @@ class EnhancementUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Synthesise the full dose of the middle slice."""
-        if (channels := x.shape[1] // self.neighbours) != 2:
+        channels = x.shape[1] // self.neighbours
+        if channels != 2:
             fault = f"the source has {channels} channel(s), not the low dose and the scan before the agent"
             raise DataError(fault, "give a folder of cases with both, DATA/<case>/{low,pre}.nii.gz")
         low, pre = x.chunk(2, dim=1)
