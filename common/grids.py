@@ -94,7 +94,7 @@ def in_ras(function: Callable[[np.ndarray], np.ndarray], volume: np.ndarray, aff
 
     Args:
         function: of a volume whose third axis runs from inferior to superior, to one of the same shape.
-        volume: with its axes in any order and direction.
+        volume: with its axes in any order and direction; ``(X, Y, Z, C)`` where it has channels.
         affine: (4, 4) to RAS mm.
     """
     turn = io_orientation(affine)

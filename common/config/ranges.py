@@ -39,6 +39,7 @@ RANGES = {
         lambda value: isinstance(value, int) and 0 <= value <= MOST_WORKERS,
     ),
     "spacing": Range("above zero", "give the distance of voxels in mm", lambda value: value > 0),
+    "dose": Range("above 0 to 1", "give the fraction of the full dose, such as 0.1", lambda value: 0 < value <= 1),
     "nan_fill": Range("a finite number", "pass a number such as 0", math.isfinite),
     "seed": Range(f"from 0 to below 2^{SEED_BITS}", "give another seed", lambda value: 0 <= value < 2**SEED_BITS),
 }

@@ -24,10 +24,10 @@ VOLUMES = ("image", "label", "mask", *REGIONS)
 
 @dataclass
 class Case:
-    """Source, truth (None if there is none), mask and regions (X, Y, Z), and their common RAS affine."""
+    """Channels of the source (X, Y, Z, C), truth (or None), mask and regions (X, Y, Z), and their common RAS affine."""
 
     item: Item
-    source: np.ndarray
+    channels: np.ndarray
     truth: np.ndarray | None
     mask: np.ndarray
     regions: dict[str, np.ndarray]
@@ -38,9 +38,15 @@ class Case:
         """The case's name."""
         return str(self.item["case"])
 
+    @property
+    def source(self) -> np.ndarray:
+        """The first channel of the source, (X, Y, Z)."""
+        return self.channels[..., 0]
+
     def volumes(self) -> dict[str, np.ndarray]:
         """Volumes of the case, by the names of the metrics' arguments."""
-        known = {"source": self.source, "truth": self.truth, "mask": self.mask, **self.regions}
+        known = {"source": self.source, "channels": self.channels, "truth": self.truth, "mask": self.mask}
+        known |= self.regions
         return {name: volume for name, volume in known.items() if volume is not None}
 
 
@@ -53,7 +59,7 @@ def load_case(
 ) -> Case:
     """Read a case; without a mask file, the mask is the head found in the truth, else in the source.
 
-    With ``standardise`` source and truth become z-scores inside the head found in the source, as in training (see
+    With ``standardise`` channels and truth become z-scores inside the head found in the source, as in training (see
     :class:`common.transforms.StandardiseHeadd`). ``head_threshold`` None is the mean of the volume. With
     ``labelled`` the source is a label map, which keeps its values. ``reader`` reads the files as in training.
 
@@ -63,14 +69,15 @@ def load_case(
     loaded: Any = LoadVolumed(VOLUMES, reader, allow_missing_keys=True)(dict(item))  # type: ignore[arg-type]
     affine = np.asarray(loaded["image"].affine)
     there = {key: np.asarray(loaded[key][0]) for key in VOLUMES if key in item}
-    source, truth = there["image"], there.get("label")
+    channels, source, truth = np.asarray(loaded["image"]), there["image"], there.get("label")
     for key, volume in there.items():
         own = loaded[key].affine
         require_grid(f"{item['case']}: {key}", volume.shape, own, source.shape, affine, "resample it to the source")
     axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
     if standardise:
         head = head_mask(source, head_threshold, axial, item["case"])
-        source = source if labelled else _z_scores(source, head, item["case"])
+        if not labelled:
+            channels = np.stack([_z_scores(channel, head, item["case"]) for channel in channels])
         truth = None if truth is None else _z_scores(truth, head, item["case"])
     if "mask" in there:
         if faulty := mask_fault(there["mask"], source, *([] if truth is None else [truth])):
@@ -81,7 +88,7 @@ def load_case(
     else:
         mask = head_mask(source if truth is None else truth, head_threshold, axial, item["case"])
     regions = {key: there[key] > 0 for key in REGIONS if key in there}
-    return Case(item, source, truth, mask, regions, affine)
+    return Case(item, np.moveaxis(channels, 0, -1), truth, mask, regions, affine)
 
 
 def _z_scores(volume: np.ndarray, head: np.ndarray, case: str) -> np.ndarray:

@@ -71,8 +71,8 @@ class Evaluation:
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.
         metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z),
-            ``affine`` (4, 4), ``centre`` and ``body_part``, by these names -> dictionary of numbers. A metric is
-            skipped for cases that lack its required arguments.
+            ``channels`` of the source (X, Y, Z, C), ``affine`` (4, 4), ``centre`` and ``body_part``, by these names ->
+            dictionary of numbers. A metric is skipped for cases that lack its required arguments.
         maps: functions of the same volumes by name -> masks (X, Y, Z) shown in the panels, by their titles.
         bundle: name and version.
         unit: of the target.
@@ -91,8 +91,9 @@ class Evaluation:
         reader: of the volumes, as in training.
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
         labelled: whether the source is a label map, which then keeps its values.
-        references: functions of the source's first channel (X, Y, Z), its axes in RAS order, to a volume of that shape
-            in the unit of the target, by the names of their rows. They are scored like the baseline.
+        references: functions of the source (X, Y, Z), or of its channels (X, Y, Z, C) if it has several, with its axes
+            in RAS order, to a volume (X, Y, Z) in the unit of the target, by the names of their rows. They are scored
+            like the baseline.
         record: of the command, whose settings the report shows.
     """
 
@@ -216,7 +217,8 @@ class Evaluation:
 
     def _referred(self, name: str, case: Case) -> np.ndarray:
         """The volume (X, Y, Z) that a reference makes of a case's source."""
-        volume = in_ras(self.references[name], case.source, case.affine)
+        source = case.channels if case.channels.shape[-1] > 1 else case.source
+        volume = in_ras(self.references[name], source, case.affine)
         if volume.shape != case.source.shape:
             fault = f"{case.name}: {name} has shape {volume.shape}, the source {case.source.shape}"
             raise DataError(fault, "give a function that keeps the shape")

@@ -265,6 +265,26 @@ def test_references_are_functions_of_the_source_in_ras_order(tmp_path, cases, ca
     assert "halved" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
 
 
+def test_a_reference_gets_all_channels_of_a_source_that_has_several(tmp_path, cases):
+    """And a metric by the name ``channels``, with the axes of the file, PSR in test_2."""
+    save_model(tmp_path / "run", Scale(1.0))
+    for item in (item for items in cases.values() for item in items):
+        image = nib.Nifti1Image.from_filename(item["image"])
+        nib.save(nib.Nifti1Image(2 * image.get_fdata(dtype=np.float32), image.affine), tmp_path / f"{item['case']}.nii")
+        item["image"] = [item["image"], str(tmp_path / f"{item['case']}.nii")]
+
+    def error_of_the_second(truth, channels):
+        return {"second": float(np.abs(channels[..., 1] - truth).mean())}
+
+    summed = {"summed": lambda channels: channels.sum(-1)}
+    evaluation(tmp_path, cases, references=summed, metrics=[masked_mae, error_of_the_second]).run()
+    for case, seed in (("test_1", 4), ("test_2", 5)):
+        source, target, mask = head(seed)
+        row = table(tmp_path).loc[(case, "summed")]
+        assert row["mae"] == pytest.approx(masked_mae(3 * source, target, mask)["mae"], rel=1e-6)
+        assert row["second"] == pytest.approx(np.abs(2 * source - target).mean(), rel=1e-6)
+
+
 @pytest.mark.parametrize("name", ["model", "copy_input", "linear_fit"])
 def test_a_reference_has_a_name_of_its_own(tmp_path, cases, name):
     save_model(tmp_path / "run", Scale(1.0))
@@ -474,6 +494,7 @@ def test_channels_of_one_file_and_a_truth_on_another_grid_are_read_as_in_trainin
     reader = VolumeReader(channels=2, resample=True)
     case = load_case(item, 0.5, reader)
     assert np.array_equal(case.source, ramp)
+    assert np.array_equal(case.channels, np.stack([ramp, 9 * ramp], axis=-1))
     assert case.truth[:11] == pytest.approx(ramp[:11], abs=1e-5)
     with pytest.raises(DataError, match=r"c: label has shape .*, the source shape \(12, 14, 13\)"):
         load_case(item, 0.5, VolumeReader(channels=2))

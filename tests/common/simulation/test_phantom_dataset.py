@@ -10,6 +10,7 @@ import pytest
 from cect2ct_rescyclegan.phantoms import write_cect2ct
 from ldct_wgan_vgg.phantoms import write_ldct
 from lesion_dcgan_aug.phantoms import write_liver_lesions
+from mr2ct_pix2pix.gadolinium import write_gadolinium
 from mr2ct_pix2pix.phantoms import write_flair
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 from mri_dagan.phantoms import write_dagan
@@ -47,6 +48,7 @@ WRITERS = {
     ),
     "ldct": Writer(write_ldct, ("ldct", "thick", "ndct", "mask")),
     "dagan": Writer(write_dagan, ("zero_filled", "thick", "noisy", "mr", "mask")),
+    "gadolinium": Writer(write_gadolinium, ("pre", "low", "full", "mask")),
     "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
     "mri2pet": Writer(write_mri2pet, ("mtr", "fa", "rd", "ad", "pet", "mask", "nawm", "lesion")),
