@@ -65,7 +65,7 @@ def stored(uploads: Sequence[UploadedFile], folder: Path, most_bytes: int) -> Pa
         raise DataError(f"{len(files)} files, more than {MOST_FILES}", "upload one series")
     left = most_bytes
     for number, each in enumerate(files, 1):
-        left -= _copy(each.file, series / f"{number:05d}.dcm", left)
+        left -= _copy(each.file, series / _numbered(number, each.name), left)
     return series
 
 
@@ -73,6 +73,11 @@ def _ending(name: str) -> str:
     """The ending of a file in small letters, empty where it is none of these."""
     known = (*VOLUMES, *SPLIT, *SLICES, ".zip")
     return next((each for each in known if name.lower().endswith(each)), "")
+
+
+def _numbered(number: int, name: str) -> str:
+    """The name of a stored file of a series; a file that is not called a slice, such as a licence, need not be one."""
+    return f"{number:05d}{_ending(name) if _ending(name) in SLICES else ''}"
 
 
 def _copy(file: BinaryIO, path: Path, most_bytes: int) -> int:
@@ -113,7 +118,7 @@ def _unpack(file: BinaryIO, series: Path, most_bytes: int) -> None:
             left = most_bytes
             for number, member in enumerate(members, 1):
                 with archive.open(member) as one:
-                    left -= _copy(one, series / f"{number:05d}.dcm", left)  # type: ignore[arg-type]
+                    left -= _copy(one, series / _numbered(number, member.filename), left)  # type: ignore[arg-type]
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         raise DataError(f"the zip cannot be unpacked ({error})", "make it again") from error
 
