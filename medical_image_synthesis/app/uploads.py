@@ -91,7 +91,7 @@ def _copy(file: BinaryIO, path: Path, most_bytes: int) -> int:
         while chunk := file.read(CHUNK):
             size += len(chunk)
             if size > most_bytes:
-                raise DataError(f"the upload has more than {most_bytes / 1e9:.3g} GB", "upload one series")
+                raise DataError("the upload is larger than the server takes", "upload one series, or raise --max_gb")
             copy.write(chunk)
     return size
 
