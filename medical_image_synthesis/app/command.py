@@ -79,6 +79,7 @@ def _listening(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        made.listen()  # whoever reads the address may connect at once
     except (OSError, OverflowError) as error:
         made.close()
         why = getattr(error, "strerror", None) or error

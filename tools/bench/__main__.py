@@ -1,4 +1,4 @@
-"""Benchmarks of inference, stitching and memory: ``python -m tools.bench``, or ``make bench``.
+"""Benchmarks of inference, stitching, memory and the app: ``python -m tools.bench``, or ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import inference, memory, stitching
+from tools.bench import app, inference, memory, stitching
 from tools.bench.clock import Timing, save, show
 
 
@@ -41,7 +41,11 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "stitching": lambda data, options: stitching.rows(options.repeats),
     "levels": lambda data, options: [stitching.levels(options.memory_shape or stitching.LEVELS_SHAPE, options.repeats)],
     "memory": _memory,
+    "app": lambda data, _: app.rows(data),
 }
+
+HEADS = {"memory": memory.HEADS, "app": ("idle s", "beside s")}
+"""What the columns of a part are called, if not before and after."""
 
 
 def main() -> int:
@@ -60,7 +64,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as data:
         for part in options.parts or PARTS:
             tables[part] = PARTS[part](Path(data), options)
-            show(part, tables[part], *([memory.HEADS] if part == "memory" else []))
+            show(part, tables[part], *([HEADS[part]] if part in HEADS else []))
     if options.json:
         save(options.json, tables)
     if wrong := memory.wrong(tables.get("memory", [])):

@@ -13,6 +13,8 @@ from monai.bundle import ConfigParser
 
 WHOLE = ("train", "inference", "study")
 """Configs that are complete in one file; the others lie over ``train``."""
+EVALUATED = ("train", "evaluate")
+"""Configs of an evaluation, which an overlay may lie over."""
 LEFTOVERS = (
     *("demo_data/", "demo/", "pretraining/", "predictions/", "evaluation/", "variants/", "study/", "events/", "eval/"),
     "models/previous/",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tools.release.verify.bundle import WHOLE, ValidatedBundle, all_leaves, leaves, read
+from tools.release.verify.bundle import EVALUATED, WHOLE, ValidatedBundle, all_leaves, leaves, read
 from tools.release.verify.verdicts import Fault, Faults, NotApplicableError, check, expect, one_line
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -46,14 +46,15 @@ def numbers(bundle: ValidatedBundle) -> Faults:
 def references(bundle: ValidatedBundle) -> Faults:
     """Every @ and % refers to what exists; train and inference are each complete in one file."""
     stems = [path.stem for path in bundle.config_files if path.suffix == ".yaml"]
-    bases = {stem: _missing(bundle, stem) for stem in WHOLE if stem in stems}
+    places = [place for place in (*((stem,) for stem in WHOLE), EVALUATED) if set(place) <= set(stems)]
+    bases = {place: _missing(bundle, *place) for place in places}
     for stem in stems:
-        stacks = [bases.get(stem) or _missing(bundle, stem)]
-        if stem not in bases:  # an overlay: only what its base does not lack already
-            over = ((_missing(bundle, base, stem), lacking) for base, lacking in bases.items())
+        stacks = [bases.get((stem,)) or _missing(bundle, stem)]
+        if (stem,) not in bases:  # an overlay: only what its base does not lack already
+            over = ((_missing(bundle, *base, stem), lacking) for base, lacking in bases.items())
             stacks += [{key: found[key] for key in found.keys() - lacking.keys()} for found, lacking in over]
         for reference, name in min(stacks, key=len).items():
-            remedy = "define it in the same file" if stem in bases else "define it, or correct the reference"
+            remedy = "define it in the same file" if (stem,) in bases else "define it, or correct the reference"
             yield Fault(f"configs/{stem}.yaml {name} cannot be resolved ({reference})", remedy)
 
 
