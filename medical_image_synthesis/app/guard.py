@@ -103,8 +103,10 @@ class Guard:
         """Whether the body is too large, by its announced length, so that nothing of it is read."""
         if scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS"):
             return None
-        length = Headers(scope=scope).get("content-length", "")
-        if not length.isdecimal():
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        # a body in chunks may be longer than its header says
+        if not length.isdecimal() or "transfer-encoding" in headers:
             return 411, "the request does not say how long it is: send Content-Length"
         if int(length) > self.most_bytes:
             return 413, f"the upload has {int(length) / 1e9:.3g} GB, more than {self.most_bytes / 1e9:.3g}"

@@ -70,6 +70,8 @@ def test_a_body_that_is_too_long_or_of_unknown_length_is_not_read() -> None:
     assert client().post("/cases", content=b"0123456789", headers=BEARER).text == "10"
     assert client().post("/cases", content=b"01234567890", headers=BEARER).status_code == 413
     assert client().post("/cases", content=iter([b"0"]), headers=BEARER).status_code == 411
+    chunked = {**BEARER, "Transfer-Encoding": "chunked"}
+    assert client().post("/cases", content=b"0", headers=chunked).status_code == 411
 
 
 def test_every_answer_forbids_scripts_of_others() -> None:

@@ -130,7 +130,7 @@ def test_a_folder_of_dicom_becomes_dicom_and_a_ct_is_refused(page: Any, tmp_path
         page.locator("#cases .name").get_by_text(name).wait_for()
     wait_for(page, "ct_head_gantry_tilt", "failed")
     fault = page.locator("#cases .failed").inner_text()
-    assert fault == "the scan is a CT, this bundle needs an MR: pass an MR, or --accept_modality true"
+    assert fault == "scan is a CT, this bundle needs an MR: pass an MR, or --accept_modality true"
     wait_for(page, "mr_t2_axial", "done")
     looked_at(page)
     with page.expect_download() as download:
