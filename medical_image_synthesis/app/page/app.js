@@ -37,8 +37,9 @@ function choose(files) {
   byId("fault").textContent = "";
 }
 
-async function dropped(items) {
-  const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return [...transfer.files];
   const found = [];
   const walk = async (entry) => {
     if (entry.isFile) found.push(await new Promise((take, fail) => entry.file(take, fail)));
@@ -273,7 +274,7 @@ document.addEventListener("dragleave", () => byId("drop").classList.remove("over
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   byId("drop").classList.remove("over");
-  choose(await dropped(event.dataTransfer.items));
+  choose(await dropped(event.dataTransfer));
 });
 listBundles().catch((error) => { byId("fault").textContent = error.message; });
 follow();

@@ -173,6 +173,15 @@ def test_two_pages_show_the_same_cases_and_nothing_overflows_at_twice_the_size(
     page.locator("#cases .cancel, #cases .show").locator("visible=true").first.wait_for()
 
 
+def test_a_dropped_file_is_chosen(page: Any) -> None:
+    page.evaluate("""() => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(["x"], "head.nii.gz"));
+        document.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    }""")
+    expect(page.locator("#selected")).to_have_text("head.nii.gz")
+
+
 def test_mistakes_are_told_before_anything_is_sent(page: Any) -> None:
     page.click("#start")
     assert page.locator("#fault").inner_text() == "Choose a scan."

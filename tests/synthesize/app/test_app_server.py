@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import signal
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from common.simulation.mr_ct_pairs import write_mr2ct
 from medical_image_synthesis.app import cases as app_cases
 from medical_image_synthesis.app.cases import CaseQueue
 from medical_image_synthesis.app.server import app_of
+from medical_image_synthesis.command import main
 
 NAME = "Doe^Jane <img src=x onerror=alert(1)>.nii.gz"
 
@@ -37,7 +41,7 @@ def server() -> Iterator[TestClient]:
     queue = CaseQueue()
     app = app_of(queue, "t", 8000, most_bytes=10**8)
     with TestClient(app, base_url="http://127.0.0.1:8000", headers={"Authorization": "Bearer t"}) as client:
-        client.root = queue.root  # type: ignore[attr-defined]
+        client.root, client.queue = queue.root, queue  # type: ignore[attr-defined]
         yield client
     assert not queue.root.exists()
 
@@ -132,6 +136,29 @@ def test_a_running_case_is_cancelled_and_leaves_no_process(server: TestClient, m
         assert server.post(f"/cases/{case['id']}/cancel").json()["status"] == "cancelled"
     assert [ended(server, case["id"])["results"] for case in (running, waiting)] == [[], []]
     assert server.post("/cases/none/cancel").status_code == 404
+
+
+@pytest.mark.slow
+def test_an_inference_that_the_system_kills_fails_in_a_line_and_the_next_goes_on(server: TestClient, mr: Path) -> None:
+    first, second = post(server, mr).json(), post(server, mr, refuse="false").json()
+    deadline = time.monotonic() + 60
+    while (running := server.queue._process) is None:  # type: ignore[attr-defined]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(running.process.pid, signal.SIGKILL)
+    state = ended(server, first["id"])
+    said = "the inference ended unexpectedly (signal 9): often too little memory; try a smaller scan"
+    assert (state["status"], state["message"]) == ("failed", said)
+    assert ended(server, second["id"])["status"] == "done"
+
+
+def test_without_its_extra_the_command_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert main(["app", "--no_browser"]) == 2
+    remedy = 'pip install "medical-image-synthesis-bundles[app]"'
+    assert capsys.readouterr().err == f"error: synthesize app needs FastAPI and uvicorn: {remedy}\n"
 
 
 @pytest.mark.parametrize(
