@@ -131,7 +131,7 @@ def test_the_planted_patient_of_a_datalist_is_refused(data, tmp_path):
     content = json.loads((data / "datalist.json").read_text())
     for section in ("training", "validation", "test"):
         for item in content[section]:
-            item["image"] = str(data / item["image"])
+            item |= {key: str(data / item[key]) for key in ("image", "lesion")}
     content["test"][0]["patient"] = content["training"][0]["patient"]
     (tmp_path / "mine.json").write_text(json.dumps(content))
     with pytest.raises(Exception, match=".") as caught:

@@ -114,6 +114,7 @@ def test_a_zip_of_dicom_becomes_a_zip_of_dicom_that_is_shown_as_nifti(server: Te
     assert np.allclose(shown[0].affine, shown[1].affine, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_failed_case_says_why_and_the_next_goes_on(server: TestClient, mr: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(mr.read_bytes()[:2000])
