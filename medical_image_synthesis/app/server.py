@@ -94,7 +94,7 @@ def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: b
     @app.post("/cases", status_code=201, openapi_extra=UPLOAD)
     async def new_case(request: Request) -> dict[str, Any]:
         """Upload a scan and put it into the queue: a volume, a zip of DICOM, or the files of a DICOM series."""
-        if not has_room(queue.root, int(request.headers["content-length"])):
+        if not has_room(queue.root, int(request.headers.get("content-length", 0))):
             raise HTTPException(507, "the disk of the server has no room for this upload")
         if len(queue.cases) >= MOST_CASES:
             raise HTTPException(429, f"{MOST_CASES} cases are in the list: remove some")
