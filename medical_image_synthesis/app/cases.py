@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.errors import UserError
 from medical_image_synthesis.app.inference import CaseProcess, CaseProgress, made, zipped
 from medical_image_synthesis.app.settings import CaseChoices
 from medical_image_synthesis.places import SIDECAR
@@ -42,6 +41,7 @@ class UploadedCase:
         about: the entry of the manifest: verdict and warnings among others.
         volumes: NIfTI files for the viewer, by ``source``, ``synthetic`` and ``uncertainty``.
         results: files to download, by ``nifti``, ``dicom`` and ``json``.
+        begun: clock when its inference began.
         seconds: that the inference took.
         unit: of the synthetic volume.
     """
@@ -57,6 +57,7 @@ class UploadedCase:
     about: dict[str, Any] = field(default_factory=dict)
     volumes: dict[str, Path] = field(default_factory=dict)
     results: dict[str, Path] = field(default_factory=dict)
+    begun: float = 0.0
     seconds: float = 0.0
     unit: str | None = None
 
@@ -140,12 +141,12 @@ class CaseQueue:
 
     def _work(self) -> None:
         while (case := self._next()) is not None:
-            begun = time.monotonic()
+            fault = "the inference wrote no volume"
             try:
                 self._infer(case)
-            except (UserError, OSError, ValueError) as error:
-                self._end(case, FAILED, without_paths(str(error), case))
-            case.seconds = time.monotonic() - begun
+            except Exception as error:  # one failed case must not stop the queue
+                fault = without_paths(str(error), case)
+            self._end(case, FAILED, fault)
             if case.id not in self.cases:  # removed while it was inferred
                 shutil.rmtree(case.folder, ignore_errors=True)
 
@@ -155,7 +156,7 @@ class CaseQueue:
             while not self._closed:
                 case = next((each for each in self.cases.values() if each.status == QUEUED), None)
                 if case is not None:
-                    case.status, case.progress = RUNNING, READING
+                    case.status, case.progress, case.begun = RUNNING, READING, time.monotonic()
                     return case
                 self._changed.wait()
         return None
@@ -174,8 +175,8 @@ class CaseQueue:
         ended = self._run(case, SYNTHESIZE, words, fails=False)
         case.about = made(out)
         if case.about.get("status") == REFUSED:
+            self._keep(case, out)  # before the end, after which nobody looks at the case again
             self._end(case, REFUSED, "")
-            self._keep(case, out)
         elif ended and case.about.get("status") == DONE:
             self._keep(case, out)
             if case.choices.output_format == "dicom":
@@ -232,7 +233,8 @@ class CaseQueue:
 
     def _end(self, case: UploadedCase, status: str, message: str) -> None:
         with self._changed:
-            if case.status == RUNNING:  # else it was cancelled
+            if case.status == RUNNING:  # else it has ended
+                case.seconds = time.monotonic() - case.begun
                 case.status, case.message = status, message
 
 
