@@ -93,11 +93,6 @@ class CaseQueue:
         self._worker = threading.Thread(target=self._work, name="inference", daemon=True)
         self._worker.start()
 
-    @property
-    def closed(self) -> bool:
-        """Whether it infers no more."""
-        return self._closed
-
     def new_folder(self) -> Path:
         """A new folder for an upload, 0700."""
         return Path(tempfile.mkdtemp(dir=self.root))

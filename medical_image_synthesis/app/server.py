@@ -13,6 +13,7 @@ from typing import Any, Literal
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from common.errors import UserError
 from medical_image_synthesis.app.cases import CaseQueue, UploadedCase
@@ -35,7 +36,14 @@ FULL = 28
 """errno of a full disk."""
 
 
-def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: bool = False) -> Guard:
+def app_of(
+    queue: CaseQueue,
+    token: str,
+    port: int,
+    most_bytes: int,
+    any_host: bool = False,
+    ending: Callable[[], bool] = lambda: False,
+) -> Guard:
     """The application.
 
     Args:
@@ -44,6 +52,7 @@ def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: b
         port: see :class:`Guard`.
         most_bytes: of an upload, also unpacked.
         any_host: see :class:`Guard`.
+        ending: whether the server waits for its last answers, so that no events follow.
     """
 
     @asynccontextmanager
@@ -64,6 +73,10 @@ def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: b
     async def full(_: Request, error: OSError) -> Response:
         fault = "the disk of the server is full" if error.errno == FULL else "the server cannot store the upload"
         return JSONResponse({"detail": fault}, 507)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # which nobody reads: the page was closed during an upload
 
     def case_of(case_id: str) -> UploadedCase:
         case = queue.cases.get(case_id)
@@ -120,12 +133,12 @@ def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: b
     async def events(case_id: str, request: Request) -> Response:
         """The states of a case as server-sent events, one for each change, until it has ended."""
         case = case_of(case_id)
-        return _streamed(request, case.state, lambda: case.has_ended or case.id not in queue.cases)
+        return _streamed(request, case.state, lambda: case.has_ended or case.id not in queue.cases or ending())
 
     @app.get("/events", response_class=StreamingResponse)
     async def all_events(request: Request) -> Response:
         """The states of all cases as server-sent events, one for each change."""
-        return _streamed(request, queue.states, lambda: queue.closed)
+        return _streamed(request, queue.states, ending)
 
     @app.post("/cases/{case_id}/cancel")
     async def cancel(case_id: str) -> dict[str, Any]:
