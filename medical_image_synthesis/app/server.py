@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -32,8 +33,8 @@ MOST_CASES = 200
 """In the list at once; older ones are removed by their owner."""
 TICK = 0.25
 """Seconds between two looks at the state of a case that is followed."""
-FULL = 28
-"""errno of a full disk."""
+FAULTS = {errno.ENOSPC: "the disk of the server is full", errno.EMFILE: "too many large files: upload a zip of them"}
+"""Why an upload cannot be stored."""
 
 
 def app_of(
@@ -70,8 +71,8 @@ def app_of(
         return JSONResponse({"detail": str(error)}, 422)
 
     @app.exception_handler(OSError)
-    async def full(_: Request, error: OSError) -> Response:
-        fault = "the disk of the server is full" if error.errno == FULL else "the server cannot store the upload"
+    async def not_stored(_: Request, error: OSError) -> Response:
+        fault = FAULTS.get(error.errno or 0, "the server cannot store the upload")
         return JSONResponse({"detail": fault}, 507)
 
     @app.exception_handler(ClientDisconnect)
