@@ -10,6 +10,7 @@ let scans = []; // lists of files, a scan each
 let states = new Map(); // of the cases, by id
 let shown = null; // id of the case whose result is shown
 let views = null; // the two viewers
+let loading = Promise.resolve(); // of the images of one case after another
 
 function element(tag, text, properties = {}) {
   const made = document.createElement(tag);
@@ -176,6 +177,8 @@ async function show(id, focused) {
   const state = states.get(id);
   shown = id;
   for (const item of byId("cases").children) item.setAttribute("aria-current", String(item.dataset.id === id));
+  delete byId("views").dataset.shown; // hides the images of another case
+  byId("values").textContent = "";
   byId("result").hidden = false;
   byId("result-title").textContent = `Result of ${state.name}`;
   if (focused) byId("result-title").focus();
@@ -198,7 +201,7 @@ async function show(id, focused) {
   for (const part of ["controls", "views", "values"]) byId(part).hidden = !ready;
   byId("map-control").hidden = !state.volumes.includes("uncertainty");
   byId("map").checked = false;
-  if (ready) await view(state);
+  if (ready) await (loading = loading.then(() => shown === id && view(state)));
 }
 
 async function attached() {
@@ -239,7 +242,7 @@ async function view(state) {
     for (const option of byId("window").options) option.disabled = option.value !== "auto" && state.unit !== "HU";
     arrange();
     window.dispatchEvent(new Event("resize"));
-    byId("views").dataset.shown = state.id;
+    if (shown === state.id) byId("views").dataset.shown = state.id;
   } catch (error) {
     byId("values").textContent = `The images cannot be shown (${error.message}); the downloads are complete.`;
   }
@@ -266,7 +269,7 @@ function arrange() {
 byId("file").addEventListener("change", (event) => choose([...event.target.files]));
 byId("folder").addEventListener("change", (event) => choose([...event.target.files]));
 byId("form").addEventListener("submit", start);
-for (const id of ["layout", "plane", "window", "share", "map"]) byId(id).addEventListener("input", () => views && arrange());
+for (const id of ["layout", "plane", "window", "share", "map"]) byId(id).addEventListener("input", () => byId("views").dataset.shown && arrange());
 byId("layout").addEventListener("change", () => window.dispatchEvent(new Event("resize")));
 document.addEventListener("dragover", (event) => { event.preventDefault(); byId("drop").classList.add("over"); });
 document.addEventListener("dragleave", () => byId("drop").classList.remove("over"));
