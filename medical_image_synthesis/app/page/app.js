@@ -155,7 +155,7 @@ function update(listed) {
     const was = before.get(state.id)?.status;
     if (was !== state.status && (was || ENDED.includes(state.status))) {
       byId("news").textContent = name;
-      if (was && ["done", "refused"].includes(state.status)) show(state.id, false);
+      if (was && !shown && ["done", "refused"].includes(state.status)) show(state.id, false);
     }
   }
   byId("none").hidden = listed.length > 0;
@@ -168,7 +168,8 @@ function update(listed) {
 function follow() {
   const events = new EventSource("/events");
   events.onmessage = (event) => update(JSON.parse(event.data));
-  events.onerror = () => { byId("news").textContent = "The server does not answer."; };
+  events.onopen = () => { byId("lost").textContent = ""; };
+  events.onerror = () => { byId("lost").textContent = "The server does not answer. Once it runs again, open the address that it prints."; };
 }
 
 // The result
