@@ -33,9 +33,14 @@ function choose(files) {
   const volumes = files.filter((file) => VOLUME.test(file.name)).map((file) => [file]);
   const slices = files.filter((file) => !VOLUME.test(file.name) && !file.name.startsWith("."));
   scans = slices.length ? [...volumes, slices] : volumes;
-  const names = scans.map((scan) => (scan.length > 1 ? `${scan.length} DICOM files` : scan[0].name));
-  byId("selected").textContent = names.length ? names.join(", ") : "No scan chosen.";
+  listScans();
   byId("fault").textContent = "";
+}
+
+const nameOf = (scan) => (scan.length > 1 ? `${scan.length} DICOM files` : scan[0].name);
+
+function listScans() {
+  byId("selected").textContent = scans.length ? scans.map(nameOf).join(", ") : "No scan chosen.";
 }
 
 async function dropped(items) {
@@ -67,19 +72,20 @@ async function start(event) {
   byId("start").disabled = true;
   try {
     for (const scan of scans) {
+      byId("selected").textContent = `Uploading ${nameOf(scan)}`;
       const form = new FormData();
       form.append("bundle", bundle.value);
       for (const name of ["device", "output_format", "settings"]) form.append(name, byId(name).value);
       for (const name of ["uncertainty", "refuse"]) form.append(name, String(byId(name).checked));
       for (const file of scan) form.append("file", file, file.webkitRelativePath || file.name);
       await ask("/cases", { method: "POST", body: form });
+      scans = scans.filter((each) => each !== scan); // so that none is sent twice if a later one fails
     }
-    scans = [];
     byId("file").value = byId("folder").value = "";
-    byId("selected").textContent = "No scan chosen.";
   } catch (error) {
     byId("fault").textContent = error.message;
   } finally {
+    listScans();
     byId("start").disabled = false;
   }
 }
@@ -125,8 +131,9 @@ function row(state) {
     return button;
   };
   act("Show", async () => show(state.id, true)).className = "show";
-  act("Cancel", () => ask(`/cases/${state.id}/cancel`, { method: "POST" })).className = "cancel";
-  act("Remove", () => ask(`/cases/${state.id}`, { method: "DELETE" })).className = "remove";
+  const then = (asked, next) => asked.then(() => next.focus()); // the button that was pressed goes away
+  act("Cancel", () => then(ask(`/cases/${state.id}/cancel`, { method: "POST" }), item.querySelector(".remove"))).className = "cancel";
+  act("Remove", () => then(ask(`/cases/${state.id}`, { method: "DELETE" }), byId("cases-title"))).className = "remove";
   item.append(buttons);
   return item;
 }
@@ -277,7 +284,11 @@ document.addEventListener("dragleave", () => byId("drop").classList.remove("over
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   byId("drop").classList.remove("over");
-  choose(await dropped(event.dataTransfer.items));
+  try {
+    choose(await dropped(event.dataTransfer.items));
+  } catch (error) { // a file that the browser may not read
+    byId("fault").textContent = error.message;
+  }
 });
 listBundles().catch((error) => { byId("fault").textContent = error.message; });
 follow();
