@@ -85,7 +85,8 @@ class CaseQueue:
 
     def __init__(self) -> None:
         _remove_left_behind()
-        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        self.root = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._held = _hold(self.root)
         self.cases: dict[str, UploadedCase] = {}
         self._changed = threading.Condition()
         self._process: CaseProcess | None = None
@@ -133,6 +134,9 @@ class CaseQueue:
             self._changed.notify_all()
         self._worker.join(timeout=10)
         shutil.rmtree(self.root, ignore_errors=True)
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def _work(self) -> None:
         while (case := self._next()) is not None:
@@ -239,17 +243,32 @@ def without_paths(message: str, case: UploadedCase) -> str:
 
 
 def _remove_left_behind() -> None:
-    """Delete the folders of servers that were killed, by the number of their process."""
-    if os.name == "nt":  # where no process can be asked for
-        return
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        number = folder.name[len(PREFIX) :].partition("-")[0]
-        try:
-            os.kill(int(number), 0)
-        except ProcessLookupError:
+    """Delete the folders of servers that were killed, which nobody holds any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if (held := _hold(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)
-        except (PermissionError, ValueError, OverflowError):
-            continue
+            os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """Hold a folder until the descriptor is closed or this process ends; None where another does, and on Windows.
+
+    Not by the number of a process: in containers each server has that of the one before it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        return None
+    return held
 
 
 def _is_nifti(path: Path) -> bool:

@@ -195,9 +195,11 @@ def test_folders_of_a_killed_server_are_removed_by_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left, own = tmp_path / "synthesize-app-99999999-x", tmp_path / "synthesize-app-1-x"
-    for folder in (left, own):
-        folder.mkdir()
-    queue = CaseQueue()
-    queue.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["synthesize-app-1-x"]
+    left = tmp_path / "synthesize-app-x"
+    left.mkdir()
+    (left / "scan.nii.gz").touch()
+    running, other = CaseQueue(), CaseQueue()
+    assert set(tmp_path.iterdir()) == {running.root, other.root}
+    for queue in (running, other):
+        queue.close()
+    assert list(tmp_path.iterdir()) == []
