@@ -22,7 +22,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     command.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     command.add_argument("--no_browser", action="store_true", help="print the address, open nothing")
-    command.add_argument("--max_gb", type=float, default=4.0, help="largest upload, also unpacked (default: 4)")
+    command.add_argument("--max_gb", type=float, default=4.0, help="largest upload, and content of a zip (default: 4)")
     command.epilog = "example:\n  synthesize app\n\nCtrl-C ends it and removes what was uploaded."
     command.set_defaults(run=serve)
 
