@@ -51,7 +51,7 @@ def app_of(
         queue: of cases, which is closed with the application.
         token: see :class:`Guard`.
         port: see :class:`Guard`.
-        most_bytes: of an upload, also unpacked.
+        most_bytes: of an upload, and of what is in a zip.
         any_host: see :class:`Guard`.
         ending: whether the server waits for its last answers, so that no events follow.
     """
