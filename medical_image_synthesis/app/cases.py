@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.errors import UserError
 from medical_image_synthesis.app.inference import CaseProcess, CaseProgress, made, zipped
 from medical_image_synthesis.app.settings import CaseChoices
 from medical_image_synthesis.places import SIDECAR
@@ -42,6 +41,7 @@ class UploadedCase:
         about: the entry of the manifest: verdict and warnings among others.
         volumes: NIfTI files for the viewer, by ``source``, ``synthetic`` and ``uncertainty``.
         results: files to download, by ``nifti``, ``dicom`` and ``json``.
+        begun: clock when its inference began.
         seconds: that the inference took.
         unit: of the synthetic volume.
     """
@@ -57,6 +57,7 @@ class UploadedCase:
     about: dict[str, Any] = field(default_factory=dict)
     volumes: dict[str, Path] = field(default_factory=dict)
     results: dict[str, Path] = field(default_factory=dict)
+    begun: float = 0.0
     seconds: float = 0.0
     unit: str | None = None
 
@@ -84,18 +85,14 @@ class CaseQueue:
 
     def __init__(self) -> None:
         _remove_left_behind()
-        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        self.root = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._held = _hold(self.root)
         self.cases: dict[str, UploadedCase] = {}
         self._changed = threading.Condition()
         self._process: CaseProcess | None = None
         self._closed = False
         self._worker = threading.Thread(target=self._work, name="inference", daemon=True)
         self._worker.start()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it infers no more."""
-        return self._closed
 
     def new_folder(self) -> Path:
         """A new folder for an upload, 0700."""
@@ -137,15 +134,18 @@ class CaseQueue:
             self._changed.notify_all()
         self._worker.join(timeout=10)
         shutil.rmtree(self.root, ignore_errors=True)
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def _work(self) -> None:
         while (case := self._next()) is not None:
-            begun = time.monotonic()
+            fault = "the inference wrote no volume"
             try:
                 self._infer(case)
-            except (UserError, OSError, ValueError) as error:
-                self._end(case, FAILED, without_paths(str(error), case))
-            case.seconds = time.monotonic() - begun
+            except Exception as error:  # one failed case must not stop the queue
+                fault = without_paths(str(error), case)
+            self._end(case, FAILED, fault)
             if case.id not in self.cases:  # removed while it was inferred
                 shutil.rmtree(case.folder, ignore_errors=True)
 
@@ -155,7 +155,7 @@ class CaseQueue:
             while not self._closed:
                 case = next((each for each in self.cases.values() if each.status == QUEUED), None)
                 if case is not None:
-                    case.status, case.progress = RUNNING, READING
+                    case.status, case.progress, case.begun = RUNNING, READING, time.monotonic()
                     return case
                 self._changed.wait()
         return None
@@ -174,8 +174,8 @@ class CaseQueue:
         ended = self._run(case, SYNTHESIZE, words, fails=False)
         case.about = made(out)
         if case.about.get("status") == REFUSED:
+            self._keep(case, out)  # before the end, after which nobody looks at the case again
             self._end(case, REFUSED, "")
-            self._keep(case, out)
         elif ended and case.about.get("status") == DONE:
             self._keep(case, out)
             if case.choices.output_format == "dicom":
@@ -232,7 +232,8 @@ class CaseQueue:
 
     def _end(self, case: UploadedCase, status: str, message: str) -> None:
         with self._changed:
-            if case.status == RUNNING:  # else it was cancelled
+            if case.status == RUNNING:  # else it has ended
+                case.seconds = time.monotonic() - case.begun
                 case.status, case.message = status, message
 
 
@@ -242,17 +243,32 @@ def without_paths(message: str, case: UploadedCase) -> str:
 
 
 def _remove_left_behind() -> None:
-    """Delete the folders of servers that were killed, by the number of their process."""
-    if os.name == "nt":  # where no process can be asked for
-        return
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        number = folder.name[len(PREFIX) :].partition("-")[0]
-        try:
-            os.kill(int(number), 0)
-        except ProcessLookupError:
+    """Delete the folders of servers that were killed, which nobody holds any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if (held := _hold(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)
-        except (PermissionError, ValueError, OverflowError):
-            continue
+            os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """Hold a folder until the descriptor is closed or this process ends; None where another does, and on Windows.
+
+    Not by the number of a process: in containers each server has that of the one before it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        return None
+    return held
 
 
 def _is_nifti(path: Path) -> bool:

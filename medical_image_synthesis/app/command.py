@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -21,7 +22,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     command.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     command.add_argument("--no_browser", action="store_true", help="print the address, open nothing")
-    command.add_argument("--max_gb", type=float, default=4.0, help="largest upload, also unpacked (default: 4)")
+    command.add_argument("--max_gb", type=float, default=4.0, help="largest upload, and content of a zip (default: 4)")
     examples = "examples:\n  synthesize app\n  synthesize app --port 8000 --no_browser"
     command.epilog = f"{examples}\n\nCtrl-C ends it and removes what was uploaded."
     command.set_defaults(run=serve)
@@ -51,8 +52,9 @@ def serve(options: argparse.Namespace) -> int:
     token = secrets.token_urlsafe(24)
     queue = CaseQueue()
     tempfile.tempdir = str(queue.root)  # for uploads while they are received
-    app = app_of(queue, token, port, int(options.max_gb * GB), any_host=not local)
-    address = f"http://{'127.0.0.1' if options.host == '0.0.0.0' else options.host}:{port}/?token={token}"
+    app = app_of(queue, token, port, int(options.max_gb * GB), not local, lambda: server.should_exit)
+    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
+    address = f"http://{f'[{own}]' if ':' in own else own}:{port}/?token={token}"
     if not local:
         print("warning: others in the network can reach this server; the address below lets them in", file=sys.stderr)
     print(f"{address}\nFor research; not for clinical use. Ctrl-C ends it.", flush=True)
@@ -61,9 +63,12 @@ def serve(options: argparse.Namespace) -> int:
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
     )
+    server = uvicorn.Server(config)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not with nohup
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))  # the terminal was closed
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+            server.run(sockets=[listening])
     finally:
         queue.close()
     return 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -77,11 +77,14 @@ class Guard:
         """Whether the request is for another host, or from a page of another site."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if not self.any_host and urlsplit(f"//{host}").hostname not in LOCAL:
-            return 403, "this server answers to 127.0.0.1 and localhost alone"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            return 403, "the request comes from a page of another site"
+        try:
+            if not self.any_host and urlsplit(f"//{host}").hostname not in LOCAL:
+                return 403, "this server answers to 127.0.0.1 and localhost alone"
+            if origin is not None and urlsplit(origin).netloc != host:
+                return 403, "the request comes from a page of another site"
+        except ValueError:  # no address
+            return 400, "the request names no host"
         return None
 
     def _unknown(self, scope: Scope) -> tuple[int, str] | None:
@@ -90,12 +93,8 @@ class Guard:
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self._is_token(given):
             return None
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            cookies.clear()
-        if self.cookie in cookies and self._is_token(cookies[self.cookie].value):
+        cookies = cookie_parser(headers.get("cookie", ""))  # those of other servers of this machine come too
+        if self._is_token(cookies.get(self.cookie, "")):
             return None
         return 401, "open the address that synthesize app printed, or send its token as Authorization: Bearer TOKEN"
 
@@ -104,7 +103,7 @@ class Guard:
         if scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS"):
             return None
         headers = Headers(scope=scope)
-        length = headers.get("content-length", "")
+        length = headers.get("content-length", "0")  # without one and without chunks there is no body
         # a body in chunks may be longer than its header says
         if not length.isdecimal() or "transfer-encoding" in headers:
             return 411, "the request does not say how long it is: send Content-Length"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from common.errors import UserError
 from medical_image_synthesis.app.cases import CaseQueue, UploadedCase
@@ -31,19 +33,27 @@ MOST_CASES = 200
 """In the list at once; older ones are removed by their owner."""
 TICK = 0.25
 """Seconds between two looks at the state of a case that is followed."""
-FULL = 28
-"""errno of a full disk."""
+FAULTS = {errno.ENOSPC: "the disk of the server is full", errno.EMFILE: "too many large files: upload a zip of them"}
+"""Why an upload cannot be stored."""
 
 
-def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: bool = False) -> Guard:
+def app_of(
+    queue: CaseQueue,
+    token: str,
+    port: int,
+    most_bytes: int,
+    any_host: bool = False,
+    ending: Callable[[], bool] = lambda: False,
+) -> Guard:
     """The application.
 
     Args:
         queue: of cases, which is closed with the application.
         token: see :class:`Guard`.
         port: see :class:`Guard`.
-        most_bytes: of an upload, also unpacked.
+        most_bytes: of an upload, and of what is in a zip.
         any_host: see :class:`Guard`.
+        ending: whether the server waits for its last answers, so that no events follow.
     """
 
     @asynccontextmanager
@@ -61,9 +71,13 @@ def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: b
         return JSONResponse({"detail": str(error)}, 422)
 
     @app.exception_handler(OSError)
-    async def full(_: Request, error: OSError) -> Response:
-        fault = "the disk of the server is full" if error.errno == FULL else "the server cannot store the upload"
+    async def not_stored(_: Request, error: OSError) -> Response:
+        fault = FAULTS.get(error.errno or 0, "the server cannot store the upload")
         return JSONResponse({"detail": fault}, 507)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # which nobody reads: the page was closed during an upload
 
     def case_of(case_id: str) -> UploadedCase:
         case = queue.cases.get(case_id)
@@ -94,7 +108,7 @@ def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: b
     @app.post("/cases", status_code=201, openapi_extra=UPLOAD)
     async def new_case(request: Request) -> dict[str, Any]:
         """Upload a scan and put it into the queue: a volume, a zip of DICOM, or the files of a DICOM series."""
-        if not has_room(queue.root, int(request.headers["content-length"])):
+        if not has_room(queue.root, int(request.headers.get("content-length", 0))):
             raise HTTPException(507, "the disk of the server has no room for this upload")
         if len(queue.cases) >= MOST_CASES:
             raise HTTPException(429, f"{MOST_CASES} cases are in the list: remove some")
@@ -120,12 +134,12 @@ def app_of(queue: CaseQueue, token: str, port: int, most_bytes: int, any_host: b
     async def events(case_id: str, request: Request) -> Response:
         """The states of a case as server-sent events, one for each change, until it has ended."""
         case = case_of(case_id)
-        return _streamed(request, case.state, lambda: case.has_ended or case.id not in queue.cases)
+        return _streamed(request, case.state, lambda: case.has_ended or case.id not in queue.cases or ending())
 
     @app.get("/events", response_class=StreamingResponse)
     async def all_events(request: Request) -> Response:
         """The states of all cases as server-sent events, one for each change."""
-        return _streamed(request, queue.states, lambda: queue.closed)
+        return _streamed(request, queue.states, ending)
 
     @app.post("/cases/{case_id}/cancel")
     async def cancel(case_id: str) -> dict[str, Any]:

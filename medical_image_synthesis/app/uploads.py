@@ -111,6 +111,8 @@ def _unpack(file: BinaryIO, series: Path, most_bytes: int) -> None:
                 raise DataError(f"the zip has {len(members)} files, more than {MOST_FILES}", "upload one series")
             if any(each.flag_bits & 1 for each in members):
                 raise DataError("the zip has a password", "upload one without")
+            if any(each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for each in members):
+                raise DataError("the zip is not packed by deflate", "make it again")  # Python unpacks others at once
             if any(stat.S_ISLNK(each.external_attr >> 16) for each in members):
                 raise DataError("the zip has links", "upload one with files alone")
             if any(_ending(each.filename) in (*VOLUMES, *SPLIT, ".zip") for each in members):
@@ -119,8 +121,10 @@ def _unpack(file: BinaryIO, series: Path, most_bytes: int) -> None:
             for number, member in enumerate(members, 1):
                 with archive.open(member) as one:
                     left -= _copy(one, series / _numbered(number, member.filename), left)  # type: ignore[arg-type]
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
-        raise DataError(f"the zip cannot be unpacked ({error})", "make it again") from error
+    except DataError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError) as error:
+        raise DataError("the zip cannot be unpacked", "make it again") from error  # its own message may name members
 
 
 def _is_scan(name: str) -> bool:

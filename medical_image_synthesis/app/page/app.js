@@ -10,6 +10,7 @@ let scans = []; // lists of files, a scan each
 let states = new Map(); // of the cases, by id
 let shown = null; // id of the case whose result is shown
 let views = null; // the two viewers
+let loading = Promise.resolve(); // of the images of one case after another
 
 function element(tag, text, properties = {}) {
   const made = document.createElement(tag);
@@ -32,9 +33,14 @@ function choose(files) {
   const volumes = files.filter((file) => VOLUME.test(file.name)).map((file) => [file]);
   const slices = files.filter((file) => !VOLUME.test(file.name) && !file.name.startsWith("."));
   scans = slices.length ? [...volumes, slices] : volumes;
-  const names = scans.map((scan) => (scan.length > 1 ? `${scan.length} DICOM files` : scan[0].name));
-  byId("selected").textContent = names.length ? names.join(", ") : "No scan chosen.";
+  listScans();
   byId("fault").textContent = "";
+}
+
+const nameOf = (scan) => (scan.length > 1 ? `${scan.length} DICOM files` : scan[0].name);
+
+function listScans() {
+  byId("selected").textContent = scans.length ? scans.map(nameOf).join(", ") : "No scan chosen.";
 }
 
 async function dropped(transfer) {
@@ -67,19 +73,20 @@ async function start(event) {
   byId("start").disabled = true;
   try {
     for (const scan of scans) {
+      byId("selected").textContent = `Uploading ${nameOf(scan)}`;
       const form = new FormData();
       form.append("bundle", bundle.value);
       for (const name of ["device", "output_format", "settings"]) form.append(name, byId(name).value);
       for (const name of ["uncertainty", "refuse"]) form.append(name, String(byId(name).checked));
       for (const file of scan) form.append("file", file, file.webkitRelativePath || file.name);
       await ask("/cases", { method: "POST", body: form });
+      scans = scans.filter((each) => each !== scan); // so that none is sent twice if a later one fails
     }
-    scans = [];
     byId("file").value = byId("folder").value = "";
-    byId("selected").textContent = "No scan chosen.";
   } catch (error) {
     byId("fault").textContent = error.message;
   } finally {
+    listScans();
     byId("start").disabled = false;
   }
 }
@@ -125,8 +132,9 @@ function row(state) {
     return button;
   };
   act("Show", async () => show(state.id, true)).className = "show";
-  act("Cancel", () => ask(`/cases/${state.id}/cancel`, { method: "POST" })).className = "cancel";
-  act("Remove", () => ask(`/cases/${state.id}`, { method: "DELETE" })).className = "remove";
+  const then = (asked, next) => asked.then(() => next.focus()); // the button that was pressed goes away
+  act("Cancel", () => then(ask(`/cases/${state.id}/cancel`, { method: "POST" }), item.querySelector(".remove"))).className = "cancel";
+  act("Remove", () => then(ask(`/cases/${state.id}`, { method: "DELETE" }), byId("cases-title"))).className = "remove";
   item.append(buttons);
   return item;
 }
@@ -155,7 +163,7 @@ function update(listed) {
     const was = before.get(state.id)?.status;
     if (was !== state.status && (was || ENDED.includes(state.status))) {
       byId("news").textContent = name;
-      if (was && ["done", "refused"].includes(state.status)) show(state.id, false);
+      if (was && !shown && ["done", "refused"].includes(state.status)) show(state.id, false);
     }
   }
   byId("none").hidden = listed.length > 0;
@@ -168,7 +176,8 @@ function update(listed) {
 function follow() {
   const events = new EventSource("/events");
   events.onmessage = (event) => update(JSON.parse(event.data));
-  events.onerror = () => { byId("news").textContent = "The server does not answer."; };
+  events.onopen = () => { byId("lost").textContent = ""; };
+  events.onerror = () => { byId("lost").textContent = "The server does not answer. Once it runs again, open the address that it prints."; };
 }
 
 // The result
@@ -177,6 +186,8 @@ async function show(id, focused) {
   const state = states.get(id);
   shown = id;
   for (const item of byId("cases").children) item.setAttribute("aria-current", String(item.dataset.id === id));
+  delete byId("views").dataset.shown; // hides the images of another case
+  byId("values").textContent = "";
   byId("result").hidden = false;
   byId("result-title").textContent = `Result of ${state.name}`;
   if (focused) byId("result-title").focus();
@@ -199,7 +210,7 @@ async function show(id, focused) {
   for (const part of ["controls", "views", "values"]) byId(part).hidden = !ready;
   byId("map-control").hidden = !state.volumes.includes("uncertainty");
   byId("map").checked = false;
-  if (ready) await view(state);
+  if (ready) await (loading = loading.then(() => shown === id && view(state)));
 }
 
 async function attached() {
@@ -240,7 +251,7 @@ async function view(state) {
     for (const option of byId("window").options) option.disabled = option.value !== "auto" && state.unit !== "HU";
     arrange();
     window.dispatchEvent(new Event("resize"));
-    byId("views").dataset.shown = state.id;
+    if (shown === state.id) byId("views").dataset.shown = state.id;
   } catch (error) {
     byId("values").textContent = `The images cannot be shown (${error.message}); the downloads are complete.`;
   }
@@ -267,14 +278,18 @@ function arrange() {
 byId("file").addEventListener("change", (event) => choose([...event.target.files]));
 byId("folder").addEventListener("change", (event) => choose([...event.target.files]));
 byId("form").addEventListener("submit", start);
-for (const id of ["layout", "plane", "window", "share", "map"]) byId(id).addEventListener("input", () => views && arrange());
+for (const id of ["layout", "plane", "window", "share", "map"]) byId(id).addEventListener("input", () => byId("views").dataset.shown && arrange());
 byId("layout").addEventListener("change", () => window.dispatchEvent(new Event("resize")));
 document.addEventListener("dragover", (event) => { event.preventDefault(); byId("drop").classList.add("over"); });
 document.addEventListener("dragleave", () => byId("drop").classList.remove("over"));
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   byId("drop").classList.remove("over");
-  choose(await dropped(event.dataTransfer));
+  try {
+    choose(await dropped(event.dataTransfer));
+  } catch (error) { // a file that the browser may not read
+    byId("fault").textContent = error.message;
+  }
 });
 listBundles().catch((error) => { byId("fault").textContent = error.message; });
 follow();

@@ -47,6 +47,12 @@ def test_the_address_with_the_token_leaves_it_in_a_cookie() -> None:
     assert client().get("/?token=other").status_code == 401
 
 
+@pytest.mark.parametrize("other", ['seen={"a":1}', "name=J. Doe", "path=x", "flag"])
+def test_cookies_of_other_servers_of_this_machine_lock_nobody_out(other: str) -> None:
+    cookies = {"Cookie": f"{other}; synthesize_8000=a-token"}
+    assert client().get("/cases", headers=cookies).status_code == 200
+
+
 @pytest.mark.parametrize("base", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
 def test_names_of_this_machine_are_answered(base: str) -> None:
     assert client(base=base).get("/cases", headers=BEARER).status_code == 200
@@ -56,6 +62,11 @@ def test_another_name_is_answered_only_where_the_user_opened_the_server() -> Non
     assert client(base="http://evil.example:8000").get("/cases", headers=BEARER).status_code == 403
     assert client(base="http://evil.example:8000").get("/?token=a-token").status_code == 403
     assert client(any_host=True, base="http://node7:8000").get("/cases", headers=BEARER).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{"Host": "[::1"}, {"Origin": "http://[x]"}])
+def test_a_host_or_origin_that_is_no_address_is_refused(headers: dict[str, str]) -> None:
+    assert client().get("/cases", headers={**BEARER, **headers}).status_code in (400, 403)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:9000", "null"])
@@ -70,6 +81,9 @@ def test_a_body_that_is_too_long_or_of_unknown_length_is_not_read() -> None:
     assert client().post("/cases", content=b"0123456789", headers=BEARER).text == "10"
     assert client().post("/cases", content=b"01234567890", headers=BEARER).status_code == 413
     assert client().post("/cases", content=iter([b"0"]), headers=BEARER).status_code == 411
+    without = client().build_request("POST", "/cases", headers=BEARER)
+    del without.headers["Content-Length"]  # as curl -X POST sends it
+    assert client().send(without).text == "0"
     chunked = {**BEARER, "Transfer-Encoding": "chunked"}
     assert client().post("/cases", content=b"0", headers=chunked).status_code == 411
 

@@ -127,6 +127,17 @@ def test_a_failed_case_says_why_and_the_next_goes_on(server: TestClient, mr: Pat
     assert ended(server, second["id"])["status"] == "done"
 
 
+@pytest.mark.parametrize("entry", [{"status": "done"}, {"status": "kept"}])
+def test_a_case_whose_manifest_lacks_what_it_must_have_fails_and_the_next_goes_on(
+    server: TestClient, mr: Path, monkeypatch: pytest.MonkeyPatch, entry: dict[str, str]
+) -> None:
+    monkeypatch.setattr(CaseQueue, "_run", lambda *_, **__: True)
+    monkeypatch.setattr(app_cases, "made", lambda _: entry)
+    for _ in range(2):
+        state = ended(server, post(server, mr).json()["id"])
+        assert (state["status"], state["message"] != "") == ("failed", True)
+
+
 def test_a_running_case_is_cancelled_and_leaves_no_process(server: TestClient, mr: Path) -> None:
     running, waiting = post(server, mr).json(), post(server, mr).json()
     deadline = time.monotonic() + 60
@@ -212,9 +223,11 @@ def test_folders_of_a_killed_server_are_removed_by_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left, own = tmp_path / "synthesize-app-99999999-x", tmp_path / "synthesize-app-1-x"
-    for folder in (left, own):
-        folder.mkdir()
-    queue = CaseQueue()
-    queue.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["synthesize-app-1-x"]
+    left = tmp_path / "synthesize-app-x"
+    left.mkdir()
+    (left / "scan.nii.gz").touch()
+    running, other = CaseQueue(), CaseQueue()
+    assert set(tmp_path.iterdir()) == {running.root, other.root}
+    for queue in (running, other):
+        queue.close()
+    assert list(tmp_path.iterdir()) == []

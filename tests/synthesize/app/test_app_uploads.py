@@ -72,6 +72,24 @@ def test_a_size_in_the_header_of_a_zip_is_not_believed(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in (tmp_path / "scan").iterdir()) <= MOST
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_whose_members_python_unpacks_at_once_is_refused(tmp_path: Path, method: int) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive:
+        archive.writestr("one", bytes(900))
+    with pytest.raises(DataError, match="the zip is not packed by deflate: make it again"):
+        stored([upload("bomb.zip", made.getvalue())], tmp_path, MOST)
+    assert list((tmp_path / "scan").iterdir()) == []
+
+
+def test_a_damaged_zip_is_refused_without_the_names_of_its_members(tmp_path: Path) -> None:
+    damaged = bytearray(zip_of(**{"Doe^Jane": bytes(range(256)) * 3}))
+    place = damaged.rindex(b"PK\x01\x02") + 16  # checksum, in the directory
+    damaged[place : place + 4] = bytes(4)
+    with pytest.raises(DataError, match="^the zip cannot be unpacked: make it again$"):
+        stored([upload("z.zip", bytes(damaged))], tmp_path, MOST)
+
+
 def test_links_and_passwords_in_a_zip_are_refused(tmp_path: Path) -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
