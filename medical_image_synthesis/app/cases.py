@@ -161,56 +161,50 @@ class CaseQueue:
         return None
 
     def _infer(self, case: UploadedCase) -> None:
-        """Show the source, infer, and show the result."""
-        source, synthetic = case.folder / "source.nii.gz", case.folder / "synthetic.nii.gz"
-        if _is_nifti(case.source):
-            self._show(case, SOURCE, case.source)
-        elif self._run(case, VIEWABLE, [str(case.source), str(source)]):
-            self._show(case, SOURCE, source)
-        if case.status != RUNNING:
-            return
+        """Infer, name the files, and show them."""
         out = case.folder / "out"
         words = [case.choices.bundle.short, str(case.source), "--output", str(out), *case.choices.words()]
-        ended = self._run(case, SYNTHESIZE, words, fails=False)
+        fault = self._run(case, SYNTHESIZE, words)
         case.about = made(out)
-        if case.about.get("status") == REFUSED:
+        status = case.about.get("status")
+        if status in (DONE, REFUSED):
             self._keep(case, out)  # before the end, after which nobody looks at the case again
+        if status == REFUSED:
             self._end(case, REFUSED, "")
-        elif ended and case.about.get("status") == DONE:
-            self._keep(case, out)
-            if case.choices.output_format == "dicom":
-                of_series = {SYNTHETIC: case.about["file"], UNCERTAINTY: case.about.get("uncertainty")}
-                for name, folder in of_series.items():
-                    shown = synthetic.with_name(f"{name}.nii.gz")
-                    if folder and self._run(case, VIEWABLE, [str(out / folder), str(shown)]):
-                        self._show(case, name, shown)
-                        if name == SYNTHETIC:
-                            case.results["nifti"] = shown
-            else:
-                self._show(case, SYNTHETIC, out / case.about["file"])
-                if case.about.get("uncertainty"):
-                    self._show(case, UNCERTAINTY, out / case.about["uncertainty"])
+        elif fault:
+            self._end(case, FAILED, fault)
+        elif status == DONE:
+            self._view(case, out)
             self._end(case, DONE, "")
 
-    def _run(self, case: UploadedCase, module: str, words: list[str], fails: bool = True) -> bool:
-        """Run Python on behalf of a case; whether it succeeded. A failure ends the case, unless a verdict follows."""
+    def _view(self, case: UploadedCase, out: Path) -> None:
+        """Show source, synthetic volume and map; what cannot be shown can be downloaded nevertheless."""
+        written = {SYNTHETIC: case.about["file"], UNCERTAINTY: case.about.get("uncertainty")}
+        scans = {SOURCE: case.source, **{name: out / file for name, file in written.items() if file}}
+        for name, scan in scans.items():
+            shown = scan if _is_nifti(scan) else case.folder / f"{name}.nii.gz"
+            if shown == scan or not self._run(case, VIEWABLE, [str(scan), str(shown)]):
+                with self._changed:
+                    case.volumes[name] = shown
+        if SYNTHETIC in case.volumes:
+            case.results["nifti"] = case.volumes[SYNTHETIC]
+
+    def _run(self, case: UploadedCase, module: str, words: list[str]) -> str:
+        """Run Python on behalf of a case; why it failed, empty if it did not."""
 
         def report(progress: CaseProgress) -> None:
             case.progress = progress._replace(stage=without_paths(progress.stage, case))
 
         with self._changed:
             if case.status != RUNNING or self._closed:
-                return False
+                return CANCELLED
             self._process = process = CaseProcess(module, words, report)
         try:
             code = process.wait()
         finally:
             with self._changed:
                 self._process = None
-        refused = not fails and made(case.folder / "out").get("status") == REFUSED
-        if code and not refused:
-            self._end(case, FAILED, without_paths(process.failure(code), case))
-        return code == 0
+        return without_paths(process.failure(code), case) if code else ""
 
     def _keep(self, case: UploadedCase, out: Path) -> None:
         """Name the files that can be taken away."""
@@ -223,12 +217,6 @@ class CaseQueue:
             folders = [out / each for each in (name, case.about.get("uncertainty")) if each]
             zipped(folders, case.folder / "dicom.zip")
             case.results["dicom"] = case.folder / "dicom.zip"
-        elif name:
-            case.results["nifti"] = out / name
-
-    def _show(self, case: UploadedCase, name: str, path: Path) -> None:
-        with self._changed:
-            case.volumes[name] = path
 
     def _end(self, case: UploadedCase, status: str, message: str) -> None:
         with self._changed:
