@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pydoc import ErrorDuringImport, locate
 from typing import Any
 
 import monai.inferers
@@ -68,10 +69,23 @@ def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_known(target: str) -> bool:
+    """Whether weights may name it: where it is defined counts too, since modules hold those that they import."""
     if "." not in target:
         return any(isinstance(getattr(module, target, None), type) for module in MONAI)
-    target = portable(target)
-    return target.startswith((*ROOMS, *LIBRARIES)) or OF_A_BUNDLE.fullmatch(target) is not None
+    named = portable(target)
+    homes = (*ROOMS, *LIBRARIES)
+    if not named.startswith(homes):
+        if not OF_A_BUNDLE.fullmatch(named):
+            return False
+        homes += (f"{named.partition('.')[0]}.",)
+    try:
+        found = locate(target)  # as MONAI does
+    except ErrorDuringImport:
+        return False
+    if found is None:  # nothing that could be built
+        return True
+    home = portable(f"{getattr(found, '__module__', '')}.")
+    return home.startswith(homes) and (isinstance(found, type) or not home.startswith("monai."))
 
 
 def _calculates(text: str) -> bool:

@@ -24,6 +24,9 @@ from common.weights.safe_settings import require_safe
             "heads": {"_target_": "common.simulation.simulate.AverageHeads"},
         },
         {"_target_": "common.transforms.ScaleWindowd", "keys": ["image"]},
+        *({"_target_": f"mr2ct_pix2pix.{name}"} for name in ("label_maps.channel_count", "networks.ResidualUNet")),
+        {"_target_": "mri_dagan.networks.UnrolledNetwork"},
+        *({"_target_": name} for name in ("torch.nn.LeakyReLU", "torch.nn.functional.mse_loss", "other.networks.Net")),
     ],
 )
 def test_data_and_arithmetic_pass(value):
@@ -51,6 +54,12 @@ def test_data_and_arithmetic_pass(value):
         ({"_target_": ["os", "system"]}, "x::_target_"),
         ({"_target_": "subprocess.networks"}, "x::_target_"),
         ({"_target_": "$__import__('os').system"}, "x::_target_"),
+        ({"_target_": "monai.networks.nets.hovernet.os.system", "command": "touch x"}, "x::_target_"),
+        ({"_target_": "monai.networks.utils.save_state", "src": {}, "path": "x"}, "x::_target_"),
+        ({"_target_": "monai.transforms.io.array.Path.unlink", "self": "x"}, "x::_target_"),
+        ({"_target_": "torch.nn.modules.module.torch.load", "f": "x"}, "x::_target_"),
+        ({"_target_": "common.networks.stabilise.torch.load", "f": "x"}, "x::_target_"),
+        ({"_target_": "mr2ct_pix2pix.label_maps.load_case"}, "x::_target_"),
     ],
 )
 def test_what_would_execute_is_refused_with_its_place(value, place):
