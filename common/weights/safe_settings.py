@@ -21,6 +21,8 @@ OF_A_BUNDLE = re.compile(r"\w+\.(label_maps|latent|networks|reader|simulation)\.
 """Classes of a bundle's package that weights may name, whatever the file calls its bundle."""
 MONAI = (monai.transforms, monai.inferers, monai.networks.nets)
 """Modules in which MONAI's short names, such as ``Orientationd``, are looked up."""
+WRITES = re.compile("(save|write)", re.IGNORECASE)
+"""Beginnings of names of what writes files: MONAI's ``SaveImaged``, writers of phantoms."""
 LIBRARIES = ("monai.networks.", "monai.transforms.", "monai.inferers.", "torch.nn.")
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant, ast.Name, ast.Load)
 REFERENCE = re.compile(r"@(\w+(?:::\w+)*)")
@@ -70,6 +72,8 @@ def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
 
 def _is_known(target: str) -> bool:
     """Whether weights may name it: where it is defined counts too, since modules hold those that they import."""
+    if WRITES.match(target.rpartition(".")[2]):
+        return False
     if "." not in target:
         return any(isinstance(getattr(module, target, None), type) for module in MONAI)
     named = portable(target)
