@@ -124,7 +124,8 @@ def test_a_failed_case_says_why_and_the_next_goes_on(server: TestClient, mr: Pat
     assert "scan" in failed["message"]
     assert str(server.root) not in failed["message"]  # type: ignore[attr-defined]
     assert "\n" not in failed["message"]
-    assert ended(server, second["id"])["status"] == "done"
+    state = ended(server, second["id"])
+    assert (state["status"], state["message"]) == ("done", "")
 
 
 @pytest.mark.parametrize("entry", [{"status": "done"}, {"status": "kept"}])
@@ -161,7 +162,8 @@ def test_an_inference_that_the_system_kills_fails_in_a_line_and_the_next_goes_on
     state = ended(server, first["id"])
     said = "the inference ended unexpectedly (signal 9): often too little memory; try a smaller scan"
     assert (state["status"], state["message"]) == ("failed", said)
-    assert ended(server, second["id"])["status"] == "done"
+    state = ended(server, second["id"])
+    assert (state["status"], state["message"]) == ("done", "")
 
 
 def test_without_its_extra_the_command_says_how_to_install_it(
