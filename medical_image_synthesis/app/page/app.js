@@ -92,8 +92,7 @@ async function start(event) {
 }
 
 async function listBundles() {
-  const listed = await ask("/bundles");
-  for (const bundle of listed.sort((one, other) => Boolean(one.unusable) - Boolean(other.unusable))) {
+  for (const bundle of await ask("/bundles")) {
     const row = element("div", "", { className: bundle.unusable ? "bundle unusable" : "bundle" });
     const label = element("label");
     const radio = element("input", "", { type: "radio", name: "bundle", value: bundle.name, disabled: Boolean(bundle.unusable) });
@@ -102,7 +101,8 @@ async function listBundles() {
     about.id = `about-${bundle.name}`;
     radio.setAttribute("aria-describedby", about.id);
     row.append(label, about);
-    byId("bundles").append(row);
+    if (bundle.unusable) byId("unusable").append(row);
+    else byId("unusable").before(row);
   }
   const first = document.querySelector("input[name=bundle]:enabled");
   if (first) first.checked = true;

@@ -121,7 +121,7 @@ def test_a_folder_of_dicom_becomes_dicom_and_a_ct_is_refused(page: Any, tmp_path
     for name in ("mr_t2_axial", "ct_head_gantry_tilt"):
         with zipfile.ZipFile(DATA / "dicom" / f"{name}.zip") as archive:
             archive.extractall(tmp_path / name)
-    page.click("summary")
+    page.get_by_text("Other settings").click()
     page.fill("#settings", "resample_tilt true")
     page.select_option("#output_format", "dicom")
     for name in ("ct_head_gantry_tilt", "mr_t2_axial"):
