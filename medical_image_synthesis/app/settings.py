@@ -11,6 +11,8 @@ from medical_image_synthesis.catalogue import Bundle, bundles
 
 FORMATS = ("nifti", "dicom")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+SEVERAL = re.compile(r'^source: "?\w+,', re.MULTILINE)
+"""In the inference config of a bundle whose source is several volumes."""
 SETTINGS = (
     "accept_modality", "dicom_axial", "inference_batch", "max_memory_gb", "mirrored", "nan_fill", "output_dtype",
     "phase", "precision", "resample_tilt", "seed", "series",
@@ -42,7 +44,7 @@ def why_not(bundle: Bundle) -> str | None:
     """Why a bundle cannot be used here; None if it can."""
     if not bundle.reads_volumes:
         return "samples patches and translates no scan"
-    if bundle.metadata["network_data_format"]["inputs"]["image"].get("num_channels", 1) > 3:
+    if SEVERAL.search(bundle.config("inference").read_text(encoding="utf-8")):
         return "needs several volumes of a case: use the command line"
     if bundle.weights is None:
         return f"no weights, train first: {bundle.training}"

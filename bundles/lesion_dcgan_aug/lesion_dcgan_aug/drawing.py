@@ -21,7 +21,7 @@ from scipy import ndimage
 from common.errors import CheckpointError, ConfigError, DataError, choose
 from common.files import require_file_name, write_text
 from common.io.export.nifti import save_like, save_on
-from common.io.export.outputs import MANIFEST_NAME, require_apart, require_file, require_new, require_own_manifest
+from common.io.export.outputs import MANIFEST_NAME, require_free
 from common.io.reader import NIFTI, VolumeReader
 from common.weights import checkpoints
 from lesion_dcgan_aug.data.rois import SMALLEST, Roi, cut_slice
@@ -230,12 +230,8 @@ class DrawingExporter:
             fault = f"{self.weights} draw patches from noise alone"
             raise CheckpointError(fault, "pass --weights of a training with --overlay inpaint")
         self._made = []
-        files = [self.volume, self.mask, self.about]
-        require_apart([*files, self.output_dir / MANIFEST_NAME], [self.weights, self.drawing.source])
-        for path in files:
-            require_new(path, self.overwrite)
-            require_file(path)
-        require_own_manifest(self.output_dir, self.overwrite)
+        files, inputs = [self.volume, self.mask, self.about], [self.weights, self.drawing.source]
+        require_free(files, self.output_dir, inputs, self.overwrite)
 
     def __call__(self, engine: Engine) -> None:
         """Keep the patches of the engine's batch, (1, H, W) each, in HU."""

@@ -20,14 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 from common.errors import ConfigError, choose
 from common.files import require_file_name, write_text, write_whole
 from common.io.export import DESCRIPTION_LENGTH
-from common.io.export.outputs import (
-    MANIFEST_NAME,
-    require_apart,
-    require_distinct,
-    require_file,
-    require_new,
-    require_own_manifest,
-)
+from common.io.export.outputs import MANIFEST_NAME, require_distinct, require_free
 from common.io.stored_values import require_dtype, to_stored
 from common.weights import checkpoints
 
@@ -127,11 +120,7 @@ class SampleExporter:
         self._made = []
         files = self.files()
         require_distinct(files)
-        require_apart([*files, self.output_dir / MANIFEST_NAME], [self.weights])
-        for path in files:
-            require_new(path, self.overwrite)
-            require_file(path)
-        require_own_manifest(self.output_dir, self.overwrite)
+        require_free(files, self.output_dir, [self.weights], self.overwrite)
 
     def __call__(self, engine: Engine) -> None:
         """Keep the samples of the engine's batch, (1, H, W) each, in the stored type."""

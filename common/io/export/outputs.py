@@ -109,6 +109,20 @@ def require_own_manifest(folder: Path, overwrite: bool) -> None:
         raise OutputError(fault, f"pass --overwrite true or {OTHER_FOLDER}")
 
 
+def require_free(files: Sequence[Path], folder: Path, inputs: Iterable[Path], overwrite: bool) -> None:
+    """Refuse files and a manifest in a folder that must not be written, before anything is computed.
+
+    Raises:
+        OutputError: see :func:`require_apart`, :func:`require_new`, :func:`require_file` and
+            :func:`require_own_manifest`.
+    """
+    require_apart([*files, folder / MANIFEST_NAME], inputs)
+    for path in files:
+        require_new(path, overwrite)
+        require_file(path)
+    require_own_manifest(folder, overwrite)
+
+
 def _is_manifest(path: Path) -> bool:
     try:
         entries = parse_json(path.read_text(encoding="utf-8"))
