@@ -15,6 +15,7 @@ from typing import Any
 
 from medical_image_synthesis.app.inference import CaseProcess, CaseProgress, made, zipped
 from medical_image_synthesis.app.settings import CaseChoices
+from medical_image_synthesis.infer import MANIFEST
 from medical_image_synthesis.places import SIDECAR
 
 QUEUED, RUNNING, DONE, REFUSED, FAILED, CANCELLED = "queued", "running", "done", "refused", "failed", "cancelled"
@@ -209,7 +210,7 @@ class CaseQueue:
     def _keep(self, case: UploadedCase, out: Path) -> None:
         """Name the files that can be taken away."""
         name = case.about.get("file")
-        sidecars = [path for path in out.glob(f"*{SIDECAR}") if path.name != "manifest.json"]
+        sidecars = [path for path in out.glob(f"*{SIDECAR}") if path.name != MANIFEST]
         if sidecars:
             case.results["json"] = sidecars[0]
             case.unit = json.loads(sidecars[0].read_text(encoding="utf-8")).get("Unit")

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.errors import UserError
+from medical_image_synthesis.infer import MANIFEST
 from medical_image_synthesis.process import HERE
 
 BAR = re.compile(r"^(?P<stage>[\w ,]+):\s+(?P<percent>\d+)%\|.*?\[(?P<spent>[\d:]+)<(?P<left>[\d:?]+)")
 """A progress bar of tqdm."""
-MANIFEST = "manifest.json"
 ERROR = UserError.label
 COLUMNS = 100
 LAST_LINES = 20
