@@ -1,4 +1,4 @@
-"""Cases of ``ldct_wgan_vgg`` from three real CT: each in turn is evaluated, the others are trained on.
+"""Cases of ``ldct_wgan_vgg`` from three real CT: each in turn is evaluated, the others are trained on; or all are.
 
 The lowest slices of a scan that is trained on are its validation. Coarser copies, means of blocks of voxels, add voxel
 sizes. Photons are such that half of the dose adds the noise that the scan has.
@@ -25,14 +25,16 @@ SCANS = {
     "chest": ("lidc/chest_ct.nii.gz", 2.0e5, [(1, 1, 1), (2, 2, 2), (4, 4, 3)]),
 }
 """File, photons and blocks of the copies of each scan."""
+ALL = "all"
+"""Name of the datalist that trains on each scan and evaluates none: for weights that are shipped."""
 LOWEST, GAP, SLICES = 10, 2, 48
 """Slices of the validation, between it and the training, and of the other cases."""
 DOSES = {"training": (0.6, 0.15, 0.04, 0.3, 0.08), "validation": (0.2,), "test": (0.5, 0.25, 0.1, 0.05)}
 
 
 def write_cases(data: Path, out: Path) -> None:
-    """Write a pair for each copy and dose that ``out`` lacks, and a datalist ``SCAN.json`` for each evaluated scan."""
-    lists: dict[str, dict[str, list[dict[str, str]]]] = {scan: {part: [] for part in DOSES} for scan in SCANS}
+    """Write a pair for each copy and dose that ``out`` lacks, and ``<scan>.json`` for each evaluated scan and ALL."""
+    lists: dict[str, dict[str, list[dict[str, str]]]] = {scan: {part: [] for part in DOSES} for scan in (*SCANS, ALL)}
     for scan, (file, photons, blocks) in SCANS.items():
         image = nib.funcs.as_closest_canonical(Nifti1Image.from_filename(data / file))
         for block in blocks:
@@ -43,7 +45,7 @@ def write_cases(data: Path, out: Path) -> None:
                     cut = copy.slicer[:, :, first : first + (LOWEST if part == "validation" else SLICES)]
                     _write(cut, out / case, LowDose(dose, photons))
                     item = {"case": case, "image": f"{case}/ldct.nii.gz", "label": f"{case}/ndct.nii.gz"}
-                    for fold in (each for each in SCANS if (each == scan) is (part == "test")):
+                    for fold in (each for each in lists if (each == scan) is (part == "test")):
                         lists[fold][part].append(item)
     for scan, sections in lists.items():
         write_text(out / f"{scan}.json", json.dumps(sections, indent=1) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tools.checks.train_weights.low_dose import SCANS
+from tools.checks.train_weights.low_dose import ALL, SCANS
 
 
 class Training(NamedTuple):
@@ -52,8 +52,15 @@ PRETRAININGS = {
 }
 """On simulated heads alone, as their ``pretrain.yaml`` has it."""
 
-TRAININGS = PRETRAININGS | {
-    f"ldct_{name}_{scan}": Training("ldct_wgan_vgg", overlays, {**LOW_DOSE, **own, "datalist": f"DATA/{scan}.json"})
-    for name, (overlays, own) in NETWORKS.items()
-    for scan in SCANS
-}
+SHIPPED_LOW_DOSE = {"max_epochs": "60", "constant_epochs": "40", "decay_epochs": "20", "datalist": f"DATA/{ALL}.json"}
+"""What is shipped ends, with a falling rate, and is trained on all scans; the others tell how good it is."""
+
+TRAININGS = (
+    PRETRAININGS
+    | {
+        f"ldct_{name}_{scan}": Training("ldct_wgan_vgg", overlays, {**LOW_DOSE, **own, "datalist": f"DATA/{scan}.json"})
+        for name, (overlays, own) in NETWORKS.items()
+        for scan in SCANS
+    }
+    | {"ldct": Training("ldct_wgan_vgg", ("mse",), {**LOW_DOSE, **SHIPPED_LOW_DOSE}, "pretrained.pt")}
+)
