@@ -20,9 +20,9 @@ demo: $(READY)  # of mr2ct_pix2pix six and a half minutes of one core, three to 
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -m tools.demo $(BUNDLE)
 
-dist: $(READY)  # every bundle, unless BUNDLE is given; with ZOO=1 folders for the model zoo and the Hugging Face Hub
+dist: $(READY)  # every bundle, unless BUNDLE is given; with ZOO=1 folders for the model zoo and the Hugging Face Hub, with PYTHON_FREE=1 zips without code
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.release.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN)) $(if $(ZOO),--zoo) $(if $(ZOO_URL),--url $(ZOO_URL))
+	@$(PY) -W ignore -m tools.release.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN)) $(if $(ZOO),--zoo) $(if $(PYTHON_FREE),--python_free) $(if $(ZOO_URL),--url $(ZOO_URL))
 
 verify: $(READY)  # every bundle, and the zips in dist/
 	@$(PY) -W ignore -m tools.release.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip)

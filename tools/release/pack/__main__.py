@@ -1,4 +1,7 @@
-"""Release zips of bundles: ``python -m tools.release.pack [BUNDLE ...] [--run DIR] [--overlay demo] [--zoo]``."""
+"""Release zips of bundles: ``python -m tools.release.pack [BUNDLE ...] [--run DIR] [--overlay demo] [--zoo]``.
+
+With ``--python_free`` zips without Python code, of bundles with weights, in the folder of that name.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from common.errors import ConfigError, exit_code_of_user_errors
 from tools.release.pack.release import origin_of_weights, release, write_zip
+from tools.release.python_free.release import FOLDER, has_weights, python_free
 from tools.release.zoo import write_layouts
 from tools.repository import ROOT, bundle_names
 
@@ -21,10 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, help="folder of the training whose weights are packed, of one bundle")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder of the zips")
     parser.add_argument("--zoo", action="store_true", help="folders for the model zoo and the Hugging Face Hub instead")
+    parser.add_argument("--python_free", action="store_true", help="zips of TorchScript and MONAI's classes instead")
     parser.add_argument("--url", help="public address under which the folder large_files will lie")
     given = parser.parse_args(arguments)
     if given.run is not None and len(given.bundles) != 1:
         raise ConfigError(f"--run is of one bundle, {len(given.bundles)} are named", "name the bundle")
+    if given.python_free and (given.zoo or given.overlay):
+        raise ConfigError("--python_free with --zoo or --overlay", "omit one")
+    if given.python_free:
+        for bundle in given.bundles or [name for name in bundle_names(ROOT) if has_weights(ROOT, name)]:
+            print(write_zip(python_free(ROOT, bundle, given.run), given.out / FOLDER), flush=True)
+        return 0
     for bundle in given.bundles or bundle_names(ROOT):
         files = release(ROOT, bundle, given.overlay, given.run)
         made = write_layouts(files, given.out, given.url) if given.zoo else [write_zip(files, given.out)]
