@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from common.errors import ConfigError, exit_code_of_user_errors
+from tools.release.artefacts import describe
 from tools.release.pack.release import origin_of_weights, release, write_zip
 from tools.release.python_free.release import FOLDER, has_weights, python_free
 from tools.release.zoo import write_layouts
@@ -35,12 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     if given.python_free:
         for bundle in given.bundles or [name for name in bundle_names(ROOT) if has_weights(ROOT, name)]:
             print(write_zip(python_free(ROOT, bundle, given.run), given.out / FOLDER), flush=True)
-        return 0
-    for bundle in given.bundles or bundle_names(ROOT):
+    for bundle in () if given.python_free else given.bundles or bundle_names(ROOT):
         files = release(ROOT, bundle, given.overlay, given.run)
         made = write_layouts(files, given.out, given.url) if given.zoo else [write_zip(files, given.out)]
         print(*made, sep="\n", flush=True)
         print(f"{bundle}: {origin_of_weights(files)}", file=sys.stderr, flush=True)
+    describe(given.out)
     return 0
 
 
