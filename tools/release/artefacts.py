@@ -28,7 +28,7 @@ PATTERNS = ("*.zip", "python_free/*.zip", "*.whl", "*.tar.gz")
 SUMS = "SHA256SUMS"
 BILL = ".cdx.json"
 WEIGHTS = (".pt", ".ts")
-PROVENANCE = ("commit", "seed", "epoch", "versions", "trained_on")
+PROVENANCE = ("commit", "training", "seed", "epoch", "versions", "trained_on")
 """What the JSON file of weights says of their training."""
 
 
