@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import warnings
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -23,8 +26,8 @@ from common.transforms import AirOutsideBodyd, ScaleWindowd, StandardiseHeadd, T
 from common.transforms.body import COARSE_MM
 from common.weights import checkpoints
 from common.weights.info import bundle_metadata, read_info
-from tools.release.pack import overlay
-from tools.release.pack.release import MODEL, model_info, weights_of
+from tools.release.pack import archive, overlay
+from tools.release.pack.release import MODEL, model_info, weights_of, write_zip
 from tools.release.python_free import networks
 
 HERE = Path(__file__).parent
@@ -79,6 +82,19 @@ def python_free(root: Path, bundle: str, run: Path | None = None) -> dict[str, b
     } | ({UNIT: _saved(to_unit, {}, {})} if to_unit is not None else {})
     info: dict[str, str | None] = {"name": bundle, "version": str(metadata["version"]), "made_from": about.sha256}
     return files | {"model_info.json": model_info(info, files)}
+
+
+def written(root: Path, bundles: Sequence[str], run: Path | None, out: Path) -> list[Path]:
+    """Write zips in the folder ``python_free``, see :func:`python_free`.
+
+    TorchScript numbers the classes of a process: each bundle has one of its own, and its zip the same bytes each time.
+    """
+    with get_context("spawn").Pool(1, maxtasksperchild=1) as fresh:
+        return fresh.map(partial(_written, root, run, out / FOLDER), bundles, chunksize=1)
+
+
+def _written(root: Path, run: Path | None, out: Path, bundle: str) -> Path:
+    return write_zip(python_free(root, bundle, run), out)
 
 
 class Steps:
@@ -176,10 +192,16 @@ def _metadata(metadata: dict[str, Any], parser: ConfigParser, has_unit: bool) ->
 
 
 def _saved(network: Any, metadata: Mapping[str, Any], more: Mapping[str, bytes]) -> bytes:
-    """TorchScript with metadata inside, where MONAI's ``load_net_with_metadata`` finds them."""
-    stream = io.BytesIO()
-    save_net_with_metadata(network, stream, include_config_vals=False, meta_values=metadata, more_extra_files=more)
-    return stream.getvalue()
+    """TorchScript with metadata inside, where MONAI's ``load_net_with_metadata`` finds them; without lines of code and
+    paths of this machine, which it would show in tracebacks.
+    """
+    whole, kept = io.BytesIO(), io.BytesIO()
+    save_net_with_metadata(network, whole, include_config_vals=False, meta_values=metadata, more_extra_files=more)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(kept, "w", zipfile.ZIP_STORED) as target:
+        for name in source.namelist():
+            if not name.endswith(".debug_pkl"):
+                target.writestr(zipfile.ZipInfo(name, archive.DATE), source.read(name))
+    return kept.getvalue()
 
 
 def _json(content: Any) -> bytes:

@@ -130,6 +130,7 @@ def test_the_command_packs_one(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert command.main(["mr2ct_pix2pix", "--python_free", "--out", str(tmp_path)]) == 0
     (path,) = map(Path, capsys.readouterr().out.split())
     assert path.parent == tmp_path / FOLDER
+    assert str(ROOT).encode() not in path.read_bytes()
     network, _, extra = monai.bundle.load(
         "mr2ct_pix2pix", bundle_dir=unpack(path, tmp_path).parent, load_ts_module=True, device="cpu",
         config_files=("inference.json",),
