@@ -35,7 +35,13 @@ PROFILE_CASES = 96
 RUN_FIRST = "pass the folder of a finished pretraining by --run"
 
 
-def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRETRAINED_NAME) -> Path:
+def export(
+    bundle: Path,
+    run: Path,
+    cases: int = PROFILE_CASES,
+    name: str = PRETRAINED_NAME,
+    training: dict[str, Any] | None = None,
+) -> Path:
     """Write ``models/pretrained.pt``, in half precision, and ``pretrained.json`` of a bundle.
 
     The recorded commit is the current one of the repository: export from the files that were used for training.
@@ -45,6 +51,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         run: folder of the training, with ``models/model.pt`` and ``run.json``.
         cases: number of simulated cases whose extents and histograms inputs are compared with, of a pretraining.
         name: file name, beginning with ``pretrained``.
+        training: how they were trained, such as command and minutes, which is noted.
 
     Raises:
         CheckpointError: the run has no weights or no ``run.json``, or a weight is not finite in half precision.
@@ -70,6 +77,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         "shipped": True,
         "seed": config["seed"],
         "commit": commit,
+        **({"training": training} if training else {}),
         **(_simulated(config, cases, known.trained_on) if "simulation" in config else {}),
         "config": {key: value for key, value in config.items() if _is_plain(value)}
         | {"loss_weights": _weights(config)},

@@ -111,7 +111,7 @@ def _ask(releases: list[Path], scratch: Path) -> bool:
     return passed
 
 
-def _use(releases: list[Path], python: str, scratch: Path) -> bool:
+def _use(releases: list[Path], python: str, monai: str | None, scratch: Path) -> bool:
     subprocess.run([python, "-m", "venv", str(scratch / "venv")], check=True)
     own, passed, folders = str(scratch / "venv" / "bin" / "python"), True, []
     for release in releases:
@@ -120,7 +120,7 @@ def _use(releases: list[Path], python: str, scratch: Path) -> bool:
             folders.append(folder := scratch / "releases" / archive.namelist()[0].split("/")[0])
         data = scratch / "data" / folder.name  # drawn here: phantoms need packages that metadata do not name
         read_config([config_path(folder.name, "train")], **SMALL).get_parsed_content("phantoms")(data)
-        _install(own, pins_of(release))
+        _install(own, [f"monai=={monai}" if monai and pin.startswith("monai==") else pin for pin in pins_of(release)])
         passed &= _run_all(own, folder, use(folder, data))
     _install(own, OF_THE_CI)
     return all([passed, *(_run_all(own, folder, of_the_zoo()) for folder in folders)])
@@ -153,6 +153,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.checks.environment", description=__doc__)
     parser.add_argument("releases", nargs="*", type=Path, help="zips that make dist has made")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment (%(default)s)")
+    parser.add_argument("--monai", metavar="VERSION", help="of MONAI, instead of that in the metadata")
     parser.add_argument("--only_ask", action="store_true", help="install nothing, ask pip for each Python alone")
     given = parser.parse_args(words)
     if not given.releases:
@@ -164,7 +165,7 @@ def main(words: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="environment-") as scratch:
         passed = _ask(releases, Path(scratch))
         if not given.only_ask:
-            passed &= _use(releases, given.python, Path(scratch))
+            passed &= _use(releases, given.python, given.monai, Path(scratch))
     return 0 if passed else 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 from itertools import pairwise
 
@@ -44,6 +46,19 @@ def test_progress_is_the_last_epoch_and_the_last_validation(tmp_path):
     assert queue.progress(tmp_path / "log.csv") == {}
     (tmp_path / "log.csv").write_text("epoch,loss,val_mae\n1,0.5,\n2,0.25,30.5\n3,0.125,\n")
     assert queue.progress(tmp_path / "log.csv") == {"epoch": 3, "loss": 0.125, "val_mae": 30.5}
+
+
+def test_minutes_of_earlier_turns_are_added(tmp_path, monkeypatch):
+    run = tmp_path / "mr2ct" / TRAININGS["mr2ct"].run_name
+    run.mkdir(parents=True)
+    turns = (("mr2ct", 60.5), ("pd2t2", 7), ("mr2ct", 2))
+    lines = (json.dumps({"training": name, "minutes": minutes}) + "\n" for name, minutes in turns)
+    (tmp_path / queue.QUEUE_LOG).write_text("".join(lines))
+    noted = {}
+    monkeypatch.setattr(queue, "train", lambda words, minutes: 0)
+    monkeypatch.setattr(queue.shipping, "export", lambda bundle, run, name, training: noted.update(training) or run)
+    queue.turn("mr2ct", argparse.Namespace(out=tmp_path, data=tmp_path, minutes=1))
+    assert noted == {"command": "python -m tools.checks.train_weights mr2ct", "minutes": 62.5}
 
 
 @pytest.mark.parametrize("name", TRAININGS)

@@ -30,6 +30,7 @@ from tools.checks.train_weights.trainings import TRAININGS, Training
 from tools.demo import command
 from tools.repository import ROOT
 
+QUEUE_LOG = "log.jsonl"
 STOPPED = [128 + number for number in (signal.SIGTERM, signal.SIGINT)]
 """Exit codes of a training that was stopped and saved itself."""
 
@@ -64,6 +65,12 @@ def progress(log: Path) -> dict[str, float]:
     return found
 
 
+def minutes_before(log: Path, name: str) -> float:
+    """Minutes of the earlier turns of a training."""
+    lines = map(json.loads, log.read_text().splitlines() if log.is_file() else ())
+    return sum((float(line["minutes"]) for line in lines if line["training"] == name), 0.0)
+
+
 def turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train one for its minutes, export it if it is finished, and return the line of the log."""
     training, commit = TRAININGS[name], commit_of(ROOT)
@@ -74,7 +81,9 @@ def turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
     about = {"time": strftime("%Y-%m-%d %H:%M", gmtime()), "training": name, "commit": commit, "exit_code": code}
     about |= {"minutes": round(used / 60, 1), **progress(run / LOG_NAME)}
     if code == 0 and training.weights:
-        path = shipping.export(ROOT / "bundles" / training.bundle, run, name=training.weights)
+        minutes = round(used / 60 + minutes_before(options.out / QUEUE_LOG, name), 1)
+        made = {"command": f"python -m tools.checks.train_weights {name}", "minutes": minutes}
+        path = shipping.export(ROOT / "bundles" / training.bundle, run, name=training.weights, training=made)
         about |= {"weights": path.name, "bytes": path.stat().st_size}
     return about
 
@@ -92,7 +101,7 @@ def main() -> int:
     failed = False
     for name in options.trainings:
         line = json.dumps(about := turn(name, options))
-        with open(options.out / "log.jsonl", "a") as file:
+        with open(options.out / QUEUE_LOG, "a") as file:
             file.write(line + "\n")
         print(line)
         failed |= about["exit_code"] not in (0, *STOPPED)

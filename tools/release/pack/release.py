@@ -50,7 +50,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     package = package_name(bundle, version)
     renaming = Renaming.of(package, {bundle: folder / bundle, SHARED: root / SHARED})
     stems = {path.stem: path.read_text() for path in sorted((folder / "configs").glob("*.yaml"))}
-    sources = _sources(folder, run or folder)
+    sources = weights_of(folder, run or folder)
     if overlay_name is None and sources:
         overlay_name, about = overlay.WEIGHTS, read_info(sources[MODEL])
         configs = stems | {name: overlay.of_weights(about, stems[name]) for name in OVERLAID}
@@ -65,7 +65,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     }
     files = {path: text.encode() for path, text in texts.items()} | modules.package_data(root, package) | weights
     info = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
-    return files | {MODEL_INFO: _model_info(info, files)}
+    return files | {MODEL_INFO: model_info(info, files)}
 
 
 def pack(root: Path, bundle: str, out: Path, overlay: str | None = None, run: Path | None = None) -> Path:
@@ -93,7 +93,7 @@ def origin_of_weights(files: Mapping[str, bytes]) -> str:
     return f"weights trained on {trained_on.get('data', IMAGES)}"
 
 
-def _sources(folder: Path, run: Path) -> dict[str, Path]:
+def weights_of(folder: Path, run: Path) -> dict[str, Path]:
     """The weights to pack by their place in the release: those trained here, else those that the bundle ships."""
     own = {path.relative_to(run).as_posix(): path for path in sorted(run.glob(WEIGHTS))}
     if run != folder:
@@ -168,7 +168,8 @@ def _metadata(about: WeightsInfo) -> str:
     return as_text({"sha256": about.sha256, **known}) + "\n"
 
 
-def _model_info(about: dict[str, str | None], files: dict[str, bytes]) -> bytes:
+def model_info(about: dict[str, str | None], files: dict[str, bytes]) -> bytes:
+    """What a release says of itself and of its files: :data:`MODEL_INFO`."""
     hashes = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
     info = {**about, "weights": hashes.get(MODEL), "sha256": hashes}
     return (json.dumps(info, indent=4) + "\n").encode()
