@@ -71,7 +71,8 @@ def python_free(root: Path, bundle: str, run: Path | None = None) -> dict[str, b
         warnings.simplefilter("ignore")  # TorchScript is deprecated, but all that MONAI's own loader reads
         model, to_unit = _scripted(Steps(bundle, parser), network)
     metadata = _metadata(bundle_metadata(folder), parser, to_unit is not None)
-    config = _config(parser, to_unit is not None)
+    made_by = f"{bundle} {metadata['version']}" + (", simulation-trained" if about.origin else "")
+    config = _config(made_by, parser, to_unit is not None)
     files = {place: (folder / place).read_bytes() for place in ("LICENSE", "docs/data_license.txt")}
     files |= {
         "configs/inference.json": _json(config),
@@ -166,12 +167,13 @@ def _traced(steps: Steps, network: nn.Module, channels: int, sides: list[int]) -
     return traced
 
 
-def _config(parser: ConfigParser, has_unit: bool) -> dict[str, Any]:
+def _config(made_by: str, parser: ConfigParser, has_unit: bool) -> dict[str, Any]:
     """The config with what is the bundle's own."""
     config: dict[str, Any] = yaml.safe_load((HERE / "inference.yaml").read_text())
     config["preprocessing"]["transforms"][-1]["pixdim"] = parser["spacing"]
     steps, output = config["postprocessing"]["transforms"], parser["output"]
-    steps[-1] |= {"output_postfix": output["suffix"], "output_dtype": parser["output_dtype"]}
+    steps[-1]["output_postfix"] = output["suffix"]
+    config |= {"output_dtype": parser["output_dtype"], "description": f"SYNTHETIC {made_by}, not for clinical use"}
     if has_unit:
         function = f"$torch.jit.load(@bundle_root + '/{UNIT}', map_location=@device).forward"
         steps.insert(1, {"_target_": "Activationsd", "keys": "pred", "other": function})

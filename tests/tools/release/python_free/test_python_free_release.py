@@ -105,7 +105,7 @@ def test_names_only_classes_of_monai_and_pytorch(bundle: str) -> None:
     targets = {value for key, value in leaves(config) if key == "_target_"}
     known = (monai.transforms, monai.data, monai.inferers, monai.engines)
     assert [name for name in targets if not any(hasattr(module, name) for module in known)] == []
-    assert config["imports"] == ["$import glob", "$import torch"]
+    assert config["imports"] == ["$import glob", "$import nibabel", "$import torch"]
     for word in ("common.", bundle + "."):
         assert word not in json.dumps(config)
     metadata = json.loads(files["configs/metadata.json"])
@@ -164,6 +164,8 @@ def test_stock_monai_makes_what_the_bundle_makes(bundle: str, tmp_path: Path) ->
     assert [done.returncode for done in made] == [0, 0], [done.stderr[-2000:] for done in made]
     expected, found = (nib.load(next((tmp_path / name).glob("*.nii.gz"))) for name in ("expected", "found"))
     np.testing.assert_allclose(found.affine, expected.affine, atol=1e-4)
+    assert found.header["descrip"] == expected.header["descrip"]
+    assert found.header["xyzt_units"] == 2  # mm
     difference = abs(found.get_fdata() - expected.get_fdata())
     rounding = 0.5 if bundle == "mr2ct_pix2pix" else 0.0
     assert np.std(expected.get_fdata()) > 0.02 * SCALES[bundle]
