@@ -1,0 +1,134 @@
+"""Networks of the alpha-WGAN-GP: a generator with its encoder, and the two critics (Kwon et al. 2019)."""
+
+from __future__ import annotations
+
+from monai.networks.blocks import Convolution
+from monai.networks.nets import VarAutoEncoder
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+
+SIDE = 64
+"""Voxels along each axis of an image."""
+LEAK = ("leakyrelu", {"negative_slope": 0.2})
+
+
+class BrainGenerator(nn.Module):
+    """Base of the deployed networks: noise to an image (B, 1, 64, 64, 64) in [-1, 1], and images back where they can.
+
+    ``latent_shape`` is that of the noise of one image, which is standard normal; ``reconstructs`` is whether images can
+    be encoded.
+    """
+
+    latent_shape: tuple[int, ...]
+    reconstructs = True
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The noise (B, *latent_shape) that gives images (B, 1, 64, 64, 64) again."""
+        raise NotImplementedError
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """Images (B, 1, 64, 64, 64) encoded and generated again.
+
+        Raises:
+            ConfigError: the network has no encoder.
+        """
+        if not self.reconstructs:
+            fault = f"{type(self).__name__} has no encoder, so that nothing can be reconstructed"
+            raise ConfigError(fault, "omit --reconstruct, or pass weights of another variant")
+        made: Tensor = self(self.encode(image))
+        return made
+
+
+def image_network(width: int, out_channels: int, norm: str | None = "batch") -> nn.Sequential:
+    """Image (B, 1, 64, 64, 64) to (B, out_channels): encoder and critic are the same five convolutions.
+
+    Args:
+        width: features of the first layer, doubled by each of the next three.
+        out_channels: length of the code; 1 for the critic.
+        norm: of the three layers in the middle, as MONAI names it; a gradient penalty excludes ``batch``.
+    """
+    widths = [width * factor for factor in (1, 2, 4, 8)]
+    layers: list[nn.Module] = []
+    for number, (before, after) in enumerate(zip([1, *widths], widths, strict=False)):
+        layers.append(Convolution(3, before, after, 2, 4, "NA", LEAK, norm if number else None, padding=1))
+    return nn.Sequential(*layers, nn.Conv3d(widths[-1], out_channels, 4), nn.Flatten())
+
+
+class AutoEncodingGenerator(BrainGenerator):
+    """Generator, and the encoder that makes it an auto-encoder, (B, latent_dim) -> (B, 1, 64, 64, 64).
+
+    A transposed convolution gives 4^3 voxels, each of the next four doublings by nearest neighbour is followed by a
+    convolution of 3^3 voxels.
+
+    Args:
+        latent_dim: length of the code.
+        width: features at 32^3 voxels; 8 times as many at 4^3. The encoder has as many at 32^3.
+        encoder: whether there is an encoder; a WGAN has none.
+    """
+
+    def __init__(self, latent_dim: int = 1000, width: int = 64, encoder: bool = True) -> None:
+        super().__init__()
+        self.latent_shape = (latent_dim,)
+        widths = [width * factor for factor in (8, 4, 2, 1)]
+        layers: list[nn.Module] = [
+            nn.Unflatten(1, (latent_dim, 1, 1, 1)),
+            nn.ConvTranspose3d(latent_dim, widths[0], 4, bias=False),
+            nn.BatchNorm3d(widths[0]),
+            nn.ReLU(),
+        ]
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.Upsample(scale_factor=2.0), Convolution(3, before, after, 1, 3, "NA", "relu", "batch", bias=False)]
+        last = nn.Conv3d(widths[-1], 1, 3, padding=1, bias=False)
+        self.decoder = nn.Sequential(*layers, nn.Upsample(scale_factor=2.0), last, nn.Tanh())
+        self.encoder = image_network(width, latent_dim) if encoder else None
+        self.reconstructs = encoder
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Images of some noise."""
+        made: Tensor = self.decoder(noise)
+        return made
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The codes of images."""
+        assert self.encoder is not None
+        code: Tensor = self.encoder(image)
+        return code
+
+
+class CodeCritic(nn.Sequential):
+    """Critic of codes, which are to be standard normal: (B, latent_dim) -> (B, 1).
+
+    Args:
+        latent_dim: length of the code.
+        units: of each hidden layer.
+    """
+
+    def __init__(self, latent_dim: int = 1000, units: int = 4096) -> None:
+        layers: list[nn.Module] = []
+        for before in (latent_dim, units):
+            layers += [nn.Linear(before, units), nn.LayerNorm(units), nn.LeakyReLU(0.2)]
+        super().__init__(*layers, nn.Linear(units, 1))
+
+
+class VariationalGenerator(BrainGenerator):
+    """MONAI's ``VarAutoEncoder`` as a generator: the decoder is deployed, (B, latent_dim) -> (B, 1, 64, 64, 64).
+
+    Args:
+        latent_dim: length of the code.
+        width: features at 32^3 voxels, doubled by each of the next three levels.
+    """
+
+    def __init__(self, latent_dim: int = 1000, width: int = 64) -> None:
+        super().__init__()
+        self.latent_shape = (latent_dim,)
+        channels, strides = [width * factor for factor in (1, 2, 4, 8)], (2, 2, 2, 2)
+        self.net = VarAutoEncoder(3, (1, SIDE, SIDE, SIDE), 1, latent_dim, channels, strides, use_sigmoid=False)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Images of some noise."""
+        return self.net.decode_forward(noise, use_sigmoid=False).tanh()
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The means of the posterior."""
+        return self.net.encode_forward(image)[0]
