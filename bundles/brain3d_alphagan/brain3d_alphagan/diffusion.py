@@ -34,17 +34,21 @@ class DiffusionGenerator(BrainGenerator):
         channels: of the U-Net's levels, multiples of ``groups``.
         steps: of DDIM.
         groups: of the group normalisation.
+        latent_shape: of the noise, that of an image.
 
     Raises:
         ConfigError: einops is not installed, which MONAI's attention needs.
     """
 
-    reconstructs = False
-
-    def __init__(self, channels: Sequence[int] = (32, 64, 128, 256), steps: int = 50, groups: int = 8) -> None:
-        super().__init__()
-        self.latent_shape: tuple[int, ...] = (1, SIDE, SIDE, SIDE)
-        self.denoiser = self._denoiser(1, channels, groups)
+    def __init__(
+        self,
+        channels: Sequence[int] = (32, 64, 128, 256),
+        steps: int = 50,
+        groups: int = 8,
+        latent_shape: Sequence[int] = (1, SIDE, SIDE, SIDE),
+    ) -> None:
+        super().__init__(latent_shape, reconstructs=False)
+        self.denoiser = self._denoiser(latent_shape[0], channels, groups)
         self.noising = DDPMScheduler(TIMES, **SCHEDULE)
         self.sampling = DDIMScheduler(TIMES, **SCHEDULE, clip_sample=False)
         self.sampling.set_timesteps(steps)
@@ -87,7 +91,6 @@ class LatentDiffusionGenerator(DiffusionGenerator):
     """
 
     deviation: Tensor
-    reconstructs = True
 
     def __init__(
         self,
@@ -97,10 +100,9 @@ class LatentDiffusionGenerator(DiffusionGenerator):
         autoencoder_channels: Sequence[int] = (32, 64, 64),
         latent_channels: int = 3,
     ) -> None:
-        super().__init__(channels, steps, groups)
         halvings = len(autoencoder_channels) - 1
-        self.latent_shape = (latent_channels, *[SIDE // 2**halvings] * 3)
-        self.denoiser = self._denoiser(latent_channels, channels, groups)
+        super().__init__(channels, steps, groups, [latent_channels, *[SIDE // 2**halvings] * 3])
+        self.reconstructs = True
         self.autoencoder = AutoencoderKL(
             3, channels=autoencoder_channels, num_res_blocks=[1] * (halvings + 1), latent_channels=latent_channels,
             attention_levels=[False] * (halvings + 1), norm_num_groups=groups, with_encoder_nonlocal_attn=False,
