@@ -15,7 +15,7 @@ from common.training.methods.base import Batch, GanMethod, Losses
 
 
 class WassersteinGan(GanMethod):
-    """Generator and critic of images (Gulrajani et al. 2017). Named loss: ``adversarial``.
+    """Generator and critic of images (Gulrajani et al. 2017). Named losses: ``adversarial``, ``feature_matching``.
 
     Args:
         generator: see :class:`brain3d_alphagan.networks.BrainGenerator`.
@@ -24,8 +24,8 @@ class WassersteinGan(GanMethod):
         adversarial_loss: of the critics; ``wasserstein`` with a gradient penalty.
     """
 
-    terms: tuple[str, ...] = ("adversarial",)
-    adversarial_terms: tuple[str, ...] = ("adversarial", "code")
+    terms = GanMethod.adversarial_terms
+    adversarial_terms = (*GanMethod.adversarial_terms, "code")
 
     def __init__(
         self,
@@ -35,7 +35,9 @@ class WassersteinGan(GanMethod):
         adversarial_loss: AdversarialLoss,
         **critics: nn.Module,
     ) -> None:
-        super().__init__({"generator": generator}, {"discriminator": discriminator, **critics}, losses, adversarial_loss)
+        super().__init__(
+            {"generator": generator}, {"discriminator": discriminator, **critics}, losses, adversarial_loss
+        )
         self.adversarial_loss: AdversarialLoss = adversarial_loss
 
     def generate(self, batch: Batch) -> Losses:
@@ -53,6 +55,9 @@ class WassersteinGan(GanMethod):
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         """Of the generator."""
+        if name == "feature_matching":
+            critic = self.discriminators["discriminator"]
+            return self.adversarial_loss.feature_matching(critic, batch["image"], fakes["pred"], paired=False)
         return self._deceived("discriminator", fakes["pred"])
 
 
@@ -67,7 +72,7 @@ class AlphaWgan(WassersteinGan):
         **method: arguments of :class:`WassersteinGan`, and ``code_discriminator``: codes to (B, 1).
     """
 
-    terms = ("adversarial", "code")
+    terms = (*WassersteinGan.terms, "code")
     generators_first = True
 
     def generate(self, batch: Batch) -> Losses:
@@ -92,6 +97,8 @@ class AlphaWgan(WassersteinGan):
             return self._deceived("code_discriminator", fakes["code"])
         if name == "adversarial":
             return super().loss(name, batch, fakes) + self._deceived("discriminator", fakes["reconstruction"])
+        if name in self.terms:
+            return super().loss(name, batch, fakes)
         return self.distance(name, {**batch, "label": batch["image"]}, fakes["reconstruction"])
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from monai.networks.blocks import Convolution
 from monai.networks.nets import VarAutoEncoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.errors import ConfigError
+from common.networks.stabilise import stabilise
 
 SIDE = 64
 """Voxels along each axis of an image."""
-LEAK = ("leakyrelu", {"negative_slope": 0.2})
+NORM = "instance"
+"""Batch normalisation, as published, mixes the statistics of noise and of codes: at inference samples were empty."""
 
 
 class BrainGenerator(nn.Module):
@@ -47,19 +48,49 @@ class BrainGenerator(nn.Module):
         return made
 
 
-def image_network(width: int, out_channels: int, norm: str | None = "batch") -> nn.Sequential:
-    """Image (B, 1, 64, 64, 64) to (B, out_channels): encoder and critic are the same five convolutions.
+def image_layers(width: int, out_channels: int) -> nn.Sequential:
+    """Image (B, 1, 64, 64, 64) to (B, out_channels, 1, 1, 1): encoder and critic are the same five convolutions.
 
     Args:
         width: features of the first layer, doubled by each of the next three.
         out_channels: length of the code; 1 for the critic.
-        norm: of the three layers in the middle, as MONAI names it; a gradient penalty excludes ``batch``.
     """
     widths = [width * factor for factor in (1, 2, 4, 8)]
     layers: list[nn.Module] = []
-    for number, (before, after) in enumerate(zip([1, *widths], widths, strict=False)):
-        layers.append(Convolution(3, before, after, 2, 4, "NA", LEAK, norm if number else None, padding=1))
-    return nn.Sequential(*layers, nn.Conv3d(widths[-1], out_channels, 4), nn.Flatten())
+    for before, after in zip([1, *widths], widths, strict=False):
+        norm = [nn.BatchNorm3d(after)] if layers else []
+        layers += [nn.Conv3d(before, after, 4, 2, 1), *norm, nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Conv3d(widths[-1], out_channels, 4))
+
+
+class ImageCritic(nn.Module):
+    """Critic of images: (B, 1, 64, 64, 64) -> (B, 1, 1, 1, 1).
+
+    Args:
+        width: features of the first layer.
+        norm: of the three layers in the middle: ``instance``, ``virtual`` or ``none``; ``batch`` is as published, and
+            excluded by the gradient penalty.
+        spectral_norm: divide each layer's weights by their largest singular value.
+        minibatch_std: show the last layer how much the images of a batch differ.
+        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        norm: str = "instance",
+        spectral_norm: bool = False,
+        minibatch_std: bool = False,
+        minibatch_discrimination: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layers = image_layers(width, 1)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Scores of images."""
+        scores: Tensor = self.layers(image)
+        return scores
 
 
 class DoubledConvolution(nn.Conv3d):
@@ -104,9 +135,13 @@ class AutoEncodingGenerator(BrainGenerator):
             nn.ReLU(),
         ]
         for before, after in zip(widths, widths[1:], strict=False):
-            layers += [nn.Upsample(scale_factor=2.0), Convolution(3, before, after, 1, 3, "NA", "relu", "batch", bias=False)]
+            layers += [nn.Upsample(scale_factor=2.0), nn.Conv3d(before, after, 3, padding=1, bias=False)]
+            layers += [nn.BatchNorm3d(after), nn.ReLU()]
         self.decoder = nn.Sequential(*layers, DoubledConvolution(widths[-1], 1), nn.Tanh())
-        self.encoder = image_network(width, latent_dim) if encoder else None
+        stabilise(self.decoder, NORM)
+        self.encoder = image_layers(width, latent_dim) if encoder else None
+        if self.encoder is not None:
+            stabilise(self.encoder, NORM)
 
     def forward(self, noise: Tensor) -> Tensor:
         """Images of some noise."""
@@ -116,7 +151,7 @@ class AutoEncodingGenerator(BrainGenerator):
     def encode(self, image: Tensor) -> Tensor:
         """The codes of images."""
         assert self.encoder is not None
-        code: Tensor = self.encoder(image)
+        code: Tensor = self.encoder(image).flatten(1)
         return code
 
 

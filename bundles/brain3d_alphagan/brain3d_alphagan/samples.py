@@ -42,7 +42,7 @@ def picture(volumes: np.ndarray, window: Sequence[float]) -> Image.Image:
 
 
 class BrainExporter:
-    """Handler that writes each synthetic brain as ``<case>_synthetic_t1.nii.gz`` with a JSON file, at the end a picture.
+    """Handler that writes each synthetic brain as ``<case>_synthetic_t1.nii.gz`` with a JSON file, and a picture.
 
     Samples lie on a grid of their own, whose middle is the origin; reconstructions on that of their preprocessed
     source. The header of each says that it is synthetic.
