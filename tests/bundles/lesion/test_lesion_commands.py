@@ -19,7 +19,7 @@ from PIL import Image
 
 from common.weights import checkpoints
 
-pytestmark = pytest.mark.unconditional
+pytestmark = pytest.mark.unconditional("lesion_dcgan_aug")
 
 METHODS = ["model", "acgan", "real_floor", "noise"]
 STUDY = {
