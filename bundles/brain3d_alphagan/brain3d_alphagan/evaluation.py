@@ -37,8 +37,8 @@ from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
 MODEL, REAL, MEAN = "model", "real_training", "mean_image"
-LEAST = 3
-"""Cases of training and test that nearest neighbours and sets need."""
+LEAST = {"training": 3, "test": 2}
+"""Cases that nearest neighbours and pairs need."""
 SHOWN = 6
 """Columns of a picture."""
 BATCH = 4
@@ -134,8 +134,8 @@ class BrainEvaluation:
         return {name: network.to(self.device).eval() for name, (network, _) in found.items()}
 
     def _real(self, section: str) -> Tensor:
-        if len(items := self.cases[section]) < LEAST:
-            raise DataError(f"section {section} has {len(items)} cases, fewer than {LEAST}", "add cases to it")
+        if len(items := self.cases[section]) < LEAST[section]:
+            raise DataError(f"section {section} has {len(items)} cases, fewer than {LEAST[section]}", "add cases")
         return torch.stack([plain(self.preprocessing(dict(item))["image"]) for item in items]).float()
 
     @torch.no_grad()

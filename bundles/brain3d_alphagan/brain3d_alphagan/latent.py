@@ -1,4 +1,4 @@
-"""Noise of samples: data sets of it for validation and inference, and the inferer that draws or reconstructs."""
+"""Noise of samples: data sets of it for validation and inference, and the network that draws or reconstructs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 from monai.data import CacheDataset
-from monai.inferers import Inferer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from brain3d_alphagan.networks import BrainGenerator
@@ -93,18 +92,20 @@ class ValidationNoise(CacheDataset):
         return {"image": noise, "label": plain(item["image"]), "case": item["case"]}
 
 
-class LatentInferer(Inferer):
-    """Images of noise, or reconstructions of images.
+class Deployed(nn.Module):
+    """A network as an inference uses it: images of noise, or reconstructions of images.
 
     Args:
+        network: to use.
         reconstruct: what is reconstructed; None for samples.
     """
 
-    def __init__(self, reconstruct: str | None = None) -> None:
+    def __init__(self, network: BrainGenerator, reconstruct: str | None = None) -> None:
         super().__init__()
+        self.network = network
         self.reconstruct = reconstruct
 
-    def __call__(self, inputs: Tensor, network: BrainGenerator, *_: Any, **__: Any) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Images (B, 1, 64, 64, 64) in [-1, 1]."""
-        made: Tensor = network(inputs) if self.reconstruct is None else network.reconstruct(inputs)
+        made: Tensor = self.network(inputs) if self.reconstruct is None else self.network.reconstruct(inputs)
         return made

@@ -1,11 +1,9 @@
-"""Scores of a set of synthetic brains against real ones: MMD, MS-SSIM of pairs, KID, copies, volumes of tissues."""
+"""Scores of a set of synthetic brains against real ones: MMD, MS-SSIM of pairs, KID, copies, volume of the brain."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +15,6 @@ from brain3d_alphagan.samples import middle_slices
 from common.metrics.kid import kid
 from common.metrics.random_features import RandomFeatures
 from common.metrics.sample_quality import Nearest, copied, left_and_right, nearest_training
-from common.segmenter.pretrained import segmenter
-from common.segmenter.segmentation import segmented
-from common.segmenter.tissues import NAMES
 
 LEVELS = (0.0448, 0.2856, 0.3001)
 """Exponents of the three finest levels of MS-SSIM (Wang et al. 2003): 64 voxels have no room for all five."""
@@ -29,7 +24,8 @@ REPEATS = 20
 """Batches over which the MMD is averaged."""
 PAIRS = 60
 """Largest number of pairs of MS-SSIM."""
-TISSUES = ("grey", "white", "fluid")
+AIR = -0.9
+"""Brightness from which a voxel is brain."""
 
 
 class SliceFeatures(nn.Module):
@@ -85,12 +81,12 @@ class BrainScores:
     held_out: Nearest = field(init=False)
 
     def __post_init__(self) -> None:
-        self.features, self.network = SliceFeatures(), segmenter("MR")
+        self.features = SliceFeatures()
         self.held_out = nearest_training(self.test, self.training, left_and_right)
         self.similarity = pair_similarity(self.test, self.seed)
 
     def of(self, made: Tensor, found: Nearest | None) -> dict[str, float]:
-        """``kid``, ``mmd``, ``ms_ssim``, ``diversity``, ``copied``, and volumes of tissues in ml.
+        """``kid``, ``mmd``, ``ms_ssim``, ``diversity``, ``copied``, and the :func:`brain_volume`.
 
         Args:
             made: the images.
@@ -105,15 +101,10 @@ class BrainScores:
         }
         if found is not None:
             scores["copied"] = float(copied(found, self.held_out).double().mean())
-        return scores | self.tissues(made)
+        return scores | brain_volume(made, self.spacing)
 
-    def tissues(self, made: Sequence[Any] | Tensor) -> dict[str, float]:
-        """Mean volume of grey matter, white matter and fluid in ml, as far as the segmenter finds them."""
-        counts = []
-        for volume in np.asarray(made)[:, 0].astype(np.float64):
-            inside = volume > -0.9
-            z_scores = (volume - volume[inside].mean()) / max(volume[inside].std(), 1e-6) if inside.any() else volume
-            classes = segmented(z_scores, self.network)[inside]
-            counts.append([np.count_nonzero(classes == NAMES.index(name)) for name in TISSUES])
-        means = np.mean(counts, axis=0) * self.spacing**3 / 1000
-        return {f"{name}_ml": float(mean) for name, mean in zip(TISSUES, means, strict=True)}
+
+def brain_volume(volumes: Tensor, spacing: float) -> dict[str, float]:
+    """Mean and standard deviation of the volume above air, in ml."""
+    counts = (volumes > AIR).flatten(1).sum(dim=1).double() * spacing**3 / 1000
+    return {"brain_ml": float(counts.mean()), "brain_ml_sd": float(counts.std())}
