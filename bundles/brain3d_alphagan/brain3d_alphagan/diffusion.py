@@ -18,7 +18,7 @@ from common.errors import ConfigError
 
 TIMES = 1000
 """Steps of the noising process (Ho et al. 2020)."""
-SCHEDULE = {"schedule": "scaled_linear_beta", "beta_start": 0.0015, "beta_end": 0.0195}
+SCHEDULE: dict[str, Any] = {"schedule": "scaled_linear_beta", "beta_start": 0.0015, "beta_end": 0.0195}
 """Variances of the noise, those of MONAI's 3-D tutorials."""
 FOLLOWED = 0.05
 """Share of a step in the moving average of the latent maps' standard deviation."""

@@ -1,4 +1,4 @@
-"""Evaluation of samples and reconstructions of every trained model, beside real images and the mean image."""
+"""Evaluation of samples and reconstructions of every trained model, next to real images and their mean."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class BrainEvaluation:
             made = self._samples(network)
             found = nearest_training(made, training, left_and_right)
             self._add(method, scores.of(made, found) | self._reconstruction(network, test))
-            self._judge(method, len(test))
+            self._add_verdict(method, len(test))
             shown = torch.cat([made[:SHOWN], training[found.index[:SHOWN]]])
             caption = "Samples, then the training image nearest to each; synthetic, not for clinical use."
             pictures.append(Picture(method, _png(shown), caption))
@@ -115,7 +115,7 @@ class BrainEvaluation:
     def _add(self, method: str, scores: Mapping[str, float]) -> None:
         self.rows.append({"case": "all", "method": method, **scores})
 
-    def _judge(self, method: str, held_out: int) -> None:
+    def _add_verdict(self, method: str, held_out: int) -> None:
         row = self.rows[-1]
         words = f"{memorisation_verdict(row['copied'], held_out)}; {collapse_verdict(row['diversity'])}"
         self.verdicts.append(f"{method}: {words}")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from brain3d_alphagan.diffusion import LatentDiffusionGenerator
+from brain3d_alphagan.networks import BrainGenerator
 from common.losses import AdversarialLoss
 from common.training.methods.base import Batch, GanMethod, Losses
 
@@ -42,7 +43,9 @@ class WassersteinGan(GanMethod):
 
     def generate(self, batch: Batch) -> Losses:
         """As many images as the batch has, and the noise that they are from."""
-        noise = torch.randn(len(batch["image"]), *self.deployed.latent_shape, device=batch["image"].device)
+        network = self.deployed
+        assert isinstance(network, BrainGenerator)
+        noise = torch.randn(len(batch["image"]), *network.latent_shape, device=batch["image"].device)
         return {"pred": self.generators["generator"](noise), "noise": noise}
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from brain3d_alphagan.methods import AlphaWgan, Diffusion, LatentDiffusion, Variational, WassersteinGan
+from brain3d_alphagan.networks import BrainGenerator
 from loss_settings import losses_of
 from torch import Tensor, nn
 
@@ -15,13 +16,11 @@ from common.losses import AdversarialLoss
 LOSS = AdversarialLoss("wasserstein", discriminator_factor=1.0, gradient_penalty=10.0)
 
 
-class Doubler(nn.Module):
+class Doubler(BrainGenerator):
     """Images are twice their noise, and codes half of images."""
 
-    latent_shape = (2,)
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__([2])
         self.factor = nn.Parameter(torch.tensor(2.0))
 
     def forward(self, noise: Tensor) -> Tensor:
