@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from common.data.cases import inference_cases
 from common.data.datalist import Item
 from common.data.datasets.cached_volumes import plain
 from common.data.sample_requests import requests, sample_seed
+from common.errors import DataError
 
 KIND = "brain"
 """Name of samples in files; there are no classes."""
@@ -36,8 +38,13 @@ def items_of(
         interpolate: see :func:`common.data.sample_requests.requests`.
         reconstruct: a volume, a DICOM series, or a folder of them, to encode and generate again.
         **cases: further arguments of :func:`common.data.cases.inference_cases`.
+
+    Raises:
+        DataError: there is nothing to reconstruct.
     """
     if reconstruct is not None:
+        if not Path(reconstruct).exists():
+            raise DataError(f"no file or folder {reconstruct} (from --reconstruct)", "check the path")
         return inference_cases(str(reconstruct), source="t1", seed=seed, **cases)
     return requests([KIND], samples, seed, interpolate)
 

@@ -72,6 +72,10 @@ def test_a_reconstruction_lies_where_its_source_does(run: Path, data: Path, tmp_
     )
     assert refused.returncode == 2
     assert "already exists: pass --overwrite true" in last_line(refused.stderr)
+    places = {"output_dir": run, "predictions_dir": tmp_path / "none"}
+    missing = BUNDLE.run("inference", ["inference"], **places, reconstruct=tmp_path / "nothing.nii.gz")
+    assert missing.returncode == 2
+    assert "nothing.nii.gz (from --reconstruct): check the path" in last_line(missing.stderr)
 
 
 def test_an_evaluation_has_real_images_and_their_mean_next_to_samples(run: Path) -> None:
