@@ -168,6 +168,7 @@ class CodeCritic(nn.Sequential):
         for before in (latent_dim, units):
             layers += [nn.Linear(before, units), nn.LayerNorm(units), nn.LeakyReLU(0.2)]
         super().__init__(*layers, nn.Linear(units, 1))
+        self.latent_shape = (latent_dim,)
 
 
 class VariationalGenerator(BrainGenerator):
