@@ -102,14 +102,17 @@ class DoubledConvolution(nn.Conv3d):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1, bias=False)
-        taps = [[[1.0, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]
-        self.register_buffer("phases", torch.tensor(taps), persistent=False)  # position, tap at S^3, tap at (2S)^3
 
     def forward(self, image: Tensor) -> Tensor:
         """The convolution of the doubled image."""
-        p = self.phases
-        filters = torch.einsum("ocxyz,uix,vjy,wkz->ouvwcijk", self.weight, p, p, p)  # type: ignore[arg-type]
-        made = F.conv3d(image, filters.flatten(0, 3), padding=1).unflatten(1, (self.out_channels, 2, 2, 2))
+        filters = self.weight[:, None]  # (C', positions, C, 3, 3, 3)
+        for axis in (-3, -2, -1):
+            taps = filters.unbind(axis)
+            none = torch.zeros_like(taps[0])
+            first = torch.stack([taps[0], taps[1] + taps[2], none], axis)
+            second = torch.stack([none, taps[0] + taps[1], taps[2]], axis)
+            filters = torch.stack([first, second], 2).flatten(1, 2)
+        made = F.conv3d(image, filters.flatten(0, 1), padding=1).unflatten(1, (self.out_channels, 2, 2, 2))
         return made.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
 
