@@ -202,7 +202,7 @@ def test_infers_and_trains(release: Path, tmp_path: Path) -> None:
     naming = [path for path in (folder / "predictions").rglob("*.json") if released in path.read_text()]
     assert naming, "what is written names the weights that it was made with"
 
-    cubes = "patch_size: [" in (folder / "configs" / "train.yaml").read_text()
+    cubes = "\npatch_size: [" in (folder / "configs" / "train.yaml").read_text()
     patches = ("--patch_size", "[16,16,16]") if cubes else ()
     done = monai_bundle(folder, "run", "training", "--config_file", "configs/train.json", *PHANTOMS, *TINY, *patches)
     assert done.returncode == 0, done.stderr[-2000:]
