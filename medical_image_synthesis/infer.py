@@ -48,6 +48,8 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         require_output(options, many)
     if options.interpolate:
         settings["interpolate"] = f"[{', '.join(options.interpolate)}]"
+    if options.number:
+        settings["samples"] = options.number
     files = config_files(bundle, ["inference"], [*bundle.overlays_of(settings), *options.overlay])
     if options.weights:
         settings["weights"] = str(options.weights)
@@ -179,10 +181,12 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
         about = f"folder of BIDS derivatives; SOURCE is the raw data set, --source a suffix (default: {bids.SOURCE})"
         places.add_argument("--bids", metavar="OUT", type=path_option, help=about)
     else:
-        about = "strips of N patches of each class, from sample A to sample B"
+        command.add_argument("--number", metavar="N", help="number of samples, of each class where there are classes")
+        about = "N samples from sample A to sample B instead, of each class where there are classes"
         command.add_argument("--interpolate", nargs=3, metavar=("A", "B", "N"), help=about)
     command.add_argument("--weights", metavar="FILE", type=path_option, help="weights (default: the shipped ones)")
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--resume", action="store_true", help="skip cases that are done")
-    command.set_defaults(run=synthesise, bundle=bundle, source=None, resample_tilt=None, bids=None, interpolate=None)
+    without = {"source": None, "resample_tilt": None, "bids": None, "interpolate": None, "number": None}
+    command.set_defaults(run=synthesise, bundle=bundle, **without)

@@ -43,7 +43,7 @@ class CaseChoices(NamedTuple):
 def why_not(bundle: Bundle) -> str | None:
     """Why a bundle cannot be used here; None if it can."""
     if not bundle.reads_volumes:
-        return "samples patches and translates no scan"
+        return "samples images and translates no scan"
     if SEVERAL.search(bundle.config("inference").read_text(encoding="utf-8")):
         return "needs several volumes of a case: use the command line"
     if bundle.weights is None:

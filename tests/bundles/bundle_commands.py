@@ -79,6 +79,17 @@ class Bundle:
         return {name: path for name, path in named.items() if name}
 
     @property
+    def compared(self) -> str:
+        """The variant that tests train next to the method."""
+        return next(name for name in ("no_adversarial", "acgan", "vae") if name in self.variants)
+
+    @property
+    def few_samples(self) -> dict[str, Any]:
+        """Settings that make an evaluation of samples short; none where volumes are translated."""
+        short = {"lesion_dcgan_aug": {"classifier_patches": 10, "classifier::steps": 3}}
+        return {} if self.conditional else {"samples": 20, **short.get(self.name, {})}
+
+    @property
     def stages(self) -> int:
         """How many times ``max_epochs`` a training of the demo has: stages of a cascade follow each other."""
         return self.raw("train", "demo").get("stages", 1)
@@ -155,7 +166,7 @@ def run_files(bundle: Bundle) -> set[str]:
     more = (
         {"models/model_backward.pt", "models/model_backward.json"} if "backward_def" in bundle.own("train") else set()
     )
-    return own | more | (set() if bundle.conditional else {"models/samples.pt"})
+    return own | more | ({"models/samples.pt"} if "SampleLog" in str(bundle.own("train")) else set())
 
 
 def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:

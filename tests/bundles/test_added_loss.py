@@ -14,8 +14,8 @@ from monai.losses import SSIMLoss
 
 from common.config import read_config
 
-UNPAIRED = {"lesion_dcgan_aug", "cect2ct_rescyclegan"}
-"""Bundles without a true target: of patches by class, and of scans that need not be of one patient."""
+UNPAIRED = {"brain3d_alphagan", "lesion_dcgan_aug", "cect2ct_rescyclegan"}
+"""Bundles without a true target: of samples, and of scans that need not be of one patient."""
 WINDOW = 7
 """Voxels; it fits into the patches of 16 of the 3-D bundles."""
 

@@ -44,6 +44,7 @@ ODD: dict[str, dict[str, Any]] = {
     },
     "pd2t2_dcgan_acm": {"stages": 1, "residual": False, "spacing": [5.5, 5, 5.5], "width": 6},
     "mri2pet_sketcher_refiner": {"stages": 1, "target_window": [0, 3], "spacing": [5.5, 5, 5.5], "width": 6},
+    "brain3d_alphagan": {"width": 2, "latent_dim": 20, "spacing": 3.5, "scale_percentile": 98.0},
     "lesion_dcgan_aug": {"width": 4, "target_window": [-100, 300], "latent::dim": 20, "network_def::latent_dim": 20},
 }  # fmt: skip
 """Options of training that change the network, its images or what its values stand for."""
@@ -101,7 +102,7 @@ def test_plain_commands_do_what_retyping_every_option_does(bundle, odd_run, tiny
         assert np.array_equal(values, made["retyped"][name]), name
 
     tables = []
-    more = {} if bundle.conditional else {"samples": 20, "classifier_patches": 10, "classifier::steps": 3}
+    more = bundle.few_samples
     for options in ({}, words(ODD[bundle.name])):
         configs = ["train", "demo", "evaluate"] if options else ["train", "evaluate"]
         ok(bundle.run("evaluating", configs, dataset_dir=tiny_data, output_dir=odd_run, **more, **options))

@@ -27,7 +27,10 @@ TRAINING: Mapping[str, Mapping[str, str]] = {
     "pd2t2_dcgan_acm": {"width": "4", "patch_size": "[16,16,16]", "stages": "1"},
     "mri2pet_sketcher_refiner": {"width": "4", "patch_size": "[16,16,16]", "stages": "1", "target_window": "[0,3]"},
     "lesion_dcgan_aug": {"width": "4", "target_window": "[-100,300]"},
+    "brain3d_alphagan": {"width": "2", "latent_dim": "20", "spacing": "3.5"},
 }  # fmt: skip
+SAMPLING = ("brain3d_alphagan", "lesion_dcgan_aug")
+"""Bundles without a source."""
 """Settings of every bundle's training of one epoch besides those of the demo; odd ones, which weights must know."""
 ONE_EPOCH = {"max_epochs": "1", "val_interval": "1", "batch_size": "2", "samples_per_epoch": "4"}
 SURROUNDINGS = {"environment": 1, "stream": 1}
@@ -115,7 +118,7 @@ def _inference(bundle: str, what: str = "", share: int = 8, **changes: object) -
     """Inference of two cases by the weights of :func:`training`."""
     options = {"output_dir": f"{BOX}/in/run", "predictions_dir": f"{BOX}/out", "output_dtype": "float32"}
     inputs = {"run": f"runs/{bundle}"}
-    if bundle == "lesion_dcgan_aug":
+    if bundle in SAMPLING:
         options["samples"] = "3"
     else:
         options["dataset_dir"] = f"{BOX}/in/data"
@@ -139,6 +142,7 @@ SOURCES = {
     "pd2t2_dcgan_acm": "pd",
     "mri2pet_sketcher_refiner": "mtr,fa,rd,ad",
     "lesion_dcgan_aug": "",
+    "brain3d_alphagan": "",
 }
 
 
@@ -274,11 +278,11 @@ def _small_programs(bundle: str) -> list[Scene]:
 
 def scenes() -> list[Scene]:
     """All commands; those whose outputs another one begins from come first."""
-    translating = [name for name in TRAINING if name != "lesion_dcgan_aug"]
+    translating = [name for name in TRAINING if name not in SAMPLING]
     return [
         *map(training, TRAINING),
         *(_inference(name) for name in translating),
-        _inference("lesion_dcgan_aug", share=5, kinds={"option": 4, "weights": 3, "sidecar": 3}, volumes=""),
+        *(_inference(name, share=5, kinds={"option": 4, "weights": 3, "sidecar": 3}, volumes="") for name in SAMPLING),
         *map(_of_one_file, ("mr2ct_pix2pix", "pd2t2_dcgan_acm")),
         _of_series("mr2ct_pix2pix", "mr", " series", 12),
         _of_series("cect2ct_rescyclegan", "ct", " series", 8),

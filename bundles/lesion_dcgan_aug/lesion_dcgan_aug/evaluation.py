@@ -20,13 +20,13 @@ from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.methods import variant_config, variants
 from common.evaluation.report import Picture, Report, format_table, summarise, write_report, write_tables
+from common.metrics.random_features import RandomFeatures
+from common.metrics.sample_quality import collapse_verdict, memorisation_verdict, nearest_training
 from common.seeds import derive
 from common.training.handlers import LOG_NAME
 from common.weights import checkpoints
 from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.metrics.features import RandomFeatures
-from lesion_dcgan_aug.metrics.sample_quality import collapse_verdict, memorisation_verdict, nearest_training
 from lesion_dcgan_aug.patches import load_patches, synthesise
 from lesion_dcgan_aug.reference_classifier import hidden_features, train_reference_classifier
 from lesion_dcgan_aug.sample_grids import class_picture, epoch_pictures

@@ -16,12 +16,13 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.nn import functional as F
 
+from common.data.sample_requests import sample_seed
 from common.errors import DataError
 from common.seeds import derive
 from common.training.methods.conditional import ConditionalGan
 from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.evaluation import FLOOR, NOISE, SampleEvaluation
-from lesion_dcgan_aug.latent import Latent, sample_seed
+from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.sample_scores import Real
 
 RIM = 6

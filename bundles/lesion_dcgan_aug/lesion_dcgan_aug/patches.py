@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from common.data.datalist import Item
+from common.data.sample_requests import sample_seed
 from common.errors import DataError
-from lesion_dcgan_aug.latent import Latent, sample_seed
+from lesion_dcgan_aug.latent import Latent
 
 BATCH = 64
 

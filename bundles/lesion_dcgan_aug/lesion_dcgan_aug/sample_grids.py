@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from common.evaluation.report import Picture
+from common.io.export.image_grid import tiled, to_grey
+from common.metrics.sample_quality import Nearest
 from common.weights import checkpoints
-from lesion_dcgan_aug.metrics.sample_quality import Nearest
 from lesion_dcgan_aug.sample_log import NAME
-from lesion_dcgan_aug.samples import tiled, to_grey
 
 COLUMNS = 10
 EPOCHS = 6

@@ -11,9 +11,10 @@ from monai.engines import Evaluator
 from torch import Tensor
 
 from common import devices
+from common.data.sample_requests import sample_seed
 from common.training import SynthesisTrainer
 from common.weights import checkpoints
-from lesion_dcgan_aug.latent import Latent, sample_seed
+from lesion_dcgan_aug.latent import Latent
 
 NAME = "samples.pt"
 PER_CLASS = 10

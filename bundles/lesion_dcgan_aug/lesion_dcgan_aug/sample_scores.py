@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.metrics.kid import kid
+from common.metrics.sample_quality import Nearest, copied, diversity
 from common.seeds import derive
-from lesion_dcgan_aug.metrics.kid import kid
-from lesion_dcgan_aug.metrics.sample_quality import Nearest, copied, diversity
 from lesion_dcgan_aug.study.classifier import LesionClassifier
 
 REPEATS = 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from common.errors import ConfigError, choose
 from common.files import require_file_name, write_text, write_whole
 from common.io.export import DESCRIPTION_LENGTH
+from common.io.export.image_grid import tiled, to_grey
 from common.io.export.outputs import MANIFEST_NAME, require_distinct, require_free
 from common.io.stored_values import require_dtype, to_stored
 from common.weights import checkpoints
@@ -40,7 +40,7 @@ class SampleExporter:
 
     Args:
         output_dir: folder of the files.
-        data: the samples; see :func:`lesion_dcgan_aug.latent.requests`.
+        data: the samples; see :func:`common.data.sample_requests.requests`.
         classes: names in order.
         window: (low, high) in the unit, black and white of the images.
         unit: of the values.
@@ -179,21 +179,3 @@ class SampleExporter:
             "Seeds": seeds.tolist(),
         }
         write_text(self._file(name, ".json"), json.dumps(about, indent=2) + "\n")
-
-
-def tiled(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Image grid of images (N, X, Y), separated by lines of the smallest value; x points right, y up."""
-    columns = columns or math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    height, width = images.shape[2] + 1, images.shape[1] + 1
-    canvas = np.full((rows * height - 1, columns * width - 1), images.min(), images.dtype)
-    for number, image in enumerate(images):
-        row, column = divmod(number, columns)
-        canvas[row * height : (row + 1) * height - 1, column * width : (column + 1) * width - 1] = image.T[::-1]
-    return canvas
-
-
-def to_grey(values: np.ndarray, window: Sequence[float]) -> np.ndarray:
-    """Values as 8-bit grey levels over a window in the same unit."""
-    low, high = window
-    return np.rint(np.clip((values.astype(float) - low) / (high - low), 0, 1) * 255).astype(np.uint8)

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from lesion_dcgan_aug.metrics.confusion import classification_scores, confusion_matrix, sensitivities, specificities
+from lesion_dcgan_aug.confusion import classification_scores, confusion_matrix, sensitivities, specificities
 
 MATRIX = [[8, 1, 1], [2, 3, 0], [0, 1, 4]]
 """Ten cases of the first class, five of each other."""

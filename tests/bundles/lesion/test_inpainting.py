@@ -16,12 +16,12 @@ from lesion_dcgan_aug.inpainting import (
     seam,
     with_class,
 )
-from lesion_dcgan_aug.metrics.kid import ClassKid
 from lesion_dcgan_aug.networks import Inpainter
 from monai.transforms import Compose, SqueezeDimd
 
 from common.errors import ConfigError, DataError
 from common.losses import AdversarialLoss
+from common.metrics.kid import ClassKid
 from common.transforms import LoadVolumed
 
 CLASSES = ["cyst", "metastasis", "hemangioma"]

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from lesion_dcgan_aug.latent import Latent, LatentDataset, requests
+from lesion_dcgan_aug.latent import Latent, LatentDataset
 from lesion_dcgan_aug.samples import SampleExporter
 from PIL import Image
 
+from common.data.sample_requests import requests
 from common.errors import ConfigError
 
 CLASSES = ["cyst", "metastasis"]

@@ -19,7 +19,7 @@ from PIL import Image
 
 from common.weights import checkpoints
 
-pytestmark = pytest.mark.unconditional
+pytestmark = pytest.mark.unconditional("lesion_dcgan_aug")
 
 METHODS = ["model", "acgan", "real_floor", "noise"]
 STUDY = {
@@ -80,7 +80,7 @@ def test_the_command_says_what_it_found(command_run):
     said = command_run.done["evaluating"].stdout
     assert re.search(r"^real_floor +3 ", said, re.MULTILINE)
     for name in classes(command_run.bundle):
-        words = rf"^model, {name}: .*samples closer to a training patch.*pairs of samples differ by \d+%"
+        words = rf"^model, {name}: .*samples closer to a training image.*pairs of samples differ by \d+%"
         assert re.search(words, said, re.MULTILINE)
 
 
@@ -206,7 +206,9 @@ def test_samples_of_every_validation_are_kept_by_the_same_vectors(command_run):
     best = int(log["epoch"][log["val_kid"].idxmin()])
     network = command_run.bundle.parser("train", "demo").get_parsed_content("network_def").eval()
     checkpoints.load_weights(network, command_run.weights)
-    from lesion_dcgan_aug.latent import Latent, sample_seed
+    from lesion_dcgan_aug.latent import Latent
+
+    from common.data.sample_requests import sample_seed
 
     latent = Latent(100, 3)
     z = latent.labelled(latent.seeded([sample_seed(1, 2, n) for n in range(10)]), 2)

@@ -80,9 +80,9 @@ def test_a_generator_that_copies_is_found_out(parts, training, tmp_path, capsys,
     assert summary["model"]["copied"]["mean"] > 0.9
     said = capsys.readouterr().out
     for name in CLASSES:
-        assert re.search(rf"^model, {name}: COPIES training patches: \d+% of samples", said, re.MULTILINE)
+        assert re.search(rf"^model, {name}: COPIES training images: \d+% of samples", said, re.MULTILINE)
         assert f"model, {name}: COPIES" in caplog.text
-    assert "COPIES training patches" in (tmp_path / "evaluation" / "report.html").read_text()
+    assert "COPIES training images" in (tmp_path / "evaluation" / "report.html").read_text()
 
 
 def test_a_generator_that_collapsed_is_found_out(parts, training, tmp_path, capsys):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 from lesion_dcgan_aug.augment import ClassicAugmentation
-from lesion_dcgan_aug.latent import Latent, LatentDataset, requests
+from lesion_dcgan_aug.latent import Latent, LatentDataset
 from lesion_dcgan_aug.networks import (
     AcganDiscriminator,
     ClassDiscriminators,
@@ -15,6 +15,7 @@ from lesion_dcgan_aug.networks import (
 from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier, updates
 from torch import nn
 
+from common.data.sample_requests import requests
 from common.errors import ConfigError
 
 

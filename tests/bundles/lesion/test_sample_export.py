@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 from bundle_commands import snapshot
-from lesion_dcgan_aug.latent import requests
 from lesion_dcgan_aug.samples import SampleExporter
 
+from common.data.sample_requests import requests
 from common.errors import ConfigError, OutputError
 from common.io.reader import VolumeReader
 from common.reader_study.image_folders import find_images

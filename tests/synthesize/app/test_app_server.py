@@ -220,7 +220,7 @@ def test_the_interface_is_described(server: TestClient) -> None:
     assert listed["mr2ct"] is listed["pd2t2"] is None
     assert listed["mri2pet"] == "needs several volumes of a case: use the command line"
     assert listed["ldct"] == "no weights, train first: synthesize train ldct --dataset_dir DATA"
-    assert listed["lesion"] == "samples patches and translates no scan"
+    assert listed["lesion"] == "samples images and translates no scan"
 
 
 def test_folders_of_a_killed_server_are_removed_by_the_next_one(

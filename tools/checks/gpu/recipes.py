@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ SIMULATED = {
     "train::dataset::samples_per_case": 4,
 }
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
+NEEDED = {"ddpm": "einops", "ldm": "einops"}
+"""Package that an overlay needs besides those of the project; without it there is no such recipe."""
 Tensors = dict[str, Tensor]
 
 
@@ -46,8 +49,9 @@ class GpuRecipe(NamedTuple):
 
 
 def recipes() -> list[GpuRecipe]:
-    """All of them, found in the folders of the bundles."""
-    return [GpuRecipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *trained_overlays(bundle))]
+    """All of them that can run, found in the folders of the bundles."""
+    found = [GpuRecipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *trained_overlays(bundle))]
+    return [each for each in found if find_spec(NEEDED.get(each.overlay or "", "torch"))]
 
 
 def trainer_of(

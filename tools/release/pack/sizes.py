@@ -46,14 +46,18 @@ def resized(metadata: str, published: str, merged: str) -> str:
 
 
 def _set_channels(image: dict[str, Any], network: torch.nn.Module) -> bool:
-    """Describe the channels of the first convolution, where the network does not take those that are described."""
+    """Describe the channels of the first convolution, where the network does not take those that are described.
+
+    A network of noise says itself what it takes, ``latent_shape``.
+    """
     sides = [int(re.findall(r"\d+", str(side))[0]) for side in image["spatial_shape"]]
     first = next((each for each in network.modules() if isinstance(each, CONVOLUTIONS)), None)
-    if first is None or first.in_channels == image["num_channels"] or _takes(network, [image["num_channels"], *sides]):
+    taken = getattr(network, "latent_shape", None) or (None if first is None else (first.in_channels,))
+    if taken is None or taken[0] == image["num_channels"] or _takes(network, [image["num_channels"], *sides]):
         return False
     named = image.get("channel_def", {})
-    image["num_channels"] = first.in_channels
-    image["channel_def"] = {str(n): named.get(str(n), f"channel {n}") for n in range(first.in_channels)}
+    image["num_channels"] = taken[0]
+    image["channel_def"] = {str(n): named.get(str(n), f"channel {n}") for n in range(taken[0])}
     return True
 
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from common.evaluation.report import Picture, Report, summarise, write_report, write_tables
 from common.evaluation.report.panels import STYLE, figure_image
 from common.files import as_cell, write_text
-from lesion_dcgan_aug.metrics.confusion import classification_scores
+from lesion_dcgan_aug.confusion import classification_scores
 from lesion_dcgan_aug.study.confidence_intervals import ConfidenceInterval, confidence_interval
 from lesion_dcgan_aug.study.embedding import CAPTION, embedding_png, write_table
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult

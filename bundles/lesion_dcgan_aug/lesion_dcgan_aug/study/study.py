@@ -25,9 +25,9 @@ from common.errors import ConfigError
 from common.seeds import derive
 from common.training.handlers.lock import RunLock
 from lesion_dcgan_aug.classic_grid import ClassicGrid
+from lesion_dcgan_aug.confusion import classification_scores, confusion_matrix
 from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
 from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.metrics.confusion import classification_scores, confusion_matrix
 from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
 from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 from lesion_dcgan_aug.study.embedding import REAL, SYNTHETIC, coordinates, read_table

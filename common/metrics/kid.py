@@ -12,8 +12,8 @@ from ignite.metrics.metric import reinit__is_reduced
 from monai.handlers import from_engine
 from torch import Tensor
 
-from common.errors import DataError
-from lesion_dcgan_aug.metrics.features import RandomFeatures
+from ..errors import DataError
+from .random_features import RandomFeatures
 
 PAIRS = from_engine(["pred", "label", "image"])
 
@@ -46,17 +46,23 @@ def _kernel(one: Tensor, other: Tensor) -> Tensor:
 class ClassKid(Metric):
     """Mean over the classes of the KID between synthetic and real patches, as a metric of MONAI's evaluator.
 
-    ``pred`` and ``label`` are patches (1, H, W); the class of both is the one-hot end of ``image``, of numbers or
+    ``pred`` and ``label`` are images (1, H, W[, D]); the class of both is the one-hot end of ``image``, of numbers or
     of channels. Every process evaluates all patches, without communication.
 
     Args:
-        classes: number of classes K.
+        classes: number of classes K; 1 for images without a class, whatever ``image`` is.
+        features: images (N, 1, ...) -> (N, F); None for :class:`RandomFeatures`.
         output_transform: returns three sequences, pred, label and image.
     """
 
-    def __init__(self, classes: int, output_transform: Callable[[Any], Any] = PAIRS) -> None:
+    def __init__(
+        self,
+        classes: int,
+        features: Callable[[Tensor], Tensor] | None = None,
+        output_transform: Callable[[Any], Any] = PAIRS,
+    ) -> None:
         self.classes = classes
-        self.features = RandomFeatures()
+        self.features = features or RandomFeatures()
         super().__init__(output_transform, skip_unrolling=True)
 
     @reinit__is_reduced
@@ -68,7 +74,7 @@ class ClassKid(Metric):
     def update(self, output: tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]) -> None:
         """Add the patches of one iteration."""
         for pred, label, image in zip(*output, strict=True):
-            k = int(image[-self.classes :].reshape(self.classes, -1).amax(1).argmax())
+            k = int(image[-self.classes :].reshape(self.classes, -1).amax(1).argmax()) if self.classes > 1 else 0
             self._seen.append((k, pred.detach().float().cpu(), label.detach().float().cpu()))
 
     def compute(self) -> float:

@@ -1,6 +1,9 @@
 import pytest
 import torch
-from lesion_dcgan_aug.metrics.sample_quality import (
+from torch.nn import functional as F
+
+from common.errors import DataError
+from common.metrics.sample_quality import (
     chance_limit,
     collapse_verdict,
     copied,
@@ -8,9 +11,6 @@ from lesion_dcgan_aug.metrics.sample_quality import (
     memorisation_verdict,
     nearest_training,
 )
-from torch.nn import functional as F
-
-from common.errors import DataError
 
 
 def blobs(count, seed):
@@ -51,7 +51,7 @@ def test_nearest_of_constant_patches_by_hand():
 def test_a_generator_that_copies_is_flagged(training, held_out):
     noisy = training + 0.05 * torch.randn(training.shape, generator=torch.Generator().manual_seed(2))
     assert share(noisy, training, held_out) == 1.0
-    assert memorisation_verdict(1.0, 30).startswith("COPIES training patches: 100% of samples closer")
+    assert memorisation_verdict(1.0, 30).startswith("COPIES training images: 100% of samples closer")
 
 
 @pytest.mark.parametrize(

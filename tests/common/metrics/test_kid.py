@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from lesion_dcgan_aug.metrics.features import RandomFeatures
-from lesion_dcgan_aug.metrics.kid import ClassKid, kid
 
 from common.errors import DataError
+from common.metrics.kid import ClassKid, kid
+from common.metrics.random_features import RandomFeatures
 
 
 def by_pairs(one, other):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.errors import DataError
+from ..errors import DataError
 
 GRAIN = 4
 """Side of the blocks in pixels over which images are averaged before the comparison, which removes noise."""
@@ -50,25 +51,38 @@ class Nearest:
     closeness: Tensor
 
 
-def nearest_training(images: Tensor, training: Tensor) -> Nearest:
-    """Nearest training image of each image, invariant to rotation by 90 degrees and reflection.
+def turned_and_reflected(images: Tensor) -> list[Tensor]:
+    """Images (N, 1, H, W) in the eight positions by rotation of 90 degrees and reflection."""
+    return [torch.rot90(side, turns, (2, 3)) for side in (images, images.flip(3)) for turns in range(4)]
 
-    Distances are root mean squares over blocks of 4 x 4 pixels, so that the absence of noise does not make a smooth
+
+def left_and_right(volumes: Tensor) -> list[Tensor]:
+    """Volumes (N, 1, X, Y, Z), and the same with left and right exchanged."""
+    return [volumes, volumes.flip(2)]
+
+
+def nearest_training(
+    images: Tensor, training: Tensor, views: Callable[[Tensor], Sequence[Tensor]] = turned_and_reflected
+) -> Nearest:
+    """Nearest training image of each image, whichever of its views is nearest.
+
+    Distances are root mean squares over blocks of 4 pixels a side, so that the absence of noise does not make a smooth
     image close to a smooth training image.
 
     Args:
-        images: (N, 1, H, W) with H = W, a multiple of 4.
-        training: (M, 1, H, W), M at least 3.
+        images: (N, 1, H, W[, D]) with sides that are multiples of 4.
+        training: (M, 1, H, W[, D]), M at least 3.
+        views: the positions of an image that count as the same.
 
     Raises:
         DataError: there are fewer than 3 training images.
     """
     if len(training) < 3:
         raise DataError(f"nearest neighbours among {len(training)} training images, fewer than 3", "give more")
-    coarse, known = (F.avg_pool2d(patches.double(), GRAIN) for patches in (images, training))
-    views = [torch.rot90(side, turns, (2, 3)) for side in (coarse, coarse.flip(3)) for turns in range(4)]
+    pooled = F.avg_pool2d if images.dim() == 4 else F.avg_pool3d
+    coarse, known = (pooled(each.double(), GRAIN) for each in (images, training))
     flat = known.flatten(1)
-    distances = torch.stack([torch.cdist(view.flatten(1), flat) for view in views]).amin(0)
+    distances = torch.stack([torch.cdist(view.flatten(1), flat) for view in views(coarse)]).amin(0)
     ordered, index = (distances / flat.shape[1] ** 0.5).sort(dim=1)
     others = ordered[:, 1 : 1 + NEIGHBOURS].mean(1)
     return Nearest(index[:, 0], ordered[:, 0], ordered[:, 0] / others)
@@ -88,14 +102,14 @@ def chance_limit(held_out: int) -> float:
 
     For samples as independent of the training images as held-out ones, the share follows Beta(1, M).
     """
-    return 1 - CHANCE ** (1 / held_out)
+    return float(1 - CHANCE ** (1 / held_out))
 
 
 def memorisation_verdict(share: float, held_out: int) -> str:
     """Verdict on copying, from the share of copied samples and the number of held-out real images."""
-    copied = f"{share:.0%} of samples closer to a training patch than any of {held_out} held-out ones is"
+    copied = f"{share:.0%} of samples closer to a training image than any of {held_out} held-out ones is"
     if share > chance_limit(held_out):
-        return f"COPIES training patches: {copied}, chance allows {chance_limit(held_out):.0%}"
+        return f"COPIES training images: {copied}, chance allows {chance_limit(held_out):.0%}"
     return f"no sign of copying: {copied}, chance allows {chance_limit(held_out):.0%}"
 
 

@@ -1,0 +1,123 @@
+"""Diffusion models by MONAI's parts, of images and of an autoencoder's latent maps, as networks from noise to image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from monai.inferers import DiffusionInferer
+from monai.networks.nets.autoencoderkl import AutoencoderKL
+from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
+from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+from monai.utils.module import OptionalImportError
+from torch import Tensor
+
+from brain3d_alphagan.networks import SIDE, BrainGenerator
+from common.errors import ConfigError
+
+TIMES = 1000
+"""Steps of the noising process (Ho et al. 2020)."""
+SCHEDULE: dict[str, Any] = {"schedule": "scaled_linear_beta", "beta_start": 0.0015, "beta_end": 0.0195}
+"""Variances of the noise, those of MONAI's 3-D tutorials."""
+FOLLOWED = 0.05
+"""Share of a step in the moving average of the latent maps' standard deviation."""
+
+
+class DiffusionGenerator(BrainGenerator):
+    """Denoising diffusion: ``DiffusionModelUNet`` trained with ``DDPMScheduler``, deployed with ``DDIMScheduler``.
+
+    DDIM (Song et al. 2021) gives one image for each noise, so that seeds and interpolation mean what they do for other
+    generators; (B, 1, 64, 64, 64) -> (B, 1, 64, 64, 64).
+
+    Args:
+        channels: of the U-Net's levels, multiples of ``groups``.
+        steps: of DDIM.
+        groups: of the group normalisation.
+        latent_shape: of the noise, that of an image.
+
+    Raises:
+        ConfigError: einops is not installed, which MONAI's attention needs.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (32, 64, 128, 256),
+        steps: int = 50,
+        groups: int = 8,
+        latent_shape: Sequence[int] = (1, SIDE, SIDE, SIDE),
+    ) -> None:
+        super().__init__(latent_shape, reconstructs=False)
+        self.denoiser = self._denoiser(latent_shape[0], channels, groups)
+        self.noising = DDPMScheduler(TIMES, **SCHEDULE)
+        self.sampling = DDIMScheduler(TIMES, **SCHEDULE, clip_sample=False)
+        self.sampling.set_timesteps(steps)
+
+    def _denoiser(self, images: int, channels: Sequence[int], groups: int) -> DiffusionModelUNet:
+        attention = [False] * (len(channels) - 1) + [True]
+        settings: dict[str, Any] = {"norm_num_groups": groups, "num_head_channels": channels[-1], "num_res_blocks": 1}
+        try:
+            return DiffusionModelUNet(3, images, images, channels=channels, attention_levels=attention, **settings)
+        except OptionalImportError as error:
+            raise ConfigError("MONAI's diffusion networks need einops", "pip install einops") from error
+
+    def denoised(self, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """The noise that the network finds in images with random noise of a random time, and that noise."""
+        noise = torch.randn_like(clean)
+        times = torch.randint(TIMES, (len(clean),), device=clean.device)
+        return DiffusionInferer(self.noising)(clean, self.denoiser, noise, times), noise
+
+    def _sampled(self, noise: Tensor) -> Tensor:
+        made: Tensor = DiffusionInferer(self.sampling).sample(noise, self.denoiser, verbose=False)  # type: ignore[assignment]
+        return made
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Images of some noise."""
+        return self._sampled(noise).clamp(-1, 1)
+
+
+class LatentDiffusionGenerator(DiffusionGenerator):
+    """Diffusion of the latent maps of MONAI's ``AutoencoderKL`` (Rombach et al. 2022; 3-D brains: Pinaya et al. 2022).
+
+    Both are trained at once, the diffusion on maps that its gradient does not reach, in units of their standard
+    deviation, a moving average. (B, latent_channels, 16, 16, 16) -> (B, 1, 64, 64, 64).
+
+    Args:
+        channels: of the U-Net's levels.
+        steps: of DDIM.
+        groups: of the group normalisation.
+        autoencoder_channels: at 64^3, 32^3 and 16^3 voxels.
+        latent_channels: of the maps.
+    """
+
+    deviation: Tensor
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (64, 128, 256),
+        steps: int = 50,
+        groups: int = 8,
+        autoencoder_channels: Sequence[int] = (32, 64, 64),
+        latent_channels: int = 3,
+    ) -> None:
+        halvings = len(autoencoder_channels) - 1
+        super().__init__(channels, steps, groups, [latent_channels, *[SIDE // 2**halvings] * 3])
+        self.reconstructs = True
+        self.autoencoder = AutoencoderKL(
+            3, channels=autoencoder_channels, num_res_blocks=[1] * (halvings + 1), latent_channels=latent_channels,
+            attention_levels=[False] * (halvings + 1), norm_num_groups=groups, with_encoder_nonlocal_attn=False,
+            with_decoder_nonlocal_attn=False,
+        )  # fmt: skip
+        self.register_buffer("deviation", torch.ones(()))
+
+    def follow(self, maps: Tensor) -> None:
+        """Take the standard deviation of some latent maps into the moving average."""
+        self.deviation.lerp_(maps.detach().std(), FOLLOWED)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Images of some noise."""
+        return self.autoencoder.decode(self._sampled(noise) * self.deviation).clamp(-1, 1)
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """Images through the autoencoder alone."""
+        return self.autoencoder.decode(self.autoencoder.encode(image)[0]).clamp(-1, 1)

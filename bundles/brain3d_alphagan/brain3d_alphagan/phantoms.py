@@ -1,0 +1,54 @@
+"""Phantom dataset of T1-weighted MR of skull-stripped heads: ``ROOT/<case>/t1.nii.gz``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from common.simulation.corruptions.intensity import blurred
+from common.simulation.corruptions.noise import rician
+from common.simulation.dataset import save_nifti, write_heads
+from common.simulation.head import partial_volume
+from common.simulation.label_heads import heads_of
+from common.simulation.mr import MR_BLUR_MM
+from common.simulation.physics import InvertedEcho, Tissues
+from common.simulation.scanner import Scanner
+
+WATER = 2000.0
+NOISE = 0.005
+"""[chosen] signal of fully relaxed water, and the noise of each channel relative to it."""
+MOVED_MM = 4.0
+"""Largest translation along each axis: an image is centred on the brain anyway, and the field of view must hold it."""
+INSIDE = 0.5
+"""Share of air from which a voxel is outside the brain, where a stripped image is 0."""
+
+
+def write_brains(
+    root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, label_maps: str | Path | None = None
+) -> None:
+    """Write T1-weighted MR of random brains, without skull, and ``dataset.json``, atomically.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: number of brains, each of another patient, named ``phantom_000`` and so on.
+        spacing: isotropic, in mm.
+        seed: case ``i`` depends only on ``(seed, i)`` and the maps.
+        label_maps: folder of the maps of individual heads; None for deformations of the average head.
+
+    Raises:
+        ConfigError: a number is out of range, or the folder has no maps.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    write_heads(root, cases, spacing, seed, partial(_write_case, label_maps=label_maps))
+
+
+def _write_case(folder: Path, seed: int, spacing: float, label_maps: str | Path | None) -> None:
+    rng = np.random.default_rng(seed)
+    anatomy = heads_of(label_maps, 1.0, 0.0, spacings_mm=[spacing], move_mm=MOVED_MM)(rng)
+    signals = InvertedEcho().signals(Tissues(agent_probability=0.0).draw(rng), (rng.random(), rng.random()))
+    bias, _ = Scanner().bias_fields(rng, anatomy.head.shape, spacing)
+    image = blurred(partial_volume(anatomy, signals), MR_BLUR_MM, spacing) * bias
+    noisy = rician(WATER * image, NOISE * WATER, rng) * (anatomy.fractions["background"] < INSIDE)
+    save_nifti(folder / "t1.nii.gz", np.rint(noisy).astype(np.int16), anatomy.affine)

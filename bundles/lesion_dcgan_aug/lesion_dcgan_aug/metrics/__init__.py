@@ -1,1 +1,0 @@
-"""Metrics of sets of synthetic patches and of a classifier."""
