@@ -16,14 +16,15 @@ from bundle_commands import BUNDLES, TINY, Bundle, ok
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of what only bundles with a source have, or only those without one, are not collected for the others."""
+    """Tests of what only bundles with a source, without one or with a true target have are not collected for others."""
 
     def asked(item) -> bool:
         name = item.callspec.params.get("bundle") if hasattr(item, "callspec") else None
         if name not in BUNDLES:  # of a test with another parameter of this name, or none
             return True
-        other = "unconditional" if Bundle(name).conditional else "translation"
-        return item.get_closest_marker(other) is None
+        own = Bundle(name)
+        others = {"unconditional" if own.conditional else "translation", *([] if own.has_truth else ["true_target"])}
+        return not any(item.get_closest_marker(other) for other in others)
 
     config.hook.pytest_deselected(items=[item for item in items if not asked(item)])
     items[:] = [item for item in items if asked(item)]

@@ -1,0 +1,94 @@
+"""Scores of anomaly maps against lesion masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+from common.data.datalist import Item
+from common.errors import DataError
+from common.evaluation import Evaluation
+from common.evaluation.cases import Case
+from common.evaluation.methods import EvaluatedMethod
+from common.metrics.masked import dice
+
+Volume = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+
+
+def residual(pred: Volume, truth: Volume, mask: Volume) -> float:
+    """Mean of a map (X, Y, Z) inside the brain; it has no truth."""
+    return float(pred[mask > 0].mean())
+
+
+def best_threshold(scores: Volume, lesion: Mask) -> float:
+    """The threshold of voxels (N,) from which on their Dice overlap with the lesion is largest."""
+    precision, recall, thresholds = precision_recall_curve(lesion, scores)
+    overlap = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(thresholds[np.argmax(overlap[:-1])])
+
+
+def lesion_scores(pred: Volume, mask: Mask, lesion: Mask, threshold: float) -> dict[str, float]:
+    """``auroc`` and ``auprc`` of the voxels inside the brain, ``dice`` of those from a threshold on; (X, Y, Z) each."""
+    values, real = pred[mask], lesion[mask]
+    return {
+        "auprc": float(average_precision_score(real, values)),
+        "auroc": float(roc_auc_score(real, values)),
+        "dice": dice(values >= threshold, real),
+    }
+
+
+@dataclass
+class LesionEvaluation(Evaluation):
+    """Evaluation of anomaly maps by the lesions that they find, of test cases with lesions; others have ``residual``.
+
+    The threshold of each method is that with the best Dice over the voxels of all validation cases with lesions.
+    ``slice_auroc`` is that of slices with and without lesion, by the score of f-AnoGAN for a whole slice, which the
+    residuals of image and features are summed to; other methods have none.
+    """
+
+    thresholds: dict[str, float] = field(default_factory=dict, init=False)
+    trained: dict[str, EvaluatedMethod] = field(default_factory=dict, init=False)
+
+    def run(self) -> dict[str, Any]:
+        """Choose the thresholds, then evaluate; see :meth:`common.evaluation.Evaluation.run`.
+
+        Raises:
+            DataError: no validation case has lesions.
+        """
+        self.trained, line = self._methods(), self._line()
+        cases = [self._load(item) for item in self.cases["validation"] if "lesion" in item]
+        if not cases:
+            fault = "section validation has no case with lesions, by which thresholds are chosen"
+            raise DataError(fault, "add one with lesion.nii.gz")
+        lesion = np.concatenate([case.regions["lesion"][case.mask] for case in cases])
+        made = [self._predictions(self.trained, line, case) for case in cases]
+        for name in made[0]:
+            values = [maps[name][case.mask] for maps, case in zip(made, cases, strict=True)]
+            self.thresholds[name] = best_threshold(np.concatenate(values), lesion)
+        return super().run()
+
+    def _load(self, item: Item) -> Case:
+        return replace(super()._load(item), truth=None)
+
+    def _score(self, prediction: Volume, case: Case, method: str) -> dict[str, float]:
+        lesion = case.regions.get("lesion", np.zeros_like(case.mask)) & case.mask
+        scores = lesion_scores(prediction, case.mask, lesion, self.thresholds[method]) if lesion.any() else {}
+        network = self.trained[method].network if method in self.trained else None
+        if scores and hasattr(network, "scores"):
+            scores["slice_auroc"] = self._slice_auroc(self.trained[method], case)
+        return scores | {"residual": residual(prediction, prediction, case.mask)}
+
+    def _slice_auroc(self, method: EvaluatedMethod, case: Case) -> float:
+        item = method.preprocessing({key: case.item[key] for key in ("case", "image", "lesion")})
+        slices = item["image"].as_tensor().movedim(3, 0)
+        shown = slices.flatten(1).amax(1) > -1
+        real = (item["lesion"].as_tensor() > 0).flatten(0, 2).any(0)[shown]
+        with torch.no_grad():
+            found = method.network.scores(slices[shown].to(self.device)).cpu()
+        return float(roc_auc_score(real, found)) if 0 < real.sum() < len(real) else float("nan")
