@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -108,7 +108,7 @@ class VaeMethod(GanMethod):
 
     def generate(self, batch: Batch) -> Losses:
         """Reconstructions (B, 1, H, W), means and logarithmic variances of the codes (B, latent)."""
-        made, mean, log_variance, _ = self.deployed.vae(batch["image"])
+        made, mean, log_variance, _ = cast(Vae, self.deployed).vae(batch["image"])
         return {"pred": torch.tanh(made), "mean": mean, "log_variance": log_variance}
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
@@ -130,10 +130,10 @@ class DenoiserMethod(GanMethod):
 
     def generate(self, batch: Batch) -> Losses:
         """The estimated and the true noise, (B, 1, H, W)."""
-        image, scheduler = batch["image"], self.deployed.scheduler
+        network, image = cast(Denoiser, self.deployed), batch["image"]
         noise = torch.randn_like(image)
-        times = torch.randint(scheduler.num_train_timesteps, (len(image),), device=image.device)
-        return {"pred": self.deployed.unet(scheduler.add_noise(image, noise, times), times), "noise": noise}
+        times = torch.randint(network.scheduler.num_train_timesteps, (len(image),), device=image.device)
+        return {"pred": network.unet(network.scheduler.add_noise(image, noise, times), times), "noise": noise}
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         """The loss."""

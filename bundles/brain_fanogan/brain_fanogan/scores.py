@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
+from brain_fanogan.networks import FAnoGan
 from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation import Evaluation
@@ -38,9 +40,21 @@ def lesion_scores(pred: Volume, mask: Mask, lesion: Mask, threshold: float) -> d
     values, real = pred[mask], lesion[mask]
     return {
         "auprc": float(average_precision_score(real, values)),
-        "auroc": float(roc_auc_score(real, values)),
+        "auroc": auroc(real, values),
         "dice": dice(values >= threshold, real),
     }
+
+
+def auroc(real: Mask, scores: Volume) -> float:
+    """Area under the ROC curve of numbers (N,); nan where all are of one kind."""
+    return float(roc_auc_score(real, scores)) if 0 < real.sum() < len(real) else float("nan")
+
+
+def slice_auroc(pred: Volume, mask: Mask, lesion: Mask) -> float:
+    """AUROC of slices (Z, X, Y) with and without lesion by the mean square of the map over the brain in each."""
+    shown = mask.any((1, 2))
+    squares = np.where(mask, pred.astype(float) ** 2, 0).sum((1, 2))[shown] / mask.sum((1, 2))[shown]
+    return auroc(lesion.any((1, 2))[shown], squares)
 
 
 @dataclass
@@ -48,8 +62,8 @@ class LesionEvaluation(Evaluation):
     """Evaluation of anomaly maps by the lesions that they find, of test cases with lesions; others have ``residual``.
 
     The threshold of each method is that with the best Dice over the voxels of all validation cases with lesions.
-    ``slice_auroc`` is that of slices with and without lesion, by the score of f-AnoGAN for a whole slice, which the
-    residuals of image and features are summed to; other methods have none.
+    ``slice_auroc`` is that of slices with and without lesion, of f-AnoGAN by its score of a whole slice, the residual of
+    the image and that of the features, of other methods by :func:`slice_auroc`.
     """
 
     thresholds: dict[str, float] = field(default_factory=dict, init=False)
@@ -78,17 +92,23 @@ class LesionEvaluation(Evaluation):
 
     def _score(self, prediction: Volume, case: Case, method: str) -> dict[str, float]:
         lesion = case.regions.get("lesion", np.zeros_like(case.mask)) & case.mask
-        scores = lesion_scores(prediction, case.mask, lesion, self.thresholds[method]) if lesion.any() else {}
-        network = self.trained[method].network if method in self.trained else None
-        if scores and hasattr(network, "scores"):
-            scores["slice_auroc"] = self._slice_auroc(self.trained[method], case)
-        return scores | {"residual": residual(prediction, prediction, case.mask)}
+        scores = {"residual": residual(prediction, prediction, case.mask)}
+        if not lesion.any():
+            return scores
+        scores = lesion_scores(prediction, case.mask, lesion, self.thresholds[method]) | scores
+        if method in self.trained and isinstance(self.trained[method].network, FAnoGan):
+            return scores | {"slice_auroc": self._published(self.trained[method], case)}
+        axial = int(np.flatnonzero(io_orientation(case.affine)[:, 0] == 2)[0])
+        return scores | {
+            "slice_auroc": slice_auroc(*(np.moveaxis(each, axial, 0) for each in (prediction, case.mask, lesion)))
+        }
 
-    def _slice_auroc(self, method: EvaluatedMethod, case: Case) -> float:
+    def _published(self, method: EvaluatedMethod, case: Case) -> float:
+        """``slice_auroc`` by the score of f-AnoGAN, of the slices that its network takes."""
         item = method.preprocessing({key: case.item[key] for key in ("case", "image", "lesion")})
         slices = item["image"].as_tensor().movedim(3, 0)
         shown = slices.flatten(1).amax(1) > -1
         real = (item["lesion"].as_tensor() > 0).flatten(0, 2).any(0)[shown]
         with torch.no_grad():
-            found = method.network.scores(slices[shown].to(self.device)).cpu()
-        return float(roc_auc_score(real, found)) if 0 < real.sum() < len(real) else float("nan")
+            found = cast(FAnoGan, method.network).scores(slices[shown].to(self.device)).cpu()
+        return auroc(real.numpy(), found.numpy())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from brain_fanogan.baselines import GRID, TrainingMean, brightness
-from brain_fanogan.scores import best_threshold, lesion_scores, residual
+from brain_fanogan.scores import best_threshold, lesion_scores, residual, slice_auroc
 
 
 def test_the_threshold_has_the_best_overlap() -> None:
@@ -23,6 +23,14 @@ def test_scores_of_four_voxels_by_hand() -> None:
     found = lesion_scores(pred, mask, lesion, threshold=2)
     # precision 1/2 at the first lesion voxel, 2/3 at the second, each for half of the recall
     assert found == pytest.approx({"auroc": 0.5, "auprc": (1 / 2 + 2 / 3) / 2, "dice": 2 / 4})
+
+
+def test_slices_are_ranked_by_mean_squares_over_the_brain() -> None:
+    """Means of 4, 1, 2.5 (a voxel outside does not count) and none; of the two pairs one is in order."""
+    pred = np.array([[[2.0, 2.0]], [[1.0, 1.0]], [[1.0, 2.0]], [[9.0, 9.0]]])
+    mask = np.array([[[True, True]], [[True, False]], [[True, True]], [[False, False]]])
+    lesion = np.array([[[False, False]], [[False, False]], [[True, False]], [[False, False]]])
+    assert slice_auroc(pred, mask, lesion) == 0.5
 
 
 def test_the_residual_is_the_mean_inside_the_brain() -> None:
