@@ -1,4 +1,4 @@
-"""Fast MR de-aliased by a GAN (DAGAN), thick slices thinned and noisy MR denoised."""
+"""Anomaly maps of MR of the brain from training on healthy tissue alone (f-AnoGAN)."""
 
 from common.files import bundle_root_of
 

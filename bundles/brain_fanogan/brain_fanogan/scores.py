@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -13,12 +14,12 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from brain_fanogan.networks import FAnoGan
 from common.data.datalist import Item
-from common.errors import DataError
 from common.evaluation import Evaluation
 from common.evaluation.cases import Case
 from common.evaluation.methods import EvaluatedMethod
 from common.metrics.masked import dice
 
+logger = logging.getLogger(__name__)
 Volume = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 
@@ -35,14 +36,16 @@ def best_threshold(scores: Volume, lesion: Mask) -> float:
     return float(thresholds[np.argmax(overlap[:-1])])
 
 
-def lesion_scores(pred: Volume, mask: Mask, lesion: Mask, threshold: float) -> dict[str, float]:
-    """``auroc`` and ``auprc`` of the voxels inside the brain, ``dice`` of those from a threshold on; (X, Y, Z) each."""
+def lesion_scores(pred: Volume, mask: Mask, lesion: Mask, threshold: float | None) -> dict[str, float]:
+    """Scores of the voxels of a map inside the brain, (X, Y, Z) each: ``auprc``, ``auroc``, and the overlap with the
+    lesion of those from a threshold on, ``best_dice`` of the best one for this case, ``dice`` of the one given."""
     values, real = pred[mask], lesion[mask]
-    return {
+    scores = {
         "auprc": float(average_precision_score(real, values)),
         "auroc": auroc(real, values),
-        "dice": dice(values >= threshold, real),
+        "best_dice": dice(values >= best_threshold(values, real), real),
     }
+    return scores if threshold is None else scores | {"dice": dice(values >= threshold, real)}
 
 
 def auroc(real: Mask, scores: Volume) -> float:
@@ -62,24 +65,20 @@ class LesionEvaluation(Evaluation):
     """Evaluation of anomaly maps by the lesions that they find, of test cases with lesions; others have ``residual``.
 
     The threshold of each method is that with the best Dice over the voxels of all validation cases with lesions.
-    ``slice_auroc`` is that of slices with and without lesion, of f-AnoGAN by its score of a whole slice, the residual of
-    the image and that of the features, of other methods by :func:`slice_auroc`.
+    ``slice_auroc`` is that of slices with and without lesion, of f-AnoGAN by its score of a whole slice, the residuals
+    of image and features, of other methods by :func:`slice_auroc`.
     """
 
     thresholds: dict[str, float] = field(default_factory=dict, init=False)
     trained: dict[str, EvaluatedMethod] = field(default_factory=dict, init=False)
 
     def run(self) -> dict[str, Any]:
-        """Choose the thresholds, then evaluate; see :meth:`common.evaluation.Evaluation.run`.
-
-        Raises:
-            DataError: no validation case has lesions.
-        """
+        """Choose the thresholds, then evaluate; see :meth:`common.evaluation.Evaluation.run`."""
         self.trained, line = self._methods(), self._line()
         cases = [self._load(item) for item in self.cases["validation"] if "lesion" in item]
         if not cases:
-            fault = "section validation has no case with lesions, by which thresholds are chosen"
-            raise DataError(fault, "add one with lesion.nii.gz")
+            logger.warning("evaluation: no Dice, since no validation case has lesions, by which thresholds are chosen")
+            return super().run()
         lesion = np.concatenate([case.regions["lesion"][case.mask] for case in cases])
         made = [self._predictions(self.trained, line, case) for case in cases]
         for name in made[0]:
@@ -95,7 +94,7 @@ class LesionEvaluation(Evaluation):
         scores = {"residual": residual(prediction, prediction, case.mask)}
         if not lesion.any():
             return scores
-        scores = lesion_scores(prediction, case.mask, lesion, self.thresholds[method]) | scores
+        scores = lesion_scores(prediction, case.mask, lesion, self.thresholds.get(method)) | scores
         if method in self.trained and isinstance(self.trained[method].network, FAnoGan):
             return scores | {"slice_auroc": self._published(self.trained[method], case)}
         axial = int(np.flatnonzero(io_orientation(case.affine)[:, 0] == 2)[0])

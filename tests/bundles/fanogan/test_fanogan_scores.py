@@ -22,7 +22,7 @@ def test_scores_of_four_voxels_by_hand() -> None:
     lesion = np.array([False, True, True, False, False]).reshape(5, 1, 1)
     found = lesion_scores(pred, mask, lesion, threshold=2)
     # precision 1/2 at the first lesion voxel, 2/3 at the second, each for half of the recall
-    assert found == pytest.approx({"auroc": 0.5, "auprc": (1 / 2 + 2 / 3) / 2, "dice": 2 / 4})
+    assert found == pytest.approx({"auroc": 0.5, "auprc": (1 / 2 + 2 / 3) / 2, "dice": 2 / 4, "best_dice": 4 / 5})
 
 
 def test_slices_are_ranked_by_mean_squares_over_the_brain() -> None:
