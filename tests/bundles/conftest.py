@@ -16,18 +16,24 @@ from bundle_commands import BUNDLES, TINY, Bundle, ok
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of what only bundles with a source, without one or with a true target have are not collected for others."""
+    """Tests of what only bundles with a source have, or only those without one, are not collected for the others."""
 
     def asked(item) -> bool:
         name = item.callspec.params.get("bundle") if hasattr(item, "callspec") else None
         if name not in BUNDLES:  # of a test with another parameter of this name, or none
             return True
-        own = Bundle(name)
-        others = {"unconditional" if own.conditional else "translation", *([] if own.has_truth else ["true_target"])}
-        return not any(item.get_closest_marker(other) for other in others)
+        other = "unconditional" if Bundle(name).conditional else "translation"
+        return item.get_closest_marker(other) is None
 
     config.hook.pytest_deselected(items=[item for item in items if not asked(item)])
     items[:] = [item for item in items if asked(item)]
+
+
+def pytest_runtest_setup(item):
+    """Anomaly maps have no true one to be compared with."""
+    name = item.callspec.params.get("bundle") if hasattr(item, "callspec") else None
+    if item.get_closest_marker("true_target") and name in BUNDLES and not Bundle(name).has_truth:
+        pytest.skip("its output has no true one")
 
 
 @dataclass(frozen=True)
