@@ -56,7 +56,7 @@ class FAnoGan(AnomalyMap):
         self.encoder = Regressor(image, (latent,), down, strides, norm="batch")
         up = [*down[-2::-1], 1]
         self.generator = Generator((latent,), (down[-1], START, START), up, strides, norm="batch")
-        self.critic = Critic(image, (1,), down, strides, norm=None, act=("leakyrelu", {"negative_slope": 0.2}))
+        self.critic = SliceCritic(image, (1,), down, strides, norm=None, act=("leakyrelu", {"negative_slope": 0.2}))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """G(E(x))."""
@@ -73,7 +73,7 @@ class FAnoGan(AnomalyMap):
         return (made - x).square().flatten(1).mean(1) + kappa * features.square().mean(1)
 
 
-class Critic(Regressor):
+class SliceCritic(Regressor):
     """Slice (B, 1, H, W) to a number (B, 1)."""
 
     def features(self, x: Tensor) -> Tensor:
