@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from brain_fanogan.networks import Denoiser, FAnoGan, Vae
@@ -90,6 +90,8 @@ class FAnoGanMethod(GanMethod):
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         """A loss by its name."""
+        if name not in self.terms:
+            return super().loss(name, batch, fakes)
         if name == "adversarial":
             return self.adversarial_loss.generator(self.network.critic(fakes["pred"]))
         real, made = batch["image"], fakes["pred"]
@@ -98,13 +100,22 @@ class FAnoGanMethod(GanMethod):
         return F.mse_loss(made, real)
 
 
-class VaeMethod(GanMethod):
+class SingleNetworkMethod(GanMethod):
+    """Training of one network without an adversary.
+
+    Args:
+        network: the deployed one.
+        losses: by their names, see :class:`common.training.methods.base.GanMethod`.
+    """
+
+    def __init__(self, network: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__({"network": network}, {}, losses)
+
+
+class VaeMethod(SingleNetworkMethod):
     """Named losses: ``image``, the mean squared residual, and ``kl``, the divergence of codes over the pixels."""
 
     terms = ("image", "kl")
-
-    def __init__(self, network: Vae, losses: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__({"network": network}, {}, losses)
 
     def generate(self, batch: Batch) -> Losses:
         """Reconstructions (B, 1, H, W), means and logarithmic variances of the codes (B, latent)."""
@@ -113,6 +124,8 @@ class VaeMethod(GanMethod):
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         """A loss by its name."""
+        if name not in self.terms:
+            return super().loss(name, batch, fakes)
         if name == "image":
             return F.mse_loss(fakes["pred"], batch["image"])
         mean, log_variance = fakes["mean"], fakes["log_variance"]
@@ -120,13 +133,10 @@ class VaeMethod(GanMethod):
         return divergence / batch["image"][0].numel()
 
 
-class DenoiserMethod(GanMethod):
+class DenoiserMethod(SingleNetworkMethod):
     """Named loss ``noise``: the mean squared error of the noise in a slice at a random step of the diffusion."""
 
     terms = ("noise",)
-
-    def __init__(self, network: Denoiser, losses: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__({"network": network}, {}, losses)
 
     def generate(self, batch: Batch) -> Losses:
         """The estimated and the true noise, (B, 1, H, W)."""
@@ -136,5 +146,7 @@ class DenoiserMethod(GanMethod):
         return {"pred": network.unet(network.scheduler.add_noise(image, noise, times), times), "noise": noise}
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
-        """The loss."""
+        """The loss, or a distance to the slice."""
+        if name not in self.terms:
+            return super().loss(name, batch, fakes)
         return F.mse_loss(fakes["pred"], fakes["noise"])
