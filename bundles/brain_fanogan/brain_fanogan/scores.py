@@ -54,10 +54,10 @@ def auroc(real: Mask, scores: Volume) -> float:
 
 
 def slice_auroc(pred: Volume, mask: Mask, lesion: Mask) -> float:
-    """AUROC of slices (Z, X, Y) with and without lesion by the mean square of the map over the brain in each."""
+    """AUROC of slices (Z, X, Y) with and without lesion by the sum of the squares of the map, for slices with brain."""
     shown = mask.any((1, 2))
-    squares = np.where(mask, pred.astype(float) ** 2, 0).sum((1, 2))[shown] / mask.sum((1, 2))[shown]
-    return auroc(lesion.any((1, 2))[shown], squares)
+    squares = np.where(mask, pred.astype(float) ** 2, 0).sum((1, 2))
+    return auroc(lesion.any((1, 2))[shown], squares[shown])
 
 
 @dataclass

@@ -25,8 +25,8 @@ def test_scores_of_four_voxels_by_hand() -> None:
     assert found == pytest.approx({"auroc": 0.5, "auprc": (1 / 2 + 2 / 3) / 2, "dice": 2 / 4, "best_dice": 4 / 5})
 
 
-def test_slices_are_ranked_by_mean_squares_over_the_brain() -> None:
-    """Means of 4, 1, 2.5 (a voxel outside does not count) and none; of the two pairs one is in order."""
+def test_slices_are_ranked_by_the_sum_of_squares_over_the_brain() -> None:
+    """8, 1 (a voxel outside does not count), 5 and none; of the two pairs one is in order."""
     pred = np.array([[[2.0, 2.0]], [[1.0, 1.0]], [[1.0, 2.0]], [[9.0, 9.0]]])
     mask = np.array([[[True, True]], [[True, False]], [[True, True]], [[False, False]]])
     lesion = np.array([[[False, False]], [[False, False]], [[True, False]], [[False, False]]])
