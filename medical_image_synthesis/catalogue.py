@@ -32,8 +32,8 @@ class Bundle(NamedTuple):
 
     @property
     def short(self) -> str:
-        """What it is called on the command line: ``mr2ct`` for ``mr2ct_pix2pix``."""
-        return self.name.partition("_")[0]
+        """What it is called on the command line: ``mr2ct`` for ``mr2ct_pix2pix``, unless its metadata say another."""
+        return str(self.metadata["traits"].get("short", self.name.partition("_")[0]))
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from .report import (
     Report,
     by_group,
     format_table,
+    plain_settings,
     summarise,
     worse_than_baseline,
     write_groups,
@@ -145,19 +146,17 @@ class Evaluation:
         folder = Path(self.output_dir, "evaluation")
         methods = self._methods()
         self._require_names(methods)
-        baseline, slope, intercept = line = self._line()
+        line = self._line()
         pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual, self.maps)
         panels: list[Panel] = []
         errors: ErrorHistogram | None = None
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case", disable=None)):
             case = self._load(item)
-            predictions = {name: method.predict(case, self.device) for name, method in methods.items()}
-            predictions[baseline] = slope * case.source + intercept
-            predictions |= {name: self._referred(name, case) for name in self.references}
+            predictions = self._predictions(methods, line, case)
             for name, prediction in predictions.items():
                 with naming_case(case.name):
-                    self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
+                    self.rows.append({"case": case.name, "method": name, **self._score(prediction, case, name)})
             if case.truth is not None:
                 errors = errors or ErrorHistogram(self.unit, self.window or own_window(case))
                 errors.add(predictions[MODEL], case.truth, case.mask, case.regions)
@@ -166,7 +165,7 @@ class Evaluation:
                 panels += [pictures.panel(case, name, predictions[name]) for name in shown]
         panels = panels or self._predicted_again(methods, pictures)
         summary: dict[str, Any] = summarise(self.rows)
-        worse = worse_than_baseline(summary, methods, baseline, self.unit)
+        worse = worse_than_baseline(summary, methods, line[0], self.unit)
         for name, sentence in worse.items():
             summary[name]["mae"]["warning"] = sentence
         groups = by_group(self.rows, items)
@@ -241,7 +240,17 @@ class Evaluation:
             raise DataError(fault, "convert it, or train in its unit")
         return case
 
-    def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
+    def _predictions(
+        self, methods: Mapping[str, EvaluatedMethod], line: tuple[str, float, float], case: Case
+    ) -> dict[str, np.ndarray]:
+        """The volume (X, Y, Z) of each row of a case: of the methods, the baseline and the references."""
+        baseline, slope, intercept = line
+        made = {name: method.predict(case, self.device) for name, method in methods.items()}
+        made[baseline] = slope * case.source + intercept
+        return made | {name: self._referred(name, case) for name in self.references}
+
+    def _score(self, prediction: np.ndarray, case: Case, method: str) -> dict[str, float]:
+        """The scores of a row; those of a subclass may depend on the method."""
         known = {key: case.item[key] for key in GROUPS if key in case.item}
         volumes = {"pred": prediction, "affine": case.affine, **case.volumes(), **known}
         scores: dict[str, float] = {}
@@ -286,12 +295,3 @@ class Evaluation:
             warnings={name: [sentence] for name, sentence in worse.items()},
             groups=groups,
         )
-
-
-def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a configuration: values, not components."""
-    return {
-        key: value
-        for key, value in config.items()
-        if not isinstance(value, Mapping) or all(not isinstance(part, dict) for part in value.values())
-    }

@@ -23,8 +23,7 @@ from ..metrics.tissue import AIR_HU, BONE_HU
 from ..raw_settings import followed
 from ..transforms import LoadVolumed, head_mask
 from ..weights.info import identity
-from .evaluation import plain_settings
-from .report import Panel, Report, summarise, write_report
+from .report import Panel, Report, plain_settings, summarise, write_report
 
 logger = logging.getLogger(__name__)
 METHOD = "synthetic"

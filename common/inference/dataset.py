@@ -89,7 +89,7 @@ def _seen(image: MetaTensor) -> Tensor:
 def _as_batch(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A batch of one case as MONAI makes it, but for volumes, which would be copied."""
     (item,) = items
-    small = {key: emptied(value, (1,)) if _is_volume(value) else value for key, value in item.items()}
+    small = {key: emptied(value, (1,) * value.ndim) if _is_volume(value) else value for key, value in item.items()}
     batch: dict[str, Any] = list_data_collate([small])
     for key, value in item.items():
         if _is_volume(value):

@@ -3,6 +3,7 @@
 from .augment import random_augmentation
 from .body import AirOutsideBodyd
 from .head import HeadMaskd, head_mask
+from .healthy_slices import HealthySlicesd
 from .intensity import ScaleWindowd, ToUnitd
 from .loading import LoadVolumed, WorkingSpacingd
 from .monai_label import ServedAsFloatd
@@ -13,6 +14,7 @@ from .standardise import StandardiseHeadd, scale
 __all__ = [
     "AirOutsideBodyd",
     "HeadMaskd",
+    "HealthySlicesd",
     "LoadVolumed",
     "OrientationByChanneld",
     "ScaleBySourced",

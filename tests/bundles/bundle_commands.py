@@ -68,6 +68,11 @@ class Bundle:
         return json.loads((self.configs / "metadata.json").read_text())["traits"]
 
     @property
+    def has_truth(self) -> bool:
+        """Whether there is a true output; anomaly maps are scored by lesions, no ``true_target`` tests."""
+        return self.traits["scored_in"] != "lesion masks"
+
+    @property
     def baseline(self) -> str:
         """Row of the evaluation without a network: the source as it is, or by a line fitted on the training cases."""
         return "linear_fit" if self.own("evaluate")["evaluation"].get("linear_fit", True) else "copy_input"

@@ -14,13 +14,13 @@ from monai.losses import SSIMLoss
 
 from common.config import read_config
 
-UNPAIRED = {"brain3d_alphagan", "lesion_dcgan_aug", "cect2ct_rescyclegan"}
-"""Bundles without a true target: of samples, and of scans that need not be of one patient."""
 WINDOW = 7
 """Voxels; it fits into the patches of 16 of the 3-D bundles."""
 
 
-PAIRED = pytest.mark.parametrize("bundle", sorted(set(BUNDLES) - UNPAIRED), indirect=True)
+PAIRED = pytest.mark.parametrize(
+    "bundle", [name for name in BUNDLES if Bundle(name).traits["trained_on_pairs"]], indirect=True
+)
 
 
 def added(bundle: Bundle) -> tuple[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from common.data import find_cases
 from common.evaluation.cases import load_case, own_window
 from common.metrics import mae
 
-pytestmark = [pytest.mark.slow, pytest.mark.translation]
+pytestmark = [pytest.mark.slow, pytest.mark.translation, pytest.mark.true_target]
 EVALUATE = ["train", "evaluate"]
 CASES, CALIBRATED = 10, 8
 SHRUNK = 0.3

@@ -183,6 +183,7 @@ def test_report_needs_no_other_file(command_run):
 
 
 @pytest.mark.translation
+@pytest.mark.true_target
 def test_predictions_have_the_error_that_the_evaluation_reports(command_run, export):
     rows = pd.read_csv(command_run.output_dir / "evaluation" / "metrics.csv")
     reported = rows[rows["method"] == "model"].set_index("case")["mae"]

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.translation
+pytestmark = [pytest.mark.translation, pytest.mark.true_target]
 
 
 def voxels(path):

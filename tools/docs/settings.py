@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from medical_image_synthesis.catalogue import bundle_named
+
 from ..repository import ROOT, bundle_names, config_path
 
 PAGE = ROOT / "docs" / "reference" / "settings.md"
@@ -50,7 +52,7 @@ def configs() -> list[tuple[str, Path]]:
     order = [*COMPLETE]
     paths = [(name, path) for name in bundle_names() for path in config_path(name, "train").parent.glob("*.yaml")]
     ranks = {path: order.index(path.stem) if path.stem in order else len(order) for _, path in paths}
-    return [(name.partition("_")[0], path) for name, path in sorted(paths, key=lambda each: (ranks[each[1]], each))]
+    return [(bundle_named(name).short, path) for name, path in sorted(paths, key=lambda each: (ranks[each[1]], each))]
 
 
 def commented(path: Path) -> Iterator[Commented]:
@@ -82,7 +84,7 @@ def by_owner(values: dict[str, str]) -> str:
     owners: dict[str, list[str]] = {}
     for owner, value in values.items():
         owners.setdefault(value, []).append(owner)
-    missing = sorted({name.partition("_")[0] for name in bundle_names()} - values.keys())
+    missing = sorted({bundle_named(name).short for name in bundle_names()} - values.keys())
     first = []
     most = max(owners, key=lambda value: len(owners[value]))
     if len(owners[most]) > 3 and len(missing) < 3:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from common.segmenter.tissues import CLASSES
-from common.simulation.corruptions.intensity import blurred
-from common.simulation.corruptions.noise import rician
 from common.simulation.dataset import save_nifti, write_heads
 from common.simulation.head import Anatomy, head_anatomy, partial_volume
 from common.simulation.label_heads import heads_of
-from common.simulation.mr import MR_BLUR_MM
-from common.simulation.physics import InvertedEcho, NulledFluid, PulseSequence, SpinEcho, Tissues
-from common.simulation.scanner import Scanner
+from common.simulation.session import SEQUENCES, WATER, render_session
 from common.simulation.tissues import HOUNSFIELD
-
-SEQUENCES: Mapping[str, PulseSequence] = {
-    "t1": InvertedEcho(),
-    "t2": SpinEcho(te_ms=(80.0, 120.0)),
-    "flair": NulledFluid(),
-}
-"""Those of Lesjak et al. 2017 are in these ranges."""
-
-WATER = 2000.0
-NOISE = 0.005
-"""[chosen] signal of fully relaxed water, and the noise of each channel relative to it: FLAIR has little signal."""
 
 NAWM_SHARE = 0.9
 """[chosen] least share of white matter in a voxel of normal-appearing white matter."""
@@ -96,26 +80,14 @@ def labels_of(anatomy: Anatomy) -> np.ndarray:
 def _write_labelled(folder: Path, seed: int, spacing: float, label_maps: str | Path | None, stripped: bool) -> None:
     rng = np.random.default_rng(seed)
     anatomy = heads_of(label_maps, float(stripped), 0.0, spacings_mm=[spacing])(rng)
-    image = _rendered(anatomy, ["t1"], rng)["t1"]
+    image = render_session(anatomy, ["t1"], rng)["t1"]
     save_nifti(folder / "labels.nii.gz", labels_of(anatomy), anatomy.affine)
     save_nifti(folder / "mr.nii.gz", image, anatomy.affine)
 
 
-def _rendered(anatomy: Anatomy, names: Iterable[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Images (X, Y, Z) int16 of one person and session by the names of their sequences."""
-    person, places = Tissues(agent_probability=0.0).draw(rng), (rng.random(), rng.random())
-    bias, _ = Scanner().bias_fields(rng, anatomy.head.shape, anatomy.spacing)
-    images = {}
-    for name in names:
-        signals = SEQUENCES[name].signals(person, places)
-        signal = blurred(partial_volume(anatomy, signals), MR_BLUR_MM, anatomy.spacing)
-        images[name] = np.rint(rician(WATER * signal * bias, NOISE * WATER, rng)).astype(np.int16)
-    return images
-
-
 def _write_case(folder: Path, seed: int, spacing: float) -> None:
     anatomy = head_anatomy(seed, spacing)
-    for name, image in _rendered(anatomy, SEQUENCES, np.random.default_rng((seed, 1))).items():
+    for name, image in render_session(anatomy, SEQUENCES, np.random.default_rng((seed, 1))).items():
         save_nifti(folder / f"{name}.nii.gz", image, anatomy.affine)
     masks = {"mask": anatomy.head, "nawm": anatomy.fractions["white"] > NAWM_SHARE}
     if (lesion := anatomy.fractions["lesion"] > 0.5).any():

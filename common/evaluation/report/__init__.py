@@ -1,6 +1,6 @@
 """Evaluation report: `metrics.csv`, `summary.json`, a table for the terminal and an HTML page."""
 
-from .contents import ExtraImage, Panel, Picture, Report
+from .contents import ExtraImage, Panel, Picture, Report, plain_settings
 from .groups import by_group, write_groups
 from .html import write_report
 from .metric_info import MetricInfo, metric_info
@@ -15,6 +15,7 @@ __all__ = [
     "by_group",
     "format_table",
     "metric_info",
+    "plain_settings",
     "summarise",
     "worse_than_baseline",
     "write_groups",

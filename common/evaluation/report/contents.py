@@ -140,3 +140,12 @@ class Report:
     errors: Picture | None = None
     warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     groups: Mapping[str, Summary] = field(default_factory=dict)
+
+
+def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a configuration: values, not components."""
+    return {
+        key: value
+        for key, value in config.items()
+        if not isinstance(value, Mapping) or all(not isinstance(part, dict) for part in value.values())
+    }

@@ -260,6 +260,7 @@ class VolumeExporter:
             **({"WeightsTrainedOn": trained_on} if (trained_on := origin(self.weights)) else {}),
             "Source": volume.source_name,
             **({} if values is None else {"MadeFrom": self.provenance.of(volume.case, self._volumes(volume.case))}),
+            "Content": self.suffix.replace("_", " "),
             "Unit": self.unit,
             "Warnings": list(volume.warnings),
             **more,

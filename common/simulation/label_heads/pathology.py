@@ -54,6 +54,7 @@ class Pathology:
         fat_mm: mean thickness of the fat under the skin.
         deep_fat: share of the deeper soft tissue that is fat.
         atrophy: share of the cortex at the surface that fluid replaces.
+        plaques: whether to keep the lesions of the maps; otherwise they become white matter.
         lesion_probability: of white-matter lesions.
         lesion_share: share of the white matter that they take (up to 5% in the patients of Lesjak et al. 2017).
         tumour_probability: of a tumour with oedema around it.
@@ -73,6 +74,7 @@ class Pathology:
     fat_mm: Range = (1.5, 6.0)
     deep_fat: Range = (0.1, 0.5)
     atrophy: Range = (0.0, 0.35)
+    plaques: bool = True
     lesion_probability: float = 0.5
     lesion_share: Range = (0.0, 0.06)
     tumour_probability: float = 0.12
@@ -90,6 +92,8 @@ class Pathology:
     def __call__(self, head: LabelMap, rng: np.random.Generator) -> Codes:
         """Codes of the changed head; every probability draws in turn, so that one does not shift the others."""
         codes: Codes = head.codes.copy()
+        if not self.plaques:
+            codes[codes == CODE["lesion"]] = CODE["white"]
         parts = dict(zip(PARTS, rng.spawn(len(PARTS)), strict=True))
         fat(
             codes,

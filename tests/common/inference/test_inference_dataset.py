@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
-from monai.transforms import Compose, Flipd
+from monai.transforms import Compose, Flipd, SpatialCrop
 
 from common.errors import ConfigError
 from common.inference import CaseDataset, OneCaseLoader
@@ -40,6 +40,13 @@ def test_a_batch_is_that_of_monai_but_shares_its_memory():
     np.testing.assert_array_equal(item["image"].affine, expected["image"].affine)
     assert item["image"].applied_operations[0]["class"] == "Flip"
     assert item["image"].meta["filename_or_obj"] == "a"
+
+
+def test_a_crop_of_its_volume_moves_the_affine():
+    """As the inverse of a padding does."""
+    (batch,) = OneCaseLoader(CaseDataset([{"case": "a"}], Made()), num_workers=0)
+    (item,) = decollate_batch(batch)
+    assert SpatialCrop(roi_start=(1, 1, 2), roi_end=(2, 3, 4))(item["image"]).affine[:3, 3].tolist() == [1, 2, 6]
 
 
 def test_of_the_volumes_only_the_image_is_kept():

@@ -74,6 +74,7 @@ def test_a_file_becomes_a_series_beside_its_sidecar(make, tmp_path):
         "Bundle": "mr2ct 1.2.3",
         "WeightsSha256": hashlib.sha256(b"weights").hexdigest(),
         "Source": "mr.nii",
+        "Content": "synthetic ct",
         "Unit": "HU",
         "Warnings": [],
         "Quality": None,

@@ -51,6 +51,7 @@ class TestExporter:
             "Bundle": "mr2ct 1.2.3",
             "WeightsSha256": hashlib.sha256(b"weights").hexdigest(),
             "Source": "mr.nii",
+            "Content": "synthetic ct",
             "Unit": "HU",
             "Warnings": [],
             "Quality": None,

@@ -1,0 +1,139 @@
+"""Networks that reconstruct a slice as a healthy one; what is deployed is the map of what they change in it."""
+
+# TorchScript reads the annotations of forward, which therefore are not deferred
+import torch
+from monai.networks.nets import DiffusionModelUNet, Generator, Regressor, VarAutoEncoder
+from monai.networks.schedulers import DDIMScheduler
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+
+START = 4
+"""Side of the smallest images, in pixels."""
+
+
+def halvings(size: int) -> int:
+    """How often images of a size are halved until their side is ``START``.
+
+    Raises:
+        ConfigError: the size is not 4 times a power of two.
+    """
+    count = (size // START).bit_length() - 1
+    if count < 1 or START * 2**count != size:
+        raise ConfigError(f"--size is {size}, not 8, 16, 32, 64, 128, ...", "pass one of them")
+    return count
+
+
+class AnomalyMap(nn.Module):
+    """|x - reconstruction| inside the brain, 0 outside, where x is -1: (B, 1, H, W) in [-1, 1] -> (B, 1, H, W)."""
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The slice as the network would have it, (B, 1, H, W)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map."""
+        return torch.where(x > -1, (x - self.reconstruct(x)).abs(), torch.zeros_like(x))
+
+
+class FAnoGan(AnomalyMap):
+    """Encoder and generator of f-AnoGAN (Schlegl et al. 2019), with the critic whose features are part of the score.
+
+    All are residual networks of MONAI, whose paths have stride 2 and twice the features at each halving.
+
+    Args:
+        size: side of a slice in pixels, 4 times a power of two.
+        latent: numbers in a code.
+        width: features at full size.
+    """
+
+    def __init__(self, size: int = 64, latent: int = 128, width: int = 32) -> None:
+        super().__init__()
+        steps = halvings(size)
+        down = [width * 2**step for step in range(steps)]
+        strides, image = [2] * steps, (1, size, size)
+        self.latent = latent
+        self.encoder = Regressor(image, (latent,), down, strides, norm="batch")
+        up = [*down[-2::-1], 1]
+        self.generator = Generator((latent,), (down[-1], START, START), up, strides, norm="batch")
+        self.critic = SliceCritic(image, (1,), down, strides, norm=None, act=("leakyrelu", {"negative_slope": 0.2}))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """G(E(x))."""
+        return self.sample(self.encoder(x))
+
+    def sample(self, z: Tensor) -> Tensor:
+        """G(z) of codes (B, latent), (B, 1, H, W)."""
+        return torch.tanh(self.generator(z))
+
+    def scores(self, x: Tensor, kappa: float = 1.0) -> Tensor:
+        """Score of whole slices, (B,): mean squared residual of the image, and kappa times that of the features."""
+        made = self.reconstruct(x)
+        features = self.critic.features(made) - self.critic.features(x)
+        return (made - x).square().flatten(1).mean(1) + kappa * features.square().mean(1)
+
+
+class SliceCritic(Regressor):
+    """Slice (B, 1, H, W) to a number (B, 1)."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last layer takes, (B, F)."""
+        return self.net(x).flatten(1)
+
+
+class Vae(AnomalyMap):
+    """Variational autoencoder of MONAI: the slice is reconstructed from the mean of its code.
+
+    Args:
+        size: side of a slice in pixels, 4 times a power of two.
+        latent: numbers in a code.
+        width: features at full size.
+    """
+
+    def __init__(self, size: int = 64, latent: int = 128, width: int = 32) -> None:
+        super().__init__()
+        steps = halvings(size)
+        channels = [width * 2**step for step in range(steps)]
+        self.vae = VarAutoEncoder(
+            2, (1, size, size), 1, latent, channels, [2] * steps, norm="batch", use_sigmoid=False,
+            use_mean_at_inference=True,
+        )  # fmt: skip
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Decoded from the mean."""
+        return torch.tanh(self.vae(x)[0])
+
+
+class Denoiser(AnomalyMap):
+    """Diffusion model of MONAI: noise is added to the slice up to a step, and removed (AnoDDPM, Wyatt et al. 2022).
+
+    The noise is Gaussian, the same for every slice, and removed without drawing more (DDIM), so that a slice has one
+    map whatever its batch.
+
+    Args:
+        width: features at full size.
+        steps: number of steps in which noise is removed from nothing else.
+        start: share of the 1000 steps of training up to which noise is added.
+    """
+
+    def __init__(self, width: int = 32, steps: int = 50, start: float = 0.25) -> None:
+        super().__init__()
+        if not 0 < start <= 1:
+            raise ConfigError(f"start is {start}, not above 0 and at most 1", "pass a number such as 0.25")
+        self.unet = DiffusionModelUNet(
+            2, 1, 1, num_res_blocks=1, channels=(width, 2 * width, 4 * width),
+            attention_levels=(False, False, True), num_head_channels=width, norm_num_groups=8,
+        )  # fmt: skip
+        self.scheduler = DDIMScheduler()
+        self.scheduler.set_timesteps(steps)
+        first = start * self.scheduler.num_train_timesteps
+        self.times = [int(time) for time in self.scheduler.timesteps if time < first]
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Denoised from ``start``."""
+        noise = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x).expand_as(x)
+        state = self.scheduler.add_noise(x, noise, torch.full((len(x),), self.times[0], device=x.device))
+        for time in self.times:
+            estimate = self.unet(state, torch.full((len(x),), time, device=x.device))
+            state, _ = self.scheduler.step(estimate, time, state)
+        return state
