@@ -79,6 +79,8 @@ class NoiseDataset(Dataset[dict[str, Any]]):
 class ValidationNoise(CacheDataset):
     """Real images under ``label`` with noise under ``image``, the same at each validation; the two are unrelated.
 
+    A single image counts twice: the metric compares sets.
+
     Args:
         data: items with ``image``.
         network: whose noise it is.
@@ -93,8 +95,11 @@ class ValidationNoise(CacheDataset):
         self.shape = network.latent_shape
         self.seed = seed
 
+    def __len__(self) -> int:
+        return max(len(self._cache), 2) if self._cache else 0
+
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        item: Mapping[str, Any] = self._cache[index]
+        item: Mapping[str, Any] = self._cache[index % len(self._cache)]
         noise = noise_of(sample_seed(self.seed, 0, index), self.shape)
         return {"image": noise, "label": plain(item["image"]), "case": item["case"]}
 
