@@ -57,7 +57,7 @@ def slice_auroc(pred: Volume, mask: Mask, lesion: Mask) -> float:
     """AUROC of slices (Z, X, Y) with and without lesion by the sum of the squares of the map, for slices with brain."""
     shown = np.any(mask, axis=(1, 2))
     squares = np.where(mask, pred.astype(float) ** 2, 0).sum((1, 2))
-    return auroc(lesion.any((1, 2))[shown], squares[shown])
+    return auroc(np.asarray(lesion.any((1, 2)))[shown], squares[shown])
 
 
 @dataclass
@@ -98,8 +98,8 @@ class LesionEvaluation(Evaluation):
         if method in self.trained and isinstance(self.trained[method].network, FAnoGan):
             return scores | {"slice_auroc": self._published(self.trained[method], case)}
         axial = int(np.flatnonzero(io_orientation(case.affine)[:, 0] == 2)[0])
-        made, mask, real = (np.moveaxis(each, axial, 0) for each in (prediction, case.mask, lesion))
-        return scores | {"slice_auroc": slice_auroc(made, mask.astype(bool), real.astype(bool))}
+        pred, mask, marked = (np.moveaxis(each, axial, 0) for each in (prediction, case.mask, lesion))
+        return scores | {"slice_auroc": slice_auroc(pred, mask, marked)}
 
     def _published(self, method: EvaluatedMethod, case: Case) -> float:
         """``slice_auroc`` by the score of f-AnoGAN, of the slices that its network takes."""
