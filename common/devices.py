@@ -125,7 +125,7 @@ def idle_cores(threads: int, cores: int, load: float, quota: float) -> int:
         load: processes that wait or compute on it.
         quota: cores that a container may use.
     """
-    return max(1, min(threads, cores - round(load), math.ceil(quota)))
+    return max(1, math.ceil(min(threads, cores - round(load), quota)))
 
 
 def _quota() -> float:
