@@ -33,12 +33,16 @@ def openvino_of(network: nn.Module, example: Tensor, precision: str) -> Run:
     no_reports: Any = None  # openvino_telemetry would tell Intel of each use
     sys.modules.setdefault("openvino_telemetry", no_reports)
     import openvino  # optional, and slow to import
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     first = example[:1]
     with warnings.catch_warnings(), torch.no_grad(), torch.autocast("cpu", enabled=False):
         warnings.simplefilter("ignore")  # about branches on a shape: each shape is compared with PyTorch
         traced = torch.jit.trace(network, first, check_trace=False)
-        model = openvino.convert_model(traced, example_input=first)
+    decoder = TorchScriptPythonDecoder(traced, example_input=(first,))
+    reader = FrontEndManager().load_by_framework("pytorch")  # convert_model takes six times as long
+    model = reader.convert(reader.load(decoder))
     _normalise_in_steps(model)
     model.reshape([-1, first.shape[1], *[-1] * (first.ndim - 2)])
     options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": torch.get_num_threads()}
