@@ -15,6 +15,8 @@ from torch import Tensor, nn
 Run = Callable[[Tensor], Tensor]
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 """Precisions by their names in OpenVINO, which would take bfloat16 unasked where a processor has it."""
+TRACED = (64, 32)
+"""Sides of a volume that is traced, where its own are multiples: up to five halvings leave whole numbers."""
 
 
 def is_there() -> bool:
@@ -27,7 +29,7 @@ def openvino_of(network: nn.Module, example: Tensor, precision: str) -> Run:
 
     Args:
         network: in eval mode.
-        example: of the inputs; the first of the batch is traced.
+        example: of the inputs; the first of the batch is traced, of a volume a corner of it.
         precision: ``fp32`` or ``bf16``.
     """
     no_reports: Any = None  # openvino_telemetry would tell Intel of each use
@@ -36,7 +38,8 @@ def openvino_of(network: nn.Module, example: Tensor, precision: str) -> Run:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    first = example[:1]
+    sides = [next((small for small in TRACED if side % small == 0), side) for side in example.shape[2:]]
+    first = example[:1, :, : sides[0], : sides[1], : sides[2]] if example.ndim == 5 else example[:1]
     with warnings.catch_warnings(), torch.no_grad(), torch.autocast("cpu", enabled=False):
         warnings.simplefilter("ignore")  # about branches on a shape: each shape is compared with PyTorch
         traced = torch.jit.trace(network, first, check_trace=False)

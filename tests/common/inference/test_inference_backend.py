@@ -301,9 +301,18 @@ class TestOpenvinoItself:
     def test_one_conversion_for_all_batches_and_sizes(self, dimensions):
         network = unet(dimensions)
         run = openvino_of(network, torch.randn(2, 1, *[16] * dimensions), "fp32")
-        for batch, side in ((2, 16), (1, 16), (3, 24), (1, 40)):
+        for batch, side in ((2, 16), (1, 16), (3, 24), (1, 40), (1, 64)):
             x = torch.randn(batch, 1, *[side] * dimensions)
             torch.testing.assert_close(run(x), network(x), rtol=0, atol=1e-5)
+
+    def test_a_corner_of_a_volume_is_traced(self):
+        traced: list[tuple[int, ...]] = []
+        network = unet(3)
+        network.register_forward_pre_hook(lambda _, inputs: traced.append(tuple(inputs[0].shape)))
+        x = torch.randn(2, 1, 128, 96, 40)
+        run = openvino_of(network, x, "fp32")
+        assert traced == [(1, 1, 64, 32, 40)]
+        torch.testing.assert_close(run(x), network(x), rtol=0, atol=1e-5)
 
     @pytest.mark.parametrize("norm", [nn.InstanceNorm2d(16, affine=True), nn.GroupNorm(4, 16), nn.BatchNorm2d(16)])
     def test_a_small_object_in_air_keeps_its_digits_in_a_norm(self, norm):
