@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar, cast
 
 import ignite.distributed as idist
@@ -21,6 +23,12 @@ OF_TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """Variables in which torchrun describes its group to a process."""
 PATIENCE_S = 10.0
 """After which a line says that the other processes have not come."""
+
+
+OWN_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables by which users, and torchrun, set the number of threads."""
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of processors that a container may use, and of the period."""
 
 
 def single_device() -> torch.device:
@@ -92,6 +100,37 @@ def _sync_ignite() -> None:
         # Ignite takes SLURM's local number over torchrun's, but SLURM counts torchrun as one task
         os.environ["SLURM_LOCALID"] = os.environ["LOCAL_RANK"]
     idist.sync()
+
+
+def share_cores() -> None:
+    """Let PyTorch use as many threads as cores are idle, at least one, where nobody has set a number.
+
+    Two programs with a thread for each core are slower than with half of them. The load is that of the last minute.
+    """
+    if any(name in os.environ for name in OWN_THREADS) or not hasattr(os, "getloadavg"):
+        return
+    before, load = torch.get_num_threads(), os.getloadavg()[0]
+    threads = idle_cores(before, os.cpu_count() or 1, load, _quota())
+    if threads < before:
+        torch.set_num_threads(threads)
+        logger.info(f"threads: {threads}, not {before}, at a load of {load:.1f}; OMP_NUM_THREADS sets another number")
+
+
+def idle_cores(threads: int, cores: int, load: float, quota: float) -> int:
+    """Threads that find a core.
+
+    Args:
+        threads: that PyTorch would use, which knows the affinity of the process.
+        cores: of the machine.
+        load: processes that wait or compute on it.
+        quota: cores that a container may use.
+    """
+    return max(1, math.ceil(min(threads, cores - round(load), quota)))
+
+
+def _quota() -> float:
+    words = QUOTA.read_text().split() if QUOTA.is_file() else []
+    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else math.inf
 
 
 def rank() -> int:

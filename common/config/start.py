@@ -82,6 +82,8 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
     logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
+    if command.files:
+        devices.share_cores()
     is_shown = merged.pop(SHOW, False) in (True, "true")
     options = with_local_targets({key: value for key, value in command.options.items() if key != SHOW})
     config, about = _composed(merged, options, command, files, bundle_root)

@@ -19,7 +19,7 @@ from .. import devices
 from ..config.record import RunRecord, config_of
 from ..files import remove_unfinished, write_text
 from ..io.export import VolumeExporter
-from ..io.export.outputs import KEPT, MANIFEST_NAME, REFUSED, require_new
+from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED, require_new
 from ..io.export.verdicts import QUALITY, REFUSE, why_refused
 from ..io.reader import WARNINGS
 from ..path_names import is_reference
@@ -29,6 +29,7 @@ from ..trust.case_verdicts import CaseVerdicts, NetworkInput
 from ..trust.input_check import CASE_LOADED
 from ..trust.maps import UncertaintyMaps
 from .autocast import AutocastInferer
+from .backend import Backend
 from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
 from .memory import MemoryPlan
 from .outcomes import require_volumes
@@ -52,8 +53,8 @@ class CaseEvaluator(SupervisedEvaluator):
     Args:
         exporter: writes the volumes; the outputs of all processes are checked before inference.
         precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are float32.
-        acceleration: see :class:`common.training.acceleration.Acceleration`; only ``channels_last`` and ``compile``
-            have an effect.
+        acceleration: see :class:`common.training.acceleration.Acceleration`, of which only ``channels_last`` and
+            ``compile`` have an effect, and ``backend`` of :class:`common.inference.backend.Backend`.
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
             it left them; the others are computed again, with the reason in the log.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
@@ -105,7 +106,8 @@ class CaseEvaluator(SupervisedEvaluator):
         self._writing: tuple[str, Future[Any]] | None = None
         self._writer: ThreadPoolExecutor
         device = self.state.device
-        self.inferer: AutocastInferer = AutocastInferer(self.inferer, device, precision)
+        backend = Backend(acceleration, device, precision, exporter.weights)
+        self.inferer: AutocastInferer = AutocastInferer(self.inferer, device, precision, backend)
         Acceleration.of(acceleration, device).prepare([self.network])
         self.add_event_handler(IterationEvents.FORWARD_COMPLETED, CaseEvaluator._require_an_image)
         self.add_event_handler(Events.STARTED, CaseEvaluator._plan_memory)  # after the weights are loaded
@@ -263,7 +265,7 @@ class CaseEvaluator(SupervisedEvaluator):
         case = str(item["case"])
         warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
         self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
-        item = {**item, WARNINGS: warnings, "pred": None}
+        item = {**item, WARNINGS: warnings, BACKEND: self.inferer.backend.names(), "pred": None}
         self._settle()
         given = (values,) if widths is None else (values, widths)
         future = self._writer.submit(self.exporter.write, item, *given)

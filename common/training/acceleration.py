@@ -18,7 +18,8 @@ from .. import devices
 from ..errors import ConfigError, choose
 
 logger = logging.getLogger(__name__)
-AUTO = "auto"
+AUTO, TORCH, OPENVINO = "auto", "torch", "openvino"
+BACKENDS = (AUTO, TORCH, OPENVINO)
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """Channels-last formats by the number of dimensions, (B, C, H, W) and (B, C, X, Y, Z)."""
 
@@ -63,9 +64,14 @@ class Acceleration:
         """
         wanted = cls(**dict.fromkeys(cls.__dataclass_fields__, False))
         obstacles = _obstacles(device, optimizer, precision, accumulation_steps)
+        backend_of(settings)
         for name, value in (settings or {}).items():
+            if name == "backend":  # of an inference
+                continue
             if name not in cls.__dataclass_fields__:
-                raise ConfigError(f"--acceleration::{name} is not a setting", choose(cls.__dataclass_fields__))
+                raise ConfigError(
+                    f"--acceleration::{name} is not a setting", choose([*cls.__dataclass_fields__, "backend"])
+                )
             if value not in (True, False, AUTO):
                 raise ConfigError(f"--acceleration::{name} is {value!r}", "give true, false or auto")
             obstacle = obstacles.get(name)
@@ -101,6 +107,18 @@ class Acceleration:
         """The tensor in channels-last format where that is on."""
         layout = MEMORY_FORMATS.get(tensor.dim()) if self.channels_last else None
         return tensor if layout is None else tensor.contiguous(memory_format=layout)
+
+
+def backend_of(settings: Mapping[str, bool | str] | None) -> str:
+    """The backend of an inference that the settings name: auto, torch or openvino.
+
+    Raises:
+        ConfigError: for another one.
+    """
+    name = str((settings or {}).get("backend", AUTO))
+    if name not in BACKENDS:
+        raise ConfigError(f"--acceleration::backend is {name!r}", choose(BACKENDS))
+    return name
 
 
 def _obstacles(

@@ -144,3 +144,46 @@ def test_processes_that_never_come_are_logged_and_given_up(monkeypatch, caplog):
     monkeypatch.delenv("RANK")
     with pytest.raises(ConfigError, match=r"RANK expected, but not set\): start all of them by torchrun, or unset"):
         devices.distributed_device(timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "load", "quota", "expected"),
+    [
+        (2, 2, 0.3, float("inf"), 2),
+        (2, 2, 1.2, float("inf"), 1),  # another training
+        (2, 2, 7.0, float("inf"), 1),
+        (8, 16, 6.0, float("inf"), 8),  # the load leaves ten cores
+        (8, 16, 11.0, float("inf"), 5),
+        (8, 16, 0.0, 2.5, 3),  # in a container
+    ],
+)
+def test_threads_are_as_many_as_cores_are_idle(threads, cores, load, quota, expected) -> None:
+    assert devices.idle_cores(threads, cores, load, quota) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "quota"), [("max 100000", float("inf")), ("250000 100000", 2.5), ("", float("inf"))]
+)
+def test_quota_of_a_container(monkeypatch, tmp_path, content, quota) -> None:
+    monkeypatch.setattr(devices, "QUOTA", tmp_path / "cpu.max")
+    assert devices._quota() == float("inf")
+    devices.QUOTA.write_text(content)
+    assert devices._quota() == quota
+
+
+@pytest.mark.parametrize("variables", [{}, {"OMP_NUM_THREADS": "2"}])
+def test_a_busy_machine_leaves_one_thread_unless_a_number_is_set(monkeypatch, caplog, variables) -> None:
+    taken: list[int] = []
+    caplog.set_level("INFO")
+    for name in devices.OWN_THREADS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(devices.os, "getloadavg", lambda: (9.0, 0.0, 0.0))
+    monkeypatch.setattr(devices.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    devices.share_cores()
+    assert taken == ([] if variables else [1])
+    line = "threads: 1, not 2, at a load of 9.0; OMP_NUM_THREADS sets another number"
+    assert caplog.messages == ([] if variables else [line])

@@ -1,4 +1,4 @@
-"""Benchmarks of inference, stitching, memory and the app: ``python -m tools.bench``, or ``make bench``.
+"""Benchmarks of inference, stitching, memory, peers and the app: ``python -m tools.bench``, or ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import app, inference, memory, stitching
+from tools.bench import app, inference, memory, peers, stitching
 from tools.bench.clock import Timing, save, show
 
 
@@ -28,7 +28,9 @@ def _apart(work: Callable[..., list[Timing]], *words: Any) -> list[Timing]:
 
 
 def _inference(data: Path, options: argparse.Namespace) -> list[Timing]:
-    return [row for name in inference.BUNDLES for row in _apart(inference.end_to_end, name, data, options.repeats)]
+    demos = [row for name in inference.BUNDLES for row in _apart(inference.end_to_end, name, data, options.repeats)]
+    shipped = [row for name in inference.SHIPPED for row in _apart(inference.backends, name, data, options.repeats)]
+    return shipped + demos
 
 
 def _memory(data: Path, options: argparse.Namespace) -> list[Timing]:
@@ -36,11 +38,18 @@ def _memory(data: Path, options: argparse.Namespace) -> list[Timing]:
     return memory.rows(data, shapes, options.memory_bundles or inference.BUNDLES)
 
 
+def _peers(data: Path, options: argparse.Namespace) -> list[Timing]:
+    timed = [row for shape in peers.SHAPES for row in _apart(peers.rows, shape, options.repeats)]
+    names = [row.case.partition(f"{peers.MONAI}, ")[2] for row in timed[: len(timed) // len(peers.SHAPES)]]
+    return timed + [row for name in names for row in _apart(peers.alone, name, peers.SHAPES[-1])]
+
+
 PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "inference": _inference,
     "stitching": lambda data, options: stitching.rows(options.repeats),
     "levels": lambda data, options: [stitching.levels(options.memory_shape or stitching.LEVELS_SHAPE, options.repeats)],
     "memory": _memory,
+    "peers": _peers,
     "app": lambda data, _: app.rows(data),
 }
 

@@ -24,6 +24,7 @@ from .dicom import DicomFormat
 from .itk import ItkFormat
 from .nifti import NiftiFormat
 from .outputs import (
+    BACKEND,
     KEPT,
     MANIFEST_NAME,
     OTHER_FOLDER,
@@ -257,6 +258,7 @@ class VolumeExporter:
             **({MARK: True} if QUALITY in item and item[QUALITY]["verdict"] == REFUSE else {}),
             "Bundle": self.bundle,
             "WeightsSha256": checkpoints.sha256(self.weights),
+            **({"Backend": item[BACKEND]} if BACKEND in item else {}),
             **({"WeightsTrainedOn": trained_on} if (trained_on := origin(self.weights)) else {}),
             "Source": volume.source_name,
             **({} if values is None else {"MadeFrom": self.provenance.of(volume.case, self._volumes(volume.case))}),

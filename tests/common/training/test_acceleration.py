@@ -177,7 +177,10 @@ def test_a_machine_that_cannot_compile_trains_all_the_same(monkeypatch, caplog: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"turbo": True}, "--acceleration::turbo is not a setting: choose channels_last, compile, cuda_graph or fused"),
+        (
+            {"turbo": True},
+            "--acceleration::turbo is not a setting: choose channels_last, compile, cuda_graph, fused or backend",
+        ),
         ({"fused": "yes"}, "--acceleration::fused is 'yes': give true, false or auto"),
     ],
 )

@@ -12,10 +12,11 @@ import pytest
 from tools.bench import memory
 from tools.bench.__main__ import main
 from tools.bench.clock import Timing
+from tools.bench.volumes import write_source
 
 
 def test_a_source_is_a_ball_in_air(tmp_path: Path) -> None:
-    memory.write_source(tmp_path / "a.nii.gz", (11, 12, 13), 2.0, 0.001)
+    write_source(tmp_path / "a.nii.gz", (11, 12, 13), 2.0, 0.001)
     image = nib.load(tmp_path / "a.nii.gz")
     values = np.asarray(image.dataobj)
     assert values.shape == (11, 12, 13)
