@@ -82,7 +82,7 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
     logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
-    if command.files:
+    if command.files and "training" not in merged:  # a resumed training gives the same bits
         devices.share_cores()
     is_shown = merged.pop(SHOW, False) in (True, "true")
     options = with_local_targets({key: value for key, value in command.options.items() if key != SHOW})

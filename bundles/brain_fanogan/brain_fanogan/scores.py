@@ -98,8 +98,8 @@ class LesionEvaluation(Evaluation):
         if method in self.trained and isinstance(self.trained[method].network, FAnoGan):
             return scores | {"slice_auroc": self._published(self.trained[method], case)}
         axial = int(np.flatnonzero(io_orientation(case.affine)[:, 0] == 2)[0])
-        pred, mask, marked = (np.moveaxis(each, axial, 0) for each in (prediction, case.mask, lesion))
-        return scores | {"slice_auroc": slice_auroc(pred, mask, marked)}
+        pred, mask, real = (np.moveaxis(np.asarray(each), axial, 0) for each in (prediction, case.mask, lesion))
+        return scores | {"slice_auroc": slice_auroc(pred, mask.astype(bool), real.astype(bool))}
 
     def _published(self, method: EvaluatedMethod, case: Case) -> float:
         """``slice_auroc`` by the score of f-AnoGAN, of the slices that its network takes."""
