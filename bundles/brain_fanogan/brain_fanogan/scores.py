@@ -99,7 +99,7 @@ class LesionEvaluation(Evaluation):
             return scores | {"slice_auroc": self._published(self.trained[method], case)}
         axial = int(np.flatnonzero(io_orientation(case.affine)[:, 0] == 2)[0])
         pred, mask, marked = (np.moveaxis(each, axial, 0) for each in (prediction, case.mask, lesion))
-        return scores | {"slice_auroc": slice_auroc(pred, mask, marked)}
+        return scores | {"slice_auroc": slice_auroc(pred, mask > 0, marked > 0)}
 
     def _published(self, method: EvaluatedMethod, case: Case) -> float:
         """``slice_auroc`` by the score of f-AnoGAN, of the slices that its network takes."""
