@@ -1,4 +1,6 @@
-"""Make a new bundle from an existing one: its configs, package, licence and a skeleton of its card, all renamed."""
+"""Make a new bundle from an existing one: its configs without overlays, the modules that they need, its licence and a
+skeleton of its card, all renamed.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,8 @@ NEXT = """{folder} is made from {like}. Next, in that folder:
 4. docs/README.md: the model card, with what differs from the paper
 5. from the repository's root: make test, which installs the package; make demo BUNDLE={name};
    python -m tools.release.verify bundles/{name}
+6. a row in README.md and docs/README.md, the paper in CITATION.cff, and an entry in the tables of tests that name each
+   bundle: ODD in tests/bundles/test_trained_settings.py, TRAINING and SOURCES in tests/fuzz/scenes.py
 """
 
 

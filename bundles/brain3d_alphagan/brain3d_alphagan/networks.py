@@ -32,7 +32,7 @@ class BrainGenerator(nn.Module):
         self.reconstructs = reconstructs
 
     def encode(self, image: Tensor) -> Tensor:
-        """The noise (B, *latent_shape) that gives images (B, 1, 64, 64, 64) again."""
+        """The noise, (B, ...) of ``latent_shape``, that gives images (B, 1, 64, 64, 64) again."""
         raise NotImplementedError
 
     def reconstruct(self, image: Tensor) -> Tensor:

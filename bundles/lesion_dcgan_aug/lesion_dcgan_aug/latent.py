@@ -43,7 +43,7 @@ class LatentDataset(Dataset):
     """Dataset of the latent vectors of some requests: network inputs (dim + K,) under ``image``.
 
     Args:
-        data: items of :func:`requests`.
+        data: items of :func:`common.data.sample_requests.requests`.
         latent: the distribution.
     """
 

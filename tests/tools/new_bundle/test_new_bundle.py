@@ -12,7 +12,7 @@ from packed_copies import version_of
 
 from common.errors import ConfigError, OutputError
 from tools.new_bundle.__main__ import main, new_bundle
-from tools.new_bundle.scaffold import renamed, reset_metadata
+from tools.new_bundle.scaffold import reset_metadata
 from tools.release.verify.__main__ import CHECKS
 from tools.release.verify.bundle import ValidatedBundle
 from tools.release.verify.verdicts import verdict_of
@@ -23,14 +23,18 @@ LIKE = "mr2ct_pix2pix"
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    """A repository of one bundle, with a module, a configuration and weights that the real one need not have."""
+    """A repository of one bundle, with modules, a configuration and weights that the real one need not have."""
     for part in ("configs", "docs", LIKE):  # and nothing that a run has left in the bundle's folder
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "bundles" / LIKE / part, tmp_path / "bundles" / LIKE / part, ignore=ignore)
     shutil.copy(ROOT / "bundles" / LIKE / "LICENSE", tmp_path / "bundles" / LIKE)
     folder = tmp_path / "bundles" / LIKE
-    (folder / LIKE / "phantoms.py").write_text(f'"""Phantoms of the method."""\nfrom {LIKE} import bundle_root\n')
-    (folder / "configs" / "pretrained_small.yaml").write_text("# weights\n")
+    (folder / LIKE / "used.py").write_text(f'"""Named by a config."""\nfrom {LIKE}.imported import *\n')
+    (folder / LIKE / "imported.py").write_text('"""Imported."""\n')
+    (folder / LIKE / "of_an_overlay.py").write_text('"""Another task."""\n')
+    with (folder / "configs" / "evaluate.yaml").open("a") as config:
+        config.write(f"# {LIKE}.used\n")
+    (folder / "configs" / "other_task.yaml").write_text(f"method: {LIKE}.of_an_overlay\n")
     (folder / "models").mkdir(exist_ok=True)
     (folder / "models" / "model.pt").write_text("weights")
     (folder / "predictions").mkdir()
@@ -42,17 +46,17 @@ def text_of(folder: Path) -> str:
     return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
 
 
-def test_has_every_module_and_config_and_no_weights(root):
+def test_has_what_its_configs_need_and_no_weights(root):
     folder = new_bundle(root, "toy_gan", LIKE)
-    like = root / "bundles" / LIKE
     own = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    others = {path.relative_to(like).as_posix() for path in like.rglob("*") if path.is_file()}
-    others = {renamed(place, LIKE, "toy_gan") for place in others}
-    assert "toy_gan/phantoms.py" in own
-    assert {place.split("/")[0] for place in others - own} == {"models", "predictions", "configs"}
-    assert {place for place in others - own if place.startswith("configs")} == {"configs/pretrained_small.yaml"}
-    assert own - others == set()
-    assert "from toy_gan import bundle_root" in (folder / "toy_gan" / "phantoms.py").read_text()
+    assert {place for place in own if place.startswith("configs")} == {
+        "configs/demo.yaml", "configs/evaluate.yaml", "configs/inference.yaml", "configs/logging.conf",
+        "configs/metadata.json", "configs/multi_gpu_train.yaml", "configs/no_adversarial.yaml", "configs/train.yaml",
+    }  # fmt: skip
+    assert {"LICENSE", "toy_gan/__init__.py", "toy_gan/used.py", "toy_gan/imported.py"} <= own
+    assert "toy_gan/of_an_overlay.py" not in own
+    assert {place.split("/")[0] for place in own} == {"LICENSE", "configs", "docs", "toy_gan"}
+    assert "from toy_gan.imported import" in (folder / "toy_gan" / "used.py").read_text()
 
 
 def test_names_the_other_bundle_only_as_its_origin(root):
