@@ -178,7 +178,7 @@ def test_without_its_extra_the_command_says_how_to_install_it(
 @pytest.mark.parametrize(
     ("choices", "said"),
     [
-        ({"bundle": "nothing"}, "no bundle 'nothing': choose cect2ct"),
+        ({"bundle": "nothing"}, "no bundle 'nothing': choose brain3d"),
         ({"bundle": "cect2ct"}, "cect2ct_rescyclegan cannot be used here: no weights, train first"),
         ({"device": "file:///etc"}, "device is 'file:///etc': choose auto, cpu or cuda:0"),
         ({"uncertainty": "maybe"}, "uncertainty is 'maybe': choose true or false"),
