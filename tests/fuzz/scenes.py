@@ -15,7 +15,7 @@ BOX = "{box}"
 CASES = ("phantom_000", "phantom_001")
 TRAINED = "mr2ct_pix2pix"
 TRAINING: Mapping[str, Mapping[str, str]] = {
-    "brain_fanogan": {"size": "32", "width": "4", "latent": "8", "spacing": "[6.5,6,6.5]"},
+    "brain_fanogan": {"size": "32", "width": "4", "latent_dim": "8", "spacing": "[6.5,6,6.5]"},
     "cect2ct_rescyclegan": {"depth": "3", "width": "4", "crop_size": "32", "pad_size": "40"},
     "ldct_wgan_vgg": {"width": "4", "crop_size": "32", "neighbours": "1"},
     "mr2ct_pix2pix": {
