@@ -48,6 +48,7 @@ def two_processes(bundle, tiny_data, tmp_path_factory):
     overlay = folder / "witness.yaml"
     overlay.write_text(f'+train::handlers: [{{_target_: witness.Witness, folder: "{folder}"}}]\n')
     settings = {"dataset_dir": tiny_data, "output_dir": folder / "out", **SETTINGS, **bundle.small_patches}
+    settings |= {"critic_steps": 1} if "critic_steps" in bundle.raw("train") else {}  # a loss in each step
     arguments = bundle.arguments("training", ["train", "demo", "multi_gpu_train", str(overlay)], settings)
     launch = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])

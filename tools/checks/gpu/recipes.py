@@ -90,6 +90,7 @@ def toy_trainer(recipe: GpuRecipe, data: Path, batch_size: int = 2, **settings: 
     known = own_settings(recipe.bundle, "train", *([recipe.overlay] if recipe.overlay else []))
     own = {name: value for name, value in TOY.items() if name in known}
     own |= PHANTOMS | (SIMULATED if "simulation" in known else {"data_check": False})
+    own |= {"train::trainer::critic_steps": 1}  # an epoch has one update
     return trainer_of(recipe.bundle, "demo", data, 1, recipe.overlay, **{**own, "batch_size": batch_size, **settings})
 
 
@@ -104,7 +105,10 @@ def stages(trainer: SynthesisTrainer, batch: Tensors) -> Iterator[tuple[str, Ten
     A later stage sees the output of the one before: here half the target, as far as it matters to a step.
     """
     if not isinstance(trainer.method, StagedMethod):
-        yield "", batch
+        parts = getattr(trainer.method, "gan_steps", None)  # of f-AnoGAN: the GAN, then the encoder
+        for step in (1,) if parts is None else (parts, parts + 1):
+            trainer.method.begin_step(step)
+            yield "", batch
         return
     for stage in range(len(trainer.method.methods)):
         trainer.method.enter(stage)
