@@ -80,6 +80,28 @@ def variants(output_dir: Path) -> dict[str, Path]:
     }
 
 
+def trained_networks(
+    output_dir: Path, model: str, network: nn.Module, record: RunRecord | None = None
+) -> dict[str, nn.Module]:
+    """Trained networks of samples by name, with their weights: the run's, then those of its variants.
+
+    Args:
+        output_dir: folder of the run.
+        model: name of the run's own.
+        network: instance of ``network_def``.
+        record: of the command.
+
+    Raises:
+        CheckpointError: there is no trained model, or weights do not fit.
+    """
+    found = {model: (network, output_dir / "models" / checkpoints.WEIGHTS_NAME)}
+    for name, weights in variants(output_dir).items():
+        found[name] = ConfigParser(variant_config(weights, record)).get_parsed_content("network_def"), weights
+    for each, weights in found.values():
+        checkpoints.load_weights(each, weights)
+    return {name: each for name, (each, _) in found.items()}
+
+
 def require_unit(weights: Path, unit: str, standardised: bool, asking: str) -> None:
     """Refuse weights whose targets had another unit in training than the one of the comparison.
 

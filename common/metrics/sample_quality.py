@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from ..errors import DataError
 
+logger = logging.getLogger(__name__)
 GRAIN = 4
 """Side of the blocks in pixels over which images are averaged before the comparison, which removes noise."""
 NEIGHBOURS = 5
@@ -118,3 +120,17 @@ def collapse_verdict(value: float) -> str:
     if value < COLLAPSED:
         return f"MODE COLLAPSE: pairs of samples differ by {value:.0%} of what real ones do"
     return f"no mode collapse: pairs of samples differ by {value:.0%} of what real ones do"
+
+
+def sample_verdict(name: str, row: Mapping[str, float], held_out: int) -> str:
+    """Both verdicts on a set of samples in one line, which is logged as a warning where one of them is bad.
+
+    Args:
+        name: of the set.
+        row: its scores, with ``copied`` and ``diversity``.
+        held_out: number of held-out real images.
+    """
+    line = f"{name}: {memorisation_verdict(row['copied'], held_out)}; {collapse_verdict(row['diversity'])}"
+    if "MODE COLLAPSE" in line or "COPIES" in line:
+        logger.warning(line)
+    return line

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import monai
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor
 from tqdm import tqdm
 
@@ -24,18 +22,11 @@ from common.data.datalist import Item
 from common.data.datasets.cached_volumes import plain
 from common.data.sample_requests import sample_seed
 from common.errors import DataError
-from common.evaluation.methods import variant_config, variants
+from common.evaluation.methods import trained_networks
 from common.evaluation.report import Picture, Report, format_table, summarise, write_report, write_tables
-from common.metrics.sample_quality import (
-    collapse_verdict,
-    left_and_right,
-    memorisation_verdict,
-    nearest_training,
-)
+from common.metrics.sample_quality import left_and_right, nearest_training, sample_verdict
 from common.training.handlers import LOG_NAME
-from common.weights import checkpoints
 
-logger = logging.getLogger(__name__)
 MODEL, REAL, MEAN = "model", "real_training", "mean_image"
 LEAST = {"training": 3, "test": 2}
 """Cases that nearest neighbours and pairs need."""
@@ -98,7 +89,7 @@ class BrainEvaluation:
             made = self._samples(network)
             found = nearest_training(made, training, left_and_right)
             self._add(method, scores.of(made, found) | self._reconstruction(network, test))
-            self._add_verdict(method, len(test))
+            self.verdicts.append(sample_verdict(method, self.rows[-1], len(test)))
             shown = torch.cat([made[:SHOWN], training[found.index[:SHOWN]]])
             caption = "Samples, then the training image nearest to each; synthetic, not for clinical use."
             pictures.append(Picture(method, _png(shown), caption))
@@ -115,23 +106,10 @@ class BrainEvaluation:
     def _add(self, method: str, scores: Mapping[str, float]) -> None:
         self.rows.append({"case": "all", "method": method, **scores})
 
-    def _add_verdict(self, method: str, held_out: int) -> None:
-        row = self.rows[-1]
-        words = f"{memorisation_verdict(row['copied'], held_out)}; {collapse_verdict(row['diversity'])}"
-        self.verdicts.append(f"{method}: {words}")
-        if "MODE COLLAPSE" in words or "COPIES" in words:
-            logger.warning(self.verdicts[-1])
-
     def _networks(self) -> dict[str, BrainGenerator]:
-        """Trained networks by name, ``model`` first; a variant's is built from the configuration of its run."""
-        root = Path(self.output_dir)
-        found = {MODEL: (self.network, root / "models" / checkpoints.WEIGHTS_NAME)}
-        for name, weights in variants(root).items():
-            content = ConfigParser(variant_config(weights, self.record)).get_parsed_content("network_def")
-            found[name] = (content, weights)
-        for network, weights in found.values():
-            checkpoints.load_weights(network, weights)
-        return {name: network.to(self.device).eval() for name, (network, _) in found.items()}
+        """Trained networks by name, ``model`` first."""
+        found = trained_networks(Path(self.output_dir), MODEL, self.network, self.record)
+        return {name: cast(BrainGenerator, network.to(self.device).eval()) for name, network in found.items()}
 
     def _real(self, section: str) -> Tensor:
         if len(items := self.cases[section]) < LEAST[section]:

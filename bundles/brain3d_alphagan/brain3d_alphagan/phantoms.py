@@ -7,18 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from common.simulation.corruptions.intensity import blurred
-from common.simulation.corruptions.noise import rician
 from common.simulation.dataset import save_nifti, write_heads
-from common.simulation.head import partial_volume
 from common.simulation.label_heads import heads_of
-from common.simulation.mr import MR_BLUR_MM
-from common.simulation.physics import InvertedEcho, Tissues
-from common.simulation.scanner import Scanner
+from common.simulation.session import render_session
 
-WATER = 2000.0
-NOISE = 0.005
-"""[chosen] signal of fully relaxed water, and the noise of each channel relative to it."""
 MOVED_MM = 4.0
 """Largest translation along each axis: an image is centred on the brain anyway, and the field of view must hold it."""
 INSIDE = 0.5
@@ -47,8 +39,5 @@ def write_brains(
 def _write_case(folder: Path, seed: int, spacing: float, label_maps: str | Path | None) -> None:
     rng = np.random.default_rng(seed)
     anatomy = heads_of(label_maps, 1.0, 0.0, spacings_mm=[spacing], move_mm=MOVED_MM)(rng)
-    signals = InvertedEcho().signals(Tissues(agent_probability=0.0).draw(rng), (rng.random(), rng.random()))
-    bias, _ = Scanner().bias_fields(rng, anatomy.head.shape, spacing)
-    image = blurred(partial_volume(anatomy, signals), MR_BLUR_MM, spacing) * bias
-    noisy = rician(WATER * image, NOISE * WATER, rng) * (anatomy.fractions["background"] < INSIDE)
-    save_nifti(folder / "t1.nii.gz", np.rint(noisy).astype(np.int16), anatomy.affine)
+    whole = render_session(anatomy, ["t1"], rng)["t1"]
+    save_nifti(folder / "t1.nii.gz", np.where(anatomy.fractions["background"] < INSIDE, whole, 0), anatomy.affine)

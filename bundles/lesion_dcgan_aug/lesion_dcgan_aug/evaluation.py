@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import Any
 import monai
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.errors import DataError
-from common.evaluation.methods import variant_config, variants
+from common.evaluation.methods import trained_networks
 from common.evaluation.report import Picture, Report, format_table, summarise, write_report, write_tables
 from common.metrics.random_features import RandomFeatures
-from common.metrics.sample_quality import collapse_verdict, memorisation_verdict, nearest_training
+from common.metrics.sample_quality import nearest_training, sample_verdict
 from common.seeds import derive
 from common.training.handlers import LOG_NAME
 from common.weights import checkpoints
@@ -32,7 +30,6 @@ from lesion_dcgan_aug.reference_classifier import hidden_features, train_referen
 from lesion_dcgan_aug.sample_grids import class_picture, epoch_pictures
 from lesion_dcgan_aug.sample_scores import Real, SampleScores
 
-logger = logging.getLogger(__name__)
 MODEL, FLOOR, NOISE = "model", "real_floor", "noise"
 HOW = (
     "kid: unbiased kernel distance (cubic kernel) to the n held-out real patches of the class, at equal n, on features "
@@ -94,7 +91,7 @@ class SampleEvaluation:
         if not self.cases["test"]:
             raise DataError("section test has no patches to compare samples with", "add patients to it")
         folder = Path(self.output_dir, "evaluation")
-        networks = self._networks()
+        networks = trained_networks(Path(self.output_dir), MODEL, self.network, self.record)
         real = {name: self._real(name) for name in self.classes}
         classifier = train_reference_classifier(
             self.cases["training"], self.preprocessing, self.augmentation, self.classes, self.classifier_patches,
@@ -117,7 +114,8 @@ class SampleEvaluation:
                 further = self._further(method, name, k, made)
                 self.rows.append({"case": name, "method": method, **found_scores, **further})
                 if method in networks:
-                    self._add_verdict(name, method, len(real[name].test))
+                    line = sample_verdict(f"{method}, {name}", self.rows[-1], len(real[name].test))
+                    self.verdicts.append(line)
                 if method == MODEL and found is not None:
                     pictures.append(class_picture(name, made, real[name].test, real[name].training, found))
         summary = summarise(self.rows)
@@ -139,19 +137,6 @@ class SampleEvaluation:
         """Further scores of some patches."""
         return {}
 
-    def _networks(self) -> dict[str, nn.Module]:
-        """Trained networks by name, ``model`` first; a variant's is built from the configuration of its run."""
-        root = Path(self.output_dir)
-        found = {MODEL: (self.network, root / "models" / checkpoints.WEIGHTS_NAME)}
-        for name, weights in variants(root).items():
-            found[name] = (
-                ConfigParser(variant_config(weights, self.record)).get_parsed_content("network_def"),
-                weights,
-            )
-        for network, weights in found.values():
-            checkpoints.load_weights(network, weights)
-        return {name: network for name, (network, _) in found.items()}
-
     def _real(self, name: str) -> Real:
         own = {key: [item for item in self.cases[key] if item["class"] == name] for key in ("training", "test")}
         return Real(*(load_patches(own[key], self.preprocessing) for key in ("training", "test")))
@@ -160,13 +145,6 @@ class SampleEvaluation:
         generator = torch.Generator().manual_seed(derive(self.seed, k, 10))
         drawn = torch.randn(self.samples, *real.training.shape[1:], generator=generator)
         return (real.training.mean() + real.training.std() * drawn).clamp(-1, 1)
-
-    def _add_verdict(self, name: str, method: str, held_out: int) -> None:
-        row = self.rows[-1]
-        words = f"{memorisation_verdict(row['copied'], held_out)}; {collapse_verdict(row['diversity'])}"
-        self.verdicts.append(f"{method}, {name}: {words}")
-        if "MODE COLLAPSE" in words or "COPIES" in words:
-            logger.warning(self.verdicts[-1])
 
     def _report(self, summary: Mapping, pictures: list, classes: int) -> Report:
         name, _, version = self.bundle.partition(" ")

@@ -105,10 +105,10 @@ def stages(trainer: SynthesisTrainer, batch: Tensors) -> Iterator[tuple[str, Ten
     A later stage sees the output of the one before: here half the target, as far as it matters to a step.
     """
     if not isinstance(trainer.method, StagedMethod):
-        parts = getattr(trainer.method, "gan_steps", None)  # of f-AnoGAN: the GAN, then the encoder
-        for step in (1,) if parts is None else (parts, parts + 1):
+        gan_steps = getattr(trainer.method, "gan_steps", None) if trainer.method.uses("adversarial") else None
+        for part, step in (("", 1),) if gan_steps is None else (("GAN", gan_steps), ("encoder", gan_steps + 1)):
             trainer.method.begin_step(step)
-            yield "", batch
+            yield part, batch
         return
     for stage in range(len(trainer.method.methods)):
         trainer.method.enter(stage)
