@@ -18,6 +18,8 @@ from medical_image_synthesis.catalogue import Bundle
 BUNDLE_RUN = f"{__package__}.bundle_run"
 HERE = Path(__file__).resolve().parents[1]
 """Folder of this package."""
+WAITING = "OMP_WAIT_POLICY"
+"""How PyTorch's threads wait for each other, read when it is imported."""
 
 
 def run_bundle(
@@ -81,10 +83,17 @@ def _words(run_id: str, files: Sequence[str], options: Mapping[str, str], verbos
 def _with_package(bundle: Bundle) -> dict[str, str]:
     """The environment in which the bundle's package is found, and this one where it is, not in the current folder.
 
-    That may be the clone that this package was installed from. Python 3.10 looks there first nevertheless.
+    That may be the clone that this package was installed from. Python 3.10 looks there first nevertheless. On a busy
+    machine threads sleep while they wait for each other: results are the same, and other programs get the cores.
     """
     paths = [str(bundle.folder), os.environ.get("PYTHONPATH"), str(HERE) if Path.cwd() == HERE else None]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONSAFEPATH": "1"}
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONSAFEPATH": "1"}
+    return {WAITING: "passive", **found} if _is_busy() else found
+
+
+def _is_busy() -> bool:
+    """Whether other programs took half a core or more in the last minute."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] >= 0.5
 
 
 def _relayed(command: Sequence[str], environment: Mapping[str, str], folder: bytes, name: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,6 +36,20 @@ def test_the_package_is_not_taken_from_the_current_folder(tmp_path: Path, monkey
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("PYTHONPATH")
     assert run_python(BUNDLE, ["-c", "import medical_image_synthesis.bundle_run"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("load", "own", "waiting"), [(0.2, None, None), (1.5, None, "passive"), (1.5, "active", "active")]
+)
+def test_threads_sleep_while_they_wait_on_a_busy_machine(
+    load: float, own: str | None, waiting: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 9.0, 9.0), raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if own:
+        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    program = f"import os, sys; sys.exit(os.environ.get('OMP_WAIT_POLICY') != {waiting!r})"
+    assert run_python(BUNDLE, ["-c", program]) == 0
 
 
 def test_the_final_path_is_named_for_the_folder_and_what_lies_in_it(capsys: pytest.CaptureFixture[str]) -> None:
