@@ -62,10 +62,13 @@ class Bundle(NamedTuple):
 
     @property
     def error(self) -> str | None:
-        """Error of its weights on calibration cases, and of answers without a network; None without a calibration."""
-        path = self.weights and self.weights.with_name(f"{self.weights.stem}_trust.json")
-        if path is None or not path.is_file():
+        """Error of its weights and of answers without a network: on calibration cases, else as their file says."""
+        if self.weights is None:
             return None
+        path = self.weights.with_name(f"{self.weights.stem}_trust.json")
+        if not path.is_file():
+            measured: str | None = _read(self.weights.with_suffix(".json")).get("measured")
+            return measured
         known = _read(path)
         try:
             limits, cases = known["limits"], len(known["cases"])

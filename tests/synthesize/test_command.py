@@ -342,6 +342,15 @@ def test_the_list_has_the_error_of_calibrated_weights(place: Path, capsys: pytes
     assert capsys.readouterr().err == expected
 
 
+def test_the_list_has_what_was_measured_of_weights_without_a_calibration(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = place / "bundles" / ONE / "models" / "pretrained.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "measured": "MAE 10 HU, copying 20"}))
+    assert command.main(["list"]) == 0
+    assert capsys.readouterr().out.splitlines().count("         MAE 10 HU, copying 20") == 1
+
+
 def test_the_help_says_how_to_train_what_has_no_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command.main(["mri", "--help"])
