@@ -20,7 +20,7 @@ PLACES = (HERE / "bundles", HERE.parent / "bundles")
 """Of a wheel, and of the repository."""
 WEIGHTS = ("model.pt", "pretrained.pt")
 """Of a training in the bundle's folder, and those that come with it; the first that is there is used."""
-LOSSES = {"l1": "L1", "gdl": "gradient difference", "feature_matching": "feature matching"}
+LOSSES = {"l1": "L1", "l2": "squared error", "gdl": "gradient difference", "feature_matching": "feature matching"}
 """Names of losses that are no word."""
 
 

@@ -148,7 +148,7 @@ def read_info(path: str | Path) -> WeightsInfo:
     """
     path = Path(path)
     checkpoints.require_same_hash(path)
-    return _info_of(path) or _of_an_older_run(path)
+    return known_info(path) or _of_an_older_run(path)
 
 
 def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
@@ -199,7 +199,7 @@ def _of_an_older_run(path: Path) -> WeightsInfo:
 def keep_shipped(models: Path) -> None:
     """Rename the weights that a release ships as ``model.pt`` before a run writes its own there."""
     released, name = models / checkpoints.WEIGHTS_NAME, models / PRETRAINED_NAME
-    about = _info_of(released) if released.is_file() else None
+    about = known_info(released) if released.is_file() else None
     if about is not None and about.metadata.get("shipped") and not name.exists():
         sidecar(name).write_text(sidecar(released).read_text())  # first, so that weights never lack it
         released.rename(name)
@@ -239,7 +239,7 @@ def bundle_metadata(bundle_root: str | Path) -> dict[str, Any]:
 
 def origin(weights: str | Path) -> str | None:
     """Training data of weights if they show no patient; None for others, and where nothing is known of them."""
-    about = _info_of(Path(weights))
+    about = known_info(Path(weights))
     return None if about is None else about.origin
 
 
@@ -251,30 +251,30 @@ def identity(weights: str | Path) -> str:
 
 def known_unit(weights: str | Path) -> str | None:
     """Unit of what a network synthesises, where its training set one; None for that of the bundle."""
-    about = _info_of(Path(weights))
+    about = known_info(Path(weights))
     unit: str | None = None if about is None else about.settings.get(OUTPUT, {}).get("unit")
     return unit
 
 
 def exported_unit(weights: str | Path) -> str | None:
     """Unit of what shipped weights synthesise; None for others, and where nothing is known of them."""
-    about = _info_of(Path(weights))
+    about = known_info(Path(weights))
     return None if about is None else about.metadata.get("unit")
 
 
 def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:
     """Distribution of the training inputs of weights; empty where nothing is known of it."""
-    about = _info_of(Path(weights))
+    about = known_info(Path(weights))
     return {} if about is None else about.profile
 
 
 def known_contrasts(weights: str | Path) -> list[str]:
     """Weightings that weights were trained on, such as ``T1``; empty where nothing is known of them."""
-    about = _info_of(Path(weights))
+    about = known_info(Path(weights))
     return [] if about is None else list(about.metadata.get("contrasts", []))
 
 
-def _info_of(path: Path) -> WeightsInfo | None:
+def known_info(path: Path) -> WeightsInfo | None:
     """What the JSON file of weights says, or the checkpoint of a run of itself; None without either."""
     if sidecar(path).is_file():
         return _parsed(path, sidecar(path).read_text(), sidecar(path).name)

@@ -72,8 +72,8 @@ def reset_metadata(text: str, like: str, name: str) -> str:
     text = re.sub(r'^( *)"version": "[^"]*"', rf'\1"version": "{VERSION}"', text, count=1, flags=re.MULTILINE)
     text = re.sub(r'"changelog": \{[^}]*\}', lambda _: f'"changelog": {history}', text, count=1)
     text = re.sub(r'^( *)"name": "[^"]*"', rf'\1"name": "{name}"', text, count=1, flags=re.MULTILINE)
-    no_weights, with_weights = DATA_AND_WEIGHTS
-    return text.replace(with_weights, no_weights)
+    no_weights, *with_weights = DATA_AND_WEIGHTS
+    return re.sub("|".join(with_weights), no_weights, text)
 
 
 def card(like: str, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ldct_wgan_vgg.networks import ChainGenerator, PatchCritic, RedCnn
+from ldct_wgan_vgg.networks import ChainGenerator, PatchCritic, RedCnn, noise_of
 from torch import nn
 from torch.nn import functional as F
 
@@ -44,6 +44,32 @@ def test_the_estimate_of_the_noise_is_taken_off_and_the_published_chain_gives_th
         made = F.conv2d(made if layer is direct.layers[0] else made.clamp(min=0), layer.weight, padding=1)
     torch.testing.assert_close(direct(x), 2 * made - 1)
     torch.testing.assert_close(subtracting(x), x[:, 1:2] - 2 * made)
+
+
+def striped(hu: float, amplitude: float) -> torch.Tensor:
+    """A slice (1, 1, 20, 20) whose columns are alternately higher and lower, in the scale of a window of 4000 HU."""
+    columns = torch.tensor([1.0, -1.0]).repeat(10).expand(20, 20)
+    return ((hu + amplitude * columns + 1000) / 2000 - 1)[None, None]
+
+
+def test_noise_is_found_in_soft_tissue_alone() -> None:
+    tissue, bone = striped(40, 10), striped(1200, 300)
+    five = 10 * (1 - 1 / 25) ** 0.5  # five columns have a mean of a fifth of the amplitude
+    half = torch.cat([tissue[..., :12], bone[..., 12:]], dim=3)
+    soft = ChainGenerator().soft
+    levels = noise_of(torch.cat([tissue, half, bone]), *soft) * 2000
+    torch.testing.assert_close(levels.flatten(), torch.tensor([five, five, 0.0]), rtol=1e-3, atol=0)
+
+
+def test_results_change_by_a_multiple_of_the_noise_and_training_by_all() -> None:
+    network = ChainGenerator(1, 2, (1,), largest_change=1.5)
+    for layer in network.layers[::2]:
+        nn.init.ones_(layer.weight)
+    x = striped(40, 10)
+    wholly = network(x)
+    assert (wholly - x).abs().min() > 0.1
+    most = 1.5 * 10 * (1 - 1 / 25) ** 0.5 / 2000
+    torch.testing.assert_close(network.eval()(x), x - most, rtol=0, atol=1e-5)
 
 
 def test_red_cnn_adds_the_slice_and_two_outputs_of_its_encoder() -> None:

@@ -76,10 +76,15 @@ def test_a_coarser_copy_has_the_means_of_blocks_at_their_centres():
     assert (copy.affine.diagonal() == [4, 6, 5, 1]).all()
 
 
+def test_a_scan_with_few_slices_is_evaluated_whole():
+    assert low_dose.first_slices(28, "test", 1) == [0, 0, 0, 0]
+    assert low_dose.first_slices(100, "test", 1) == [26, 26, 26, 26]
+
+
 @pytest.mark.parametrize("thickness", [1, 2, 3])
 def test_slices_of_the_validation_are_not_trained_on(thickness):
     slices = 100 // thickness
     first = low_dose.first_slices(slices, "training", thickness)
     assert min(first) * thickness >= low_dose.LOWEST + low_dose.GAP
-    assert max(first) + low_dose.SLICES >= slices
+    assert max(first) + low_dose.SLICES["training"] >= slices
     assert low_dose.first_slices(100, "validation", 1) == [0]

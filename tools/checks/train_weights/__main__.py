@@ -1,6 +1,6 @@
 """Trainings of the weights that bundles ship, in turns and over days: each goes on where it stopped.
 
-    chrt -i 0 python -m tools.checks.train_weights --out RUNS --data DATA --minutes 60 ldct_red_cnn_chest
+    chrt -i 0 python -m tools.checks.train_weights --out RUNS --data DATA --minutes 60 ldct_chest
 
 A training gets ``--minutes`` and one thread, then it is stopped, which saves it; the same command continues it bit for
 bit. ``trainings.py`` has a row for each. A finished one whose row names weights is exported to its bundle's folder.

@@ -11,7 +11,7 @@ from common.errors import ConfigError
 
 ON_WEIGHTS = (
     r"No weights are\s+distributed",
-    r"The weights that\s+come with it are trained on simulations alone \(see below\)",
+    r"The weights that\s+come with it are trained on (?:simulations alone|CT of four people) \(see below\)",
 )
 """What a card in the repository says of weights."""
 SHIPPED = re.compile(r"^\*\*Shipped weights\*\*: .*$", re.MULTILINE)
@@ -19,6 +19,7 @@ SHIPPED = re.compile(r"^\*\*Shipped weights\*\*: .*$", re.MULTILINE)
 DATA_AND_WEIGHTS = (
     "no patient data and no weights are distributed",
     "no patient data are distributed; the weights are trained on simulated heads alone",
+    "no patient data are distributed; the weights are trained on CT of four people, under open licences",
 )
 """The same of ``metadata.json``."""
 DEMO = "python -m monai.bundle run training --config_file \"['configs/train.yaml','configs/demo.yaml']\""

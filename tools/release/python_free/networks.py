@@ -127,6 +127,26 @@ class MrToCt(nn.Module):
         return ((volume - float(low)) / float(high - low) * 2 - 1).clamp(-1, 1)
 
 
+class CtToCt(nn.Module):
+    """Scale a CT by its window, restore it, and give HU in whole numbers, clipped to the window.
+
+    Args:
+        network: (1, X, Y, Z) -> (1, X, Y, Z), both in [-1, 1].
+        window: HU that are -1 and 1.
+    """
+
+    def __init__(self, network: nn.Module, window: list[float]) -> None:
+        super().__init__()
+        self.network, self.low, self.high = network, window[0], window[1]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 1, X, Y, Z) -> (B, 1, X, Y, Z), in HU."""
+        span = self.high - self.low
+        scaled = ((image.float() - self.low) / span * 2 - 1).clamp(-1, 1)
+        made = torch.stack([self.network(volume) for volume in scaled]).clamp(-1, 1)
+        return ((made + 1) / 2 * span + self.low).round()
+
+
 class Standardised(nn.Module):
     """Translate z-scores inside the head into those of the target, and these into its unit.
 

@@ -103,7 +103,7 @@ class Steps:
 
     def __init__(self, bundle: str, parser: ConfigParser) -> None:
         self.bundle, self.spacing = bundle, list(parser.get_parsed_content("spacing") or [])
-        self.require(len(self.spacing) == 3 and not parser["mirrored"])
+        self.require(not parser.get("mirrored"))
         inferer: Any = parser.get_parsed_content("inferer")
         steps = [inferer]
         while hasattr(steps[-1], "inferer"):
@@ -130,22 +130,32 @@ def _scripted(steps: Steps, network: Any) -> tuple[Any, Any]:
     """The network of volumes; what gives its output its unit on the scan's grid, or None where that is no step."""
     if steps.of(StandardiseHeadd):
         return _standardised(steps, network), None
-    return _mr_to_ct(steps, network)
+    return (_mr_to_ct if steps.of(ScaleWindowd).percentiles else _ct_to_ct)(steps, network)
 
 
 def _mr_to_ct(steps: Steps, network: Any) -> tuple[Any, Any]:
-    planes, scale, unit, air = (steps.of(kind) for kind in (PlaneInferer, ScaleWindowd, ToUnitd, AirOutsideBodyd))
-    steps.require(planes and not planes.roi_size and scale and scale.percentiles and scale.clip)
-    steps.require(unit and unit.clip and air and air.largest and all(round(COARSE_MM / s) <= 1 for s in steps.spacing))
-    sides = [max(planes.multiple_of, 64)] * 2
-    slabs = networks.Slabs(
-        _traced(steps, network, planes.neighbours, sides), planes.axis, planes.neighbours, AT_ONCE,
-        planes.multiple_of, planes.cval,
-    )  # fmt: skip
+    scale, unit, air = (steps.of(kind) for kind in (ScaleWindowd, ToUnitd, AirOutsideBodyd))
+    steps.require(scale.clip and len(steps.spacing) == 3 and unit and unit.clip and air and air.largest)
+    steps.require(all(round(COARSE_MM / s) <= 1 for s in steps.spacing))
     line = unit.piecewise
     heights = np.interp(line.even, [-1, 1], [line.low, line.high]).tolist()
+    slabs = _slabs(steps, network)
     model = networks.MrToCt(slabs, list(map(float, scale.percentiles)), list(map(float, steps.spacing)))
     return torch.jit.script(model), torch.jit.script(networks.ToUnit(line.bent, heights, air.air, air.margin_mm))
+
+
+def _ct_to_ct(steps: Steps, network: Any) -> tuple[Any, None]:
+    scale, unit, air = (steps.of(kind) for kind in (ScaleWindowd, ToUnitd, AirOutsideBodyd))
+    steps.require(scale.clip and not steps.spacing and unit and unit.clip and not (air and air.largest))
+    steps.require(list(scale.window) == [unit.piecewise.low, unit.piecewise.high])
+    return torch.jit.script(networks.CtToCt(_slabs(steps, network), list(map(float, scale.window)))), None
+
+
+def _slabs(steps: Steps, network: Any) -> networks.Slabs:
+    planes = steps.of(PlaneInferer)
+    steps.require(planes and not planes.roi_size)
+    traced = _traced(steps, network, planes.neighbours, [max(planes.multiple_of, 64)] * 2)
+    return networks.Slabs(traced, planes.axis, planes.neighbours, AT_ONCE, planes.multiple_of, planes.cval)
 
 
 def _standardised(steps: Steps, network: Any) -> Any:
@@ -170,7 +180,10 @@ def _traced(steps: Steps, network: nn.Module, channels: int, sides: list[int]) -
 def _config(made_by: str, parser: ConfigParser, has_unit: bool) -> dict[str, Any]:
     """The config with what is the bundle's own."""
     config: dict[str, Any] = yaml.safe_load((HERE / "inference.yaml").read_text())
-    config["preprocessing"]["transforms"][-1]["pixdim"] = parser["spacing"]
+    if parser["spacing"]:
+        config["preprocessing"]["transforms"][-1]["pixdim"] = parser["spacing"]
+    else:
+        del config["preprocessing"]["transforms"][-1]
     steps, output = config["postprocessing"]["transforms"], parser["output"]
     steps[-1]["output_postfix"] = output["suffix"]
     config |= {"output_dtype": parser["output_dtype"], "description": f"SYNTHETIC {made_by}, not for clinical use"}
@@ -182,8 +195,9 @@ def _config(made_by: str, parser: ConfigParser, has_unit: bool) -> dict[str, Any
 
 def _metadata(metadata: dict[str, Any], parser: ConfigParser, has_unit: bool) -> dict[str, Any]:
     """The bundle's, with the tensors of the network of volumes, and without what belongs to the code alone."""
-    image = {"type": "image", "format": "magnitude", "modality": "MR", "num_channels": 1, "spatial_shape": ["*"] * 3,
-             "dtype": "float32", "value_range": [], "is_patch_data": False, "channel_def": {"0": "scan"}}  # fmt: skip
+    kinds = {name: metadata["network_data_format"]["inputs"]["image"][name] for name in ("type", "format", "modality")}
+    image = kinds | {"num_channels": 1, "spatial_shape": ["*"] * 3, "dtype": "float32", "value_range": [],
+                     "is_patch_data": False, "channel_def": {"0": "scan"}}  # fmt: skip
     output = parser["output"]
     named = {"0": "CT scaled to [-1, 1]", "1": "distance from the body in mm"} if has_unit else {"0": output["unit"]}
     pred = image | {"modality": output["modality"], "num_channels": len(named), "channel_def": named}
