@@ -370,7 +370,7 @@ def test_every_command_has_help_that_fits_a_screen_and_examples(capsys: pytest.C
 
 def test_readme_and_cards_say_which_network_is_shipped() -> None:
     table = dict(re.findall(r"^\| \[`(\w+)`\].*\| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert list(table.values()).count("none: train first") == len(table) - 2
+    assert list(table.values()).count("none: train first") == len(table) - 3
     for name, shown in table.items():
         weights = ROOT / "bundles" / name / "models" / "pretrained.json"
         card = (ROOT / "bundles" / name / "docs" / "README.md").read_text()
@@ -383,9 +383,12 @@ def test_readme_and_cards_say_which_network_is_shipped() -> None:
         about = json.loads(weights.read_text())
         network = about["settings"]["network_def"]
         network = network.get("stage", network)["_target_"].rpartition(".")[2]
-        assert [loss for loss, weight in about["config"]["loss_weights"].items() if weight] == ["l1"]
+        trained = (
+            ("l2", "squared error.* CT of four people") if name == "ldct_wgan_vgg" else ("l1", "L1.* simulated heads")
+        )
+        assert [loss for loss, weight in about["config"]["loss_weights"].items() if weight] == [trained[0]]
         for text in (shown, told):
-            assert re.search(rf"`{network}`.* L1.* simulated heads", text)
+            assert re.search(rf"`{network}`.* {trained[1]}", text)
 
 
 def test_weights_without_a_description_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from common.metrics.tissue import AIR_HU, BONE_HU
 from common.networks.stabilise import stabilise
 from common.networks.strict_loading import refuse_other_weights
-from ldct_wgan_vgg.classical import NEIGHBOURS
 
 HEAD_SIDE = 8
 """Pixels a side that the critic's fully connected layer sees: a patch of 64 after three halvings."""
-QUANTILE = 0.25
-"""[chosen] of the standard deviations in soft tissue: the larger ones have edges."""
+SOFT_HU = (-200.0, 250.0)
+"""Above air and below bone, as in :mod:`common.metrics.tissue`."""
 CONTRAST = 10.0
 """[chosen] gain of the first filters: after 300 steps on phantoms MAE 15.1 HU, without gain and zero sums 17 to 18."""
 
@@ -52,7 +50,7 @@ class ChainGenerator(nn.Module):
         super().__init__()
         self.centre = in_channels // 2
         self.largest_change = largest_change
-        low, high = ((2 * hu - window[0] - window[1]) / (window[1] - window[0]) for hu in (AIR_HU, BONE_HU))
+        low, high = ((2 * hu - window[0] - window[1]) / (window[1] - window[0]) for hu in SOFT_HU)
         self.soft = (low, high)
         self.subtracts = subtracts
         counts = [in_channels, *(width * each for each in growth)]
@@ -79,22 +77,23 @@ class ChainGenerator(nn.Module):
         made: Tensor = self.layers((x + 1) / 2)
         given = x[:, self.centre : self.centre + 1]
         restored = given - 2 * made if self.subtracts else 2 * made - 1
-        if self.largest_change and not self.training:
-            most = self.largest_change * noise_of(given, *self.soft)
+        if self.largest_change > 0 and not self.training:
+            most = self.largest_change * noise_of(given, self.soft[0], self.soft[1])
             restored = given + (restored - given).clamp(-most, most)
         return restored
 
 
-def noise_of(image: Tensor, low: float, high: float) -> Tensor:
-    """Noise of images (B, 1, H, W), (B, 1, 1, 1): the first quartile of standard deviations in squares of soft tissue.
+def noise_of(image: Tensor, low: float, high: float, side: int = 5, quantile: float = 0.25) -> Tensor:
+    """Noise of images (B, 1, H, W), (B, 1, 1, 1): a quantile of the standard deviations in squares of soft tissue.
 
-    It is 0 where a slice has no square of ``NEIGHBOURS`` pixels a side whose mean is between ``low`` and ``high``.
+    It is 0 where a slice has no square of ``side`` pixels whose mean is between ``low`` and ``high``. The quantile is
+    [chosen]: the larger deviations have edges.
     """
     shifted = image - (low + high) / 2  # squares of large numbers would lose weak noise
-    mean, squares = (avg_pool2d(each, NEIGHBOURS, 1) for each in (shifted, shifted * shifted))
+    mean, squares = avg_pool2d(shifted, side, 1), avg_pool2d(shifted * shifted, side, 1)
     deviations = (squares - mean * mean).clamp(min=0).sqrt()
     other = mean.abs() > (high - low) / 2
-    level = deviations.masked_fill(other, float("nan")).flatten(1).nanquantile(QUANTILE, dim=1)
+    level = deviations.masked_fill(other, float("nan")).flatten(1).nanquantile(quantile, dim=1)
     return level.nan_to_num(0.0)[:, None, None, None]
 
 

@@ -217,9 +217,9 @@ def test_the_interface_is_described(server: TestClient) -> None:
         "/cases/{case_id}/result", "/events",
     } == set(paths)  # fmt: skip
     listed = {each["name"]: each["unusable"] for each in server.get("/bundles").json()}
-    assert listed["mr2ct"] is listed["pd2t2"] is None
+    assert listed["mr2ct"] is listed["pd2t2"] is listed["ldct"] is None
     assert listed["mri2pet"] == "needs several volumes of a case: use the command line"
-    assert listed["ldct"] == "no weights, train first: synthesize train ldct --dataset_dir DATA"
+    assert listed["cect2ct"] == "no weights, train first: synthesize train cect2ct --dataset_dir DATA"
     assert listed["lesion"] == "samples images and translates no scan"
 
 
