@@ -104,8 +104,8 @@ async function listBundles() {
     if (bundle.unusable) byId("unusable").append(row);
     else byId("unusable").before(row);
   }
-  const first = document.querySelector("input[name=bundle]:enabled");
-  if (first) first.checked = true;
+  const usable = document.querySelectorAll("input[name=bundle]:enabled");
+  if (usable.length === 1) usable[0].checked = true; // of several none: a scan does not say what is wanted of it
 }
 
 // The list of cases
