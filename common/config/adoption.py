@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -113,11 +114,14 @@ class Adoption:
     def _wrapped(self, own: Any, recorded: Any) -> Any:
         """The inferer with the components that the recorded one has outside the first kind that both have."""
         known = [component["_target_"] for _, component in components(own, "")]
-        outer: list[Settings] = []
-        while isinstance(recorded, dict) and recorded["_target_"] not in known:
-            outer.append(recorded)
+        chain: list[Settings] = []
+        while isinstance(recorded, dict):
+            chain.append(recorded)
             recorded = followed(self.about.settings, recorded.get("inferer"))
-        shared = recorded["_target_"] if isinstance(recorded, dict) else None
+        outer = list(itertools.takewhile(lambda each: each["_target_"] not in known, chain))
+        shared = chain[len(outer)]["_target_"] if len(outer) < len(chain) else None
+        if shared and chain[-1]["_target_"] not in known:
+            own = _put_around(own, None, chain[-1:])
         return _put_around(own, shared, outer) if outer else own
 
     def _is_option(self, place: str) -> bool:

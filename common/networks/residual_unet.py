@@ -11,7 +11,9 @@ from .strict_loading import refuse_other_weights
 from .unet import require_norm
 
 VOLUMES = 3
-"""Dimensions of an input that has slabs."""
+"""Spatial dimensions of an input that has slabs."""
+SLABS = 4
+"""Dimensions of a batch of slabs."""
 
 
 class ResidualUNet(nn.Module):
@@ -20,7 +22,8 @@ class ResidualUNet(nn.Module):
     The networks that won SynthRAD 2025 are of this family (nnU-Net's residual encoder, Isensee et al. 2024). Input
     (B, C, H, W[, D]) with sides divisible by ``2 ** depth``. The output (B, C', H, W[, D]) is any number, without a
     tanh. In training mode it is a list, finest first, whose k-th has sides smaller by ``2 ** k``. With ``neighbours``
-    it is a 2-D network on the axial slabs of volumes (2.5-D): (B, C, X, Y, Z) to (B, C', X, Y, Z), and Z is any number.
+    it is a 2-D network on the axial slabs of volumes (2.5-D): (B, C, X, Y, Z) to (B, C', X, Y, Z), and Z is any number,
+    or on slabs (B, C * neighbours, H, W) as :class:`common.stitching.PlaneInferer` cuts them.
 
     Args:
         in_channels: of the source; slices a slab times channels.
@@ -74,7 +77,7 @@ class ResidualUNet(nn.Module):
         if any(side % 2**self.depth for side in sides) or max(sides) == 2**self.depth:
             remedy = f"give multiples of {2**self.depth}, one of them above it, or lower --depth"
             raise ConfigError(f"--patch_size or --crop_size {sides} does not fit depth {self.depth}", remedy)
-        if self.neighbours is not None:
+        if self.neighbours is not None and x.ndim > SLABS:
             return on_slabs(self.network, x, self.neighbours)
         outputs: Tensor | list[Tensor] = self.network(x)
         return outputs

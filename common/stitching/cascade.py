@@ -62,8 +62,10 @@ class CascadeInferer(Inferer):
         needed: list[int] = []
         for number, stage in enumerate(stages):
             inner: Any = self.inferer if number == len(stages) - 1 else self.of_contexts
-            kept = context if number else 0
-            needed.append(kept + inner.bytes_needed(stage, channels + (number > 0), shape, number > 0))
+            if number:
+                needed.append(context + inner.bytes_needed(stage, channels + 1, shape, has_context=True))
+            else:
+                needed.append(inner.bytes_needed(stage, channels, shape))
         return max(needed)
 
     def smaller(self) -> Iterator[tuple[str, CascadeInferer]]:

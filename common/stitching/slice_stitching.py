@@ -49,7 +49,7 @@ class PlaneInferer(Inferer):
         roi_size: window inside the plane instead of whole slices, a multiple of ``multiple_of``.
         overlap: of neighbouring windows, a fraction of ``roi_size``.
         blending: of windows: ``constant`` averages, ``gaussian`` weighs centres more.
-        cval: value of the padding, in the network's intensity range.
+        cval: value of the padding, in the network's intensity range; null for the volume's minimum, its background.
         progress: whether to show a bar on a terminal.
     """
 
@@ -62,7 +62,7 @@ class PlaneInferer(Inferer):
         roi_size: tuple[int, int] | None = None,
         overlap: float = 0.25,
         blending: str = "constant",
-        cval: float = -1.0,
+        cval: float | None = -1.0,
         progress: bool = True,
     ) -> None:
         super().__init__()
@@ -145,16 +145,17 @@ class PlaneInferer(Inferer):
 
     def _batches(self, volume: Tensor, network: Callable[..., Tensor], count: int) -> Iterator[tuple[range, Tensor]]:
         starts = range(0, count, self.batch_size)
+        cval = float(volume.min()) if self.cval is None else self.cval
         for start in tqdm(starts, desc="slices", leave=False, disable=not self.progress or None):
             centres = range(start, min(start + self.batch_size, count))
-            yield centres, self._plane(slabs(volume, self.axis, self.neighbours, centres), network)
+            yield centres, self._plane(slabs(volume, self.axis, self.neighbours, centres), network, cval)
 
-    def _plane(self, slices: Tensor, network: Callable[..., Tensor]) -> Tensor:
+    def _plane(self, slices: Tensor, network: Callable[..., Tensor], cval: float) -> Tensor:
         if self.roi_size is not None:
             stitched = sliding_window_inference(
-                slices, self.roi_size, self.batch_size, network, self.overlap, self.blending, cval=self.cval
+                slices, self.roi_size, self.batch_size, network, self.overlap, self.blending, cval=cval
             )
             return cast(Tensor, stitched)
         height, width = slices.shape[2:]
         padding = (0, -width % self.multiple_of, 0, -height % self.multiple_of)
-        return network(F.pad(slices, padding, value=self.cval))[..., :height, :width]
+        return network(F.pad(slices, padding, value=cval))[..., :height, :width]

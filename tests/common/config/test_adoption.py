@@ -43,6 +43,16 @@ def test_both_at_once() -> None:
     assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": inner}
 
 
+def test_slices_of_the_training_take_the_place_of_patches_inside_what_both_have() -> None:
+    own = {"_target_": MIRROR, "inferer": {"_target_": FLOW, "steps": 1, "inferer": {"_target_": PATCHES}}}
+    slices = {"_target_": SLICES, "plane": "axial", "neighbours": "@neighbours"}
+    trained = {"_target_": FLOW, "steps": 3, "inferer": slices}
+    about = WeightsInfo(Path("model.pt"), "", "a", {"neighbours": 5, "inferer": trained}, {}, {}, {}, {})
+    config = {"inferer": own}
+    made = Adoption(about, config, [config], []).changes("a")["inferer"]
+    assert made == {"_target_": MIRROR, "inferer": {"_target_": FLOW, "steps": 3, "inferer": slices}}
+
+
 def test_windows_of_a_training_follow_its_own_patches_and_those_of_an_evaluation_the_weights() -> None:
     config = {"validate": {"inferer": {"_target_": PATCHES, "roi_size": "@side", "mode": "fast"}}, "side": 16}
     trained = {"_target_": PATCHES, "roi_size": 192, "mode": "faithful"}

@@ -37,6 +37,7 @@ def test_a_slice_of_slabs_is_made_of_itself_and_its_neighbours_alone() -> None:
         made = network(x)
         torch.testing.assert_close(made[..., 2], network.network(slab))
         torch.testing.assert_close(made[..., 0], network.network(first))  # the end is repeated
+        torch.testing.assert_close(network(slab), made[..., 2])  # as an inferer of slices gives it
     levels = network.train()(x)
     assert [tuple(each.shape) for each in levels] == [(2, 1, 16 // 2**k, 24 // 2**k, 5) for k in range(3)]
 

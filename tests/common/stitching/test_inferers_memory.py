@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 from mri2pet_sketcher_refiner.networks import SketcherRefiner
-from pd2t2_dcgan_acm.networks import AutoContext
+from pd2t2_dcgan_acm.networks import AutoContext, SingleStage
 from torch import Tensor, nn
 
 from common.networks.unet import UNetGenerator
@@ -82,6 +82,8 @@ def test_each_smaller_inferer_needs_less_and_the_first_is_as_configured() -> Non
     found = list(patches.smaller())
     assert [words for words, _ in found[:3]] == ["max_voxels 4096", "max_voxels 3072", "max_voxels 2304"]
     assert found[2][1].bytes_needed(context, 1, (16, 16, 16)) < found[0][1].bytes_needed(context, 1, (16, 16, 16))
+    slabs, alone = SingleStage(unet, 1), PlaneInferer("axial", 1, batch_size=4, multiple_of=16)
+    assert CascadeInferer(alone).bytes_needed(slabs, 1, (16, 16, 8)) == alone.bytes_needed(unet, 1, (16, 16, 8))
 
 
 @pytest.mark.parametrize("shape", [(512, 512, 300), (512, 512, 800)])

@@ -112,6 +112,14 @@ def test_padding_holds_cval():
         np.testing.assert_allclose(mean, 0.125, atol=1e-6)
 
 
+def test_padding_without_cval_holds_the_minimum_of_the_volume():
+    # the second slice, 3 x 3 twos, is padded to 4 x 4 by the one of the first: (18 + 7) / 16
+    slices = torch.stack([torch.ones(3, 3), torch.full((3, 3), 2.0)], dim=-1)[None, None]
+    inferer = PlaneInferer("axial", 1, 1, 4, cval=None)
+    mean = inferer(slices, lambda s: s.mean((2, 3), keepdim=True).expand_as(s).contiguous())
+    np.testing.assert_allclose(mean[0, 0, 0, 0], [1, 25 / 16], atol=1e-6)
+
+
 @pytest.mark.parametrize(("roi_size", "plane_shape"), [(None, (16, 24)), ((8, 8), (8, 8))])
 def test_never_more_than_one_batch(roi_size, plane_shape):
     network = Recorder()

@@ -1,4 +1,4 @@
-"""Networks of whole volumes as TorchScript: intensities, slabs, windows and the outline of the body included.
+"""Networks of whole volumes as TorchScript: intensities, slabs and the outline of the body included.
 
 What a config of MONAI's classes cannot say is in the network: it takes a volume (B, 1, X, Y, Z) oriented RAS at its
 working spacing in the unit of the file. :class:`ToUnit` takes its output on the scan's own grid.
@@ -23,11 +23,11 @@ class Slabs(nn.Module):
         neighbours: slices in a slab.
         at_once: slabs.
         multiple_of: sides of slices, which are padded by ``cval`` at their ends.
-        cval: value of the padding.
+        cval: value of the padding; None for the volume's minimum.
     """
 
     def __init__(
-        self, network: nn.Module, axis: int, neighbours: int, at_once: int, multiple_of: int = 1, cval: float = 0.0
+        self, network: nn.Module, axis: int, neighbours: int, at_once: int, multiple_of: int, cval: float | None
     ) -> None:
         super().__init__()
         self.network, self.axis, self.neighbours, self.at_once = network, axis, neighbours, at_once
@@ -38,7 +38,10 @@ class Slabs(nn.Module):
         slices = volume[0].movedim(self.axis, 0)
         count, height, width = slices.shape
         padding = [0, -width % self.multiple_of, 0, -height % self.multiple_of]
-        slices = F.pad(slices, padding, value=self.cval)
+        if self.cval is None:
+            slices = F.pad(slices, padding, value=float(volume.min()))
+        else:
+            slices = F.pad(slices, padding, value=self.cval)
         offsets = torch.arange(self.neighbours, device=volume.device) - self.neighbours // 2
         made: list[Tensor] = []
         for start in range(0, count, self.at_once):
@@ -46,53 +49,6 @@ class Slabs(nn.Module):
             wanted = (centres[:, None] + offsets).clamp(0, count - 1)
             made.append(self.network(slices[wanted])[:, 0, :height, :width])
         return torch.cat(made).movedim(0, self.axis)[None]
-
-
-class Windows(nn.Module):
-    """A network on overlapping windows of a volume (1, X, Y, Z), whose outputs are averaged, centres weighing more.
-
-    As MONAI's ``sliding_window_inference``, but a volume smaller than a window is padded by its own minimum.
-
-    Args:
-        network: (1, X, Y, Z) -> (1, X, Y, Z), of windows.
-        sides: of a window.
-        steps: between windows.
-    """
-
-    def __init__(self, network: nn.Module, sides: list[int], steps: list[int]) -> None:
-        super().__init__()
-        self.network, self.sides, self.steps = network, sides, steps
-
-    def forward(self, volume: Tensor) -> Tensor:
-        """The averaged outputs."""
-        padding: list[int] = []
-        for axis in [2, 1, 0]:
-            lacking = max(self.sides[axis] - volume.shape[axis + 1], 0)
-            padding += [lacking // 2, lacking - lacking // 2]
-        whole = F.pad(volume, padding, value=float(volume.min()))
-        weight = self._weight(volume)
-        total, hits = torch.zeros_like(whole), torch.zeros_like(whole)
-        for x in self._starts(whole, 0):
-            for y in self._starts(whole, 1):
-                for z in self._starts(whole, 2):
-                    i, j, k = x + self.sides[0], y + self.sides[1], z + self.sides[2]
-                    total[:, x:i, y:j, z:k] += self.network(whole[:, x:i, y:j, z:k]) * weight
-                    hits[:, x:i, y:j, z:k] += weight
-        return F.pad(total / hits, [-side for side in padding])
-
-    def _starts(self, whole: Tensor, axis: int) -> list[int]:
-        last, step = whole.shape[axis + 1] - self.sides[axis], self.steps[axis]
-        return [min(number * step, last) for number in range((last + step - 1) // step + 1)]
-
-    def _weight(self, volume: Tensor) -> Tensor:
-        weight = torch.ones([1, 1, 1], device=volume.device)
-        for axis in range(3):
-            side = self.sides[axis]
-            place = torch.arange(side, device=volume.device) - (side - 1) / 2
-            shape = [1, 1, 1]
-            shape[axis] = side
-            weight = weight * torch.exp(-0.5 * (place / (side / 8)) ** 2).view(shape)
-        return weight.clamp(min=1e-3)
 
 
 class MrToCt(nn.Module):

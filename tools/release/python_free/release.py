@@ -21,7 +21,7 @@ from monai.data import save_net_with_metadata
 from torch import nn
 
 from common.errors import ConfigError
-from common.stitching import PatchStitchingInferer, PlaneInferer
+from common.stitching import PlaneInferer
 from common.transforms import AirOutsideBodyd, ScaleWindowd, StandardiseHeadd, ToUnitd
 from common.transforms.body import COARSE_MM
 from common.weights import checkpoints
@@ -159,13 +159,9 @@ def _slabs(steps: Steps, network: Any) -> networks.Slabs:
 
 
 def _standardised(steps: Steps, network: Any) -> Any:
-    windows = steps.of(PatchStitchingInferer)
-    steps.require(windows and windows.mode == "faithful" and windows.blending == "gaussian" and windows.cval is None)
     steps.require(len(network.stages) == 1 and getattr(network.stages[0], "neighbours", None))
-    stage, sides = network.stages[0], list(windows.roi_size)
-    slabs = networks.Slabs(_traced(steps, stage.network, stage.neighbours, sides[:2]), 2, stage.neighbours, AT_ONCE)
-    inner = networks.Windows(slabs, sides, list(windows.stride))
-    return torch.jit.script(networks.Standardised(inner, network.target_scale.tolist()))
+    slabs = _slabs(steps, network.stages[0].network)
+    return torch.jit.script(networks.Standardised(slabs, network.target_scale.tolist()))
 
 
 def _traced(steps: Steps, network: nn.Module, channels: int, sides: list[int]) -> Any:

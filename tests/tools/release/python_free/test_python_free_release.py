@@ -16,7 +16,7 @@ import torch
 from packed_copies import monai_bundle, unpack
 
 from common.errors import ConfigError
-from common.stitching import PatchStitchingInferer, PlaneInferer
+from common.stitching import PlaneInferer
 from common.transforms import ScaleWindowd, StandardiseHeadd, ToUnitd
 from tools.release.pack import __main__ as command
 from tools.release.pack.release import pack, write_zip
@@ -28,13 +28,6 @@ from tools.repository import ROOT, bundle_names
 SHIPPING = [name for name in bundle_names() if has_weights(ROOT, name)]
 SCALES = {"ldct_wgan_vgg": 4000.0, "mr2ct_pix2pix": 3024.0, "pd2t2_dcgan_acm": 1.0}
 """HU of the window; the unit of the training targets."""
-
-
-class Doubling(torch.nn.Module):
-    """The middle of a slab, twice, with a trace of where in the slice it lies."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return 2 * x[:, x.shape[1] // 2, None] + torch.linspace(0, 1, x.shape[-1])
 
 
 def head(shape: tuple[int, int, int]) -> np.ndarray:
@@ -52,26 +45,15 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
             yield str(key), part
 
 
-def test_slabs_are_those_of_the_bundles() -> None:
-    volume = torch.rand(1, 9, 13, 11)
+@pytest.mark.parametrize("cval", [-1.0, None])
+def test_slabs_are_those_of_the_bundles(cval: float | None) -> None:
+    volume = torch.rand(1, 9, 13, 11) + 1
     for axis, plane in enumerate(("sagittal", "coronal", "axial")):
         network = torch.nn.Conv2d(3, 1, 5, padding=2)
         traced = torch.jit.trace(network, torch.rand(2, 3, 32, 32))
-        found = torch.jit.script(networks.Slabs(traced, axis, 3, 4, 16, -1.0))(volume)
-        inferer = PlaneInferer(plane, 3, batch_size=4, multiple_of=16, progress=False)
+        found = torch.jit.script(networks.Slabs(traced, axis, 3, 4, 16, cval))(volume)
+        inferer = PlaneInferer(plane, 3, batch_size=4, multiple_of=16, cval=cval, progress=False)
         torch.testing.assert_close(found[None], inferer(volume[None], network), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("shape", [(9, 21, 30), (16, 16, 8)])
-def test_windows_are_those_of_the_bundles(shape: tuple[int, int, int]) -> None:
-    volume = torch.rand(1, *shape)
-    inferer = PatchStitchingInferer(
-        roi_size=(16, 16, 8), stride=None, overlap=0.25, blending="gaussian", progress=False
-    )
-    slabs = networks.Slabs(torch.jit.trace(Doubling(), torch.rand(2, 3, 16, 16)), 2, 3, 4)
-    windows = torch.jit.script(networks.Windows(slabs, [16, 16, 8], list(inferer.stride)))
-    expected = inferer(volume[None], lambda cut: torch.stack([slabs(window) for window in cut]))
-    torch.testing.assert_close(windows(volume)[None], expected)
 
 
 def test_intensities_are_those_of_the_bundles() -> None:
