@@ -47,14 +47,11 @@ PRETRAININGS = {
 }
 """On simulated heads alone, as their ``pretrain.yaml`` has it."""
 
-SHIPPED_LOW_DOSE = {"max_epochs": "45", "constant_epochs": "30", "decay_epochs": "15", "datalist": f"DATA/{ALL}.json"}
-"""What is shipped is trained on all scans; the others tell how good it is."""
-
-TRAININGS = (
-    PRETRAININGS
-    | {
-        f"ldct_{scan}": Training("ldct_wgan_vgg", ("all_doses",), {**LOW_DOSE, "datalist": f"DATA/{scan}.json"})
-        for scan in SCANS
-    }
-    | {"ldct": Training("ldct_wgan_vgg", ("all_doses",), {**LOW_DOSE, **SHIPPED_LOW_DOSE}, "pretrained.pt")}
+TRAININGS = PRETRAININGS | {
+    f"ldct_{scan}": Training("ldct_wgan_vgg", ("all_doses",), {**LOW_DOSE, "datalist": f"DATA/{scan}.json"})
+    for scan in SCANS
+}
+TRAININGS["ldct"] = Training(
+    "ldct_wgan_vgg", ("all_doses",), {**LOW_DOSE, "datalist": f"DATA/{ALL}.json"}, "pretrained.pt"
 )
+"""What is shipped is trained on all scans; the others tell how good it is."""
