@@ -113,11 +113,8 @@ class Adoption:
 
     def _wrapped(self, own: Any, recorded: Any) -> Any:
         """The inferer with the components that the recorded one has outside the first kind that both have."""
-        known = [component["_target_"] for _, component in components(own, "")]
-        chain: list[Settings] = []
-        while isinstance(recorded, dict):
-            chain.append(recorded)
-            recorded = followed(self.about.settings, recorded.get("inferer"))
+        known = [each["_target_"] for each in _chain(own, self.config)]
+        chain = _chain(recorded, self.about.settings)
         outer = list(itertools.takewhile(lambda each: each["_target_"] not in known, chain))
         shared = chain[len(outer)]["_target_"] if len(outer) < len(chain) else None
         if shared and chain[-1]["_target_"] not in known:
@@ -138,9 +135,18 @@ class Adoption:
         return is_reference(value) and value[1:] in self.config and value[1:] not in self.about.settings
 
 
-def _put_around(inferer: Settings, kind: str | None, outer: Sequence[Settings]) -> Settings:
+def _chain(inferer: Any, settings: Settings) -> list[Settings]:
+    """An inferer and those inside it, outermost first; names of settings are followed."""
+    found: list[Settings] = []
+    while isinstance(inferer := followed(settings, inferer), dict):
+        found.append(inferer)
+        inferer = inferer.get("inferer")
+    return found
+
+
+def _put_around(inferer: Any, kind: str | None, outer: Sequence[Settings]) -> Any:
     """An inferer whose component of a kind is inside some others, outermost first; without a kind, they replace it."""
-    if inferer["_target_"] != kind and "inferer" in inferer:
+    if isinstance(inferer, dict) and inferer["_target_"] != kind and "inferer" in inferer:
         return {**inferer, "inferer": _put_around(inferer["inferer"], kind, outer)}
     if kind is None:
         *outer, inferer = outer

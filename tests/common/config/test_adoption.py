@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from common.config.adoption import Adoption
 from common.weights.info import WeightsInfo
 
@@ -51,6 +53,19 @@ def test_slices_of_the_training_take_the_place_of_patches_inside_what_both_have(
     config = {"inferer": own}
     made = Adoption(about, config, [config], []).changes("a")["inferer"]
     assert made == {"_target_": MIRROR, "inferer": {"_target_": FLOW, "steps": 3, "inferer": slices}}
+
+
+@pytest.mark.parametrize(("kind", "inner"), [(PATCHES, "@stitching"), (SLICES, {"_target_": SLICES})])
+def test_the_innermost_of_the_configuration_may_be_named(kind: str, inner: Any) -> None:
+    """Of the same kind it stays; of another one it is replaced."""
+    config = {
+        "inferer": {"_target_": FLOW, "steps": 1, "inferer": "@stitching"},
+        "stitching": {"_target_": PATCHES, "roi_size": 16},
+    }
+    trained = {"_target_": FLOW, "steps": 3, "inferer": {"_target_": kind}}
+    about = WeightsInfo(Path("model.pt"), "", "a", {"inferer": trained}, {}, {}, {}, {})
+    made = Adoption(about, config, [config], []).changes("a")["inferer"]
+    assert made == {"_target_": FLOW, "steps": 3, "inferer": inner}
 
 
 def test_windows_of_a_training_follow_its_own_patches_and_those_of_an_evaluation_the_weights() -> None:
