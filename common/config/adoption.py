@@ -112,7 +112,7 @@ class Adoption:
         return {place: adopted}
 
     def _wrapped(self, own: Any, recorded: Any) -> Any:
-        """The inferer with the components that the recorded one has outside the first kind that both have."""
+        """The inferer within the recorded components outside the first kind that both have, with their innermost kind."""
         known = [each["_target_"] for each in _chain(own, self.config)]
         chain = _chain(recorded, self.about.settings)
         outer = list(itertools.takewhile(lambda each: each["_target_"] not in known, chain))

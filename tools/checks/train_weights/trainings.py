@@ -47,11 +47,14 @@ PRETRAININGS = {
 }
 """On simulated heads alone, as their ``pretrain.yaml`` has it."""
 
-TRAININGS = PRETRAININGS | {
-    f"ldct_{scan}": Training("ldct_wgan_vgg", ("all_doses",), {**LOW_DOSE, "datalist": f"DATA/{scan}.json"})
-    for scan in SCANS
-}
-TRAININGS["ldct"] = Training(
-    "ldct_wgan_vgg", ("all_doses",), {**LOW_DOSE, "datalist": f"DATA/{ALL}.json"}, "pretrained.pt"
+
+def _low_dose(datalist: str, weights: str = "") -> Training:
+    options = LOW_DOSE | {"datalist": f"DATA/{datalist}.json"}
+    return Training("ldct_wgan_vgg", ("all_doses",), options, weights)
+
+
+TRAININGS = (
+    PRETRAININGS
+    | {f"ldct_{scan}": _low_dose(scan) for scan in SCANS}
+    | {"ldct": _low_dose(ALL, "pretrained.pt")}  # on all scans; the others tell how good it is
 )
-"""What is shipped is trained on all scans; the others tell how good it is."""

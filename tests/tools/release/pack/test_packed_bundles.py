@@ -64,6 +64,8 @@ if all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))):
     session = onnxruntime.InferenceSession(out / "model.onnx")
     made = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
     found["onnx"] = (torch.as_tensor(made) - expected).abs().max().item()
+    with torch.no_grad():
+        found["rounding"] = (network.double()(images.double()) - expected).abs().max().item()
 (out / "found.json").write_text(json.dumps(found))
 """
 
@@ -168,7 +170,8 @@ def test_monai_loads_verifies_and_exports(unpacked: Path, tmp_path: Path) -> Non
     assert found["foreign"] == []
     assert found["largest"] > 0.1
     assert found["script"] <= 1e-5 * max(1, found["largest"])
-    assert found.get("onnx", 0) <= 1e-3 * max(1, found["largest"])  # another program, with sums in another order
+    # PyTorch itself is 2e-4 off its result in double precision where weights are as sensitive as brain_fanogan's
+    assert found.get("onnx", 0) <= max(1e-5 * max(1, found["largest"]), 3 * found.get("rounding", 0))
 
 
 @pytest.mark.slow_elsewhere
