@@ -112,7 +112,7 @@ class Adoption:
         return {place: adopted}
 
     def _wrapped(self, own: Any, recorded: Any) -> Any:
-        """The inferer in the recorded components outside the first kind both have, its innermost of the recorded kind."""
+        """The inferer inside the recorded components that it lacks, its innermost one of the recorded kind."""
         known = [each["_target_"] for each in _chain(own, self.config)]
         chain = _chain(recorded, self.about.settings)
         outer = list(itertools.takewhile(lambda each: each["_target_"] not in known, chain))
