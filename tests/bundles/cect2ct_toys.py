@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from cect2ct_rescyclegan.method import ResCycleGan, slices
-from cect2ct_rescyclegan.networks import PatchGanDiscriminator, ResidualGenerator
+from cect2ct_rescyclegan.networks import PatchGanDiscriminator, ResidualGenerator, UNetGenerator
 from loss_settings import losses_of
 from monai.transforms import Identityd, RandSpatialCropd
 from torch import Tensor, nn
@@ -75,7 +75,10 @@ def residual(
     mode: str, pool_size: int = 1, weights: dict[str, float] | None = None, moved: bool = False, width: int = 4
 ) -> ResCycleGan:
     """Residual U-Nets of depth 3 and small patch discriminators; ``moved``: as after some training."""
-    generators = {name: ResidualGenerator(3, width) for name in ("generator_ab", "generator_ba")}
+    generators = {
+        name: ResidualGenerator(UNetGenerator(depth=3, width=width, dropout=0.0, bounded=False))
+        for name in ("generator_ab", "generator_ba")
+    }
     discriminators = {name: PatchGanDiscriminator(1, width, 1) for name in ("discriminator_a", "discriminator_b")}
     for generator in generators.values() if moved else ():
         for weight in generator.parameters():

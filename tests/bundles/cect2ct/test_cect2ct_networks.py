@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 import torch
-from cect2ct_rescyclegan.networks import PatchGanDiscriminator, ResidualGenerator
+from cect2ct_rescyclegan.networks import PatchGanDiscriminator, ResidualGenerator, UNetGenerator
 from torch import Tensor, nn
 
 BOUNDARIES = [-1.0, 1.0]
 BEYOND = [-3.0, -1.0000001, 1.0000001, 40.0]
 
 
-def generator(moved: bool = False, **settings: Any) -> ResidualGenerator:
+def generator(moved: bool = False, upsampling: str = "transposed", **settings: Any) -> ResidualGenerator:
     """Depth 3, width 4; ``moved``: with weights as after some training."""
     torch.manual_seed(0)
-    network = ResidualGenerator(3, 4, **settings)
+    unet = UNetGenerator(depth=3, width=4, dropout=0.0, upsampling=upsampling, bounded=False)
+    network = ResidualGenerator(unet, **settings)
     if moved:
         for weight in network.parameters():
             nn.init.normal_(weight, 0.0, 0.5)
