@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from common.networks.patch_discriminator import PatchGanDiscriminator
 from common.networks.stabilise import stabilise
 from common.networks.strict_loading import refuse_other_weights
 
@@ -190,3 +191,28 @@ class PatchCritic(nn.Module):
         """Output for each patch."""
         patches: Tensor = self.layers(x)
         return patches
+
+
+class SoftTissueDiscriminator(nn.Module):
+    """Patches of 34x34 pixels in a window of soft tissue, in which noise is what differs between doses, not anatomy.
+
+    Input (B, 1, H, W) in [-1, 1]; output (B, 1, H', W') logits. The layers' weights have a largest singular value of 1.
+
+    Args:
+        width: features of the first layer.
+        window: HU that are -1 and 1 of the input.
+        hu: the window that is seen; values outside are its ends.
+    """
+
+    def __init__(
+        self, width: int = 32, window: Sequence[float] = (-1000.0, 3000.0), hu: Sequence[float] = (-200.0, 280.0)
+    ) -> None:
+        super().__init__()
+        self.low, self.high = ((2 * value - window[0] - window[1]) / (window[1] - window[0]) for value in hu)
+        self.patches = PatchGanDiscriminator(1, width, layers=2, norm="none", spectral_norm=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of every patch being of normal dose."""
+        seen = (x.clamp(self.low, self.high) - self.low) * (2 / (self.high - self.low)) - 1
+        logits: Tensor = self.patches(seen)
+        return logits

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...losses import AdversarialLoss, l1
+from ...losses import AdversarialLoss, Distance, l1
 from .base import Batch, GanMethod, Losses
 from .image_pool import ImagePool
 
@@ -18,8 +18,8 @@ class CycleGan(GanMethod):
 
     A is the source (``image``), B the target (``label``); they are not paired. Named losses of the generators, each
     computed only if it has a weight: ``adversarial`` = L_GAN(G_AB, D_B) + L_GAN(G_BA, D_A), ``feature_matching`` of
-    both discriminators, ``cycle`` =
-    E|G_BA(G_AB(a)) - a| + E|G_AB(G_BA(b)) - b| (eq. 2), ``identity`` = E|G_BA(a) - a| + E|G_AB(b) - b| (section 5.2).
+    both discriminators, ``cycle`` = E d(G_BA(G_AB(a)), a) + E d(G_AB(G_BA(b)), b) (eq. 2), ``identity`` =
+    E d(G_BA(a), a) + E d(G_AB(b), b) (section 5.2), with d the absolute difference as published.
 
     Args:
         generator_ab: A -> B, the deployed one; (B, C, H, W[, D]) in and out, one shape.
@@ -30,6 +30,8 @@ class CycleGan(GanMethod):
         adversarial_loss: least squares as published, or another.
         pool_size: earlier synthetic images kept for each discriminator.
         generators_first: whether the generators are updated before the discriminators, as in the authors' code.
+        distance: d. Of generators that start as the identity the L1 never lets go: its slope is the same at any small
+            change, where that of a squared difference is small.
     """
 
     terms = (*GanMethod.adversarial_terms, "cycle", "identity")
@@ -45,12 +47,14 @@ class CycleGan(GanMethod):
         adversarial_loss: AdversarialLoss,
         pool_size: int = 50,
         generators_first: bool = False,
+        distance: Distance = l1,
     ) -> None:
         generators = {"generator_ab": generator_ab, "generator_ba": generator_ba}
         discriminators = {"discriminator_a": discriminator_a, "discriminator_b": discriminator_b}
         super().__init__(generators, discriminators, losses, adversarial_loss)
         self.adversarial_loss: AdversarialLoss = adversarial_loss
         self.generators_first = generators_first
+        self.between = distance
         self.pools = nn.ModuleDict({name: ImagePool(pool_size) for name in ("a", "b")})
 
     def networks_to_save(self) -> dict[str, nn.Module]:
@@ -106,7 +110,7 @@ class CycleGan(GanMethod):
         if name not in CycleGan.terms:
             return super().loss(name, batch, fakes)
         if name in ("cycle", "identity"):
-            return l1(fakes[f"{name}_a"], batch["image"]) + l1(fakes[f"{name}_b"], batch["label"])
+            return self.between(fakes[f"{name}_a"], batch["image"]) + self.between(fakes[f"{name}_b"], batch["label"])
         loss, (a, b) = self.adversarial_loss, (batch["image"], batch["label"])
         made = {"a": self.seen(fakes["fake_a"], b), "b": self.seen(fakes["pred"], a)}
         if name == "adversarial":

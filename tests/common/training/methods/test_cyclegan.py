@@ -7,11 +7,13 @@ a = 0.2, b = 0.3; G_AB(x) = 0.5 x, G_BA(x) = 3 x; D_A(x) = 3 x, D_B(x) = 4 x, le
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
 from loss_settings import losses_of
 from torch import Tensor
+from torch.nn.functional import mse_loss
 from toy_networks import Scale, cycle_networks
 
 from common.losses import AdversarialLoss
@@ -23,7 +25,7 @@ ALL = {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0}
 SHAPES = [(1, 1, 4, 4), (2, 1, 4, 4, 4)]
 
 
-def cyclegan(weights: Mapping[str, float] = ALL, pool_size: int = 0, **settings: bool) -> CycleGan:
+def cyclegan(weights: Mapping[str, float] = ALL, pool_size: int = 0, **settings: Any) -> CycleGan:
     loss = AdversarialLoss("least_squares")
     networks = cycle_networks()
     return CycleGan(**networks, losses=losses_of(weights), adversarial_loss=loss, pool_size=pool_size, **settings)
@@ -65,6 +67,13 @@ def test_losses_of_the_generators_by_hand(shape: tuple[int, ...]) -> None:
     found = method.generator_losses(given, method.generate(given))
     # (4 * 0.1 - 1)^2 + (3 * 0.9 - 1)^2 = 0.36 + 2.89; |0.3 - 0.2| + |0.45 - 0.3|; |0.6 - 0.2| + |0.15 - 0.3|
     assert numbers(found) == pytest.approx({"adversarial": 3.25, "cycle": 0.25, "identity": 0.55})
+
+
+def test_cycle_and_identity_have_another_distance() -> None:
+    method, given = cyclegan({"cycle": 1.0, "identity": 1.0}, distance=mse_loss), batch()
+    found = method.generator_losses(given, method.generate(given))
+    # (0.3 - 0.2)^2 + (0.45 - 0.3)^2; (0.6 - 0.2)^2 + (0.15 - 0.3)^2
+    assert numbers(found) == pytest.approx({"cycle": 0.0325, "identity": 0.1825})
 
 
 def test_losses_of_the_discriminators_by_hand() -> None:
