@@ -69,8 +69,9 @@ class ResCycleGan(CycleGan):
     - ``cross``: D_C classifies (a, G_AB(a)) as real and (G_BA(b), b) as fake; the generators aim for the opposite.
     - ``off``: no third discriminator.
 
-    Losses with a function need pairs registered to the voxel, such as simulated ones, and train only G_AB. Vessels are 1% of the voxels: with squared differences their hundreds of HU outweigh the
-    small differences of all others, with absolute differences they do not.
+    Losses with a function need pairs registered to the voxel, such as simulated ones, and train only G_AB. Vessels are
+    1% of the voxels: with squared differences their hundreds of HU outweigh the small differences of all others, with
+    absolute differences they do not.
 
     Discriminators see only what the generators can change: voxels whose source lies outside the window are set to -1,
     as are those within ``margin`` pixels of such a voxel. Otherwise bone and the partial-volume voxels at the edge of

@@ -27,9 +27,7 @@ class ResidualGenerator(nn.Module):
         window: the training window in HU, the unit of ``least_change``.
     """
 
-    def __init__(
-        self, unet: nn.Module, least_change: float = 0.0, window: Sequence[float] = (-50.0, 550.0)
-    ) -> None:
+    def __init__(self, unet: nn.Module, least_change: float = 0.0, window: Sequence[float] = (-50.0, 550.0)) -> None:
         super().__init__()
         self.least_change = 2 * least_change / (window[1] - window[0])
         self.unet = unet
