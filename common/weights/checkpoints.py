@@ -83,12 +83,18 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in half precision; integers, such as counts of batches, are kept.
+    """Weights in half precision; integers, such as counts of batches, and statistics of BatchNorm are kept.
+
+    The variance of activations has no scale of its own: half precision ends at 65504.
 
     Raises:
         CheckpointError: a weight is not finite in half precision.
     """
-    small = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    kept = ("running_mean", "running_var")
+    small = {
+        name: value if not value.is_floating_point() or name.endswith(kept) else value.half()
+        for name, value in weights.items()
+    }
     for name, value in small.items():
         if not torch.isfinite(value).all():
             largest = float(weights[name].abs().max())

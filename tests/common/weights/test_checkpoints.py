@@ -270,6 +270,15 @@ def test_half_precision_is_no_other_kind(weights: Path) -> None:
     assert network.state_dict()["0.bias"].tolist() == [1, 1]
 
 
+def test_statistics_of_batchnorm_are_not_halved() -> None:
+    layer = nn.BatchNorm2d(2)
+    layer.running_var = torch.tensor([7.0e6, 1.0e-9])
+    small = checkpoints.halved(layer.state_dict())
+    assert small["weight"].dtype == torch.float16
+    assert small["running_var"].tolist() == layer.running_var.tolist()
+    assert small["num_batches_tracked"].dtype == torch.int64
+
+
 @pytest.mark.parametrize("trainer", [None, 3, {"networks": {}}, {"ema": {"module.a": 1}, "networks": None}, {"ema": 5}])
 def test_a_broken_trainer(tmp_path: Path, trainer: object) -> None:
     checkpoints.save({"trainer": trainer, "deployed": "generators.a"}, tmp_path / "last.pt")
