@@ -85,14 +85,14 @@ def _one_file(options: argparse.Namespace, files: list[str], settings: dict[str,
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
         code = _infer(options, files, settings, Path(folder), output)
         if code == 0:
-            (made,) = _written(Path(folder))
-            beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
-            os.replace(beside(made, SIDECAR), beside(output, SIDECAR))
-            os.replace(made, output)
-            written = [output]
-            if beside(made, MAP).is_file():
-                os.replace(beside(made, MAP), beside(output, MAP))
-                written.append(beside(output, MAP))
+            for made in _written(Path(folder)):  # one, or none after --show_config
+                beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
+                os.replace(beside(made, SIDECAR), beside(output, SIDECAR))
+                os.replace(made, output)
+                written = [output]
+                if beside(made, MAP).is_file():
+                    os.replace(beside(made, MAP), beside(output, MAP))
+                    written.append(beside(output, MAP))
         for refusal in filter(is_refusal, Path(folder).glob(f"*{SIDECAR}")):
             for earlier in (output, beside(output, MAP)):  # with --overwrite
                 earlier.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ def refuse_idle(config: Settings, given: Collection[str], known: Collection[str]
     text = texts(config)
     for key in given:
         name = top(key)
-        if name in known or name in TRACKING or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):
+        if name in known or name in TRACKING or name not in config or _names(text, name):
             continue
         having = {path: each for path, each in files_in(configs).items() if name in shipped_settings([each])}
         if others := [path.name for path, each in having.items() if "run" in each]:
@@ -39,3 +39,26 @@ def refuse_idle(config: Settings, given: Collection[str], known: Collection[str]
         overlays = [path.stem for path in having]
         fault = f"--{key} needs --overlay {' or '.join(overlays)}"
         raise ConfigError(fault, f"pass it, or add {overlays[0]}.yaml to --config_file")
+
+
+def refuse_lost(before: Settings, config: Settings, given: Collection[str]) -> None:
+    """Refuse an option that something referred to until the settings of the weights took its place.
+
+    Args:
+        before: merged and raw, without the settings of the weights.
+        config: the same with them.
+        given: ids of options of the command.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    earlier, text = texts(before), texts(config)
+    for key in given:
+        if _names(earlier, top(key)) and not _names(text, top(key)):
+            fault = f"--{key} has no effect on the network of the weights in use"
+            raise ConfigError(fault, "omit it, or name weights that it fits by --weights or --output_dir")
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether raw settings refer to a setting."""
+    return re.search(rf"[@%]{re.escape(name)}\b", text) is not None

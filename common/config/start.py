@@ -30,7 +30,7 @@ from .components import require_located
 from .compose import compose
 from .files import configs_in, files_in, shipped_settings, top
 from .given import set_options
-from .idle import refuse_idle
+from .idle import refuse_idle, refuse_lost
 from .names import names_as_typed, refuse_none
 from .record import RECORD, RunRecord
 from .shown import SHOW, show
@@ -113,10 +113,11 @@ def _composed(
     refuse_idle(config, options, tops | {*(COMPUTING if WEIGHTS in config else ())}, folder)
     check_references(config, command.run_id)
     bundle = RunningBundle(bundle_root, configs, _given(options, files), bool(command.files))
-    config, about = with_weights(config, bundle)
+    adopted, about = with_weights(config, bundle)
     if about is not None:
-        refuse_idle(config, options, tops | about.settings.keys(), folder)
-    return config, about
+        refuse_lost(config, adopted, options)
+        refuse_idle(adopted, options, tops | about.settings.keys(), folder)
+    return adopted, about
 
 
 def _write(parser: ConfigParser, config: Settings, options: Settings, about: WeightsInfo | None) -> None:

@@ -288,6 +288,15 @@ def test_outputs_of_an_earlier_run_are_not_those_of_one_that_failed(
     assert capsys.readouterr().out == ""
 
 
+def test_a_configuration_that_is_only_shown_leaves_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(infer, "run_bundle", lambda *_, **__: 0)
+    before = sorted(place.iterdir())
+    assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--show_config", "true"]) == 0
+    assert (capsys.readouterr().out, sorted(place.iterdir())) == ("", before)
+
+
 def test_endings_and_the_manifest_are_those_of_inference() -> None:
     assert set(places.VOLUMES) == set(VOLUMES)
     assert set(places.FILES.values()) | {"dicom"} == set(FORMATS)
