@@ -262,19 +262,28 @@ class Tissues:
         suppressed = rng.uniform(0.05, 0.3) if rng.random() < self.fat_suppression else 1.0
         void = drawn(self.flow_void, rng.random(), "flow_void")
         person = {}
-        for name, tissue in RELAXATION.items():
+        for name, tissue in (at_three_tesla(RELAXATION) if high_field else RELAXATION).items():
             spread, extra = self.spread * tissue.spread, self.outside_spread * (name in OUTSIDE_BRAIN)
             fatty = name in ("fat", "marrow")
-            t1 = tissue.t1 * (T1_AT_3T.get(name, 1.0) if high_field else 1.0) * _factor(rng, spread)
-            t2 = tissue.t2 * (T2_AT_3T.get(name, 1.0) if high_field else 1.0) * _factor(rng, spread + extra)
+            t1, t2 = tissue.t1 * _factor(rng, spread), tissue.t2 * _factor(rng, spread + extra)
             scale = (suppressed if fatty else 1.0) * (void if name == "vessel" else 1.0)
             density = tissue.density * scale * _factor(rng, spread / 2 + extra)
             t2 *= longer_fat if fatty else 1.0
-            t2_star = min(tissue.t2_star * (T2_STAR_AT_3T if high_field else 1.0) * _factor(rng, spread + extra), t2)
+            t2_star = min(tissue.t2_star * _factor(rng, spread + extra), t2)
             person[name] = Relaxation(t1, t2, t2_star, density, tissue.spread)
         if rng.random() < self.agent_probability:
             return enhanced(person, drawn(self.agent_rate, rng.random(), "agent_rate"))
         return person
+
+
+def at_three_tesla(tissues: Mapping[str, Relaxation]) -> dict[str, Relaxation]:
+    """Relaxation at 3 T of tissues at 1.5 T, times in ms."""
+    person = {}
+    for name, tissue in tissues.items():
+        t2 = tissue.t2 * T2_AT_3T.get(name, 1.0)
+        star = min(tissue.t2_star * T2_STAR_AT_3T, t2)
+        person[name] = tissue._replace(t1=tissue.t1 * T1_AT_3T.get(name, 1.0), t2=t2, t2_star=star)
+    return person
 
 
 def enhanced(person: Mapping[str, Relaxation], rate: float) -> dict[str, Relaxation]:

@@ -29,9 +29,12 @@ def render_session(anatomy: Anatomy, names: Iterable[str], rng: np.random.Genera
     """Images (X, Y, Z) int16 of one person and session by the names of their sequences."""
     person, places = Tissues(agent_probability=0.0).draw(rng), (rng.random(), rng.random())
     bias, _ = Scanner().bias_fields(rng, anatomy.head.shape, anatomy.spacing)
-    images = {}
-    for name in names:
-        signals = SEQUENCES[name].signals(person, places)
-        signal = blurred(partial_volume(anatomy, signals), MR_BLUR_MM, anatomy.spacing)
-        images[name] = np.rint(rician(WATER * signal * bias, NOISE * WATER, rng)).astype(np.int16)
-    return images
+    return {name: scan(anatomy, SEQUENCES[name].signals(person, places), bias, NOISE, rng) for name in names}
+
+
+def scan(
+    anatomy: Anatomy, signals: Mapping[str, float], bias: np.ndarray, noise: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Image (X, Y, Z) int16 of the signals of tissues; signals and noise are relative to fully relaxed water."""
+    signal = blurred(partial_volume(anatomy, signals), MR_BLUR_MM, anatomy.spacing)
+    return np.rint(rician(WATER * signal * bias, noise * WATER, rng)).astype(np.int16)
