@@ -37,4 +37,5 @@ def scan(
 ) -> np.ndarray:
     """Image (X, Y, Z) int16 of the signals of tissues; signals and noise are relative to fully relaxed water."""
     signal = blurred(partial_volume(anatomy, signals), MR_BLUR_MM, anatomy.spacing)
-    return np.rint(rician(WATER * signal * bias, noise * WATER, rng)).astype(np.int16)
+    image: np.ndarray = np.rint(rician(WATER * signal * bias, noise * WATER, rng))
+    return image.astype(np.int16)
