@@ -85,7 +85,8 @@ class Contexts(Latent):
             remedy = "cut the patches by synthesize datalist --layout rois --margin 0.4, and train on its datalist"
             raise DataError(f"{len(lacking)} patches have no mask of their lesion, first {lacking[0]}", remedy)
         self.data, self.augmentation, self.seed, self.views = data, augmentation, seed, views
-        self.labels = [list(classes).index(item["class"]) for item in data]
+        self.transform, self.names = transform, list(classes)
+        self.labels = [self.names.index(item["class"]) for item in data]
         loaded = [transform({**item}) for item in data]
         pairs = [torch.cat([item[key] for key in ("image", "lesion")]).float() for item in loaded]
         self.pairs = [convert_to_tensor(pair, track_meta=False) for pair in pairs]
@@ -113,6 +114,10 @@ class Contexts(Latent):
     def seeded(self, seeds: Sequence[int]) -> Tensor:
         """One patch with a hole for each seed, (N, 3, H, W)."""
         return torch.stack([source for source, _ in self.views_of(seeds)])
+
+    def within(self, items: Sequence[dict[str, Any]]) -> Contexts:
+        """Views of these patches alone."""
+        return Contexts(items, self.transform, self.names, self.augmentation)
 
     def labelled(self, z: Tensor, label: int) -> Tensor:
         """The network's inputs, (N, 2 + K, H, W)."""

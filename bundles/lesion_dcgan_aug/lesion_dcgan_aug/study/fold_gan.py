@@ -19,6 +19,7 @@ from common.raw_settings import settings_of
 from common.seeds import derive
 from common.weights import checkpoints
 from lesion_dcgan_aug.data.cases import split_lesions
+from lesion_dcgan_aug.latent import Latent
 
 logger = logging.getLogger(__name__)
 VALIDATION = 0.15
@@ -50,20 +51,20 @@ GAN_KEYS = (
 
 def train_fold_gan(
     folder: Path,
-    config: Path,
+    config: str | Sequence[str],
     settings: Mapping[str, Any],
     training: Sequence[Item],
     seed: int,
     progress: Callable[[], object] = lambda: None,
-) -> nn.Module:
-    """Train, resume or reload the GANs of a fold; returns the deployed network with its weights.
+) -> tuple[nn.Module, Latent]:
+    """Train, resume or reload the GANs of a fold; returns the deployed network with its weights, and what it draws from.
 
     ``folder`` then holds the run: ``models/model.pt``, ``log.csv``, ``datalist.json``; its ``run.json`` has the study's
     settings.
 
     Args:
         folder: of the run.
-        config: ``train.yaml``.
+        config: ``train.yaml``, with overlays after it.
         settings: those that differ from ``train.yaml``.
         training: the fold's training items; some of their patients validate. No other item reaches the run.
         seed: of the run.
@@ -73,10 +74,10 @@ def train_fold_gan(
     asked = folder / "asked.json"
     write_datalist(split_lesions(training, (1 - VALIDATION, VALIDATION, 0), seed), asked)
     resume = (folder / "models" / checkpoints.RESUME_NAME).is_file()
-    shipped = settings_of(read_config(str(config)))
+    shipped = settings_of(read_config(config))
     known = {key: value for key, value in settings.items() if key in shipped and key not in OWN}
     own = {"output_dir": str(folder), "datalist": str(asked), "resume": resume, "seed": derive(seed) % 2**31}
-    parser = read_config(str(config), **{**known, **own, "data_check": False})
+    parser = read_config(config, **{**known, **own, "data_check": False})
     if not (folder / DONE).is_file():
         torch.manual_seed(parser.get_parsed_content("seed"))
         trainer = parser.get_parsed_content("train::trainer")
@@ -85,7 +86,7 @@ def train_fold_gan(
         write_text(folder / DONE, json.dumps({"epochs": trainer.state.epoch, "seed": own["seed"]}) + "\n")
     network = parser.get_parsed_content("network_def")
     checkpoints.load_weights(network, folder / "models" / checkpoints.WEIGHTS_NAME)
-    return network
+    return network, parser.get_parsed_content("latent").within(training)
 
 
 def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,4 +102,4 @@ def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
 
 def decisive_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings among these that a GAN's samples depend on."""
-    return {key: settings[key] for key in GAN_KEYS if key in settings}
+    return {key: settings[key] for key in (*GAN_KEYS, *PARTS) if key in settings}

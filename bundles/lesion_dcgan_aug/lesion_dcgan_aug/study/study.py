@@ -22,6 +22,7 @@ from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.data.split_record import write_split
 from common.errors import ConfigError
+from common.raw_settings import settings_of
 from common.seeds import derive
 from common.training.handlers.lock import RunLock
 from lesion_dcgan_aug.classic_grid import ClassicGrid
@@ -54,11 +55,10 @@ class AugmentationStudy:
         classes: names in order.
         preprocessing: of an item, to ``image`` in [-1, 1].
         classic_grid: views of the classic augmentation.
-        latent: the distribution that the GANs sample from.
         device: to train on.
         output_dir: of the run or variant; receives ``study/``.
         bundle: name and version.
-        train_config: the bundle's ``train.yaml``, with which a fold's GANs are trained.
+        train_config: the bundle's ``train.yaml``, with which a fold's GANs are trained, or a list with overlays of it.
         folds: number of folds of the patients.
         seeds: one repetition each, with its own folds, initial weights and augmentation.
         classic_sizes: views that classic augmentation adds to each fold trained on, in equal shares of its lesions; 0
@@ -75,11 +75,10 @@ class AugmentationStudy:
     classes: Sequence[str]
     preprocessing: Callable
     classic_grid: ClassicGrid
-    latent: Latent
     device: torch.device
     output_dir: str
     bundle: str
-    train_config: str
+    train_config: str | Sequence[str]
     folds: int = 3
     seeds: Sequence[int] = (0,)
     classic_sizes: Sequence[int] = (0, 500, 1000, 2000, 3000, 5000, 7500, 10000, 15000)
@@ -180,18 +179,18 @@ class AugmentationStudy:
             sets.append(views)
             labels.append(labels_of(part, self.classes)[owners])
         if arm.gan:
-            network, count = self._gan(training, fold, seed), arm.gan * len(parts)
+            count, (network, latent) = arm.gan * len(parts), self._gan(training, fold, seed)
             for k in range(len(self.classes)):
-                sets.append(synthesise(network, self.latent, k, count, derive(seed, fold, 4), self.device))
+                sets.append(synthesise(network, latent, k, count, derive(seed, fold, 4), self.device))
                 labels.append(torch.full((count,), k))
         return torch.cat(sets), torch.cat(labels)
 
-    def _gan(self, training: Sequence[Item], fold: int, seed: int) -> nn.Module:
+    def _gan(self, training: Sequence[Item], fold: int, seed: int) -> tuple[nn.Module, Latent]:
         folder = self.folder / "gans" / f"fold{fold}_seed{seed}"
         epochs = max(1, int(self.gan_settings.get("max_epochs", 1)))
         share = self.estimate.of_gan() / epochs
         return train_fold_gan(
-            folder, Path(self.train_config), self.gan_settings, training, derive(seed, fold, 5),
+            folder, self.train_config, self.gan_settings, training, derive(seed, fold, 5),
             lambda: self.bar.update(share),
         )  # fmt: skip
 
@@ -227,9 +226,9 @@ class AugmentationStudy:
 
     def _samples_like(self, labels: Tensor, parts: Sequence[Sequence[Item]], seed: int) -> tuple[Tensor, Tensor]:
         """As many samples of each class as are labelled so, by the GANs of the first fold; none was trained on."""
-        network = self._gan([item for part in parts for item in part], 0, seed)
+        network, latent = self._gan([item for part in parts for item in part], 0, seed)
         counts = torch.bincount(labels, minlength=len(self.classes)).tolist()
-        own = [synthesise(network, self.latent, k, n, derive(seed, 6), self.device) for k, n in enumerate(counts)]
+        own = [synthesise(network, latent, k, n, derive(seed, 6), self.device) for k, n in enumerate(counts)]
         return torch.cat(own), torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
     def _best(self, results: Sequence[FoldResult], arms: Sequence[Arm]) -> Arm:
@@ -253,5 +252,7 @@ class AugmentationStudy:
                 "data": digest}  # fmt: skip
 
 
-def _train_settings(path: str) -> dict[str, Any]:
-    return changed_settings(ConfigParser.load_config_file(path))
+def _train_settings(paths: str | Sequence[str]) -> dict[str, Any]:
+    parser = ConfigParser()
+    parser.read_config(paths)
+    return changed_settings(settings_of(parser))
