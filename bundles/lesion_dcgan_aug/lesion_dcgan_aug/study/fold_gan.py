@@ -57,7 +57,7 @@ def train_fold_gan(
     seed: int,
     progress: Callable[[], object] = lambda: None,
 ) -> tuple[nn.Module, Latent]:
-    """Train, resume or reload the GANs of a fold; returns the deployed network with its weights, and what it draws from.
+    """Train, resume or reload the GANs of a fold; returns the deployed network with its weights and its latent.
 
     ``folder`` then holds the run: ``models/model.pt``, ``log.csv``, ``datalist.json``; its ``run.json`` has the study's
     settings.
