@@ -14,7 +14,6 @@ from .. import devices
 from ..errors import ConfigError
 from ..path_names import is_path, is_reference, texts
 from ..raw_settings import components
-from ..weights.module_names import REMOVED, RENAMED
 
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 HU = "HU"
@@ -75,20 +74,10 @@ def require_known(config: Mapping[str, Any], names: Iterable[str], shipped: Mapp
     for key in (name.split("::")[0] for name in names):
         if key in shipped or key in TRACKING or re.search(rf"[@%]{re.escape(key)}\b", text):
             continue
-        if key in REMOVED:
-            raise ConfigError(f"--{key} was removed with the predicted error", "omit it")
         inside = [place for name, values in shipped.items() for value in values for place in _named(key, name, value)]
-        inside += _weight_of_loss(key, shipped)
-        nearest = [RENAMED[key]] if key in RENAMED else inside[:1] or difflib.get_close_matches(key, shipped, n=1)
+        nearest = inside[:1] or difflib.get_close_matches(key, shipped, n=1)
         remedy = f"did you mean --{nearest[0]}?" if nearest else LISTED
         raise ConfigError(f"--{key} is not a setting of this bundle (value {config[key]!r})", remedy)
-
-
-def _weight_of_loss(key: str, shipped: Mapping[str, list[Any]]) -> list[str]:
-    """The id of a weight of a loss by its name of earlier versions, ``l1_weight``."""
-    loss = key.removesuffix("_weight")
-    known = any(isinstance(losses, Mapping) and loss in losses for losses in shipped.get("losses", ()))
-    return [f"losses::{loss}::weight"] if known and loss != key else []
 
 
 def _named(name: str, place: str, value: Any) -> list[str]:

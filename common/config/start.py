@@ -23,7 +23,7 @@ from ..errors import ConfigError, UserError, choose, of_stdout, user_error_in
 from ..path_names import as_data, is_path
 from ..raw_settings import Settings, resolved, settings_of
 from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
-from ..weights.module_names import REMOVED, with_local_targets
+from ..weights.module_names import with_local_targets
 from .checks import check, require_known
 from .command import Command, running_command
 from .components import require_located
@@ -170,8 +170,6 @@ def _require_run_id(command: Command, merged: Settings) -> None:
     others = files_in(Path(command.files[0]).parent).items()
     if there := [path.name for path, config in others if wanted in _run_ids(config)]:
         raise ConfigError(f"no run id {wanted} in these config files", f"add {there[0]} to --config_file")
-    if wanted in REMOVED:
-        raise ConfigError(f"run id {wanted} was removed with the predicted error", "use calibrating or checking")
     known = sorted(_run_ids(merged))
     nearest = difflib.get_close_matches(wanted, known, n=1)
     remedy = f"did you mean {nearest[0]}?" if nearest else choose(known)

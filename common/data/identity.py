@@ -87,9 +87,9 @@ def recall(files: Mapping[str, FileIdentity]) -> None:
             _known[real] = identity
 
 
-def paths_of(item: Item) -> list[str]:
-    """The paths of a case's images and of its label."""
-    values = [item[key] for key in HASHED if key in item]
+def paths_of(item: Item, keys: Iterable[str] = HASHED) -> list[str]:
+    """The paths of a case's images and of its label, or of other files."""
+    values = [item[key] for key in keys if key in item]
     return [path for value in values for path in ([value] if isinstance(value, str) else value)]
 
 

@@ -11,7 +11,7 @@ from ..io import VolumeReader
 from ..path_names import PATH_KEYS
 from .datalist import POOLS, SPLITS, Item
 from .identity import identify, masks_of, paths_of, recall
-from .split_record import DATALIST_NAME, SplitRecord, all_paths, require_files
+from .split_record import DATALIST_NAME, SplitRecord, require_files
 
 logger = logging.getLogger(__name__)
 Lists = dict[str, list[Item]]
@@ -183,4 +183,4 @@ class RunSplit:
 
 
 def _exists(item: Item) -> bool:
-    return all(Path(path).exists() for path in all_paths(item))
+    return all(Path(path).exists() for path in paths_of(item, PATH_KEYS))

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import DataError, some
 from ..path_names import PATH_KEYS
 from .datalist import POOLS, SPLITS, Item, absolute, load_datalist, relative, write_datalist
-from .identity import FileIdentity
+from .identity import FileIdentity, paths_of
 
 DATALIST_NAME = "datalist.json"
 FILES = "files"
@@ -85,15 +85,9 @@ def require_files(items: Sequence[Item], run_dir: str) -> None:
     Raises:
         DataError: with the number of these files.
     """
-    if gone := [path for item in items for path in all_paths(item) if not Path(path).exists()]:
+    if gone := [path for item in items for path in paths_of(item, PATH_KEYS) if not Path(path).exists()]:
         fault = f"{len(gone)} files of the split of {run_dir} are gone ({some(gone)})"
         raise DataError(fault, "pass --dataset_dir with where the data are now")
-
-
-def all_paths(item: Item) -> list[str]:
-    """The paths of all files of a case."""
-    values = [item[key] for key in PATH_KEYS if key in item]
-    return [path for value in values for path in ([value] if isinstance(value, str) else value)]
 
 
 def counted(names: Sequence[str]) -> str:

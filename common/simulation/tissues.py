@@ -30,23 +30,6 @@ TISSUES = (
 inside the head, ``background`` the air around it."""
 
 
-INDIVIDUAL_TISSUES = (
-    "thalamus",
-    "striatum",
-    "pallidum",
-    "stem",
-    "choroid",
-    "mucosa",
-    "oedema",
-    "tumour",
-    "infarct",
-    "haematoma",
-    "calcium",
-    "metal",
-)
-"""Further tissues of heads from label maps (:mod:`common.simulation.label_heads`), which the average head has not."""
-
-
 class Hounsfield(NamedTuple):
     """CT number of a tissue: mean and standard deviation between people, in HU."""
 

@@ -20,10 +20,6 @@ from .verdict import Usual, VerdictLimits
 
 SCHEMA_VERSION = 1
 REMEDY = "calibrate the weights by synthesize calibrate BUNDLE --output_dir OUT"
-RENAMED = {"look": REVIEW}
-"""Verdicts as earlier versions called them."""
-EARLIER = ("uncertainty", "quality")
-"""Endings of the two files that earlier versions wrote in the place of this one."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ def read_record(weights: Path) -> TrustRecord:
     """
     path = path_of(weights)
     if not path.is_file():
-        raise CheckpointError(f"no calibration at {path}{_earlier(weights)}", REMEDY)
+        raise CheckpointError(f"no calibration at {path}", REMEDY)
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
         if content["schema_version"] != SCHEMA_VERSION:
@@ -101,18 +97,11 @@ def read_record(weights: Path) -> TrustRecord:
     return record
 
 
-def _earlier(weights: Path) -> str:
-    earlier = [weights.with_name(f"{weights.stem}_{ending}.json") for ending in EARLIER]
-    names = " and ".join(path.name for path in earlier if path.is_file())
-    return f", and {names} come from an earlier version" if names else ""
-
-
 def _parsed(content: Mapping[str, Any]) -> TrustRecord:
     known: dict[str, Any] = {name: content[name] for name in TrustRecord.__dataclass_fields__}
     limits = dict(known["limits"])
     features = {name: Usual(**_finite(each)) for name, each in limits.pop("features").items()}
     deviations, baselines = _finite(limits.pop("deviations")), _finite(limits.pop("baselines"))
-    deviations = {RENAMED.get(name, name): value for name, value in deviations.items()}
     known["limits"] = VerdictLimits(features, deviations, **_finite(limits), baselines=baselines)
     known["intervals"] = {group: Interval(**_finite(each)) for group, each in known["intervals"].items()}
     if not features or set(deviations) != {REVIEW, REFUSE}:

@@ -27,24 +27,6 @@ def _names() -> dict[str, str]:
 
 NAMES = _names()
 
-MOVED = {
-    "transforms.TargetScale": "training.handlers.TargetScale",
-    "transforms.Misregisterd": "simulation.corruptions.misregistration.Misregisterd",
-    "trained.InputCheck": "trust.InputCheck",
-    "handlers": "training.handlers",
-    "methods": "training.methods",
-    "engines": "training",
-    "inferers": "stitching",
-    "phantoms.artefacts": "simulation.scanner",
-    "phantoms": "simulation",
-    "anatomy": "segmenter",
-}
-"""Where the parts of the shared package lie that weights and runs of earlier versions name otherwise."""
-RENAMED = {"target_knots": "target_scale_points", "judged": "compared"}
-"""Settings that had other names: weights of before are read, options are refused with the name of today."""
-REMOVED = ("look_above", "refuse_above", "quality", "grading", "checking_grades")
-"""Settings and run ids of the predicted error, which earlier versions had."""
-
 
 def portable(text: str) -> str:
     """A text with the names that modules have in the repository."""
@@ -54,13 +36,7 @@ def portable(text: str) -> str:
 
 
 def local(text: str) -> str:
-    """A text of :func:`portable`, of this version or an earlier one, with the names that modules have here."""
-    for earlier, now in MOVED.items():
-        text = re.sub(rf"(?<![\w.]){SHARED}\.{re.escape(earlier)}(?=[.\"])", f"{SHARED}.{now}", text)
-    for earlier, now in RENAMED.items():
-        text = re.sub(rf"(?<=[\"@%]){earlier}(?![\w/.])", now, text)
-    given = '"@target_scale_points"'  # the argument had the setting's name, too
-    text = text.replace(f'"knots": {given}', f'"points": {given}')
+    """A text of :func:`portable` with the names that modules have here."""
     for name, own in NAMES.items():
         text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)
     return text

@@ -18,7 +18,6 @@ from scipy.ndimage import maximum_filter1d
 from scipy.signal.windows import hann
 
 from common.config.checks import HU
-from common.errors import DataError
 from common.metrics.line_integrals import checked_affine
 from common.metrics.masked import Mask, Volume, checked_volumes
 from common.metrics.tissue import AIR_HU, BONE_HU
@@ -27,14 +26,10 @@ PATCH_MM = 48.0
 """Side of the patches that spectra are averaged over; it sets the resolution of the frequency, about 0.02 / mm."""
 LEAST_PATCH = 16
 """Smallest side of a patch in pixels."""
-EDGE_MM = 15.0
-"""Largest distance from a circular edge that is taken, unless the radius is smaller."""
 ACROSS_MM = 10.0
 """Distance across slices within which an edge is the largest step."""
 EDGE_HU = 300.0
 """Least step between two slices that is an edge, above the noise of thin slices."""
-EDGE_BINS = 10
-"""Bins of a profile across an edge per pixel (Richard et al. 2012)."""
 
 
 def noise_scores(
@@ -79,7 +74,7 @@ def transfer_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine: 
     The transfer T(f) = Re sum P conj(L) / sum abs(L)^2, where P and L are spectra of prediction and truth in axial
     patches, see :func:`spectra`. Noise of the prediction that the truth does not have cancels on average. It is no
     measure of edges: it averages over all structure of a frequency, and noise of the truth that the prediction has
-    removed counts as lost detail. :func:`edge_mtf` measures an edge.
+    removed counts as lost detail.
 
     Args:
         pred, truth, mask, affine: see :func:`noise_scores`.
@@ -149,44 +144,6 @@ def _patches(
         whole = views[2].all((-2, -1))
         if whole.any():
             yield views[0][whole], views[1][whole]
-
-
-def edge_mtf(
-    image: ArrayLike, centre: tuple[float, float], radius: float, spacing: tuple[float, float]
-) -> tuple[Volume, Volume]:
-    """Modulation transfer function by the edge of a disc: frequencies (F,) in 1/mm, values (F,) from 1 at frequency 0.
-
-    The profile across the edge is the mean over pixels by their distance from the centre, in bins of a tenth of a
-    pixel; its derivative, windowed (Hann), is transformed.
-
-    Args:
-        image: axial slice (X, Y) with a disc on an even background.
-        centre: of the disc, in pixels along X and Y.
-        radius: in mm.
-        spacing: of the pixels along X and Y, in mm.
-
-    Raises:
-        DataError: the edge is not in the image, or there is none.
-
-    Source: Richard et al. 2012, Med Phys 39:4115, section II.
-    """
-    pixels = np.asarray(image, dtype=np.float64)
-    places = ((np.arange(n) - c) * mm for n, c, mm in zip(pixels.shape, centre, spacing, strict=True))
-    distance = np.hypot(*np.meshgrid(*places, indexing="ij")) - radius
-    width, reach = min(spacing) / EDGE_BINS, min(EDGE_MM, radius)
-    near = np.abs(distance) < reach
-    numbers = ((distance[near] + reach) / width).astype(int)
-    counts = np.bincount(numbers, minlength=int(2 * reach / width))
-    if not counts.sum() or np.ptp(pixels[near]) == 0:
-        raise DataError("the image is constant where the edge of the disc should be", "check centre and radius")
-    filled = np.flatnonzero(counts)
-    means = np.bincount(numbers, pixels[near], minlength=len(counts))[filled] / counts[filled]
-    profile = np.interp(np.arange(len(counts)), filled, means)
-    spread = np.diff(profile) * hann(len(profile) - 1)
-    transfer: Volume = np.abs(np.fft.rfft(spread))
-    frequencies = np.arange(len(transfer)) / (len(spread) * width)
-    kept = frequencies <= 0.5 / min(spacing)
-    return frequencies[kept], (transfer / transfer[0])[kept]
 
 
 def slice_edges(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ldct_wgan_vgg.quality import (
-    edge_mtf,
     half_frequency,
     noise_scores,
     slice_edges,
@@ -13,8 +12,6 @@ from ldct_wgan_vgg.quality import (
     transfer_scores,
 )
 from scipy.ndimage import gaussian_filter
-
-from common.errors import DataError
 
 SHAPE = (128, 128, 6)
 SIGMA_MM, MTF50 = 2.0, np.sqrt(2 * np.log(2)) / (2 * np.pi * 2.0)
@@ -85,22 +82,6 @@ def test_patches_lie_within_the_mask():
     half[64:] = False
     spoilt = np.where(half, white(), 1e6)
     assert spectra(spoilt, spoilt, half, np.eye(4))[1][3:] == pytest.approx(100, rel=0.3)
-
-
-def test_the_edge_of_a_blurred_disc_has_the_mtf_of_the_blur():
-    pixel, radius, fine = 1.0, 25.0, 5
-    places = (np.arange(96 * fine) - 48.3 * fine) * pixel / fine
-    disc = 100.0 * (np.hypot(places[:, None], places) < radius)
-    image = gaussian_filter(disc, SIGMA_MM * fine).reshape(96, fine, 96, fine).mean((1, 3))
-    centre = 48.3 - (fine - 1) / 2 / fine
-    frequencies, transfer = edge_mtf(image, (centre, centre), radius, (pixel, pixel))
-    pixels = np.sinc(frequencies * pixel)  # averaging over a pixel
-    expected = np.exp(-2 * (np.pi * SIGMA_MM * frequencies) ** 2) * pixels
-    low = frequencies < 0.2
-    np.testing.assert_allclose(transfer[low], expected[low], atol=0.04)
-    assert half_frequency(frequencies, transfer) == pytest.approx(MTF50, rel=0.06)
-    with pytest.raises(DataError, match="constant where the edge of the disc should be"):
-        edge_mtf(np.zeros((96, 96)), (48, 48), radius, (pixel, pixel))
 
 
 def test_half_frequency_by_hand():

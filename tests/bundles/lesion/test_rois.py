@@ -10,7 +10,7 @@ from dicom_phantom import write_series
 from lesion_dcgan_aug.data.rois import cut_cases, cut_rois
 
 from common.errors import ConfigError, DataError, OutputError
-from common.io.dicom.reading.volume import read_series
+from common.io.dicom.reading.volume import load_series
 from common.io.nifti.reading import read_volume
 from medical_image_synthesis.command import main as synthesize
 
@@ -188,7 +188,8 @@ def test_patches_are_not_written_over(root, tmp_path):
 def test_a_dicom_series_is_cut_like_the_same_volume_as_nifti(root, tmp_path):
     folder = tmp_path / "dicom" / "case0"
     write_series(folder / "ct")
-    values, affine = read_series(folder / "ct", "case0")
+    volume = load_series(folder / "ct", "case0")
+    values, affine = volume.values, volume.affine
     mask = np.zeros(values.shape, np.uint8)
     mask[1:5, 1:3, 2] = 1
     write(folder / "cyst.nii.gz", mask, affine)

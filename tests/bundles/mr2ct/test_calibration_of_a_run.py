@@ -103,8 +103,6 @@ def test_maps_without_a_calibration_of_these_weights_are_refused_before_any_case
     told = json.loads((other / "models" / "model_trust.json").read_text())
     (other / "models" / "model_trust.json").write_text(json.dumps({**told, "sha256": "0" * 64}))
     refused(infer(other, data, uncertainty="true"), "synthesize calibrate BUNDLE")
-    (other / "models" / "model_trust.json").rename(other / "models" / "model_quality.json")
-    refused(infer(other, data, uncertainty="true"), ", and model_quality.json come from an earlier version")
     assert weights.is_file()
     assert not (other / "predictions").exists()
 

@@ -41,13 +41,6 @@ class TestNames:
     def test_nothing_near_names_the_page_of_all(self):
         refused({"zzz": 3}, "see docs/reference/settings.md or the output of synthesize config BUNDLE")
 
-    @pytest.mark.parametrize(("earlier", "today"), [("judged", "compared"), ("l1_weight", "losses::l1::weight")])
-    def test_an_earlier_name_is_refused_with_that_of_today(self, earlier, today):
-        refused({earlier: 3}, rf"^--{earlier} is not a setting of this bundle \(value 3\): did you mean --{today}\?$")
-
-    def test_a_removed_setting(self):
-        refused({"refuse_above": 2}, "^--refuse_above was removed with the predicted error: omit it$")
-
     @pytest.mark.parametrize("use", ["@mine", "$@mine + 1", "%mine", "$@mine::part", {"deep": ["@mine"]}])
     def test_names_that_an_overlay_uses_itself(self, use):
         check({"mine": 3, "network_def": {"_target_": "Net", "width": use}}, SHIPPED)

@@ -102,7 +102,6 @@ class TestCommand:
         [
             ("wiht_data", "no run id wiht_data: did you mean with_data?"),
             ("xyz", "no run id xyz: choose run, with_data, with_fault or with_norm"),
-            ("grading", "run id grading was removed with the predicted error: use calibrating or checking"),
             ("checking", "no run id checking in these config files: add overlay.yaml to --config_file"),
         ],
     )

@@ -19,12 +19,6 @@ def test_read_as_written(weights, record):
     assert record.hold == "90% of voxels in 90% of cases"
 
 
-def test_verdicts_of_earlier_versions_are_read(weights, record):
-    path = record.write(weights)
-    path.write_text(path.read_text().replace('"review":', '"look":'))
-    assert read_record(weights) == record
-
-
 def test_a_missing_calibration_names_the_command_that_makes_it(weights, caplog):
     with pytest.raises(
         CheckpointError, match=r"no calibration at .*model_trust\.json: calibrate the weights by synthesize calibrate"
@@ -33,14 +27,6 @@ def test_a_missing_calibration_names_the_command_that_makes_it(weights, caplog):
     with caplog.at_level("INFO"):
         assert CaseVerdicts.of(weights) is None
     assert caplog.messages == ["no verdicts: no calibration next to the weights"]
-
-
-def test_files_of_earlier_versions_are_named(weights):
-    for ending in ("quality", "uncertainty"):
-        weights.with_name(f"model_{ending}.json").write_text("{}")
-    message = r", and model_uncertainty\.json and model_quality\.json come from an earlier version: calibrate"
-    with pytest.raises(CheckpointError, match=message):
-        read_record(weights)
 
 
 def test_other_weights_are_refused(weights, record, caplog):

@@ -1,8 +1,6 @@
-"""Weights and runs of earlier versions name modules as they were called then."""
+"""Names of modules in the repository, a release and a wheel."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 
@@ -16,35 +14,6 @@ WHEEL = {
     "toy_too": "product.bundles.toy_too.toy_too",
 }
 """Names of packages in a release of ``toy`` and in a wheel of two bundles."""
-
-
-@pytest.mark.parametrize(
-    ("earlier", "now"),
-    [
-        ("common.inferers.PlaneInferer", "common.stitching.PlaneInferer"),
-        ("common.phantoms.simulate.MrPair", "common.simulation.simulate.MrPair"),
-        ("common.phantoms.artefacts.Artefacts", "common.simulation.scanner.Artefacts"),
-        ("common.handlers.RunFolder", "common.training.handlers.RunFolder"),
-        ("common.methods.regression.Regression", "common.training.methods.regression.Regression"),
-        ("common.transforms.TargetScale", "common.training.handlers.TargetScale"),
-        ("common.transforms.Misregisterd", "common.simulation.corruptions.misregistration.Misregisterd"),
-        ("common.transforms.ScaleWindowd", "common.transforms.ScaleWindowd"),
-        ("common.training.methods.base.GanMethod", "common.training.methods.base.GanMethod"),
-        ("my_common.inferers.PlaneInferer", "my_common.inferers.PlaneInferer"),
-    ],
-)
-def test_earlier_names_are_those_of_today(earlier, now):
-    assert local(f'{{"_target_": "{earlier}"}}') == f'{{"_target_": "{now}"}}'
-
-
-def test_settings_of_before_have_their_names_of_today():
-    written = '{"target_knots": [[0, 0]], "scale": {"_target_": "common.transforms.ToUnitd", "knots": "@target_knots"}}'
-    assert json.loads(local(written)) == {
-        "target_scale_points": [[0, 0]],
-        "scale": {"_target_": "common.transforms.ToUnitd", "points": "@target_scale_points"},
-    }
-    own = '{"_target_": "mine.Spline", "knots": [0, 1]}'
-    assert local(own) == own
 
 
 @pytest.mark.parametrize("names", [{}, RELEASE, WHEEL], ids=["repository", "release", "wheel"])

@@ -87,7 +87,7 @@ def source_headers(folder: str | Path, case: str, options: SeriesOptions | None 
     within :data:`common.io.dicom.validation.without_validation`, since pydicom converts elements on first use.
 
     Raises:
-        VolumeError: as :func:`common.io.dicom.reading.volume.read_series`, for all errors that headers show.
+        VolumeError: as :func:`common.io.dicom.reading.volume.load_series`, for all errors that headers show.
     """
     stack, _ = find_series(Path(folder), case, options or SeriesOptions())
     return [each.header for each in stack.slices]

@@ -83,13 +83,3 @@ def _of_an_animal(slices: Sequence[Slice], where: Where) -> list[Finding]:
         return []
     remedy = "networks were trained on persons: results may look plausible and be wrong"
     return [where("the patient is an animal", "AnatomicalOrientationType QUADRUPED", remedy, "warning")]
-
-
-def read_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Values (X, Y, Z) and affine (4, 4) to RAS mm of :func:`load_series`, without its notes.
-
-    Raises:
-        VolumeError: as :func:`load_series`.
-    """
-    volume = load_series(folder, case, options)
-    return volume.values, volume.affine

@@ -21,7 +21,7 @@ from common.errors import DataError, VolumeError
 from common.inference import CaseDataset
 from common.io import VolumeReader
 from common.io.dicom.reading.series import SeriesOptions, source_headers
-from common.io.dicom.reading.volume import load_series, read_series
+from common.io.dicom.reading.volume import load_series
 from common.transforms import LoadVolumed
 
 REAL = Path(__file__).parents[5].parent / "shared" / "data" / "dicom"
@@ -234,7 +234,8 @@ def test_loaded_like_the_same_volume_as_nifti(tmp_path, caplog):
     grid = Grid(orientation=OBLIQUE)
     uid = write_series(tmp_path / "ct", grid)
     (tmp_path / "ct" / "notes.txt").touch()
-    values, affine = read_series(tmp_path / "ct", "a")
+    volume = load_series(tmp_path / "ct", "a")
+    values, affine = volume.values, volume.affine
     nib.save(nib.Nifti1Image(values, affine), tmp_path / "ct.nii.gz")
     one, other = (LoadVolumed("image")({"image": str(tmp_path / name)})["image"] for name in ("ct", "ct.nii.gz"))
     assert one.shape == (1, 6, 5, 4)

@@ -6,7 +6,7 @@ from dicom_phantom import AXIAL, CORONAL, OBLIQUE, SAGITTAL, Grid, values_on, wr
 from common.errors import VolumeError
 from common.grids import is_sheared
 from common.io.dicom.reading.series import SeriesOptions
-from common.io.dicom.reading.volume import load_series, read_series
+from common.io.dicom.reading.volume import load_series
 
 ON_REQUEST = SeriesOptions(resample_tilt=True)
 CT = r"case7 \(ct\): "
@@ -49,14 +49,16 @@ def phantom_error(volume):
 @pytest.mark.parametrize("spacing", [(0.8, 0.5, 2.5), (1.25, 3.0, 0.625)])
 def test_every_orientation_and_spacing(tmp_path, orientation, spacing):
     grid = Grid(spacing=spacing, orientation=orientation)
-    values, affine = read_series(written(tmp_path / "ct", grid), "case7")
+    volume = load_series(written(tmp_path / "ct", grid), "case7")
+    values, affine = volume.values, volume.affine
     np.testing.assert_allclose(affine, grid.affine, atol=1e-6)
     np.testing.assert_allclose(values, grid.values(), atol=0.06)
 
 
 def test_places_are_ras_mm_by_hand(tmp_path):
     # rows are 0.5 mm apart, columns 0.8 mm; LPS (-20, 30, 100) is RAS (20, -30, 100)
-    values, affine = read_series(written(tmp_path / "ct"), "case7")
+    volume = load_series(written(tmp_path / "ct"), "case7")
+    values, affine = volume.values, volume.affine
     assert (affine @ [3, 2, 3, 1])[:3] == pytest.approx([20 - 3 * 0.8, -30 - 2 * 0.5, 100 + 3 * 2.5])
     # 100 + 2 * -17.6 + 3 * 31 + 5 * 107.5
     assert values[3, 2, 3] == pytest.approx(695.3, abs=0.06)
@@ -65,7 +67,8 @@ def test_places_are_ras_mm_by_hand(tmp_path):
 @pytest.mark.parametrize("step", [(0, 0, 2.5), (0, 0, -2.5)])
 def test_slices_are_in_order_of_place_whatever_their_direction(tmp_path, step):
     grid = Grid(step=step)
-    values, affine = read_series(written(tmp_path / "ct", grid), "case7")
+    volume = load_series(written(tmp_path / "ct", grid), "case7")
+    values, affine = volume.values, volume.affine
     assert (affine @ [0, 0, 0, 1])[2] == pytest.approx(100 if step[2] > 0 else 92.5)
     assert affine[2, 2] == pytest.approx(2.5)
     np.testing.assert_allclose(values, values_on(affine, values.shape), atol=0.06)
@@ -79,7 +82,8 @@ def test_instance_numbers_do_not_matter(tmp_path, number):
         else:
             header.InstanceNumber = 1 if number == 1 else 10 - place
 
-    values, affine = read_series(written(tmp_path / "ct", change=change), "case7")
+    volume = load_series(written(tmp_path / "ct", change=change), "case7")
+    values, affine = volume.values, volume.affine
     np.testing.assert_allclose(values, Grid().values(), atol=0.06)
     np.testing.assert_allclose(affine, Grid().affine, atol=1e-9)
 
@@ -97,7 +101,8 @@ def test_positions_rounded_to_a_tenth_of_a_millimetre_are_even(tmp_path):
 def test_frames_in_any_order_with_slopes_of_their_own(tmp_path, orientation):
     grid = Grid(orientation=orientation)
     write_enhanced(tmp_path / "mr", grid, slopes=[0.1, 0.05, 0.2, 0.125], order=[2, 0, 3, 1])
-    values, affine = read_series(tmp_path / "mr", "case7")
+    volume = load_series(tmp_path / "mr", "case7")
+    values, affine = volume.values, volume.affine
     np.testing.assert_allclose(affine, grid.affine, atol=1e-6)
     np.testing.assert_allclose(values, grid.values(), atol=0.11)
 
