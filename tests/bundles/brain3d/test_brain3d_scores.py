@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from brain3d_alphagan.samples import middle_slices
-from brain3d_alphagan.scores import (
-    BrainScores,
-    SliceFeatures,
-    batch_mmd,
-    brain_volume,
-    pair_similarity,
-    tissue_volumes,
-)
+from brain3d_alphagan.scores import BrainScores, SliceFeatures, batch_mmd, brain_volume, pair_similarity
 from torch.nn import functional as F
 
 from common.metrics.random_features import RandomFeatures
@@ -75,12 +67,3 @@ def test_volume_of_the_brain_by_hand() -> None:
     volumes[0, :, :10, :10, :10] = 0
     volumes[1, :, :20, :10, :10] = 0
     assert brain_volume(volumes, 3.0) == {"brain_ml": pytest.approx(40.5), "brain_ml_sd": pytest.approx(27 / 2**0.5)}
-
-
-def test_volumes_of_tissues_by_hand() -> None:
-    """Three grey levels of 1,000, 500 and 250 voxels of 2 mm are 8, 4 and 2 ml; of one level there are none."""
-    volume = torch.full((1, 1, 20, 20, 20), -1.0)
-    volume[..., :10, :10, :10], volume[..., 10:, :5, :10], volume[..., 10:, 10:15, :5] = -0.5, 0.1, 0.8
-    found = tissue_volumes(volume, 2.0)
-    assert found == {"fluid_ml": pytest.approx(8), "grey_ml": pytest.approx(4), "white_ml": pytest.approx(2)}
-    assert all(np.isnan(value) for value in tissue_volumes(torch.zeros(1, 1, 4, 4, 4), 2.0).values())
