@@ -252,6 +252,15 @@ def test_cells_of_another_study_are_refused(data, finished, tmp_path):
         study(data, tmp_path, classifier={**TINY["classifier"], "steps": 4}).run()
 
 
+def test_gans_of_other_components_are_refused(data, finished, tmp_path):
+    """An overlay of the training that changes what GANs see, and no plain setting."""
+    shutil.copytree(finished[0], tmp_path / "study")
+    (tmp_path / "still.yaml").write_text("augmentation: {_target_: lesion_dcgan_aug.augment.ClassicAugmentation}\n")
+    configs = [str(BUNDLE.configs / "train.yaml"), str(tmp_path / "still.yaml")]
+    with pytest.raises(ConfigError, match=r"was computed with other settings \(gan\)"):
+        study(data, tmp_path, train_config=configs).run()
+
+
 def test_a_damaged_cell_is_named(tmp_path):
     path = result_path(tmp_path, 0, 1, Arm(5))
     path.parent.mkdir()

@@ -26,8 +26,8 @@ REAL, SYNTHETIC = "real", "synthetic"
 COLOURS = ("#1f5a8a", "#b5521b", "#3c7d3c", "#7a4a9c", "#8a6d1f", "#555555")
 CAPTION = (
     "t-SNE of the classifier's last hidden layer, first fold and seed: real patches of the patients tested and as many "
-    "synthetic patches of each class, none of them trained on. Distances between groups have no meaning (van der "
-    "Maaten and Hinton 2008)."
+    "synthetic patches of each class, which the classifier was not trained on. Distances between groups have no "
+    "meaning (van der Maaten and Hinton 2008)."
 )
 
 
@@ -38,7 +38,7 @@ def tsne(features: ArrayLike, seed: int) -> NDArray[np.float32]:
         features: of at least 4 patches.
         seed: of the optimisation.
     """
-    from sklearn.manifold import TSNE  # of this figure alone; no other part needs scikit-learn
+    from sklearn.manifold import TSNE
 
     values = np.asarray(features, np.float32)
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from ignite.engine import Events
+from monai.bundle import ConfigParser
 from torch import nn
 
 from common.config import read_config
@@ -45,6 +46,14 @@ GAN_KEYS = (
     "clip_norm",
     "target_window",
     "ema_decay",
+    *PARTS,
+    "adversarial_loss",
+    "augmentation",
+    "optimizer",
+    "schedule",
+    "latent",
+    "preprocessing",
+    "train",
 )
 """Settings that the samples depend on."""
 
@@ -74,10 +83,8 @@ def train_fold_gan(
     asked = folder / "asked.json"
     write_datalist(split_lesions(training, (1 - VALIDATION, VALIDATION, 0), seed), asked)
     resume = (folder / "models" / checkpoints.RESUME_NAME).is_file()
-    shipped = settings_of(read_config(config))
-    known = {key: value for key, value in settings.items() if key in shipped and key not in OWN}
     own = {"output_dir": str(folder), "datalist": str(asked), "resume": resume, "seed": derive(seed) % 2**31}
-    parser = read_config(config, **{**known, **own, "data_check": False})
+    parser = _composed(config, settings, data_check=False, **own)
     if not (folder / DONE).is_file():
         torch.manual_seed(parser.get_parsed_content("seed"))
         trainer = parser.get_parsed_content("train::trainer")
@@ -100,6 +107,13 @@ def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in {**plain, **parts}.items() if key not in OWN}
 
 
-def decisive_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings among these that a GAN's samples depend on."""
-    return {key: settings[key] for key in (*GAN_KEYS, *PARTS) if key in settings}
+def decisive_settings(config: str | Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the samples of GANs depend on, of the composed settings of their trainings."""
+    composed = settings_of(_composed(config, settings))
+    return {key: composed[key] for key in GAN_KEYS if key in composed}
+
+
+def _composed(config: str | Sequence[str], settings: Mapping[str, Any], **own: Any) -> ConfigParser:
+    shipped = settings_of(read_config(config))
+    known = {key: value for key, value in settings.items() if key in shipped and key not in OWN}
+    return read_config(config, **{**known, **own})

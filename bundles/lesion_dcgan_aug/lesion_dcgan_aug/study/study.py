@@ -248,7 +248,7 @@ class AugmentationStudy:
         listed = sorted((item["case"], item["patient"], item["class"]) for item in self.items)
         digest = hashlib.sha256(self.patches.numpy().tobytes() + json.dumps(listed).encode()).hexdigest()
         return {"folds": self.folds, "classes": list(self.classes), "classifier": dict(self.classifier),
-                "classic_grid": vars(self.classic_grid), "gan": decisive_settings(self.gan_settings),
+                "classic_grid": vars(self.classic_grid), "gan": decisive_settings(self.train_config, self.gan_settings),
                 "data": digest}  # fmt: skip
 
 
