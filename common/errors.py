@@ -54,7 +54,7 @@ def user_error_in(error: BaseException) -> UserError | None:
     chain = _chain(error)
     own = (each for each in chain if isinstance(each, UserError))
     refused = (_of_path(each) for each in chain if isinstance(each, OSError) and each.filename is not None)
-    missing = (_of_package(each.name) for each in chain if isinstance(each, ModuleNotFoundError) and each.name)
+    missing = (_of_package(name) for each in chain if isinstance(each, ImportError) and (name := _missing(each)))
     return next(own, None) or next(refused, None) or next(missing, None)
 
 
@@ -70,6 +70,12 @@ def _of_path(error: OSError) -> UserError:
     name = str(error.filename)
     shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
     return UserError(f"cannot read or write {shown or 'an empty path'} ({error.strerror})", "check the path")
+
+
+def _missing(error: ImportError) -> str | None:
+    """The module that is not installed; MONAI's ``OptionalImportError`` has its name in the text alone."""
+    found = re.search(r"No module named '([\w.]+)'", str(error))
+    return found[1] if found else None
 
 
 def _of_package(module: str) -> UserError:

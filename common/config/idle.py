@@ -1,4 +1,4 @@
-"""Options of a command that none of its files has."""
+"""Options of a command that have no effect: none of its files has them, or the settings of the weights replace them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..path_names import texts
-from ..raw_settings import Settings
+from ..raw_settings import Settings, lookup
 from ..weights.info import WEIGHTS
 from .checks import TRACKING
 from .files import files_in, shipped_settings, top
@@ -54,7 +54,8 @@ def refuse_lost(before: Settings, config: Settings, given: Collection[str]) -> N
     """
     earlier, text = texts(before), texts(config)
     for key in given:
-        if _names(earlier, top(key)) and not _names(text, top(key)):
+        unnamed = _names(earlier, top(key)) and not _names(text, top(key))
+        if unnamed or "::" in key and lookup(config, key) != lookup(before, key):
             fault = f"--{key} has no effect on the network of the weights in use"
             raise ConfigError(fault, "omit it, or name weights that it fits by --weights or --output_dir")
 

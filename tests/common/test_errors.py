@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from forked_commands import ForkedCommand
+from monai.utils import optional_import
 from torch.utils.data import DataLoader, Dataset
 
 from common import errors
@@ -132,6 +133,16 @@ def test_a_package_that_is_not_installed_ends_a_command_in_one_line(
     assert main() == 2
     missing = module.partition(".")[0]
     assert capsys.readouterr().err == f"error: {missing} is not installed: pip install {package}\n"
+
+
+def test_so_is_one_that_monai_misses_where_it_is_used() -> None:
+    """The name is in the text alone, and MONAI's instantiation wraps the error."""
+    layer, _ = optional_import("not_there.layers", name="Layer")
+    with pytest.raises(ImportError) as caught:
+        layer(3)
+    wrapped = RuntimeError("Failed to instantiate")
+    wrapped.__cause__ = caught.value
+    assert str(errors.user_error_in(wrapped)) == "not_there is not installed: pip install not_there"
 
 
 class TestFailure:

@@ -10,11 +10,9 @@ from monai.inferers import DiffusionInferer
 from monai.networks.nets.autoencoderkl import AutoencoderKL
 from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
 from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
-from monai.utils.module import OptionalImportError
 from torch import Tensor
 
 from brain3d_alphagan.networks import SIDE, BrainGenerator
-from common.errors import ConfigError
 
 TIMES = 1000
 """Steps of the noising process (Ho et al. 2020)."""
@@ -35,9 +33,6 @@ class DiffusionGenerator(BrainGenerator):
         steps: of DDIM.
         groups: of the group normalisation.
         latent_shape: of the noise, that of an image.
-
-    Raises:
-        ConfigError: einops is not installed, which MONAI's attention needs.
     """
 
     def __init__(
@@ -56,10 +51,7 @@ class DiffusionGenerator(BrainGenerator):
     def _denoiser(self, images: int, channels: Sequence[int], groups: int) -> DiffusionModelUNet:
         attention = [False] * (len(channels) - 1) + [True]
         settings: dict[str, Any] = {"norm_num_groups": groups, "num_head_channels": channels[-1], "num_res_blocks": 1}
-        try:
-            return DiffusionModelUNet(3, images, images, channels=channels, attention_levels=attention, **settings)
-        except OptionalImportError as error:
-            raise ConfigError("MONAI's diffusion networks need einops", "pip install einops") from error
+        return DiffusionModelUNet(3, images, images, channels=channels, attention_levels=attention, **settings)
 
     def denoised(self, clean: Tensor) -> tuple[Tensor, Tensor]:
         """The noise that the network finds in images with random noise of a random time, and that noise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from common.data.datalist import Item
 from common.transforms import head_mask, scale
 
+logger = logging.getLogger(__name__)
 Volume = NDArray[np.floating[Any]]
 GRID = (48, 56, 44)
 """Voxels of the grid on which brains are compared, each scaled to fill it."""
@@ -36,7 +38,7 @@ def _standardised(source: Volume) -> tuple[Volume, NDArray[np.bool_]]:
 class TrainingMean:
     """Distance of each voxel from the mean over the training brains, in standard deviations over these.
 
-    Brains are aligned by their bounding boxes alone. Those with lesions are left out.
+    Brains are aligned by their bounding boxes alone. Those with lesions are left out; a warning where all have some.
 
     Args:
         data: items of training.
@@ -51,8 +53,10 @@ class TrainingMean:
     def __call__(self, source: Volume) -> Volume:
         """The map (X, Y, Z), 0 outside the brain."""
         if self._moments is None:
-            healthy = [item for item in self.data if "lesion" not in item] or self.data
-            brains = np.stack([_boxed(np.asarray(self.load(item)["image"][0]))[0] for item in healthy])
+            healthy = [item for item in self.data if "lesion" not in item]
+            if not healthy:
+                logger.warning("training_mean is of brains with lesions: every training case has a mask of them")
+            brains = np.stack([_boxed(np.asarray(self.load(item)["image"][0]))[0] for item in healthy or self.data])
             self._moments = brains.mean(0), np.maximum(brains.std(0), LEAST_DEVIATION)
         (mean, deviation), (brain, box, inside) = self._moments, _boxed(source)
         made = np.zeros(source.shape)

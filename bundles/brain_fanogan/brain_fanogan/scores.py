@@ -36,7 +36,7 @@ def best_threshold(scores: Volume, lesion: Mask) -> float:
     return float(thresholds[np.argmax(overlap[:-1])])
 
 
-def lesion_scores(pred: Volume, mask: Mask, lesion: Mask, threshold: float | None) -> dict[str, float]:
+def detection_scores(pred: Volume, mask: Mask, lesion: Mask, threshold: float | None) -> dict[str, float]:
     """Scores of the voxels of a map inside the brain, (X, Y, Z) each: ``auprc``, ``auroc``, and the overlap with the
     lesion of those from a threshold on, ``best_dice`` of the best one for this case, ``dice`` of the one given."""
     values, real = pred[mask], lesion[mask]
@@ -94,7 +94,7 @@ class LesionEvaluation(Evaluation):
         scores = {"residual": residual(prediction, prediction, case.mask)}
         if not lesion.any():
             return scores
-        scores = lesion_scores(prediction, case.mask, lesion, self.thresholds.get(method)) | scores
+        scores = detection_scores(prediction, case.mask, lesion, self.thresholds.get(method)) | scores
         if method in self.trained and isinstance(self.trained[method].network, FAnoGan):
             return scores | {"slice_auroc": self._published(self.trained[method], case)}
         axial = int(np.flatnonzero(io_orientation(case.affine)[:, 0] == 2)[0])

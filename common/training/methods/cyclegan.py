@@ -30,7 +30,7 @@ class CycleGan(GanMethod):
         adversarial_loss: least squares as published, or another.
         pool_size: earlier synthetic images kept for each discriminator.
         generators_first: whether the generators are updated before the discriminators, as in the authors' code.
-        distance: d. Of generators that start as the identity the L1 never lets go: its slope is the same at any small
+        distance: d. With L1, generators that start as the identity stay there: its slope is the same at any small
             change, where that of a squared difference is small.
     """
 

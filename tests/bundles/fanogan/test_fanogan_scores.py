@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from brain_fanogan.baselines import GRID, TrainingMean, brightness
-from brain_fanogan.scores import best_threshold, lesion_scores, residual, slice_auroc
+from brain_fanogan.scores import best_threshold, detection_scores, residual, slice_auroc
 
 
 def test_the_threshold_has_the_best_overlap() -> None:
@@ -20,7 +20,7 @@ def test_scores_of_four_voxels_by_hand() -> None:
     pred = np.array([0.0, 2.0, 1.0, 3.0, 9.0]).reshape(5, 1, 1)
     mask = np.array([True, True, True, True, False]).reshape(5, 1, 1)
     lesion = np.array([False, True, True, False, False]).reshape(5, 1, 1)
-    found = lesion_scores(pred, mask, lesion, threshold=2)
+    found = detection_scores(pred, mask, lesion, threshold=2)
     # precision 1/2 at the first lesion voxel, 2/3 at the second, each for half of the recall
     assert found == pytest.approx({"auroc": 0.5, "auprc": (1 / 2 + 2 / 3) / 2, "dice": 2 / 4, "best_dice": 4 / 5})
 

@@ -16,6 +16,11 @@ def test_an_option_is_refused_where_the_settings_of_the_weights_no_longer_name_i
         refuse_lost(BEFORE, WHOLE, ["size", "mode"])
 
 
+def test_so_is_one_inside_a_component_that_they_replace() -> None:
+    with pytest.raises(ConfigError, match=r"^--inferer::mode has no effect on the network of the weights in use"):
+        refuse_lost(BEFORE, WHOLE, ["inferer::mode"])
+
+
 def test_others_are_taken() -> None:
     refuse_lost(BEFORE, WHOLE, ["size", "inferer::roi"])
     refuse_lost(WHOLE, WHOLE, ["mode"])  # named by neither, which is another rule
