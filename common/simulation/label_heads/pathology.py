@@ -61,7 +61,7 @@ class Pathology:
         infarct_probability: of an infarct.
         haematoma_probability: of a haematoma.
         radius_mm: of tumours, infarcts and haematomas.
-        calcium_probability: of calcified choroid plexus, and of specks in vessel walls, basal ganglia and between them.
+        calcium_probability: of calcified choroid plexus, with specks at vessels and in the pallidum.
         sinus_probability: of thick mucosa or fluid in sinuses.
         cavity_probability: of further cavities of air in the bone below the middle of the brain.
         craniotomy_probability: of a bone flap, in place or missing.
