@@ -146,8 +146,8 @@ def out_of_distribution(
         return found
     seen = features(image, spacing)
     labels = {"extent_mm": [f"head extent along {axis} in mm" for axis in "xyz"]}
-    labels["z_scores"] = [f"{p}th percentile of z-scores in the head" for p in PERCENTILES]
-    labels["depth_ratios"] = [f"{p}th percentile over the median in the depth of the head" for p in PERCENTILES]
+    labels["z_scores"] = [f"percentile {p} of z-scores in the head" for p in PERCENTILES]
+    labels["depth_ratios"] = [f"percentile {p} over the median in the depth of the head" for p in PERCENTILES]
     for name, ranges in known.items():
         for label, value, (low, high) in zip(labels[name], seen[name], ranges, strict=True):
             room = MARGIN * (high - low)
