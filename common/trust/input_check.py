@@ -191,11 +191,11 @@ class InputCheck:
             if getattr(engine, "refuses", False) and (why := other_weighting(values, spacing, self.contrasts)):
                 remedy = f"pass a {_weighted(self.contrasts)} scan; if it is one, --refuse false, which writes no DICOM"
                 raise DataError(f"{batch['case'][number]}: {why}", remedy)
-            for reason in out_of_distribution(values, spacing, self.known, self.contrasts, scanned, self.to_ct):
-                case = batch["case"][number]
+            if reasons := out_of_distribution(values, spacing, self.known, self.contrasts, scanned, self.to_ct):
+                case, unlike = str(batch["case"][number]), "UNLIKE THE TRAINING DATA"
                 if (noted := getattr(engine, "warnings", None)) is not None:
-                    noted.setdefault(str(case), []).append(f"unlike the training data: {reason}")
-                logger.warning(f"{case}: UNLIKE THE TRAINING DATA, results may look plausible and be wrong: {reason}")
+                    noted.setdefault(case, []).extend(f"{unlike.lower()}: {reason}" for reason in reasons)
+                logger.warning(f"{case}: {unlike}, results may look plausible and be wrong: {'; '.join(reasons)}")
 
 
 def _spacing(affine: Any) -> np.ndarray:

@@ -332,7 +332,7 @@ def test_the_handler_warns_of_a_missing_skull_where_a_ct_is_predicted(shipped, c
     engine = SimpleNamespace(state=SimpleNamespace(batch={"image": image[None], "case": ["t1"]}), warnings={})
     InputCheck(str(shipped / "models" / "pretrained.pt"))(engine)
     reason = "looks skull-stripped: no bone can be predicted"
-    assert caplog.text.count(f"wrong: {reason}\n") == warned
+    assert caplog.text.count(reason) == warned
     assert engine.warnings["t1"].count(f"unlike the training data: {reason}") == warned
 
 
