@@ -45,9 +45,6 @@ class CectCtPair:
             a network trained on it learns to preserve noise.
         plain_probability: probability of a case without contrast medium, which should remain unchanged.
         blur_mm: standard deviation of the kernel of both, in addition to that of the phantoms.
-        glare: share of the density of bone above 100 HU that its surroundings show, as by scattered radiation, beam
-            hardening and the tails of a slice's profile [chosen]; the bright inner rim of skulls.
-        glare_mm: standard deviation of its spread.
         misregistration_mm: shift of the unenhanced head in a random direction; 0 for registered pairs.
         scanner: its slices and field of view are used; its other settings apply to MR.
         heads: with their spacing and position.
@@ -65,8 +62,6 @@ class CectCtPair:
     shared_noise: bool = False
     plain_probability: float = 0.0
     blur_mm: Range = (0.0, 0.8)
-    glare: Range = (0.0, 0.0)
-    glare_mm: Range = (2.0, 6.0)
     misregistration_mm: Range = (0.0, 0.0)
     scanner: Scanner = field(default_factory=Scanner)
     heads: Heads = field(default_factory=AverageHeads)
@@ -86,8 +81,6 @@ class CectCtPair:
         shaped = self.scanner.sampling(rng, shape, spacing)
         sigma = drawn(self.blur_mm, rng.random(), "blur_mm")
         plain = blurred(ct_signal(anatomy, *ct_person(rng, self.hu_spread, anatomy.fractions)), sigma, spacing)
-        if self.glare[1]:
-            plain += self._glare(plain, rng, spacing)
         enhanced = plain + blurred(self._iodine(anatomy, rng), sigma, spacing)
         noise, target_noise = self._noise(anatomy, rng)
         image, label = enhanced + noise, self._moved(plain, rng, spacing) + target_noise
@@ -99,11 +92,6 @@ class CectCtPair:
             "vessel": (shaped(anatomy.fractions["vessel"]) > 0.5).astype(np.float32),
             "spacing": shaped.spacing,
         }
-
-    def _glare(self, ct: Volume, rng: np.random.Generator, spacing: float) -> Volume:
-        """Brightness around bone in HU."""
-        share, spread = (drawn(getattr(self, name), rng.random(), name) for name in ("glare", "glare_mm"))
-        return blurred(np.float32(share) * np.maximum(ct - 100, 0), spread, spacing)
 
     def _iodine(self, anatomy: Anatomy, rng: np.random.Generator) -> Volume:
         """Enhancement of each voxel in HU."""

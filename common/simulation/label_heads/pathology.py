@@ -61,7 +61,7 @@ class Pathology:
         infarct_probability: of an infarct.
         haematoma_probability: of a haematoma.
         radius_mm: of tumours, infarcts and haematomas.
-        calcium_probability: of calcified choroid plexus, with specks at vessels and in the pallidum.
+        calcium_probability: of calcified choroid plexus.
         sinus_probability: of thick mucosa or fluid in sinuses.
         cavity_probability: of further cavities of air in the bone below the middle of the brain.
         craniotomy_probability: of a bone flap, in place or missing.
@@ -81,7 +81,7 @@ class Pathology:
     infarct_probability: float = 0.1
     haematoma_probability: float = 0.06
     radius_mm: Range = (5.0, 22.0)
-    calcium_probability: float = 0.5
+    calcium_probability: float = 0.3
     sinus_probability: float = 0.3
     cavity_probability: float = 0.3
     craniotomy_probability: float = 0.06
@@ -115,7 +115,7 @@ class Pathology:
         if chances[3] < self.haematoma_probability:
             painted(codes, parts["haematoma"], radii[2] * 0.7, "haematoma", (*BRAIN, "csf"))
         if chances[4] < self.calcium_probability:
-            calcified(codes, parts["calcium"], head.spacing)
+            calcified(codes, parts["calcium"])
         if chances[5] < self.sinus_probability:
             swollen(codes, parts["sinus"], head.spacing)
         if parts["cavities"].random() < self.cavity_probability:
@@ -187,15 +187,10 @@ def tumour(codes: Codes, rng: np.random.Generator, radius: float) -> None:
         part[(part == CODE["tumour"]) & (body.depth > rng.uniform(0.3, 0.6) * radius)] = CODE["csf"]
 
 
-def calcified(codes: Codes, rng: np.random.Generator, spacing: float) -> None:
-    """Calcify a part of the choroid plexus, and up to nine specks of 0.8 to 2.5 mm at vessels and in the pallidum."""
+def calcified(codes: Codes, rng: np.random.Generator) -> None:
+    """Calcify a part of the choroid plexus."""
     places = np.flatnonzero(codes == CODE["choroid"])
     codes.ravel()[places[highest(noise_at(rng, codes.shape, places, 3.0), rng.uniform(0.02, 0.3))]] = CODE["calcium"]
-    sites = np.flatnonzero(inside(codes, "artery", "vein", "pallidum"))
-    for place in rng.choice(sites, rng.integers(10)) if len(sites) else ():
-        centre = np.array(np.unravel_index(place, codes.shape))
-        body = Body(rng, codes.shape, centre, rng.uniform(0.8, 2.5) / spacing, 0.1)
-        codes[body.box][body.depth > 0] = CODE["calcium"]
 
 
 def swollen(codes: Codes, rng: np.random.Generator, spacing: float) -> None:
