@@ -93,7 +93,7 @@ def train_fold_gan(
         write_text(folder / DONE, json.dumps({"epochs": trainer.state.epoch, "seed": own["seed"]}) + "\n")
     network = parser.get_parsed_content("network_def")
     checkpoints.load_weights(network, folder / "models" / checkpoints.WEIGHTS_NAME)
-    return network, parser.get_parsed_content("latent").within(training)
+    return network, parser.get_parsed_content("validate::dataset::latent").within(training)
 
 
 def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
