@@ -28,7 +28,8 @@ def pairs(bundle: Path, root: Path) -> list[Pair]:
     """The phantoms of a bundle in ``root/phantoms``, on a grid turned away from the patient's axes."""
     parser = ConfigParser()
     parser.read_config(str(bundle / "configs" / "train.yaml"))
-    sources, target = str(parser["source"]).split(","), str(parser["target"])
+    source, target = (str(parser.get_parsed_content(name)) for name in ("source", "target"))  # one may be the other
+    sources = source.split(",")
     cases = sorted(path for path in (root / "phantoms").iterdir() if (path / f"{target}.nii.gz").is_file())
     return [_pair(case, sources, target, root / case.name) for case in cases]
 
