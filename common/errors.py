@@ -74,6 +74,8 @@ def _of_path(error: OSError) -> UserError:
 
 def _missing(error: ImportError) -> str | None:
     """The module that is not installed; MONAI's ``OptionalImportError`` has its name in the text alone."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return error.name
     found = re.search(r"No module named '([\w.]+)'", str(error))
     return found[1] if found else None
 
