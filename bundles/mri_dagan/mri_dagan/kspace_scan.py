@@ -158,12 +158,6 @@ def channels_of(kspace: Complex, mask: Mask) -> Volume:
     return np.concatenate([magnitude[None], images.real, images.imag]).astype(np.float32)
 
 
-def channels_of_magnitude(volume: Volume) -> Volume:
-    """The same of a magnitude (X, Y, Z) whose phase and mask are not known, (5, X, Y, Z): phase 0 and no point."""
-    nothing = np.zeros_like(volume)
-    return np.stack([volume, volume, nothing, nothing, nothing])
-
-
 def without_oversampling(kspace: Complex, header: KspaceHeader) -> Complex:
     """K-space (..., rows, columns) of the middle of the readout's field of view, as long as the image's.
 

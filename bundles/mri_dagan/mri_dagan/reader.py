@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,13 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, Finding, VolumeError
 from common.io import Scan, VolumeReader
 from common.io.modality import COMPLEX
-from common.io.reader import KSPACE, WARNINGS
+from common.io.reader import KSPACE
 from common.transforms import LoadVolumed
 from mri_dagan.kspace_files import read_kspace
-from mri_dagan.kspace_scan import KspaceScan, channels_of_magnitude
-
-logger = logging.getLogger(__name__)
-WITHOUT_KSPACE = "a magnitude image, most of whose aliasing the network leaves: give the file of its k-space"
+from mri_dagan.kspace_scan import KspaceScan
 
 
 class KspaceReader(VolumeReader):
@@ -68,12 +64,12 @@ class LoadKspaced(LoadVolumed):
     Args:
         keys: items that hold a path or a list of paths.
         reader: of the volumes.
-        complex_input: whether ``image`` becomes channels as of :func:`mri_dagan.kspace_scan.channels_of`; those of a
-            magnitude image have neither phase nor mask, which a warning says.
+        complex_input: whether ``image`` becomes channels as of :func:`mri_dagan.kspace_scan.channels_of`.
         allow_missing_keys: skip absent keys.
 
     Raises:
         DataError: see the parent.
+        VolumeError: by a call with ``complex_input``, for a magnitude image, which has neither phase nor mask.
     """
 
     def __init__(
@@ -93,12 +89,10 @@ class LoadKspaced(LoadVolumed):
             image = loaded["image"]
             path = image.meta["filename_or_obj"]
             case = str(data.get("case", Path(path).name))
-            if isinstance(self.reader, KspaceReader) and is_kspace(path):
-                channels = self.reader.kspace(path, case).channels()
-            else:
-                logger.warning(f"{case}: {WITHOUT_KSPACE}")
-                image.meta[WARNINGS] = "\n".join([*image.meta.get(WARNINGS, "").splitlines(), WITHOUT_KSPACE])
-                channels = channels_of_magnitude(image[0].numpy())
+            if not isinstance(self.reader, KspaceReader) or not is_kspace(path):
+                fault, remedy = "the network takes k-space, not a magnitude image", "give the .h5 file of the scan"
+                raise VolumeError(Finding(case, Path(path).name, fault, "", remedy))
+            channels = self.reader.kspace(path, case).channels()
             loaded["image"] = convert_to_dst_type(torch.from_numpy(channels), image)[0]
             loaded["image"].meta[COMPLEX] = True
         return loaded

@@ -16,10 +16,7 @@ from common.simulation.scanner import Scanner
 from common.simulation.simulate import AverageHeads, Case, Heads, MrPair
 from common.simulation.variety import Variety
 from common.stitching import plane_axis
-from mri_dagan.kspace_scan import channels_of, channels_of_magnitude
-
-MAGNITUDE_SHARE = 0.1
-"""[chosen] share of the slices with complex input that have neither phase nor mask, as files of images."""
+from mri_dagan.kspace_scan import channels_of
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,6 @@ class AnyUndersampling:
     def _channels(self, part: Volume, axis: int, rng: np.random.Generator) -> Volume:
         """Those of a slice, a volume of length 1 along an axis."""
         scanned = self._drawn(rng).scan(part, rng)
-        if rng.random() < MAGNITUDE_SHARE:
-            return channels_of_magnitude(scanned.volume)
         return np.stack([from_slices(each, axis) for each in channels_of(scanned.kspace, scanned.mask)])
 
 
