@@ -15,6 +15,7 @@ from kspace_phantom import SHAPE, WHOLE, scanned, truth
 from monai.apps.reconstruction.networks.nets.utils import sensitivity_map_expand, sensitivity_map_reduce
 from monai.data import MetaTensor
 from monai.transforms import Orientation
+from mri_dagan.classical import tv_reconstruction
 from mri_dagan.kspace_files import write_kspace
 from mri_dagan.kspace_scan import channels_of
 from mri_dagan.reader import DataConsistencyd, KspaceReader, LoadKspaced
@@ -240,6 +241,8 @@ def test_inference_and_evaluation_need_the_weights_alone(pretrained: Path, tmp_p
     BUNDLE.parser("train", "evaluate", **places).get_parsed_content("evaluating")
     rows = pd.read_csv(pretrained / "evaluation" / "metrics.csv").set_index(["case", "method"])
     inside = head_mask(volume.astype(np.float32), None, axial=2, case="mr")
-    for method, image in (("model", expected), ("copy_input", scan.volume)):
+    sparse = KspaceReader().kspace(tmp_path / "scan.h5", "scan").reconstructed(tv_reconstruction)
+    images = {"model": expected, "copy_input": scan.volume, "compressed_sensing": sparse}
+    for method, image in images.items():
         error = np.abs(image - volume)[inside].mean()
         assert rows.loc[("scan", method), "mae"] == pytest.approx(error, rel=1e-3)

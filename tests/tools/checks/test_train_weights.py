@@ -1,4 +1,4 @@
-"""The queue of trainings, and the cases of low-dose CT that it trains on."""
+"""The queue of trainings, and the cases of low-dose CT and of fast MR that it trains on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 import sys
 from itertools import pairwise
 
+import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.nifti1 import Nifti1Image
 
 from tools.checks.train_weights import __main__ as queue
-from tools.checks.train_weights import low_dose
+from tools.checks.train_weights import fast_mr, low_dose
 from tools.checks.train_weights.trainings import TRAININGS, Training
 from tools.repository import config_path
 
@@ -88,3 +89,26 @@ def test_slices_of_the_validation_are_not_trained_on(thickness):
     assert min(first) * thickness >= low_dose.LOWEST + low_dose.GAP
     assert max(first) + low_dose.SLICES["training"] >= slices
     assert low_dose.first_slices(100, "validation", 1) == [0]
+
+
+def test_no_volume_of_an_evaluated_patient_is_trained_on(tmp_path):
+    rng = np.random.default_rng(0)
+    for number, patient in enumerate(fast_mr.PATIENTS):
+        (tmp_path / "data" / patient).mkdir(parents=True)
+        lesions = np.zeros((18, 16, 22), np.uint8)
+        lesions[4:6, 4:6, number + 2 : number + 18] = 1
+        volumes = {name: rng.uniform(-0.1, 1, lesions.shape).astype(np.float32) for name in fast_mr.CONTRASTS}
+        for name, volume in {**volumes, "lesions": lesions}.items():
+            nib.save(Nifti1Image(volume, np.eye(4)), tmp_path / "data" / patient / f"{name}.nii.gz")
+    fast_mr.write_cases(tmp_path / "data", tmp_path / "out")
+    for number, patient in enumerate(fast_mr.PATIENTS):
+        fold = json.loads((tmp_path / "out" / f"{patient}.json").read_text())
+        assert len(fold["training"]) == 2 * 3 * 5
+        assert not any(item["case"].startswith(patient) for item in fold["training"])
+        assert [item["case"].startswith(f"{patient}_flair") for item in fold["test"]] == [True, True]
+        for item in fold["test"]:
+            lesion = nib.load(tmp_path / "out" / item["lesion"])
+            assert lesion.get_fdata()[4, 4].tolist() == [1] * 16
+            assert lesion.affine[2, 3] == number + 2
+            assert (tmp_path / "out" / item["image"]).is_file()
+    assert len(json.loads((tmp_path / "out" / "all.json").read_text())["training"]) == 3 * 3 * 5

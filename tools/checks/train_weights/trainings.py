@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tools.checks.train_weights.low_dose import ALL, SCANS
+from tools.checks.train_weights import fast_mr, low_dose
 
 
 class Training(NamedTuple):
@@ -42,7 +42,7 @@ HEADS = {"label_maps": "DATA/heads"}
 PRETRAININGS = {
     "mr2ct": Training("mr2ct_pix2pix", ("pretrain",), HEADS, "pretrained.pt"),
     "pd2t2": Training("pd2t2_dcgan_acm", ("pretrain",), HEADS, "pretrained.pt"),
-    "mri_unrolled": Training("mri_dagan", ("pretrain", "unrolled"), HEADS, "pretrained.pt"),
+    "mri_unrolled": Training("mri_dagan", ("pretrain", "unrolled"), HEADS, "simulated.pt"),
     "cect2ct": Training("cect2ct_rescyclegan", ("pretrain",), HEADS, "pretrained.pt"),
 }
 """On simulated heads alone, as their ``pretrain.yaml`` has it."""
@@ -53,8 +53,29 @@ def _low_dose(datalist: str, weights: str = "") -> Training:
     return Training("ldct_wgan_vgg", ("all_doses",), options, weights)
 
 
+KSPACE = {
+    "pretrained": "true",
+    "shipped_weights": "simulated.pt",
+    "max_epochs": "5",
+    "constant_epochs": "3",
+    "decay_epochs": "2",
+    "val_interval": "5",
+    "keep": "last",
+    "samples_per_epoch": "500",
+    "learning_rate": "5.0e-4",
+    "precision": "bf16",
+}
+"""From weights of simulated heads on."""
+
+
+def _kspace(datalist: str, weights: str = "") -> Training:
+    return Training("mri_dagan", ("unrolled",), KSPACE | {"datalist": f"DATA/{datalist}.json"}, weights)
+
+
 TRAININGS = (
     PRETRAININGS
-    | {f"ldct_{scan}": _low_dose(scan) for scan in SCANS}
-    | {"ldct": _low_dose(ALL, "pretrained.pt")}  # on all scans; the others tell how good it is
+    | {f"ldct_{scan}": _low_dose(scan) for scan in low_dose.SCANS}
+    | {"ldct": _low_dose(low_dose.ALL, "pretrained.pt")}  # on all scans; the others tell how good it is
+    | {f"mri_{patient}": _kspace(patient) for patient in fast_mr.PATIENTS}
+    | {"mri": _kspace(fast_mr.ALL, "pretrained.pt")}
 )
