@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from skimage.restoration import denoise_tv_chambolle
 
-from common.errors import ConfigError
 from common.simulation.corruptions.kspace import (
     Complex,
     Magnitude,
@@ -22,6 +21,10 @@ from common.simulation.corruptions.masks import Mask
 
 HEAD = 0.2
 """Voxels above this part of the robust maximum are taken as the head."""
+TV_WEIGHT = 0.005
+"""Weight of the total variation, over the 99.5th percentile of the zero-filled magnitude."""
+ITERATIONS = 40
+"""Of FISTA."""
 NORMAL_MEDIAN = 0.6745
 """Median absolute value of a normal distribution over its standard deviation."""
 
@@ -50,13 +53,7 @@ def noise_level(volume: ArrayLike) -> float:
     return float(np.median(np.abs(first - second - third + fourth)[inside]) / (2 * NORMAL_MEDIAN))
 
 
-def tv_reconstruction(
-    kspace: Complex,
-    mask: Mask,
-    weight: float = 0.005,
-    iterations: int = 40,
-    sensitivities: Complex | None = None,
-) -> Magnitude:
+def tv_reconstruction(kspace: Complex, mask: Mask) -> Magnitude:
     """Magnitude (rows, columns) of a slice by compressed sensing: measured samples and little total variation.
 
     FISTA (Beck and Teboulle 2009, SIAM J Imaging Sci 2:183) on the problem of Lustig et al. 2007, Magn Reson Med
@@ -65,21 +62,12 @@ def tv_reconstruction(
     Args:
         kspace: measured samples (coils, rows, columns), 0 elsewhere.
         mask: (rows, columns).
-        weight: of the total variation, over the 99.5th percentile of the zero-filled magnitude.
-        iterations: of FISTA.
-        sensitivities: (coils, rows, columns); estimated from the middle of k-space unless given.
-
-    Raises:
-        ConfigError: ``weight`` or ``iterations`` is not above 0.
     """
-    if not weight > 0 or not iterations > 0:
-        fault = f"weight is {weight} and iterations {iterations}, not both above 0"
-        raise ConfigError(fault, "pass numbers such as 0.005 and 40")
-    coils = estimated_sensitivities(kspace, mask) if sensitivities is None else sensitivities
+    coils = estimated_sensitivities(kspace, mask)
     image = combined(to_image(kspace), coils)
-    strength = weight * robust_maximum(np.abs(image))
+    strength = TV_WEIGHT * robust_maximum(np.abs(image))
     ahead, pace = image, 1.0
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         missing = np.where(mask, kspace - to_kspace(ahead * coils), 0)
         step = ahead + combined(to_image(missing), coils)  # a step of 1, since no singular value is above 1
         smooth = denoise_tv_chambolle(step.real, strength) + 1j * denoise_tv_chambolle(step.imag, strength)

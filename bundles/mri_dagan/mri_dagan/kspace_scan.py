@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -100,26 +100,19 @@ class KspaceScan:
         """The zero-filled scan with phase and mask, (C, X, Y, Z); see :func:`channels_of`."""
         return np.stack([self._volume(list(part)) for part in channels_of(self.kspace, self.mask)])
 
-    def reconstructed(
-        self, method: Callable[[Complex, Mask], NDArray[np.floating]], chosen: Collection[int] | None = None
-    ) -> Volume:
+    def reconstructed(self, method: Callable[[Complex, Mask], NDArray[np.floating]]) -> Volume:
         """The volume (X, Y, Z) that a method makes slice by slice, from (coils, rows, columns) and the mask.
 
         Args:
             method: returns (rows, columns).
-            chosen: numbers of the slices in k-space; others are 0. None for all.
         """
-        blank = np.zeros(self.mask.shape, np.float32)
-        wanted = range(len(self.kspace)) if chosen is None else chosen
-        return self._volume(
-            [method(each, self.mask) if number in wanted else blank for number, each in enumerate(self.kspace)]
-        )
+        return self._volume([method(each, self.mask) for each in self.kspace])
 
     def slices_of(self, volume: NDArray[np.floating]) -> NDArray[np.floating]:
         """A volume (X, Y, Z) of the grid of this k-space as its slices (slices, rows, columns)."""
         return to_slices(apply_orientation(volume, self.turn), self.axis)
 
-    def consistent(self, magnitude: NDArray[np.floating], weight: float | None = None) -> Volume:
+    def consistent(self, magnitude: NDArray[np.floating]) -> Volume:
         """A magnitude (X, Y, Z) with the measured samples, slice by slice.
 
         See :func:`~mri_dagan.consistency.data_consistency`.
@@ -133,7 +126,7 @@ class KspaceScan:
             fault = f"the image has slices, rows and columns {slices.shape}, its k-space {wanted}"
             raise DataError(fault, "do not resample it")
         pairs = zip(slices, self.kspace, strict=True)
-        return self._volume([data_consistency(image, kspace, self.mask, weight=weight) for image, kspace in pairs])
+        return self._volume([data_consistency(image, kspace, self.mask) for image, kspace in pairs])
 
     def _volume(self, slices: list[NDArray[np.floating]]) -> Volume:
         back = ornt_transform(axcodes2ornt("RAS"), self.turn)

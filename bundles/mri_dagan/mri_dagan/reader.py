@@ -103,19 +103,16 @@ class DataConsistencyd(MapTransform):
 
     So are cases whose image has the k-space itself, which a network of complex input keeps.
 
-    Volumes are on the grid and in the grey scale of the k-space's zero-filled image, as after ``Invertd``.
+    See :func:`~mri_dagan.consistency.data_consistency`. Volumes are on the grid and in the grey scale of the k-space's
+    zero-filled image, as after ``Invertd``.
 
     Args:
         keys: synthetic volumes (1, X, Y, Z).
         reader: of the k-space; by default without choices.
-        weight: of measured samples over 1 for those of the image; null for measured ones alone. See
-            :func:`~mri_dagan.consistency.data_consistency`.
-        image_key: key of the source, whose ``meta`` has the path.
         enabled: false leaves all cases as they are.
         allow_missing_keys: skip absent keys.
 
     Raises:
-        ConfigError: ``weight`` is negative.
         DataError: by a call, for a volume of several channels or another shape than that of the k-space.
     """
 
@@ -123,23 +120,17 @@ class DataConsistencyd(MapTransform):
         self,
         keys: KeysCollection,
         reader: VolumeReader | None = None,
-        weight: float | None = None,
-        image_key: str = "image",
         enabled: bool = True,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        if weight is not None and not weight >= 0:
-            raise ConfigError(f"weight is {weight}, below 0", "give null for measured samples alone")
         self.reader = reader if isinstance(reader, KspaceReader) else KspaceReader()
-        self.weight = weight
-        self.image_key = image_key
         self.enabled = enabled
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the volumes of a case of k-space."""
         done = dict(data)
-        image: Any = data.get(self.image_key)
+        image: Any = data.get("image")
         path = str(getattr(image, "meta", {}).get("filename_or_obj", ""))
         if not self.enabled or not is_kspace(path) or len(image) > 1:
             return done
@@ -149,6 +140,6 @@ class DataConsistencyd(MapTransform):
             if len(done[key]) != 1:
                 fault = f"{case}: {key} has {len(done[key])} channels, not the magnitude alone"
                 raise DataError(fault, "apply the data consistency before other channels are added")
-            made = scan.consistent(np.asarray(done[key][0].detach().cpu()), self.weight)
+            made = scan.consistent(np.asarray(done[key][0].detach().cpu()))
             done[key] = convert_to_dst_type(torch.from_numpy(made)[None], done[key])[0]
         return done

@@ -116,22 +116,16 @@ def measured(image: ArrayLike, sensitivities: Complex, mask: Mask, noise: float,
     return np.where(mask, samples + drawn[0] + 1j * drawn[1], 0)
 
 
-def zero_filled(kspace: Complex, mask: Mask | None = None, sensitivities: Complex | None = None) -> Magnitude:
+def zero_filled(kspace: Complex, mask: Mask) -> Magnitude:
     """Magnitudes (..., rows, columns) of a k-space (..., coils, rows, columns) with 0 for what is not measured.
 
-    Coils are combined by their sensitivities, conj(S) x summed over coils, or, where neither these nor a mask is given,
-    by the root of the sum of squares (Roemer et al. 1990, Magn Reson Med 16:192).
+    Coils are combined by their sensitivities, conj(S) x summed over coils (Roemer et al. 1990, Magn Reson Med 16:192).
 
     Args:
         kspace: measured samples.
         mask: (rows, columns); sensitivities are estimated from its fully measured middle.
-        sensitivities: (..., coils, rows, columns) with a sum of squared magnitudes of 1.
     """
-    if sensitivities is None and mask is not None:
-        sensitivities = estimated_sensitivities(kspace, mask)
-    if sensitivities is None:
-        return np.asarray(np.sqrt((np.abs(to_image(kspace)) ** 2).sum(-3)))
-    return np.abs(combined(to_image(kspace), sensitivities))
+    return np.abs(combined(to_image(kspace), estimated_sensitivities(kspace, mask)))
 
 
 def combined(images: Complex, sensitivities: Complex) -> Complex:

@@ -8,7 +8,7 @@ from mri_dagan.classical import noise_level, tv_reconstruction
 from skimage.data import shepp_logan_phantom
 from skimage.transform import resize
 
-from common.errors import ConfigError, DataError
+from common.errors import DataError
 from common.evaluation.filters import TotalVariation
 from common.simulation.corruptions.kspace import zero_filled
 from common.simulation.corruptions.noise import RicianNoise
@@ -44,8 +44,3 @@ def test_compressed_sensing_halves_the_error_of_the_zero_filled_image_at_4_times
     expected = truth.T  # columns of k-space are the first axis
     error, start = (np.linalg.norm(each - expected) for each in (image, zero_filled(scanned.kspace[0], scanned.mask)))
     assert error < 0.5 * start
-
-
-def test_settings_of_compressed_sensing_are_checked():
-    with pytest.raises(ConfigError, match="weight is .* and iterations .*, not both above 0"):
-        tv_reconstruction(np.zeros((1, 8, 8)), np.ones((8, 8), dtype=bool), weight=0)

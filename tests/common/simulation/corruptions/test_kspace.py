@@ -52,11 +52,7 @@ def test_noise_has_one_standard_deviation_in_k_space_and_image():
 @pytest.mark.parametrize("coils", [1, 6])
 def test_whole_k_space_gives_the_truth_by_every_way_to_combine(coils):
     kspace, sensitivities = scanned(coils, WHOLE)
-    for image in (
-        zero_filled(kspace),
-        zero_filled(kspace, WHOLE),
-        zero_filled(kspace, sensitivities=sensitivities),
-    ):
+    for image in (zero_filled(kspace, WHOLE), np.abs(combined(to_image(kspace), sensitivities))):
         np.testing.assert_allclose(image, truth(), atol=1e-6)
 
 
