@@ -12,6 +12,8 @@ from .unet import require_norm
 
 VOLUMES = 3
 """Spatial dimensions of an input that has slabs."""
+LEVELS = 3
+"""Resolutions with an output of their own in training, where ``depth`` has as many."""
 SLABS = 4
 """Dimensions of a batch of slabs."""
 
@@ -31,14 +33,13 @@ class ResidualUNet(nn.Module):
         depth: halvings of the resolution.
         width: features of the outermost level, doubled at each halving.
         spatial_dims: 2 or 3, of the input.
-        supervised_levels: resolutions with an output of their own in training, at most ``depth``.
         norm: ``instance``, or ``batch``.
         neighbours: slices in a slab, odd, of a 2.5-D network; null for a network of ``spatial_dims``.
 
     Raises:
-        ConfigError: for another ``norm``, an even number of ``neighbours`` or slabs of an input that is not 3-D, more
-            supervised levels than there are, or, when it is called, for sides that are no multiples of ``2 ** depth``
-            or all of that length, which would leave one voxel.
+        ConfigError: for another ``norm``, an even number of ``neighbours`` or slabs of an input that is not 3-D, or,
+            when it is called, for sides that are no multiples of ``2 ** depth`` or all of that length, which would
+            leave one voxel.
     """
 
     def __init__(
@@ -48,16 +49,12 @@ class ResidualUNet(nn.Module):
         depth: int = 4,
         width: int = 32,
         spatial_dims: int = 2,
-        supervised_levels: int = 3,
         norm: str = "instance",
         neighbours: int | None = None,
     ) -> None:
         super().__init__()
         self.depth = depth
         require_norm(norm)
-        if not 1 <= supervised_levels <= depth:
-            fault = f"--network_def::supervised_levels is {supervised_levels}, not 1 to depth {depth}"
-            raise ConfigError(fault, "change it, or raise --depth")
         if neighbours is not None:
             if spatial_dims != VOLUMES:
                 fault = f"--network_def::spatial_dims is {spatial_dims}, but neighbours {neighbours} needs {VOLUMES}"
@@ -67,7 +64,7 @@ class ResidualUNet(nn.Module):
         self.in_plane = spatial_dims
         blocks = tuple(min(2**level, 4) for level in range(depth + 1))
         self.network = SegResNetDS(
-            spatial_dims, width, in_channels, out_channels, norm=norm, blocks_down=blocks, dsdepth=supervised_levels
+            spatial_dims, width, in_channels, out_channels, norm=norm, blocks_down=blocks, dsdepth=min(LEVELS, depth)
         )
         refuse_other_weights(self)
 

@@ -7,9 +7,6 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 
-AXIAL = 2
-"""Spatial axis of the axial slices of a volume oriented right-anterior-superior."""
-
 
 def odd_neighbours(neighbours: int) -> int:
     """The number of slices in a slab, checked to be odd so that there is a central one.
@@ -41,20 +38,19 @@ def slabs(volume: Tensor, axis: int, neighbours: int, centres: range) -> Tensor:
     return slices[wanted.clamp(0, len(slices) - 1)].transpose(1, 2).flatten(1, 2)
 
 
-def on_slabs(network: nn.Module, x: Tensor, neighbours: int, axis: int = AXIAL) -> Tensor | list[Tensor]:
-    """A 2-D network applied to every slab of volumes; each output slice sees that slab alone.
+def on_slabs(network: nn.Module, x: Tensor, neighbours: int) -> Tensor | list[Tensor]:
+    """A 2-D network applied to every axial slab of volumes; each output slice sees that slab alone.
 
     Args:
         network: (N, C * neighbours, H, W) -> (N, C', H', W'), or a list of such.
         x: (B, C, X, Y, Z).
         neighbours: slices in a slab, odd.
-        axis: spatial axis of the slices, which keeps its length.
 
     Returns:
-        (B, C', X', Y', Z'), or a list of such.
+        (B, C', X', Y', Z), or a list of such.
     """
-    count = x.shape[axis + 2]
-    made = network(torch.cat([slabs(volume, axis, neighbours, range(count)) for volume in x]))
+    count = x.shape[-1]
+    made = network(torch.cat([slabs(volume, 2, neighbours, range(count)) for volume in x]))
     levels = made if isinstance(made, list) else [made]
-    volumes = [level.unflatten(0, (len(x), count)).movedim(1, axis + 2) for level in levels]
+    volumes = [level.unflatten(0, (len(x), count)).movedim(1, -1) for level in levels]
     return volumes if isinstance(made, list) else volumes[0]

@@ -25,14 +25,12 @@ class UNetGenerator(nn.Module):
         depth: halvings of the resolution.
         width: features of the outermost level, at most eight times as many inside.
         dropout: probability in the inner blocks; in up to three, as in the published network.
-        upsampling: ``transposed`` convolutions as published, or ``resize`` (nearest, then 3x3 convolution), which
-            avoids checkerboard artefacts (Odena et al. 2016).
         bounded: whether a tanh bounds the output to [-1, 1]; without, the output is any number.
         norm: ``batch``, or ``instance``, which equals batch normalisation at the published batch size of one (Isola et
             al. 2017, section 3.3), in inference too. Each slice then has its own statistics, whatever its contrast.
 
     Raises:
-        ConfigError: for another ``upsampling`` or ``norm``.
+        ConfigError: for another ``norm``.
     """
 
     def __init__(
@@ -42,13 +40,10 @@ class UNetGenerator(nn.Module):
         depth: int = 8,
         width: int = 64,
         dropout: float = 0.5,
-        upsampling: str = "transposed",
         bounded: bool = True,
         norm: str = "batch",
     ) -> None:
         super().__init__()
-        if upsampling not in ("transposed", "resize"):
-            raise ConfigError(f"upsampling is {upsampling!r}", choose(("transposed", "resize")))
         require_norm(norm)
         features = [min(width * 2**level, width * 8) for level in range(depth)]
         self.encoder = nn.ModuleList()
@@ -59,7 +54,7 @@ class UNetGenerator(nn.Module):
             self.encoder.append(_down(above, count, activate=not outer, norm=None if outer or inner else norm))
             below = count if inner else count * 2
             produced = out_channels if outer else features[level - 1]
-            block = [nn.ReLU(), *_up(below, produced, upsampling, bias=outer)]
+            block = [nn.ReLU(), nn.ConvTranspose2d(below, produced, 4, 2, 1, bias=outer)]
             if not outer:
                 block.append(_norm(norm, produced))
             if level > 3 and not inner:
@@ -100,9 +95,3 @@ def _down(above: int, count: int, activate: bool, norm: str | None) -> nn.Sequen
     block: list[nn.Module] = [nn.LeakyReLU(0.2)] if activate else []
     block.append(nn.Conv2d(above, count, 4, 2, 1, bias=False))
     return nn.Sequential(*block, *([_norm(norm, count)] if norm else []))
-
-
-def _up(below: int, produced: int, upsampling: str, bias: bool) -> list[nn.Module]:
-    if upsampling == "transposed":
-        return [nn.ConvTranspose2d(below, produced, 4, 2, 1, bias=bias)]
-    return [nn.Upsample(scale_factor=2), nn.Conv2d(below, produced, 3, 1, 1, bias=bias)]

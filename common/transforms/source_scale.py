@@ -24,41 +24,39 @@ class ScaleBySourced(MapTransform, InvertibleTransform):
     """Divide volumes by one number, the percentile of the source inside the head; ``Invertd`` multiplies by it.
 
     Source and target of a restored MR share the scanner's arbitrary unit, in which the result is to be: each by its own
-    number would lose the relation between them. The head is computed from the first channel of the source, both in
+    number would lose the relation between them. The head is computed from the first channel of ``image``, both in
     training and inference: the largest region above the mean of the volume, with filled cavities in each axial slice.
     Nothing is clipped. Adds the head as ``mask`` if the case has none; an existing mask is binarised.
 
     Args:
         keys: volumes (C, X, Y, Z), oriented RAS; absent keys are skipped.
         percentile: of the source inside the head, in percent.
-        reference: the key of the source.
 
     Raises:
         ConfigError: the percentile is not above 0 and at most 100.
         DataError: for a source that is not above 0 there, or no magnitude: with values far below 0, as phase has.
     """
 
-    def __init__(self, keys: KeysCollection, percentile: float = 99.5, reference: str = "image") -> None:
+    def __init__(self, keys: KeysCollection, percentile: float = 99.5) -> None:
         super().__init__(keys, allow_missing_keys=True)
         if not 0 < percentile <= 100:
             fault = f"--scale_percentile is {percentile}, not above 0 and at most 100"
             raise ConfigError(fault, "pass a number such as 99.5")
         self.percentile = percentile
-        self.reference = reference
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Scale the volumes."""
         scaled = dict(data)
-        case, source = str(data.get("case", "")), np.asarray(data[self.reference][0])
+        case, source = str(data.get("case", "")), np.asarray(data["image"][0])
         head = head_mask(source, None, axial=2, case=case)
-        number = source_scale(source, head, self.percentile, f"{case}: {self.reference}")
+        number = source_scale(source, head, self.percentile, f"{case}: image")
         if SOURCE_MODALITY not in data or modality_of(source) != IN_HU:  # an inference refuses a CT as such
-            require_magnitude(source, number, f"{case}: {self.reference}")
+            require_magnitude(source, number, f"{case}: image")
         if "mask" in scaled:
             scaled["mask"] = (scaled["mask"] > 0).to(torch.float32)
         else:
             own = torch.from_numpy(head.astype(np.float32))[None]
-            scaled["mask"] = convert_to_dst_type(own, data[self.reference])[0]
+            scaled["mask"] = convert_to_dst_type(own, data["image"])[0]
         for key in self.key_iterator(scaled):
             volume = scaled[key].to(torch.float32) / number
             scaled[key] = self.push_transform(volume, extra_info={"number": number})  # type: ignore[no-untyped-call]

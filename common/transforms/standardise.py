@@ -23,13 +23,12 @@ AT_ONCE = 2**24
 class StandardiseHeadd(MapTransform):
     """Normalise to mean 0 and standard deviation 1 over the head, or by a fixed scale, without clipping.
 
-    The head is computed from the first channel of the source, both in training and inference: the largest region above
+    The head is computed from the first channel of ``image``, both in training and inference: the largest region above
     the mean of the volume or a threshold, with filled cavities in each axial slice. Adds ``<key>_scale``, mean and
     standard deviation of the first channel, and the head as ``mask`` if the case has none.
 
     Args:
         keys: volumes (C, X, Y, Z), oriented RAS; each channel is normalised separately.
-        reference: the key of the source.
         background: value of every voxel outside the head; None keeps the z-scores. The air around a skull-stripped
             brain has a different z-score in every case, which a patch cannot reveal and which would dominate an L1 loss
             over patches.
@@ -46,14 +45,12 @@ class StandardiseHeadd(MapTransform):
     def __init__(
         self,
         keys: KeysCollection,
-        reference: str = "image",
         background: float | None = None,
         fixed: Mapping[str, Sequence[float]] | None = None,
         allow_missing_keys: bool = False,
         threshold: float | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.reference = reference
         self.threshold = threshold
         self.background = background
         self.fixed = {key: _fixed_scale(key, values) for key, values in (fixed or {}).items()}
@@ -62,12 +59,12 @@ class StandardiseHeadd(MapTransform):
         """Normalise the volumes."""
         scaled = dict(data)
         case = str(data.get("case", ""))
-        source = np.asarray(data[self.reference][0])
+        source = np.asarray(data["image"][0])
         head = torch.from_numpy(head_mask(source, self.threshold, axial=2, case=case))
         if "mask" in scaled:
             scaled["mask"] = (scaled["mask"] > 0).to(torch.float32)
         else:
-            scaled["mask"] = convert_to_dst_type(head[None], data[self.reference], dtype=torch.float32)[0]
+            scaled["mask"] = convert_to_dst_type(head[None], data["image"], dtype=torch.float32)[0]
         for key in self.key_iterator(scaled):
             channels = torch.as_tensor(scaled[key])
             known = self.fixed.get(str(key))

@@ -37,7 +37,7 @@ ODD: dict[str, dict[str, Any]] = {
     },
     "mr2ct_pix2pix": {
         "depth": 4, "plane": "axial", "source_window": None, "source_percentiles": [1, 99], "neighbours": 3,
-        "target_window": [-900, 1800], "spacing": [5.5, 5, 5.5], "network_def::upsampling": "resize",
+        "target_window": [-900, 1800], "spacing": [5.5, 5, 5.5], "network_def::bounded": False,
         "target_scale_points": [[-200, -0.6], [100, 0.5]],
     },
     "mri_dagan": {
@@ -220,7 +220,7 @@ def prepared(trained: Path, *configs: str, **options: Any) -> ConfigParser:
     [
         ({"depth": 6}, r"depth is 6, but the network of .*model\.pt was trained with 4: omit the option or overlay"),
         ({"neighbours": 5}, "neighbours is 5, but the network of .* was trained with 3"),
-        ({"network_def::upsampling": "transposed"}, "network_def::upsampling is transposed, but .* with resize"),
+        ({"network_def::bounded": True}, "network_def::bounded is True, but .* with False"),
         ({"network_def::norm": "instance"}, "network_def::norm is instance, but .* with batch"),
     ],
 )

@@ -110,8 +110,8 @@ def test_without_adversary_the_discriminator_is_not_asked() -> None:
 
 def test_of_a_network_of_several_resolutions_the_finest_is_trained() -> None:
     """Shipped weights are of such a network, and the GAN goes on with them."""
-    generator = ResidualUNet(depth=1, width=2, spatial_dims=3, supervised_levels=1)
-    several = ResidualUNet(depth=2, width=2, spatial_dims=3, supervised_levels=2)
+    generator = ResidualUNet(depth=1, width=2, spatial_dims=3)
+    several = ResidualUNet(depth=2, width=2, spatial_dims=3)
     for network in (generator, several):
         method = ConditionalGan(network, _Mean(), losses({"l1": 1}), AdversarialLoss())
         made = method.generate({"image": torch.randn(1, 1, 8, 8, 8)})

@@ -63,8 +63,6 @@ def test_sides_that_do_not_fit_are_refused(sides: tuple[int, int], fault: str) -
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [({"norm": "layer"}, "norm is 'layer': choose batch or instance"),
-     ({"supervised_levels": 5}, "supervised_levels is 5, not 1 to depth 4"),
-     ({"supervised_levels": 0}, "supervised_levels is 0, not 1 to depth 4"),
      ({"neighbours": 2, "spatial_dims": 3}, "neighbours is 2, not odd and positive"),
      ({"neighbours": 3}, "spatial_dims is 2, but neighbours 3 needs 3")],
 )  # fmt: skip

@@ -28,19 +28,10 @@ def test_unet_256_has_the_published_54_4_million_parameters() -> None:
     assert _count(UNetGenerator(3, 3)) == 54_413_955
 
 
-def test_a_small_unet_with_resizing_by_hand() -> None:
-    # 1-2-4-8 down at 4x4; up 8-4, 8-2, 4-1 at 3x3; BatchNorm on 4 down and on 4 and 2 up; the last bias 1
-    down = 16 * (1 * 2 + 2 * 4 + 4 * 8)
-    up = 9 * (8 * 4 + 8 * 2 + 4 * 1) + 1
-    norms = 2 * 4 + 2 * (4 + 2)
-    assert _count(UNetGenerator(1, 1, depth=3, width=2, upsampling="resize")) == down + up + norms == 1161
-
-
-@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 @pytest.mark.parametrize(("depth", "sides"), [(5, (32, 64)), (2, (12, 4)), (8, (256, 512))])
-def test_sizes_channels_and_range(depth: int, sides: tuple[int, int], upsampling: str) -> None:
+def test_sizes_channels_and_range(depth: int, sides: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    network = UNetGenerator(3, 2, depth=depth, width=4, upsampling=upsampling)
+    network = UNetGenerator(3, 2, depth=depth, width=4)
     for part in network.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             part.weight.data.mul_(50)  # far into the saturation of tanh
@@ -142,28 +133,6 @@ def test_unknown_norm_is_named() -> None:
         UNetGenerator(norm="group")
 
 
-def test_unknown_upsampling_is_named() -> None:
-    with pytest.raises(ConfigError, match="upsampling is 'bilinear': choose transposed or resize"):
-        UNetGenerator(upsampling="bilinear")
-
-
-def test_resizing_leaves_no_checkerboard() -> None:
-    """Of a constant image: with 4x4 kernels at stride 2 the parity of a pixel decides which weights it sees."""
-
-    def pattern(upsampling: str) -> float:
-        torch.manual_seed(0)
-        network = UNetGenerator(1, 1, depth=2, width=8, upsampling=upsampling).eval()
-        for part in network.modules():
-            if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-                part.weight.data.mul_(10)
-        with torch.no_grad():
-            middle = network(torch.ones(1, 1, 32, 32))[0, 0, 12:20, 12:20]
-        return float((middle - middle.mean()).abs().max())
-
-    assert pattern("resize") < 1e-5
-    assert pattern("transposed") > 1e-3
-
-
 def test_the_discriminator_has_the_published_parameters() -> None:
     # C64 (bias, no BatchNorm) - C128 - C256 - C512 (BatchNorm, no bias) - 1 (bias)
     kernels = 16 * (6 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512 * 1)
@@ -215,10 +184,9 @@ def test_weights_start_at_a_spread_of_0_02(network: nn.Module) -> None:
     assert torch.count_nonzero(torch.cat(biases)) == 0
 
 
-@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
-def test_a_scripted_unet_gives_the_same_image(upsampling: str) -> None:
+def test_a_scripted_unet_gives_the_same_image() -> None:
     torch.manual_seed(0)
-    network = UNetGenerator(1, 1, depth=4, width=4, upsampling=upsampling).eval()
+    network = UNetGenerator(1, 1, depth=4, width=4).eval()
     image = torch.rand(2, 1, 16, 32)
     with torch.no_grad():
         torch.testing.assert_close(torch.jit.script(network)(image), network(image), rtol=0, atol=1e-6)

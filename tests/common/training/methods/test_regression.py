@@ -52,7 +52,7 @@ def test_another_loss_sees_the_finest_resolution_alone() -> None:
 
 def test_every_head_learns_from_its_own_resolution() -> None:
     """Far above the target, L1 grows by a level's share with that level's bias: 4/7, 2/7, 1/7 for three levels."""
-    network = ResidualUNet(depth=3, width=2, supervised_levels=3)
+    network = ResidualUNet(depth=3, width=2)
     method = Regression(network, losses_of({"l1": 1}))
     batch = {"image": torch.randn(1, 1, 16, 16), "label": torch.full((1, 1, 16, 16), -1000.0)}
     method.generator_losses(batch, method.generate(batch))["l1"].backward()
