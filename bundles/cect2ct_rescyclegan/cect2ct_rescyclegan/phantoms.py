@@ -8,19 +8,21 @@ import numpy as np
 
 from common.data.datalist import Item, split_by_patient, write_datalist
 from common.simulation.ct import render_ct_pair
-from common.simulation.dataset import case_name, check_at_least, phantom_dataset, save_nifti, write_dataset_json
+from common.simulation.dataset import case_name, phantom_dataset, save_nifti, write_dataset_json
 from common.simulation.grid import Motion, grid, random_direction
 from common.simulation.head import head_anatomy
 
+MOVE_MM = 4.0
+"""Largest shift, in a random direction, between the scans of a training case."""
+TURN_DEGREES = 3.0
+"""Largest rotation, likewise."""
 LEAST_MOTION = 0.5
-"""Smallest motion between the scans of a training case, relative to the largest shift and rotation."""
+"""Smallest shift and rotation, relative to the largest."""
 
 FILES = ("cect", "ct", "mask", "vessel")
 
 
-def write_cect2ct(
-    root: Path, cases: int, spacing: float, seed: int, misregistration_mm: float = 4.0, rotation_degrees: float = 3.0
-) -> None:
+def write_cect2ct(root: Path, cases: int, spacing: float, seed: int) -> None:
     """Write contrast-enhanced and unenhanced CT of random heads, ``datalist.json`` and ``dataset.json``.
 
     A case is the folder ``phantom_000`` and on with ``cect``, ``ct``, ``mask`` (the head) and ``vessel`` (where vessels
@@ -33,8 +35,6 @@ def write_cect2ct(
         cases: number of heads, each of another patient.
         spacing: isotropic, in mm.
         seed: case ``i`` depends only on ``(seed, i)``, except for its section.
-        misregistration_mm: largest shift of a training case's CT in a random direction; the smallest is half of it.
-        rotation_degrees: largest rotation, likewise.
 
     Raises:
         ConfigError: a number is out of range.
@@ -42,24 +42,22 @@ def write_cect2ct(
     """
     root = Path(root)
     grid(spacing)
-    check_at_least("misregistration_mm", misregistration_mm, 0)
-    check_at_least("rotation_degrees", rotation_degrees, 0)
     with phantom_dataset(root, cases, seed, least_cases=3) as (partial, each):
         split = split_by_patient([{"case": case_name(index)} for index in range(cases)], seed=seed)
         training = {item["case"] for item in split["training"]}
         motions = {}
         for case, number in each:
             moves = case.name in training
-            motion = _motion(number, misregistration_mm, rotation_degrees) if moves else Motion()
+            motion = _motion(number) if moves else Motion()
             _write_case(case, number, spacing, motion)
             motions[case.name] = motion._asdict()
         write_datalist(_lists(split, partial), partial / "datalist.json", seed=seed)
         write_dataset_json(partial, seed=seed, spacing_mm=spacing, ct_motion=motions)
 
 
-def _motion(seed: int, move_mm: float, turn_degrees: float) -> Motion:
+def _motion(seed: int) -> Motion:
     rng = np.random.default_rng((seed, 0))
-    return Motion(*(random_direction(rng, most * rng.uniform(LEAST_MOTION, 1)) for most in (move_mm, turn_degrees)))
+    return Motion(*(random_direction(rng, most * rng.uniform(LEAST_MOTION, 1)) for most in (MOVE_MM, TURN_DEGREES)))
 
 
 def _write_case(folder: Path, seed: int, spacing: float, motion: Motion) -> None:

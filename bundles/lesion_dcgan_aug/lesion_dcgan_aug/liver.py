@@ -34,6 +34,8 @@ BLOOD_HU = (130.0, 170.0)
 """Range of vessels and of the nodules of hemangiomas in that phase."""
 RADIUS_MM = (4.0, 12.0)
 """Range of the lesions' radii; none is smaller than the pixels can show."""
+PER_CLASS = (2, 3)
+"""Smallest and largest number of lesions of a class."""
 GAP_MM = 4.0
 MIN_SPACING_MM, MAX_SPACING_MM = 0.5, 6.0
 ATTEMPTS = 200
@@ -48,13 +50,12 @@ class Liver:
     affine: NDArray[np.float64]
 
 
-def liver(seed: int, spacing: float, per_class: tuple[int, int] = (2, 3)) -> Liver:
+def liver(seed: int, spacing: float) -> Liver:
     """Liver of one patient with lesions of every class, which share the patient's parenchyma, noise and blur.
 
     Args:
         seed: of the patient.
         spacing: of pixels, in mm; slices are 2.5 mm apart, or ``spacing`` if that is more.
-        per_class: smallest and largest number of lesions of a class.
 
     Raises:
         ConfigError: the spacing is outside 0.5 to 6 mm.
@@ -71,8 +72,8 @@ def liver(seed: int, spacing: float, per_class: tuple[int, int] = (2, 3)) -> Liv
     ct = _parenchyma(rng, points, steps)
     masks = {name: np.zeros(shape, bool) for name in LESIONS}
     placed: list[tuple[NDArray[np.float64], float]] = []
-    counts = dict(zip(LESIONS, rng.integers(per_class[0], per_class[1] + 1, len(LESIONS)), strict=True))
-    for name in [name for turn in range(per_class[1]) for name in LESIONS if turn < counts[name]]:
+    counts = dict(zip(LESIONS, rng.integers(PER_CLASS[0], PER_CLASS[1] + 1, len(LESIONS)), strict=True))
+    for name in [name for turn in range(PER_CLASS[1]) for name in LESIONS if turn < counts[name]]:
         radius = float(rng.uniform(max(RADIUS_MM[0], 1.7 * spacing), RADIUS_MM[1]))
         centre = _place(rng, radius, placed)
         if centre is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ def write_liver_lesions(
     cases: int,
     spacing: float,
     seed: int,
-    fractions: Sequence[float] = FRACTIONS,
     margin: float = MARGIN,
 ) -> None:
     """Write livers with cysts, metastases and hemangiomas, and their patches of 64 x 64 pixels.
@@ -35,7 +33,6 @@ def write_liver_lesions(
         cases: number of patients, each with two or three lesions of every class.
         spacing: of pixels, in mm.
         seed: case ``i`` depends only on ``(seed, i)``.
-        fractions: of patients for training, validation and test.
         margin: of the patches, see :func:`lesion_dcgan_aug.data.rois.cut_rois`.
 
     Raises:
@@ -51,4 +48,4 @@ def write_liver_lesions(
                 save_nifti(folder / f"{name}.nii.gz", mask, phantom.affine)
         items = cut_cases(partial, partial / PATCHES, LESIONS, margin=margin, one_patient_per_file=True)
         about = {"description": DESCRIPTION, "seed": seed, "spacing_mm": spacing}
-        write_datalist(split_lesions(items, fractions, seed), partial / "datalist.json", **about)
+        write_datalist(split_lesions(items, FRACTIONS, seed), partial / "datalist.json", **about)

@@ -21,7 +21,6 @@ def region_scores(
     lesion: ArrayLike | None = None,
     nawm: ArrayLike | None = None,
     mask: ArrayLike | None = None,
-    demyelination_threshold: float | None = None,
 ) -> dict[str, float]:
     """Scores by region of a synthetic myelin map, as far as the case has the regions.
 
@@ -44,7 +43,6 @@ def region_scores(
         lesion: lesions (X, Y, Z), above 0 inside.
         nawm: normal-appearing white matter, or the white matter of a control.
         mask: the voxels to score, above 0 inside; None for all. Regions are restricted to it.
-        demyelination_threshold: in the unit of the volumes; None for ``DEMYELINATION_SD`` below the true NAWM's mean.
 
     Raises:
         DataError: shapes differ, a value is not finite or the mask is empty.
@@ -63,7 +61,7 @@ def region_scores(
     for name, volume in (("lesion_contrast", pred), ("lesion_contrast_truth", truth)):
         if not math.isnan(ratio := lesion_ratio(volume, lesions, white)):
             scores[name] = ratio
-    threshold = white_matter_threshold(truth, white) if demyelination_threshold is None else demyelination_threshold
+    threshold = white_matter_threshold(truth, white)
     return scores | {"demyelination_dice": demyelination_dice(pred, truth, lesions | white, threshold)}
 
 

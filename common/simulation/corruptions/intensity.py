@@ -11,6 +11,9 @@ from scipy import ndimage
 from ...transforms.head import head_mask
 from ..grid import Volume, smooth_noise, to_voxels
 
+SMOOTHNESS_MM = 45.0
+"""Standard deviation of the Gaussian that smooths a bias field."""
+
 
 def inverted(image: Volume, contrast: float) -> NDArray[Any]:
     """Image (X, Y, Z) with its contrast inverted inside the head, as of T2 against T1 weighting; the air stays dark.
@@ -24,9 +27,7 @@ def inverted(image: Volume, contrast: float) -> NDArray[Any]:
     return np.where(head, turned, image)
 
 
-def bias_field(
-    shape: tuple[int, ...], spacing_mm: float, percent: float, rng: np.random.Generator, smoothness_mm: float = 45.0
-) -> Volume:
+def bias_field(shape: tuple[int, ...], spacing_mm: float, percent: float, rng: np.random.Generator) -> Volume:
     """Smooth factor (X, Y, Z), as of a receive coil: the exponential of a random field.
 
     MONAI's ``RandBiasField`` and TorchIO's are exponentials of polynomials, whose largest values lie in the corners.
@@ -37,9 +38,8 @@ def bias_field(
         percent: standard deviation of its logarithm on the nodes; over the field of view it is about 5/6 of that;
             BrainWeb's fields of 20 and 40 % have about 6 and 12.
         rng: draws the field, which is clipped to two standard deviations.
-        smoothness_mm: standard deviation of the Gaussian that smooths the field.
     """
-    field: Volume = np.exp(np.float32(percent / 100) * to_voxels(smooth_noise(rng, smoothness_mm), shape, spacing_mm))
+    field: Volume = np.exp(np.float32(percent / 100) * to_voxels(smooth_noise(rng, SMOOTHNESS_MM), shape, spacing_mm))
     return field
 
 

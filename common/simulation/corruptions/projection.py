@@ -128,7 +128,7 @@ def back_projection(integrals: Image, pixel_mm: float, kernel: str) -> Image:
     return mu
 
 
-def checked_ct(volume: ArrayLike, name: str = "CT") -> NDArray[np.floating]:
+def checked_ct(volume: ArrayLike) -> NDArray[np.floating]:
     """Return a CT (X, Y, Z) in HU as an array of floats.
 
     Raises:
@@ -136,12 +136,12 @@ def checked_ct(volume: ArrayLike, name: str = "CT") -> NDArray[np.floating]:
     """
     hu = np.asarray(volume)
     if hu.ndim != 3:
-        raise DataError(f"{name} has {hu.ndim} dimensions, not 3", "give one volume (X, Y, Z)")
+        raise DataError(f"CT has {hu.ndim} dimensions, not 3", "give one volume (X, Y, Z)")
     if not np.isfinite(hu).all():
-        raise DataError(f"{name} has NaN or infinite voxels", "fill or fix them")
+        raise DataError("CT has NaN or infinite voxels", "fill or fix them")
     low = float(hu.min())
     if not LEAST_HU <= low <= AIR_HU:
-        fault = f"{name} has the lowest value {low:g}, and HU of air lie between {LEAST_HU:g} and {AIR_HU:g}"
+        fault = f"CT has the lowest value {low:g}, and HU of air lie between {LEAST_HU:g} and {AIR_HU:g}"
         raise DataError(fault, "convert it to HU (slope, offset 1024)")
     return hu if np.issubdtype(hu.dtype, np.floating) else hu.astype(np.float32)
 

@@ -84,7 +84,7 @@ def test_contrast_needs_a_zero_below_the_white_matter():
 
 def test_a_fixed_threshold():
     # below 4: truth voxel 0 alone, prediction voxel 0 alone; below 4.5: truth 0 and 1, prediction 0
-    fixed = [region_scores(PRED, TRUTH, LESION, NAWM, MASK, limit)["demyelination_dice"] for limit in (4.0, 4.5)]
+    fixed = [demyelination_dice(PRED, TRUTH, LESION + NAWM, limit) for limit in (4.0, 4.5)]
     assert fixed == pytest.approx([1, 2 / 3])
 
 

@@ -33,14 +33,14 @@ DIFFERENCE = 1e-4
 """Largest difference from MONAI's sliding window, relative to the largest value: rounding of spectra in 32 bits."""
 
 
-def marked(root: Path = ROOT) -> list[Path]:
+def marked() -> list[Path]:
     """Test files that hold a test marked as needing a GPU."""
-    return sorted(path for path in (root / "tests").rglob("test_*.py") if f"@{MARK}\n" in path.read_text())
+    return sorted(path for path in (ROOT / "tests").rglob("test_*.py") if f"@{MARK}\n" in path.read_text())
 
 
-def run_tests(files: Sequence[Path], report: Path, mark: str = "gpu") -> list[CheckFinding]:
+def run_tests(files: Sequence[Path], report: Path) -> list[CheckFinding]:
     """Run the marked tests of these files alone, whose report pytest writes; none may be skipped."""
-    words = ["-q", "-m", mark, f"--junitxml={report}", *map(str, files)]
+    words = ["-q", "-m", "gpu", f"--junitxml={report}", *map(str, files)]
     done = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT, capture_output=True, text=True)
     found = [_outcome(case) for case in ElementTree.parse(report).iter("testcase")] if report.exists() else []
     said = (done.stdout + done.stderr).strip().splitlines() or ["no message"]

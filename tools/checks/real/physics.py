@@ -78,17 +78,15 @@ def relaxed(start: float, tissue: Tissue, ms: float) -> float:
     return rest + (start - rest) * float(np.exp(-ms / tissue.t1))
 
 
-def mprage(tissue: Tissue, cycle: float = 2300, inversion: float = 900, flip: float = 9, pulses: int = 176) -> float:
+def mprage(tissue: Tissue, flip: float = 9) -> float:
     """Signal at the middle of the readout of a magnetisation-prepared gradient echo, in its steady state.
 
     Args:
         tissue: of it.
-        cycle: from one inversion to the next, in ms.
-        inversion: from the inversion to the middle pulse, in ms.
         flip: angle of each pulse, in degrees.
-        pulses: of one readout, 7 ms apart.
     """
-    spacing, efficiency = 7.0, 0.96
+    cycle, inversion = 2300.0, 900.0  # ms, from one inversion to the next and to the middle pulse
+    pulses, spacing, efficiency = 176, 7.0, 0.96
     cosine, sine = np.cos(np.radians(flip)), np.sin(np.radians(flip))
     start, middle = tissue.density, 0.0
     for _ in range(8):
