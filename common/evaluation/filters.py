@@ -19,34 +19,25 @@ NoiseLevel = Callable[[ArrayLike], float]
 
 
 class NonLocalMeans:
-    """Non-local means, (X, Y, Z) -> (X, Y, Z) (Buades et al. 2005; ``skimage.restoration``).
+    """Non-local means, slice by slice, (X, Y, Z) -> (X, Y, Z) (Buades et al. 2005; ``skimage.restoration``).
 
     Args:
         noise_level: see :data:`NoiseLevel`.
         strength: filter strength h over the noise level.
         patch_size: side of the compared patches in voxels.
         patch_distance: largest distance of a compared patch in voxels.
-        dimensions: 2 (slices) or 3 (some hundred times slower).
 
     Raises:
         ConfigError: a setting is out of its range.
     """
 
     def __init__(
-        self,
-        noise_level: NoiseLevel,
-        strength: float = 0.8,
-        patch_size: int = 5,
-        patch_distance: int = 6,
-        dimensions: int = 2,
+        self, noise_level: NoiseLevel, strength: float = 0.8, patch_size: int = 5, patch_distance: int = 6
     ) -> None:
         _require_positive(strength=strength, patch_size=patch_size, patch_distance=patch_distance)
-        if dimensions not in (2, 3):
-            raise ConfigError(f"dimensions is {dimensions!r}, not 2 or 3", "pass 2 to filter slice by slice")
         self.noise_level = noise_level
         self.strength = strength
         self.patch = {"patch_size": patch_size, "patch_distance": patch_distance}
-        self.dimensions = dimensions
 
     def __call__(self, volume: ArrayLike) -> Volume:
         """The denoised volume, (X, Y, Z); the volume itself where it has no noise.
@@ -59,8 +50,6 @@ class NonLocalMeans:
         if level == 0:
             return values
         settings = {**self.patch, "h": self.strength * level, "sigma": level, "fast_mode": True}
-        if self.dimensions == 3:
-            return np.asarray(denoise_nl_means(values, preserve_range=True, **settings))
         slices = [denoise_nl_means(values[..., z], preserve_range=True, **settings) for z in range(values.shape[2])]
         return np.stack(slices, axis=2)
 

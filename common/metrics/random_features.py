@@ -18,14 +18,11 @@ class RandomFeatures(nn.Module):
     layers (3x3, stride 2, orthogonal rows, leaky ReLU) gives the mean and the logarithm of the standard deviation of
     its maps over the patch. Features are standardised by random textures of several scales, so that values are
     comparable between datasets: (N, 1, H, W) in [-1, 1] -> (N, 480).
-
-    Args:
-        seed: of weights and textures; values are comparable only for the same seed.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(0)
         before = 1
         for number, width in enumerate(WIDTHS):
             weight = torch.empty(width, before, 3, 3)

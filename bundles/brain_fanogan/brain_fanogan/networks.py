@@ -66,11 +66,11 @@ class FAnoGan(AnomalyMap):
         """G(z) of codes (B, latent), (B, 1, H, W)."""
         return torch.tanh(self.generator(z))
 
-    def scores(self, x: Tensor, kappa: float = 1.0) -> Tensor:
-        """Score of whole slices, (B,): mean squared residual of the image, and kappa times that of the features."""
+    def scores(self, x: Tensor) -> Tensor:
+        """Score of whole slices, (B,): mean squared residual of the image and that of the features (kappa 1)."""
         made = self.reconstruct(x)
         features = self.critic.features(made) - self.critic.features(x)
-        return (made - x).square().flatten(1).mean(1) + kappa * features.square().mean(1)
+        return (made - x).square().flatten(1).mean(1) + features.square().mean(1)
 
 
 class SliceCritic(Regressor):

@@ -73,24 +73,17 @@ class ValidationLatents(CacheDataset):
         transform: preprocessing to (1, H, W).
         latent: the distribution.
         classes: names in order.
-        seed: of the vectors.
     """
 
     def __init__(
-        self,
-        data: Sequence[dict[str, Any]],
-        transform: Callable,
-        latent: Latent,
-        classes: Sequence[str],
-        seed: int = 0,
+        self, data: Sequence[dict[str, Any]], transform: Callable, latent: Latent, classes: Sequence[str]
     ) -> None:
         super().__init__(data, transform, progress=False, copy_cache=False)
         self.latent = latent
         self.labels = [list(classes).index(item["class"]) for item in data]
-        self.seed = seed
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        z = self.latent.seeded([sample_seed(self.seed, self.labels[index], index)])[0]
+        z = self.latent.seeded([sample_seed(0, self.labels[index], index)])[0]
         patch = self._cache[index]["image"]
         patch = patch.as_tensor() if hasattr(patch, "as_tensor") else torch.as_tensor(patch)
         case = self.data[index]["case"]

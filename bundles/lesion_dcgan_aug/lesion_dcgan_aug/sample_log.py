@@ -29,14 +29,13 @@ class SampleLog:
     Args:
         run_dir: folder of the run.
         validator: samples are drawn after each of its runs, with the weights that would be deployed.
-        latent: the distribution.
-        seed: of the vectors, which are the same at every epoch.
+        latent: the distribution; its vectors are the same at every epoch.
     """
 
-    def __init__(self, run_dir: str, validator: Evaluator, latent: Latent, seed: int = 0) -> None:
+    def __init__(self, run_dir: str, validator: Evaluator, latent: Latent) -> None:
         self.path = Path(run_dir, "models", NAME)
         self.validator = validator
-        seeds = [[sample_seed(seed + 1, k, n) for n in range(PER_CLASS)] for k in range(latent.classes)]
+        seeds = [[sample_seed(1, k, n) for n in range(PER_CLASS)] for k in range(latent.classes)]
         self.inputs = torch.stack([latent.labelled(latent.seeded(own), k) for k, own in enumerate(seeds)])
         self._epochs: list[int] = []
         self._samples: list[Tensor] = []

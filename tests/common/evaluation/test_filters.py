@@ -15,7 +15,7 @@ def level(volume: np.ndarray) -> float:
     return SIGMA if np.ptp(volume[30:40, 30:40]) else 0.0
 
 
-@pytest.mark.parametrize("denoise", [NonLocalMeans(level), NonLocalMeans(level, dimensions=3), TotalVariation(level)])
+@pytest.mark.parametrize("denoise", [NonLocalMeans(level), TotalVariation(level)])
 def test_noise_falls_and_edges_stay(denoise):
     clean, found = two_tissues(), denoise(noisy_tissues())
     flat = np.zeros(clean.shape, dtype=bool)
@@ -41,5 +41,3 @@ def test_settings_of_filters_are_checked():
         TotalVariation(level, 0)
     with pytest.raises(ConfigError, match="patch_size is .*, not above 0: pass a number"):
         NonLocalMeans(level, patch_size=0)
-    with pytest.raises(ConfigError, match="dimensions is .*, not 2 or 3"):
-        NonLocalMeans(level, dimensions=4)
