@@ -1,4 +1,4 @@
-"""The repository's root, the names of its bundles and what their configs are for."""
+"""The repository's root, the names of its bundles and what their configs are for; files of a folder."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def own_settings(bundle: str, *configs: str) -> dict[str, Any]:
     for name in configs:
         merged |= yaml.safe_load(config_path(bundle, name).read_text())
     return merged
+
+
+def write_files(content: Mapping[str, bytes], folder: Path) -> None:
+    """Write files at their places in a folder."""
+    for place, data in content.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_bytes(data)
 
 
 def trained_overlays(bundle: str) -> dict[str, Mapping[str, Any]]:

@@ -8,13 +8,14 @@ import argparse
 import keyword
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from common.errors import ConfigError, OutputError, exit_code_of_user_errors
 from common.files import write_whole_folder
 from tools.new_bundle import scaffold
-from tools.repository import ROOT, bundle_names
+from tools.repository import ROOT, bundle_names, write_files
 
 NEXT = """{folder} is made from {like}. Next, in that folder:
 
@@ -47,14 +48,8 @@ def new_bundle(root: Path, name: str, like: str) -> Path:
     if like not in bundle_names(root):
         raise ConfigError(f"no bundle {like} (from --like)", f"choose one of {', '.join(bundle_names(root))}")
     content = scaffold.files(root / "bundles" / like, name)
-    write_whole_folder(folder, lambda unfinished: _write(unfinished, content), is_own=lambda existing: False)
+    write_whole_folder(folder, partial(write_files, content), is_own=lambda existing: False)
     return folder
-
-
-def _write(folder: Path, content: dict[str, bytes]) -> None:
-    for place, data in content.items():
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        (folder / place).write_bytes(data)
 
 
 @exit_code_of_user_errors

@@ -16,6 +16,7 @@ from common import files
 from common.errors import CheckpointError, ConfigError
 from tools.release.pack.release import MODEL, MODEL_INFO
 from tools.release.verify import schema
+from tools.repository import write_files
 
 ZOO_LIMIT = 25_000_000
 """Bytes: the model zoo takes files of at most 25 MB into its repository."""
@@ -54,7 +55,7 @@ def write_layouts(release: Mapping[str, bytes], out: Path, url: str | None) -> l
     if large:
         folders[out / "large_files" / own] = large
     for folder, content in folders.items():
-        files.write_whole_folder(folder, partial(_fill, content), _is_own)
+        files.write_whole_folder(folder, partial(write_files, content), _is_own)
     return list(folders)
 
 
@@ -93,12 +94,6 @@ def _with(release: Mapping[str, bytes], place: str, content: bytes) -> dict[str,
     info: dict[str, Any] = json.loads(release[MODEL_INFO])
     info["sha256"][place] = hashlib.sha256(content).hexdigest()
     return {**release, place: content, MODEL_INFO: (json.dumps(info, indent=4) + "\n").encode()}
-
-
-def _fill(content: Mapping[str, bytes], folder: Path) -> None:
-    for place, data in content.items():
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        (folder / place).write_bytes(data)
 
 
 def _is_own(folder: Path) -> bool:
