@@ -32,7 +32,7 @@ PARTS = (
     *("method", "augmentation", "train", "stitching", "inferer", "postprocessing", "references"),
 )
 """Parts of a config whose components have arguments to choose."""
-INNER = ("allow_missing_keys", "cval", "image_key", "keys", "multiple_of", "place", "progress")
+INNER = ("allow_missing_keys", "cval", "keys", "multiple_of", "place", "progress")
 """Arguments that are not to be chosen."""
 PLAIN = bool | float | int | str | list | tuple | None
 """Values that can be typed as an option."""
