@@ -7,7 +7,9 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Collection, Mapping, Sequence
+from multiprocessing.dummy import DummyProcess
 from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
@@ -37,6 +39,8 @@ from .shown import SHOW, show
 from .tree import check_references, check_tree
 from .weights import RunningBundle, require_trained, with_weights
 
+PATIENCE_S = 60.0
+"""How long a thread that loads a case is waited for."""
 PREPARE = "prepare"
 """The setting that every run list begins with."""
 CIRCLE = re.compile(r"^detected circular references '(.+)' for id='(.+)' in")
@@ -264,4 +268,9 @@ def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> 
         return
     sys.stdout.flush()
     print(f"\n{cause.label}{cause}", file=sys.stderr, flush=True)  # a progress bar may not have ended its line
+    for thread in threading.enumerate():
+        if isinstance(
+            thread, DummyProcess
+        ):  # loads the next case into a cache: PyTorch aborts if Python ends meanwhile
+            thread.join(PATIENCE_S)
     raise SystemExit(cause.exit_code)

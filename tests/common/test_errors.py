@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import threading
+import time
 from dataclasses import replace
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from monai.utils import optional_import
 from torch.utils.data import DataLoader, Dataset
 
 from common import errors
+from common.config.start import end_command
 
 ROOT = Path(__file__).parents[2]
 KINDS = [
@@ -212,3 +216,22 @@ def test_a_standard_output_that_takes_nothing_is_one_line(tmp_path: Path, place:
     line = f"error: cannot write to stdout ({reason}): files already written stay\n"
     assert (tmp_path / "stderr").read_text().lstrip() == line
     assert code == 2
+
+
+def test_a_command_ends_after_the_case_that_a_thread_is_loading() -> None:
+    """Where Python ends in the middle of it, PyTorch aborts the process."""
+    started, loaded = threading.Event(), []
+
+    def load(case: int) -> None:
+        if case == 0:
+            started.wait(60)
+            raise errors.DataError("case 0 is empty", "write it again")
+        started.set()
+        time.sleep(0.3)
+        loaded.append(case)
+
+    with pytest.raises(errors.DataError) as broken, ThreadPool(2) as pool:
+        list(pool.imap(load, range(2)))
+    with pytest.raises(SystemExit):
+        end_command(errors.DataError, broken.value, None)
+    assert loaded == [1]
