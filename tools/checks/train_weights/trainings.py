@@ -61,8 +61,8 @@ KSPACE = {
     "decay_epochs": "2",
     "val_interval": "5",
     "keep": "last",
-    "samples_per_epoch": "500",
-    "learning_rate": "5.0e-4",
+    "samples_per_epoch": "1100",
+    "learning_rate": "1.0e-3",
     "precision": "bf16",
 }
 """From weights of simulated heads on."""
