@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -16,9 +17,10 @@ from mri_dagan.degrade import write_pair
 from nibabel.nifti1 import Nifti1Image
 from numpy.typing import NDArray
 
-from common.files import write_text, write_whole_folder
+from common.files import write_text
 from common.io import VolumeReader
 from common.simulation.corruptions.undersampling import Undersampled
+from tools.checks.train_weights.cases import write_case
 
 PATIENTS = ("patient07", "patient19", "patient26")
 CONTRASTS = ("t1", "t2", "flair")
@@ -38,6 +40,7 @@ def write_cases(data: Path, out: Path) -> None:
     lists: dict[str, dict[str, list[dict[str, str]]]] = {
         fold: {"training": [], "validation": [], "test": []} for fold in folds
     }
+    write = partial(write_pair, kind="undersample", reader=VolumeReader(), kspace=True)
     for patient in PATIENTS:
         lesion = nib.nifti1.load(data / patient / "lesions.nii.gz")
         for contrast in CONTRASTS:
@@ -47,7 +50,9 @@ def write_cases(data: Path, out: Path) -> None:
                 for seed, acceleration in enumerate(ACCELERATIONS[part]):
                     case = f"{patient}_{contrast}_{part}_{acceleration}_{seed}"
                     rows = slice(None) if part == "training" else most_lesion(np.asarray(lesion.dataobj) > 0, SLICES)
-                    _write(volume.slicer[:, :, rows], lesion.slicer[:, :, rows], out / case, acceleration, seed)
+                    images = {"image": volume.slicer[:, :, rows], "lesion": lesion.slicer[:, :, rows]}
+                    way = Undersampled("cartesian", acceleration, noise=NOISE)
+                    write_case(out / case, images, partial(write, degradation=way, seed=seed))
                     item = {"case": case, "image": f"{case}/kspace.h5", "label": f"{case}/mr.nii.gz"}
                     item |= {"lesion": f"{case}/lesion.nii.gz"} if part == "test" else {}
                     for fold in (each for each in folds if (each == patient) is (part == "test")):
@@ -61,23 +66,6 @@ def most_lesion(lesion: NDArray[np.bool_], slices: int) -> slice:
     voxels = np.convolve(lesion.sum((0, 1)), np.ones(slices, int), "valid")
     first = int(voxels.argmax())
     return slice(first, first + slices)
-
-
-def _write(volume: Nifti1Image, lesion: Nifti1Image, folder: Path, acceleration: int, seed: int) -> None:
-    if folder.exists():
-        return
-    item = {"case": folder.name}
-    for name, image in (("image", volume), ("lesion", lesion)):
-        item[name] = str(folder.parent / f"given_{name}.nii.gz")
-        nib.save(image, item[name])
-    way = Undersampled("cartesian", acceleration, noise=NOISE)
-    write_whole_folder(
-        folder,
-        lambda own: write_pair(item, own, "undersample", way, seed, VolumeReader(), kspace=True),
-        lambda own: False,
-    )
-    for name in ("image", "lesion"):
-        Path(item[name]).unlink()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -19,10 +20,11 @@ from nibabel.nifti1 import Nifti1Image
 from pydicom import dcmread
 from pydicom.pixels import apply_modality_lut
 
-from common.files import write_text, write_whole_folder
+from common.files import write_text
 from common.io import VolumeReader
 from common.simulation.corruptions.low_dose import LowDose
 from common.simulation.ct import CT_RANGE_HU
+from tools.checks.train_weights.cases import write_case
 
 SCANS = {
     "abdomen": ("totalsegmentator/example_ct.nii.gz", 1.0e5, [(1, 1, 1)]),
@@ -51,7 +53,8 @@ def write_cases(data: Path, out: Path) -> None:
                 for dose, first in zip(DOSES[part], first_slices(copy.shape[2], part, block[2]), strict=True):
                     case = f"{scan}_{part}_{block[0]}_{dose:g}"
                     cut = copy.slicer[:, :, first : first + SLICES[part]]
-                    _write(cut, out / case, LowDose(dose, photons))
+                    write = partial(write_pair, low_dose=LowDose(dose, photons), seed=0, reader=VolumeReader())
+                    write_case(out / case, {"image": cut}, write)
                     item = {"case": case, "image": f"{case}/ldct.nii.gz", "label": f"{case}/ndct.nii.gz"}
                     for fold in (each for each in lists if (each == scan) is (part == "test")):
                         lists[fold][part].append(item)
@@ -87,16 +90,6 @@ def coarser(image: Nifti1Image, block: tuple[int, int, int]) -> Nifti1Image:
     affine = image.affine @ np.diag([*block, 1])
     affine[:3, 3] += image.affine[:3, :3] @ (np.array(block) - 1) / 2
     return Nifti1Image(split.mean((1, 3, 5)), affine)
-
-
-def _write(image: Nifti1Image, folder: Path, low_dose: LowDose) -> None:
-    if folder.exists():
-        return
-    given = folder.parent / "given.nii.gz"
-    nib.save(image, given)
-    item = {"case": folder.name, "image": str(given)}
-    write_whole_folder(folder, lambda own: write_pair(item, own, low_dose, 0, VolumeReader()), lambda own: False)
-    given.unlink()
 
 
 if __name__ == "__main__":
