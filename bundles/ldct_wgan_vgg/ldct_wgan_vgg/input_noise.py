@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from ignite.engine import Engine
-from monai.utils.type_conversion import convert_to_numpy
+from numpy.typing import NDArray
 
-from common.errors import DataError
-from common.trust.input_check import CASE_LOADED
-from common.weights.info import known_info
+from common.trust.source_limit import SourceLimit
 from ldct_wgan_vgg.classical import noise_level
 
 LEAST = "least_noise_hu"
 """Key of the JSON file of weights: the noise below which they are no better than the scan itself."""
 
 
-class NoiseCheck:
-    """Handler of inference that refuses cases with less noise than the weights name; weights that name none take all.
+class NoiseCheck(SourceLimit):
+    """Refuses cases with less noise than the weights name.
 
     Args:
         weights: the file in use.
@@ -27,26 +23,12 @@ class NoiseCheck:
     """
 
     def __init__(self, weights: str, window: Sequence[float]) -> None:
-        about = known_info(Path(weights))
-        self.least = 0.0 if about is None else float(about.metadata.get(LEAST, 0))
-        self.window = window
+        super().__init__(weights, LEAST, "use the scan as it is")
+        self.low, self.high = window
 
-    def attach(self, engine: Engine) -> None:
-        """Check each case before its inference."""
-        engine.add_event_handler(CASE_LOADED, self)
-
-    def __call__(self, engine: Engine) -> None:
-        """Check the cases of the engine's batch.
-
-        Raises:
-            DataError: a case has less noise, and the engine refuses cases.
-        """
-        if not self.least or not getattr(engine, "refuses", False):
-            return
-        batch: Any = engine.state.batch
-        low, high = self.window
-        for case, image in zip(batch["case"], batch["image"], strict=True):
-            found = noise_level((convert_to_numpy(image)[0] + 1) / 2 * (high - low) + low)
-            if found < self.least:
-                fault = f"{case}: noise of {found:.1f} HU, below the {self.least:g} HU from which these weights gain"
-                raise DataError(fault, "use the scan as it is; --refuse false restores it nevertheless")
+    def fault(self, image: NDArray[Any]) -> str | None:
+        """That there is too little noise in the first channel."""
+        found = noise_level((image[0] + 1) / 2 * (self.high - self.low) + self.low)
+        if found >= self.limit:
+            return None
+        return f"noise of {found:.1f} HU, below the {self.limit:g} HU from which these weights gain"

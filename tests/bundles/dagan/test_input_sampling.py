@@ -1,0 +1,60 @@
+"""K-space that weights are not for is refused: other accelerations, masks, planes and several coils."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mri_dagan.input_sampling import SamplingCheck
+from mri_dagan.kspace_scan import KspaceScan
+
+from common.errors import DataError
+from common.simulation.corruptions.masks import sampling_mask
+
+SHAPE = (36, 40)
+FOR = ", where these weights are for whole lines of one coil, 3 to 10 times undersampled"
+
+
+def engine(kind: str, acceleration: float, coils: int = 1, axis: int = 2, refuses: bool = True) -> SimpleNamespace:
+    """Of a scan of three slices."""
+    mask = sampling_mask(kind, SHAPE, acceleration)
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal((3, coils, *SHAPE)) + 1j * rng.standard_normal((3, coils, *SHAPE))
+    scan = KspaceScan((samples * mask).astype(np.complex64), mask, np.eye(4), axis)
+    image = torch.from_numpy(scan.channels() * 2 - 1)[None]
+    return SimpleNamespace(state=SimpleNamespace(batch={"case": ["head"], "image": image}), refuses=refuses)
+
+
+def check(folder: Path, **more: list[float]) -> SamplingCheck:
+    about = {"schema_version": 1, "bundle": "mri_dagan", "settings": {}, "trained_on": {}, "sha256": "0", **more}
+    (folder / "model.json").write_text(json.dumps(about))
+    return SamplingCheck(str(folder / "model.pt"), "axial")
+
+
+@pytest.mark.parametrize("kind", ["cartesian", "equispaced"])
+@pytest.mark.parametrize("acceleration", [3, 4, 10])
+def test_lines_as_in_the_training_pass(tmp_path: Path, kind: str, acceleration: float) -> None:
+    check(tmp_path, accelerations=[3, 10])(engine(kind, acceleration))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (("cartesian", 2), "20 of 40 lines"),
+        (("cartesian", 20), "2 of 40 lines"),
+        (("poisson", 4), "k-space without whole lines in axial slices"),
+        (("cartesian", 4, 3), "3 coils"),
+        (("cartesian", 4, 1, 0), "k-space without whole lines in axial slices"),
+    ],
+)
+def test_other_kspace_is_refused(tmp_path: Path, given: tuple, found: str) -> None:
+    limited = check(tmp_path, accelerations=[3, 10])
+    with pytest.raises(DataError) as caught:
+        limited(engine(*given))
+    assert str(caught.value).startswith(f"head: {found}{FOR}")
+    limited(engine(*given, refuses=False))
+    check(tmp_path)(engine(*given))
