@@ -100,10 +100,10 @@ def test_no_volume_of_an_evaluated_patient_is_trained_on(tmp_path):
         volumes = {name: rng.uniform(-0.1, 1, lesions.shape).astype(np.float32) for name in fast_mr.CONTRASTS}
         for name, volume in {**volumes, "lesions": lesions}.items():
             nib.save(Nifti1Image(volume, np.eye(4)), tmp_path / "data" / patient / f"{name}.nii.gz")
-    fast_mr.write_cases(tmp_path / "data", tmp_path / "out")
+    fast_mr.write_cases(tmp_path / "data", tmp_path / "out", None, heads=1)
     for number, patient in enumerate(fast_mr.PATIENTS):
         fold = json.loads((tmp_path / "out" / f"{patient}.json").read_text())
-        assert len(fold["training"]) == 2 * 3 * 5
+        assert len(fold["training"]) == 2 * 3 * 5 + 1
         assert not any(item["case"].startswith(patient) for item in fold["training"])
         assert [item["case"].startswith(f"{patient}_flair") for item in fold["test"]] == [True, True]
         for item in fold["test"]:
@@ -111,4 +111,7 @@ def test_no_volume_of_an_evaluated_patient_is_trained_on(tmp_path):
             assert lesion.get_fdata()[4, 4].tolist() == [1] * 16
             assert lesion.affine[2, 3] == number + 2
             assert (tmp_path / "out" / item["image"]).is_file()
-    assert len(json.loads((tmp_path / "out" / "all.json").read_text())["training"]) == 3 * 3 * 5
+    assert len(json.loads((tmp_path / "out" / "all.json").read_text())["training"]) == 3 * 3 * 5 + 1
+    head = nib.load(tmp_path / "out" / "head_000" / "mr.nii.gz")
+    assert head.shape[2] == fast_mr.SLAB
+    assert 0.1 < np.mean(head.get_fdata() > 0.1) < 0.9

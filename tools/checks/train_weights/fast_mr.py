@@ -1,7 +1,8 @@
 """K-space for ``mri_dagan`` from MR of three patients: each in turn is evaluated, the others are trained on, or all.
 
 Whole volumes of all contrasts are trained on, at several accelerations. Of an evaluated patient there is the FLAIR, the
-slices with most lesion, at four and eight times.
+slices with most lesion, at four and eight times. Their skulls are stripped: slabs of simulated whole heads are trained
+on with them, lest a network forgets what lies outside the brain.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from numpy.typing import NDArray
 
 from common.files import write_text
 from common.io import VolumeReader
+from common.seeds import derive
 from common.simulation.corruptions.undersampling import Undersampled
+from common.simulation.label_heads import heads_of
+from common.simulation.mr_contrasts import any_contrast
+from common.simulation.simulate import Heads, MrPair
 from tools.checks.train_weights.cases import write_case
 
 PATIENTS = ("patient07", "patient19", "patient26")
@@ -31,10 +36,21 @@ NOISE = 0.005
 """Over the brightness of the volume."""
 SLICES = 16
 """Of an evaluated volume."""
+HEADS, SLAB = 30, 24
+"""Simulated heads, and slices of each."""
+SIMULATED = (3.0, 9.0)
+"""Their range of accelerations."""
 
 
-def write_cases(data: Path, out: Path) -> None:
-    """Write a case for each volume and acceleration that ``out`` lacks, and ``<patient>.json`` for each, and ALL."""
+def write_cases(data: Path, out: Path, label_maps: Path | None, heads: int = HEADS) -> None:
+    """Write the cases that ``out`` lacks, and datalists ``<patient>.json`` for each and ALL.
+
+    Args:
+        data: folder of the patients.
+        out: folder of the cases.
+        label_maps: that heads are simulated of; None for the average head.
+        heads: number of simulated heads.
+    """
     out.mkdir(parents=True, exist_ok=True)
     folds = (*PATIENTS, ALL)
     lists: dict[str, dict[str, list[dict[str, str]]]] = {
@@ -57,8 +73,26 @@ def write_cases(data: Path, out: Path) -> None:
                     item |= {"lesion": f"{case}/lesion.nii.gz"} if part == "test" else {}
                     for fold in (each for each in folds if (each == patient) is (part == "test")):
                         lists[fold][part].append(item)
+    drawn = heads_of(label_maps, stripped_probability=0.3, defaced_probability=0, spacings_mm=[1.0, 1.2, 1.4])
+    for number in range(heads):
+        case, rng = f"head_{number:03}", np.random.default_rng(derive(0, number))
+        way = Undersampled("cartesian", rng.uniform(*SIMULATED), noise=NOISE)
+        if not (out / case).exists():
+            images = {"image": slab_of_a_head(drawn, rng)}
+            write_case(out / case, images, partial(write, degradation=way, seed=number))
+        for sections in lists.values():
+            sections["training"].append({"case": case, "image": f"{case}/kspace.h5", "label": f"{case}/mr.nii.gz"})
     for fold, sections in lists.items():
         write_text(out / f"{fold}.json", json.dumps(sections, indent=1) + "\n")
+
+
+def slab_of_a_head(heads: Heads, rng: np.random.Generator) -> Nifti1Image:
+    """Axial slices in a row of the MR of a simulated head, of any contrast."""
+    scan = MrPair(any_contrast(), any_contrast(), heads=heads)(int(rng.integers(2**31)))
+    volume, spacing = scan["image"], [float(side) for side in scan["spacing"]]
+    (filled,) = np.nonzero(scan["mask"].any((0, 1)))
+    first = int(rng.integers(filled[0], max(filled[0] + 1, filled[-1] + 2 - SLAB)))
+    return Nifti1Image(volume[:, :, first : first + SLAB], np.diag([*spacing, 1]))
 
 
 def most_lesion(lesion: NDArray[np.bool_], slices: int) -> slice:
@@ -72,5 +106,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tools.checks.train_weights.fast_mr", description=__doc__)
     parser.add_argument("data", type=Path, help="folder of the patients")
     parser.add_argument("out", type=Path, help="folder of the cases and the datalists")
+    parser.add_argument("label_maps", type=Path, help="folder of label maps of heads")
     given = parser.parse_args()
-    write_cases(given.data, given.out)
+    write_cases(given.data, given.out, given.label_maps)
