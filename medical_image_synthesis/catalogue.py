@@ -94,6 +94,12 @@ class Bundle(NamedTuple):
         return bool(self.metadata["network_data_format"]["inputs"]["image"]["type"] == "image")
 
     @property
+    def takes_kspace(self) -> bool:
+        """Whether the weights that it uses reconstruct k-space and refuse volumes."""
+        about = _read(self.weights.with_suffix(".json")) if self.weights else {}
+        return bool(about.get("settings", {}).get("complex_input"))
+
+    @property
     def other_formats(self) -> tuple[str, ...]:
         """Endings of files that it reads besides volumes, such as k-space."""
         return tuple(self.metadata["traits"].get("other_formats", ()))

@@ -48,7 +48,7 @@ def why_not(bundle: Bundle) -> str | None:
         return "needs several volumes of a case: use the command line"
     if bundle.weights is None:
         return f"no weights, train first: {bundle.training}"
-    return None
+    return "takes k-space: use the command line" if bundle.takes_kspace else None
 
 
 def described() -> list[dict[str, Any]]:

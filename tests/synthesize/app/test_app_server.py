@@ -218,6 +218,7 @@ def test_the_interface_is_described(server: TestClient) -> None:
     } == set(paths)  # fmt: skip
     listed = {each["name"]: each["unusable"] for each in server.get("/bundles").json()}
     assert listed["mr2ct"] is listed["pd2t2"] is listed["ldct"] is None
+    assert listed["mri"] == "takes k-space: use the command line"
     assert listed["mri2pet"] == "needs several volumes of a case: use the command line"
     assert listed["cect2ct"] == "no weights, train first: synthesize train cect2ct --dataset_dir DATA"
     assert listed["lesion"] == "samples images and translates no scan"

@@ -12,7 +12,7 @@ from pathlib import Path
 from common.errors import ConfigError, exit_code_of_user_errors
 from tools.release.artefacts import describe
 from tools.release.pack.release import origin_of_weights, release, write_zip
-from tools.release.python_free.release import has_weights, written
+from tools.release.python_free.release import translates_volumes, written
 from tools.release.zoo import write_layouts
 from tools.repository import ROOT, bundle_names
 
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.python_free and (given.zoo or given.overlay):
         raise ConfigError("--python_free with --zoo or --overlay", "omit one")
     if given.python_free:
-        names = given.bundles or [name for name in bundle_names(ROOT) if has_weights(ROOT, name)]
+        names = given.bundles or [name for name in bundle_names(ROOT) if translates_volumes(ROOT, name)]
         print(*written(ROOT, names, given.run, given.out), sep="\n", flush=True)
     for bundle in () if given.python_free else given.bundles or bundle_names(ROOT):
         files = release(ROOT, bundle, given.overlay, given.run)

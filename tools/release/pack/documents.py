@@ -11,7 +11,8 @@ from common.errors import ConfigError
 
 ON_WEIGHTS = (
     r"No weights are\s+distributed",
-    r"The weights that\s+come with it are trained on (?:simulations alone|CT of four people) \(see below\)",
+    r"The weights that\s+come with it are trained on "
+    r"(?:simulations alone|CT of four people|MR of three patients) \(see below\)",
 )
 """What a card in the repository says of weights."""
 SHIPPED = re.compile(r"^\*\*Shipped weights\*\*: .*$", re.MULTILINE)
@@ -20,6 +21,8 @@ DATA_AND_WEIGHTS = (
     "no patient data and no weights are distributed",
     "no patient data are distributed; the weights are trained on simulated heads alone",
     "no patient data are distributed; the weights are trained on CT of four people, under open licences",
+    "no patient data are distributed; the weights are trained on simulated heads and MR of three patients, "
+    "under open licences",
 )
 """The same of ``metadata.json``."""
 DEMO = "python -m monai.bundle run training --config_file \"['configs/train.yaml','configs/demo.yaml']\""

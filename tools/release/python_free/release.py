@@ -40,10 +40,11 @@ NEEDED = ("pytorch-ignite", "nibabel", "fire")
 """Packages besides MONAI, PyTorch and NumPy."""
 
 
-def has_weights(root: Path, bundle: str) -> bool:
-    """Whether a bundle ships weights or was trained in its own folder."""
+def translates_volumes(root: Path, bundle: str) -> bool:
+    """Whether a bundle has weights, shipped or trained in its own folder, that take volumes and no k-space."""
     folder = root / "bundles" / bundle
-    return MODEL in weights_of(folder, folder)
+    sources = weights_of(folder, folder)
+    return MODEL in sources and not read_info(sources[MODEL]).settings.get("complex_input")
 
 
 def python_free(root: Path, bundle: str, run: Path | None = None) -> dict[str, bytes]:

@@ -21,11 +21,11 @@ from common.transforms import ScaleWindowd, StandardiseHeadd, ToUnitd
 from tools.release.pack import __main__ as command
 from tools.release.pack.release import pack, write_zip
 from tools.release.python_free import networks
-from tools.release.python_free.release import FOLDER, NETWORK, has_weights, python_free
+from tools.release.python_free.release import FOLDER, NETWORK, python_free, translates_volumes
 from tools.release.verify import schema
 from tools.repository import ROOT, bundle_names
 
-SHIPPING = [name for name in bundle_names() if has_weights(ROOT, name)]
+SHIPPING = [name for name in bundle_names() if translates_volumes(ROOT, name)]
 SCALES = {"ldct_wgan_vgg": 4000.0, "mr2ct_pix2pix": 3024.0, "pd2t2_dcgan_acm": 1.0}
 """HU of the window; the unit of the training targets."""
 
