@@ -65,7 +65,7 @@ KSPACE = {
     "learning_rate": "1.0e-3",
     "precision": "bf16",
 }
-"""From weights of simulated heads on."""
+"""From weights of simulated heads on. Shipped weights had two runs: 5,500 steps without heads, then 3,300 with."""
 
 
 def _kspace(datalist: str, weights: str = "") -> Training:
