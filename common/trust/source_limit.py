@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine
+from monai.utils.misc import ensure_tuple
 from monai.utils.type_conversion import convert_to_numpy
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import CheckpointError, DataError
 from ..weights.info import known_info
 from .input_check import CASE_LOADED
 
@@ -21,12 +22,20 @@ class SourceLimit(ABC):
     Args:
         weights: the file in use.
         key: of the limit.
+        numbers: how many it has.
         remedy: what to do with a refused case; ``--refuse false`` infers it.
+
+    Raises:
+        CheckpointError: the limit is something else.
     """
 
-    def __init__(self, weights: str, key: str, remedy: str) -> None:
+    def __init__(self, weights: str, key: str, numbers: int, remedy: str) -> None:
         about = known_info(Path(weights))
-        self.limit: Any = None if about is None else about.metadata.get(key)
+        known = None if about is None else about.metadata.get(key)
+        self.limit: tuple[float, ...] = () if known is None else ensure_tuple(known)
+        if self.limit and (len(self.limit) != numbers or not all(type(each) in (int, float) for each in self.limit)):
+            fault = f"{key} of the weights {weights} is {known!r}, not {numbers} number{'s' * (numbers > 1)}"
+            raise CheckpointError(fault, "restore the JSON file next to them")
         self.remedy = remedy
 
     @abstractmethod
@@ -43,7 +52,7 @@ class SourceLimit(ABC):
         Raises:
             DataError: a case is beyond the limit, and the engine refuses cases.
         """
-        if self.limit is None or not getattr(engine, "refuses", False):
+        if not self.limit or not getattr(engine, "refuses", False):
             return
         batch: Any = engine.state.batch
         for case, image in zip(batch["case"], batch["image"], strict=True):

@@ -23,12 +23,13 @@ class NoiseCheck(SourceLimit):
     """
 
     def __init__(self, weights: str, window: Sequence[float]) -> None:
-        super().__init__(weights, LEAST, "use the scan as it is")
+        super().__init__(weights, LEAST, 1, "use the scan as it is")
         self.low, self.high = window
 
     def fault(self, image: NDArray[Any]) -> str | None:
         """That there is too little noise in the first channel."""
+        (least,) = self.limit
         found = noise_level((image[0] + 1) / 2 * (self.high - self.low) + self.low)
-        if found >= self.limit:
+        if found >= least:
             return None
-        return f"noise of {found:.1f} HU, below the {self.limit:g} HU from which these weights gain"
+        return f"noise of {found:.1f} HU, below the {least:g} HU from which these weights gain"

@@ -26,7 +26,7 @@ class SamplingCheck(SourceLimit):
     """
 
     def __init__(self, weights: str, plane: str) -> None:
-        super().__init__(weights, ACCELERATIONS, "reconstruct it elsewhere, such as by compressed sensing")
+        super().__init__(weights, ACCELERATIONS, 2, "reconstruct it elsewhere, such as by compressed sensing")
         self.plane = plane
 
     def fault(self, image: NDArray[Any]) -> str | None:

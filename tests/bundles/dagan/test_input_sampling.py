@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 from mri_dagan.input_sampling import SamplingCheck
+from mri_dagan.kspace_files import write_kspace
 from mri_dagan.kspace_scan import KspaceScan
 
 from common.errors import DataError
 from common.simulation.corruptions.masks import sampling_mask
+from common.simulation.corruptions.undersampling import Undersampled
+from medical_image_synthesis.command import main
 
 SHAPE = (36, 40)
 FOR = ", where these weights are for whole lines of one coil, 3 to 10 times undersampled"
@@ -58,3 +62,23 @@ def test_other_kspace_is_refused(tmp_path: Path, given: tuple, found: str) -> No
     assert str(caught.value).startswith(f"head: {found}{FOR}")
     limited(engine(*given, refuses=False))
     check(tmp_path)(engine(*given))
+
+
+def test_the_shipped_weights_reconstruct_fourfold_and_refuse_twofold_scans(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A box with a bright band, whose error is at most half of the zero-filled image's."""
+    volume = np.zeros((48, 64, 4), np.float32)
+    volume[10:38, 8:56] = 400
+    volume[18:30, 24:28] = 1000
+    codes = {}
+    for acceleration in (4, 2):
+        scan = Undersampled("cartesian", acceleration).scan(volume, np.random.default_rng(0))
+        write_kspace(tmp_path / f"{acceleration}.h5", scan, np.eye(4), 2)
+        made = tmp_path / f"{acceleration}.nii.gz"
+        codes[acceleration] = main(["mri", str(tmp_path / f"{acceleration}.h5"), "-o", str(made)])
+        if acceleration == 4:
+            errors = [np.abs(each - volume).mean() for each in (nib.load(made).get_fdata(), scan.volume)]
+    assert codes == {4: 0, 2: 1}
+    assert errors[0] < errors[1] / 2
+    assert f"24 of 48 lines{FOR}" in capfd.readouterr().err

@@ -11,12 +11,12 @@ import pytest
 import torch
 from ldct_wgan_vgg.input_noise import NoiseCheck
 
-from common.errors import DataError
+from common.errors import CheckpointError, DataError
 
 WINDOW = (-1000.0, 3000.0)
 
 
-def weights(folder: Path, **more: float) -> str:
+def weights(folder: Path, **more: float | str) -> str:
     about = {"schema_version": 1, "bundle": "ldct_wgan_vgg", "settings": {}, "trained_on": {}, "sha256": "0", **more}
     (folder / "model.json").write_text(json.dumps(about))
     return str(folder / "model.pt")
@@ -35,6 +35,11 @@ def test_a_scan_with_little_noise_is_refused(tmp_path: Path) -> None:
     check(engine(4, refuses=False))
     with pytest.raises(DataError, match=r"^head: noise of [34]\.\d HU, below the 8 HU from which these "):
         check(engine(4))
+
+
+def test_a_limit_that_is_no_number_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"^least_noise_hu of the weights .* is 'low', not 1 number: restore"):
+        NoiseCheck(weights(tmp_path, least_noise_hu="low"), WINDOW)
 
 
 def test_weights_that_name_no_noise_take_all(tmp_path: Path) -> None:

@@ -69,8 +69,7 @@ def write_cases(data: Path, out: Path, label_maps: Path | None, heads: int = HEA
                     images = {"image": volume.slicer[:, :, rows], "lesion": lesion.slicer[:, :, rows]}
                     way = Undersampled("cartesian", acceleration, noise=NOISE)
                     write_case(out / case, images, partial(write, degradation=way, seed=seed))
-                    item = {"case": case, "image": f"{case}/kspace.h5", "label": f"{case}/mr.nii.gz"}
-                    item |= {"lesion": f"{case}/lesion.nii.gz"} if part == "test" else {}
+                    item = item_of(case) | ({"lesion": f"{case}/lesion.nii.gz"} if part == "test" else {})
                     for fold in (each for each in folds if (each == patient) is (part == "test")):
                         lists[fold][part].append(item)
     drawn = heads_of(label_maps, stripped_probability=0.3, defaced_probability=0, spacings_mm=[1.0, 1.2, 1.4])
@@ -81,9 +80,14 @@ def write_cases(data: Path, out: Path, label_maps: Path | None, heads: int = HEA
             images = {"image": slab_of_a_head(drawn, rng)}
             write_case(out / case, images, partial(write, degradation=way, seed=number))
         for sections in lists.values():
-            sections["training"].append({"case": case, "image": f"{case}/kspace.h5", "label": f"{case}/mr.nii.gz"})
+            sections["training"].append(item_of(case))
     for fold, sections in lists.items():
         write_text(out / f"{fold}.json", json.dumps(sections, indent=1) + "\n")
+
+
+def item_of(case: str) -> dict[str, str]:
+    """A case of a datalist next to the folders of the cases."""
+    return {"case": case, "image": f"{case}/kspace.h5", "label": f"{case}/mr.nii.gz"}
 
 
 def slab_of_a_head(heads: Heads, rng: np.random.Generator) -> Nifti1Image:

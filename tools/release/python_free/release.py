@@ -26,6 +26,7 @@ from common.transforms import AirOutsideBodyd, ScaleWindowd, StandardiseHeadd, T
 from common.transforms.body import COARSE_MM
 from common.weights import checkpoints
 from common.weights.info import bundle_metadata, read_info
+from medical_image_synthesis.catalogue import Bundle
 from tools.release.pack import archive, overlay
 from tools.release.pack.release import MODEL, model_info, weights_of, write_zip
 from tools.release.python_free import networks
@@ -42,9 +43,8 @@ NEEDED = ("pytorch-ignite", "nibabel", "fire")
 
 def translates_volumes(root: Path, bundle: str) -> bool:
     """Whether a bundle has weights, shipped or trained in its own folder, that take volumes and no k-space."""
-    folder = root / "bundles" / bundle
-    sources = weights_of(folder, folder)
-    return MODEL in sources and not read_info(sources[MODEL]).settings.get("complex_input")
+    known = Bundle(bundle, root / "bundles" / bundle)
+    return known.weights is not None and not known.takes_kspace
 
 
 def python_free(root: Path, bundle: str, run: Path | None = None) -> dict[str, bytes]:
