@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 
 import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from ..errors import ConfigError, choose
 
@@ -13,6 +15,11 @@ logger = logging.getLogger(__name__)
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 WITHOUT_HALF = ("NO AVX", "AVX2")
 """What PyTorch calls processors whose convolutions have no instructions for 16 bits: they emulate them."""
+LEAST_SIDES = {1: (1, 1), 2: (2, 1), 3: (1, 3)}
+"""Voxels of a side of a convolution's input and output, by dimensions, from which its 16-bit gradients are right.
+
+Below, PyTorch 2.13 took values of uninitialised memory on a CPU, finite or not, with kernels of 3 and 4.
+"""
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -31,3 +38,22 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
             "instructions for it: use fp32, which is as good"
         )
     return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "fp32")
+
+
+def refuse_small_maps(networks: nn.Module) -> None:
+    """Let convolutions refuse maps whose 16-bit gradient is wrong on a CPU.
+
+    They raise ConfigError in the forward pass of a training.
+    """
+    for layer in networks.modules():
+        if isinstance(layer, _ConvNd) and max(layer.kernel_size) > 1:
+            layer.register_forward_hook(_require_large)
+
+
+def _require_large(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+    if not output.requires_grad or output.dtype not in (torch.bfloat16, torch.float16):
+        return
+    sides = [min(maps.shape[2:]) for maps in (inputs[0], output)]
+    if any(side < least for side, least in zip(sides, LEAST_SIDES[output.ndim - 2], strict=True)):
+        fault = f"a convolution has a map of {min(sides)} voxels a side, too few for 16-bit gradients on a CPU"
+        raise ConfigError(fault, "set --precision fp32, or use larger patches")

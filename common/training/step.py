@@ -14,7 +14,7 @@ from .. import devices
 from ..losses import weighted_sum
 from .methods.base import GanMethod, Losses
 from .nonfinite import FiniteWatch
-from .precision import autocast
+from .precision import autocast, refuse_small_maps
 
 
 class StepResult(NamedTuple):
@@ -43,7 +43,7 @@ class GanStep:
         announce: called with the event of each completed forward, loss and backward.
 
     Raises:
-        ConfigError: for another ``precision``.
+        ConfigError: for another ``precision``; in a step, where 16-bit gradients would be wrong.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class GanStep:
         self.finite = finite
         self.announce = announce
         self.autocast = autocast(device, precision)
+        if device.type == "cpu" and precision != "fp32":
+            refuse_small_maps(method)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     def __call__(

@@ -104,7 +104,7 @@ class LatentDiffusionGenerator(DiffusionGenerator):
 
     def follow(self, maps: Tensor) -> None:
         """Take the standard deviation of some latent maps into the moving average."""
-        self.deviation.lerp_(maps.detach().std(), FOLLOWED)
+        self.deviation.lerp_(maps.detach().float().std(), FOLLOWED)
 
     def forward(self, noise: Tensor) -> Tensor:
         """Images of some noise."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from brain3d_alphagan.diffusion import LatentDiffusionGenerator
 from brain3d_alphagan.networks import (
     AutoEncodingGenerator,
     CodeCritic,
@@ -11,6 +12,7 @@ from brain3d_alphagan.networks import (
     ImageCritic,
     VariationalGenerator,
 )
+from torch import nn
 from torch.nn import functional as F
 
 from common.errors import ConfigError
@@ -74,3 +76,10 @@ def test_a_diffusion_model_gives_one_image_for_each_noise(name: str, latent: tup
         made = network(noise)
         assert made.shape == (1, 1, 64, 64, 64)
         assert torch.equal(made, network(noise))
+
+
+def test_the_deviation_of_latent_maps_in_16_bits_is_followed() -> None:
+    network = nn.Module()  # the whole one needs einops
+    network.register_buffer("deviation", torch.ones(()))
+    LatentDiffusionGenerator.follow(network, torch.tensor([0.0, 2.0], dtype=torch.bfloat16))
+    assert network.deviation.item() == pytest.approx(1 + 0.05 * (2**0.5 - 1))

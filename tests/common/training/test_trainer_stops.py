@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
 from ignite.engine import Events
+from torch import nn
 from toy_networks import Scale
-from toy_training import CPU, SGD, Toy, loader, on, scalars, weight_of
+from toy_training import CPU, SGD, Pairs, Toy, loader, on, scalars, weight_of
 
 from common.data.samplers import EpochSampler
 from common.errors import ConfigError, TrainingError
@@ -85,6 +87,16 @@ def test_half_precision_that_a_processor_only_emulates_is_logged(
     said = [record.getMessage() for record in caplog.records if "precision" in record.getMessage()]
     assert len(said) == warned
     assert all(f"--precision {precision} takes some ten times as long as fp32" in text for text in said)
+
+
+@pytest.mark.parametrize(("size", "refused"), [((1, 5), True), ((2, 5), False), ((5, 4, 2), True), ((5, 4, 3), False)])
+def test_maps_too_small_for_gradients_in_16_bits_are_refused(size: tuple[int, ...], refused: bool) -> None:
+    generator = (nn.Conv2d if len(size) == 2 else nn.Conv3d)(1, 1, 3, padding=1)
+    data = loader(Pairs(torch.rand(2, 1, *size), torch.rand(2, 1, *size)), 2)
+    trainer = SynthesisTrainer(CPU, 1, data, Toy(generator, Scale(1.0), l1=1), SGD, precision="bf16")
+    fault = f"a map of {min(size)} voxels a side, too few for 16-bit gradients on a CPU: set --precision fp32"
+    with pytest.raises(ConfigError, match=fault) if refused else nullcontext():
+        trainer.run()
 
 
 def test_too_few_samples_for_one_batch() -> None:
