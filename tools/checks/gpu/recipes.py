@@ -35,6 +35,8 @@ SIMULATED = {
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
 NEEDED = {"ddpm": "einops", "ldm": "einops"}
 """Package that an overlay needs besides those of the project; without it there is no such recipe."""
+OF_KSPACE = ("unrolled",)
+"""Overlays without a recipe: they train on k-space, which phantoms have not."""
 Tensors = dict[str, Tensor]
 
 
@@ -51,7 +53,8 @@ class GpuRecipe(NamedTuple):
 def recipes() -> list[GpuRecipe]:
     """All of them that can run, found in the folders of the bundles."""
     found = [GpuRecipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *trained_overlays(bundle))]
-    return [each for each in found if find_spec(NEEDED.get(each.overlay or "", "torch"))]
+    runs = [each for each in found if each.overlay not in OF_KSPACE]
+    return [each for each in runs if find_spec(NEEDED.get(each.overlay or "", "torch"))]
 
 
 def trainer_of(
