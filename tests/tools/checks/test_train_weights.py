@@ -100,7 +100,7 @@ def test_no_volume_of_an_evaluated_patient_is_trained_on(tmp_path):
         volumes = {name: rng.uniform(-0.1, 1, lesions.shape).astype(np.float32) for name in fast_mr.CONTRASTS}
         for name, volume in {**volumes, "lesions": lesions}.items():
             nib.save(Nifti1Image(volume, np.eye(4)), tmp_path / "data" / patient / f"{name}.nii.gz")
-    fast_mr.write_cases(tmp_path / "data", tmp_path / "out", None, heads=1)
+    fast_mr.write_cases(tmp_path / "data", tmp_path / "out", None, heads=1, calibration=1)
     for number, patient in enumerate(fast_mr.PATIENTS):
         fold = json.loads((tmp_path / "out" / f"{patient}.json").read_text())
         assert len(fold["training"]) == 2 * 3 * 5 + 1
@@ -112,6 +112,8 @@ def test_no_volume_of_an_evaluated_patient_is_trained_on(tmp_path):
             assert lesion.affine[2, 3] == number + 2
             assert (tmp_path / "out" / item["image"]).is_file()
     assert len(json.loads((tmp_path / "out" / "all.json").read_text())["training"]) == 3 * 3 * 5 + 1
-    head = nib.load(tmp_path / "out" / "head_000" / "mr.nii.gz")
+    (held_out,) = json.loads((tmp_path / "out" / "held_out.json").read_text())["test"]
+    head, other = (nib.load(tmp_path / "out" / case / "mr.nii.gz") for case in ("head_000", held_out["case"]))
+    assert head.shape != other.shape or np.any(head.get_fdata() != other.get_fdata())
     assert head.shape[2] == fast_mr.SLAB
     assert 0.1 < np.mean(head.get_fdata() > 0.1) < 0.9

@@ -11,6 +11,7 @@ import argparse
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -29,6 +30,8 @@ from tools.checks.train_weights.cases import write_case
 
 PATIENTS = ("patient07", "patient19", "patient26")
 CONTRASTS = ("t1", "t2", "flair")
+HELD_OUT = "held_out"
+"""Name of the datalist of simulated heads of other people, on which weights are calibrated."""
 ALL = "all"
 """Name of the datalist that trains on each patient and evaluates none: for weights that are shipped."""
 ACCELERATIONS = {"training": (4, 4, 6, 8, 8), "test": (4, 8)}
@@ -36,20 +39,23 @@ NOISE = 0.005
 """Over the brightness of the volume."""
 SLICES = 16
 """Of an evaluated volume."""
-HEADS, SLAB = 30, 24
-"""Simulated heads, and slices of each."""
+HEADS, CALIBRATION, SLAB = 30, 24, 24
+"""Simulated heads that are trained on, others for the calibration, and slices of each."""
 SIMULATED = (3.0, 9.0)
 """Their range of accelerations."""
 
 
-def write_cases(data: Path, out: Path, label_maps: Path | None, heads: int = HEADS) -> None:
-    """Write the cases that ``out`` lacks, and datalists ``<patient>.json`` for each and ALL.
+def write_cases(
+    data: Path, out: Path, label_maps: Path | None, heads: int = HEADS, calibration: int = CALIBRATION
+) -> None:
+    """Write the cases that ``out`` lacks, and datalists ``<patient>.json`` for each, ALL and HELD_OUT.
 
     Args:
         data: folder of the patients.
         out: folder of the cases.
         label_maps: that heads are simulated of; None for the average head.
-        heads: number of simulated heads.
+        heads: number of simulated heads that are trained on.
+        calibration: number of others.
     """
     out.mkdir(parents=True, exist_ok=True)
     folds = (*PATIENTS, ALL)
@@ -72,17 +78,25 @@ def write_cases(data: Path, out: Path, label_maps: Path | None, heads: int = HEA
                     item = item_of(case) | ({"lesion": f"{case}/lesion.nii.gz"} if part == "test" else {})
                     for fold in (each for each in folds if (each == patient) is (part == "test")):
                         lists[fold][part].append(item)
-    drawn = heads_of(label_maps, stripped_probability=0.3, defaced_probability=0, spacings_mm=[1.0, 1.2, 1.4])
-    for number in range(heads):
-        case, rng = f"head_{number:03}", np.random.default_rng(derive(0, number))
+    settings: dict[str, Any] = {"defaced_probability": 0, "spacings_mm": [1.0, 1.2, 1.4]}
+    some, half = (heads_of(label_maps, stripped_probability=stripped, **settings) for stripped in (0.3, 0.5))
+    for sections in lists.values():
+        sections["training"] += _simulated(out, "head", some, heads, seed=0)
+    lists[HELD_OUT] = {"test": _simulated(out, HELD_OUT, half.held_out(), calibration, seed=1)}
+    for name, sections in lists.items():
+        write_text(out / f"{name}.json", json.dumps(sections, indent=1) + "\n")
+
+
+def _simulated(out: Path, name: str, heads: Heads, number: int, seed: int) -> list[dict[str, str]]:
+    """The cases of a number of simulated heads, written where ``out`` lacks them."""
+    write = partial(write_pair, kind="undersample", reader=VolumeReader(), kspace=True)
+    cases = [f"{name}_{each:03}" for each in range(number)]
+    for each, case in enumerate(cases):
+        rng = np.random.default_rng(derive(seed, each))
         way = Undersampled("cartesian", rng.uniform(*SIMULATED), noise=NOISE)
         if not (out / case).exists():
-            images = {"image": slab_of_a_head(drawn, rng)}
-            write_case(out / case, images, partial(write, degradation=way, seed=number))
-        for sections in lists.values():
-            sections["training"].append(item_of(case))
-    for fold, sections in lists.items():
-        write_text(out / f"{fold}.json", json.dumps(sections, indent=1) + "\n")
+            write_case(out / case, {"image": slab_of_a_head(heads, rng)}, partial(write, degradation=way, seed=each))
+    return [item_of(case) for case in cases]
 
 
 def item_of(case: str) -> dict[str, str]:
