@@ -17,6 +17,8 @@ from monai.bundle.config_item import ComponentLocator
 from monai.bundle.scripts import _get_fake_spatial_shape as sizes
 from monai.networks import convert_to_torchscript
 
+from common.weights.info import needed_settings
+from common.weights.safe_settings import require_safe
 from tools.release.verify.bundle import ValidatedBundle as Validated
 from tools.release.verify.bundle import all_leaves
 
@@ -83,6 +85,11 @@ def test_demo_gives_train_and_inference_the_same_network(bundle):
 def test_variants_are_named_as_their_overlays(bundle):
     assert bundle.compared in bundle.variants
     assert {name: path.stem for name, path in bundle.variants.items()} == {name: name for name in bundle.variants}
+
+
+def test_weights_of_every_variant_may_be_used(bundle):
+    for overlay in ((), *((path.stem,) for path in bundle.variants.values())):
+        require_safe(needed_settings(bundle.raw("train", *overlay)), f"weights of {overlay}")
 
 
 def _names(transform):
