@@ -62,12 +62,12 @@ class Bundle(NamedTuple):
 
     @property
     def error(self) -> str | None:
-        """Error of its weights and of answers without a network: on calibration cases, else as their file says."""
+        """Error of its weights and of answers without a network: as their file says, else on calibration cases."""
         if self.weights is None:
             return None
         path = self.weights.with_name(f"{self.weights.stem}_trust.json")
-        if not path.is_file():
-            measured: str | None = _read(self.weights.with_suffix(".json")).get("measured")
+        measured: str | None = _read(self.weights.with_suffix(".json")).get("measured")
+        if measured or not path.is_file():
             return measured
         known = _read(path)
         try:

@@ -17,13 +17,14 @@ from ..errors import ConfigError, DataError
 from ..io import VolumeReader
 from ..metrics.masked import ARBITRARY, PERCENT
 from ..weights import checkpoints
+from ..weights.info import origin
 from .check import checked_cases, table
 from .features import CaseFeatures
 from .held_out import SECTIONS, HeldOutCases
 from .held_out_errors import CaseErrors, HeldOutErrors
 from .intervals import cases_needed, conformal_quantile, fitted, require_level
 from .maps import inference_options, target_window
-from .record import TrustRecord, read_record
+from .record import HELD_OUT, TrustRecord, read_record
 from .verdict import VerdictLimits, allowed_deviations, usual_of
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class Calibration:
             intervals=fitted([case.voxels for case in cases], self.unit, self.level, self.case_level),
             tissues=list(self.tissues),
             limits=self._limits(cases),
+            data=origin(self.held_out.weights) or HELD_OUT,
         )
         path = record.write(self.held_out.weights)
         _print(record, path)

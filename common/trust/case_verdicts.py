@@ -12,7 +12,6 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 from ..errors import CheckpointError, DataError
 from ..io.export.verdicts import ACCEPT, REFUSE, in_words
-from ..weights.info import origin
 from .features import TISSUE_OUTSIDE, CaseFeatures, Volume, on_grid
 from .record import TrustRecord, path_of, read_record
 from .verdict import verdict_of
@@ -42,12 +41,11 @@ class CaseVerdicts:
 
     Args:
         record: of the weights.
-        origin: what they were trained on, where that is no patient, as the calibration cases then are none.
     """
 
-    def __init__(self, record: TrustRecord, origin: str | None = None) -> None:
+    def __init__(self, record: TrustRecord) -> None:
         self.record = record
-        self.calibrated_on = f"{len(record.cases)} cases ({origin or 'held out'})"
+        self.calibrated_on = f"{len(record.cases)} cases ({record.data})"
         self.features = CaseFeatures(record.unit, record.tissues)
 
     @classmethod
@@ -57,7 +55,7 @@ class CaseVerdicts:
             logger.info("no verdicts: no calibration next to the weights")
             return None
         try:
-            return cls(read_record(weights), origin(weights))
+            return cls(read_record(weights))
         except CheckpointError as error:
             logger.warning(f"no verdicts: {error}")
             return None

@@ -19,6 +19,8 @@ from .intervals import Interval, groups_of
 from .verdict import Usual, VerdictLimits
 
 SCHEMA_VERSION = 1
+HELD_OUT = "held out"
+"""Calibration cases of which no more is known."""
 REMEDY = "calibrate the weights by synthesize calibrate BUNDLE --output_dir OUT"
 
 
@@ -37,6 +39,7 @@ class TrustRecord:
         intervals: by group, see :func:`common.trust.intervals.groups_of`.
         tissues: see :class:`common.trust.features.CaseFeatures`.
         limits: of the verdicts.
+        data: what the cases are, in words.
     """
 
     sha256: str
@@ -49,6 +52,7 @@ class TrustRecord:
     intervals: dict[str, Interval]
     tissues: list[str]
     limits: VerdictLimits
+    data: str = HELD_OUT
 
     @property
     def hold(self) -> str:
@@ -98,12 +102,15 @@ def read_record(weights: Path) -> TrustRecord:
 
 
 def _parsed(content: Mapping[str, Any]) -> TrustRecord:
+    content = {"data": HELD_OUT, **content}
     known: dict[str, Any] = {name: content[name] for name in TrustRecord.__dataclass_fields__}
     limits = dict(known["limits"])
     features = {name: Usual(**_finite(each)) for name, each in limits.pop("features").items()}
     deviations, baselines = _finite(limits.pop("deviations")), _finite(limits.pop("baselines"))
     known["limits"] = VerdictLimits(features, deviations, **_finite(limits), baselines=baselines)
     known["intervals"] = {group: Interval(**_finite(each)) for group, each in known["intervals"].items()}
+    if not isinstance(known["data"], str):
+        raise ValueError(f"data {known['data']!r}")
     if not features or set(deviations) != {REVIEW, REFUSE}:
         raise ValueError(f"limits of {len(features)} features, {sorted(deviations)}")
     if known["intervals"].keys() != groups_of(np.zeros(1), known["unit"]).keys():

@@ -137,6 +137,7 @@ def test_shipped_weights_are_calibrated_on_heads_of_their_simulation(pretrained,
     told = json.loads((copy / "models" / "pretrained_trust.json").read_text())
     assert told["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
     assert told["cases"] == [f"head_{number:03d}" for number in range(9)]
+    assert told["data"] == "simulated heads, no patient"
     assert sorted(path.name for path in (copy / "models").iterdir()) == [
         "pretrained.json", "pretrained.pt", "pretrained_trust.json",
     ]  # fmt: skip

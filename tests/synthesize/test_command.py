@@ -351,9 +351,8 @@ def test_the_list_has_the_error_of_calibrated_weights(place: Path, capsys: pytes
     assert capsys.readouterr().err == expected
 
 
-def test_the_list_has_what_was_measured_of_weights_without_a_calibration(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_list_prefers_what_was_measured_on_real_images(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "bundles" / ONE / "models" / "pretrained_trust.json").write_text("{}")
     path = place / "bundles" / ONE / "models" / "pretrained.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "measured": "MAE 10 HU, copying 20"}))
     assert command.main(["list"]) == 0

@@ -49,6 +49,7 @@ def test_other_weights_are_refused(weights, record, caplog):
         (("limits", "features", TILT, "mean"), float("nan")),
         (("limits", "deviations"), {"review": 1.0}),
         (("limits", "upper_mae"), None),
+        (("data",), ["heads"]),
     ],
 )
 def test_a_damaged_file_is_refused(weights, record, place, value):

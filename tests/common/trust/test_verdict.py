@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,7 @@ def test_verdicts_as_written_and_logged(record, caplog):
     assert in_words(review).endswith("1 cases (held out); tilt of the head, a 0.4, usual -0.3 to 0.3")
     assert caplog.messages == ["one: accept", f"one: {in_words(review)}"]
     assert [line.levelname for line in caplog.records] == ["INFO", "WARNING"]
+    assert CaseVerdicts(replace(record, data="heads")).calibrated_on == "1 cases (heads)"
 
 
 def test_no_expected_error_of_a_refused_case_is_written(record, caplog):
