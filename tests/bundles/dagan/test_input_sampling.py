@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,8 @@ from mri_dagan.kspace_scan import KspaceScan
 from common.errors import DataError
 from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.undersampling import Undersampled
+from common.trust.record import read_record
+from medical_image_synthesis.catalogue import bundle_named
 from medical_image_synthesis.command import main
 
 SHAPE = (36, 40)
@@ -67,7 +70,12 @@ def test_other_kspace_is_refused(tmp_path: Path, given: tuple, found: str) -> No
 def test_the_shipped_weights_reconstruct_fourfold_and_refuse_twofold_scans(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A box with a bright band, whose error is at most half of the zero-filled image's."""
+    """A box with a bright band, whose error is at most half of the zero-filled image's; it is no head, which the
+    calibration would refuse."""
+    shipped = bundle_named("mri").folder / "models" / "pretrained.pt"
+    assert read_record(shipped).data == "simulated heads, no patient"
+    for path in (shipped, shipped.with_suffix(".json")):
+        shutil.copy(path, tmp_path)
     volume = np.zeros((48, 64, 4), np.float32)
     volume[10:38, 8:56] = 400
     volume[18:30, 24:28] = 1000
@@ -76,7 +84,8 @@ def test_the_shipped_weights_reconstruct_fourfold_and_refuse_twofold_scans(
         scan = Undersampled("cartesian", acceleration).scan(volume, np.random.default_rng(0))
         write_kspace(tmp_path / f"{acceleration}.h5", scan, np.eye(4), 2)
         made = tmp_path / f"{acceleration}.nii.gz"
-        codes[acceleration] = main(["mri", str(tmp_path / f"{acceleration}.h5"), "-o", str(made)])
+        given = ["--weights", str(tmp_path / shipped.name)]
+        codes[acceleration] = main(["mri", str(tmp_path / f"{acceleration}.h5"), "-o", str(made), *given])
         if acceleration == 4:
             errors = [np.abs(each - volume).mean() for each in (nib.load(made).get_fdata(), scan.volume)]
     assert codes == {4: 0, 2: 1}
