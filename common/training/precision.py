@@ -16,9 +16,10 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 WITHOUT_HALF = ("NO AVX", "AVX2")
 """What PyTorch calls processors whose convolutions have no instructions for 16 bits: they emulate them."""
 LEAST_SIDES = {1: (1, 1), 2: (2, 1), 3: (1, 3)}
-"""Voxels of a side of a convolution's input and output, by dimensions, from which its 16-bit gradients are right.
+"""Voxels of a side of a convolution's input and output, by dimensions, from which its gradients in bf16 are right.
 
-Below, PyTorch 2.13 took values of uninitialised memory on a CPU, finite or not, with kernels of 3 and 4.
+Below, PyTorch 2.13 took values of uninitialised memory on a CPU, finite or not, with kernels of 3 and 4; in fp16 it
+did not.
 """
 
 
@@ -41,7 +42,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def refuse_small_maps(networks: nn.Module) -> None:
-    """Let convolutions refuse maps whose 16-bit gradient is wrong on a CPU.
+    """Let convolutions refuse maps whose gradient in bf16 is wrong on a CPU.
 
     They raise ConfigError in the forward pass of a training.
     """
@@ -51,9 +52,9 @@ def refuse_small_maps(networks: nn.Module) -> None:
 
 
 def _require_large(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-    if not output.requires_grad or output.dtype not in (torch.bfloat16, torch.float16):
+    if not output.requires_grad or output.dtype != torch.bfloat16:
         return
     sides = [min(maps.shape[2:]) for maps in (inputs[0], output)]
     if any(side < least for side, least in zip(sides, LEAST_SIDES[output.ndim - 2], strict=True)):
-        fault = f"a convolution has a map of {min(sides)} voxels a side, too few for 16-bit gradients on a CPU"
+        fault = f"a convolution has a map of {min(sides)} voxels a side, too few for gradients in bf16 on a CPU"
         raise ConfigError(fault, "set --precision fp32, or use larger patches")

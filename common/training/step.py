@@ -43,7 +43,7 @@ class GanStep:
         announce: called with the event of each completed forward, loss and backward.
 
     Raises:
-        ConfigError: for another ``precision``; in a step, where 16-bit gradients would be wrong.
+        ConfigError: for another ``precision``; in a step, where gradients in bf16 would be wrong.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class GanStep:
         self.finite = finite
         self.announce = announce
         self.autocast = autocast(device, precision)
-        if device.type == "cpu" and precision != "fp32":
+        if device.type == "cpu" and precision == "bf16":
             refuse_small_maps(method)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 

@@ -90,11 +90,11 @@ def test_half_precision_that_a_processor_only_emulates_is_logged(
 
 
 @pytest.mark.parametrize(("size", "refused"), [((1, 5), True), ((2, 5), False), ((5, 4, 2), True), ((5, 4, 3), False)])
-def test_maps_too_small_for_gradients_in_16_bits_are_refused(size: tuple[int, ...], refused: bool) -> None:
+def test_maps_too_small_for_gradients_in_bf16_are_refused(size: tuple[int, ...], refused: bool) -> None:
     generator = (nn.Conv2d if len(size) == 2 else nn.Conv3d)(1, 1, 3, padding=1)
     data = loader(Pairs(torch.rand(2, 1, *size), torch.rand(2, 1, *size)), 2)
     trainer = SynthesisTrainer(CPU, 1, data, Toy(generator, Scale(1.0), l1=1), SGD, precision="bf16")
-    fault = f"a map of {min(size)} voxels a side, too few for 16-bit gradients on a CPU: set --precision fp32"
+    fault = f"a map of {min(size)} voxels a side, too few for gradients in bf16 on a CPU: set --precision fp32"
     with pytest.raises(ConfigError, match=fault) if refused else nullcontext():
         trainer.run()
 
