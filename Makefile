@@ -3,6 +3,7 @@ PYTHON ?= python3
 BUNDLE ?= mr2ct_pix2pix
 VENV := .venv
 PY := $(VENV)/bin/python
+RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
@@ -17,7 +18,7 @@ BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE
 
 .PHONY: demo docs dist package tag publish verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 
-demo: $(READY)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
+demo: $(RUNTIME)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -m tools.demo $(BUNDLE)
 
@@ -94,10 +95,16 @@ types: $(READY)
 clean:
 	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(RELEASE_VENV) bundles/*/demo_data bundles/*/demo
 
-$(READY): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
+$(RUNTIME): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
+	@echo "installing PyTorch, MONAI and what they need into $(VENV), a minute or more:"
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[dev]"
-	@touch $(READY)
+	$(VENV)/bin/pip install --disable-pip-version-check -e .
+	@touch $@
+
+$(READY): $(RUNTIME)
+	@echo "installing what tests and checks need into $(VENV), some minutes:"
+	$(VENV)/bin/pip install --disable-pip-version-check -e ".[dev]"
+	@touch $@
 
 $(DEPLOY_VENV)/.ready: examples/deploy/requirements.txt requirements.txt
 	$(PYTHON) -m venv $(DEPLOY_VENV)

@@ -35,6 +35,8 @@ TYPES = {
 """What a value of a type is in messages, and the remedy for another one."""
 LISTED = "see docs/reference/settings.md or the output of synthesize config BUNDLE"
 """Where all settings of a bundle are found."""
+FOR_PROGRAMS = "initialize"
+"""Id that MONAI's workflows build first, in which a program names ``%prepare``."""
 
 
 def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
@@ -72,7 +74,7 @@ def require_known(config: Mapping[str, Any], names: Iterable[str], shipped: Mapp
     """
     text = texts(list(config.values()))
     for key in (name.split("::")[0] for name in names):
-        if key in shipped or key in TRACKING or re.search(rf"[@%]{re.escape(key)}\b", text):
+        if key in shipped or key in TRACKING or key == FOR_PROGRAMS or re.search(rf"[@%]{re.escape(key)}\b", text):
             continue
         inside = [place for name, values in shipped.items() for value in values for place in _named(key, name, value)]
         nearest = inside[:1] or difflib.get_close_matches(key, shipped, n=1)

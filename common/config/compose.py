@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..path_names import is_reference
 from ..raw_settings import Settings, copied, put
 
+INSTALLED = __package__.startswith("medical_image_synthesis.")
+"""Whether this is the package of the wheel, not that of a clone or of one bundle's release."""
 WORDS = {"true": True, "false": False, "null": None}
 """YAML words that MONAI's command line, which parses options as Python, passes on as text."""
 
@@ -27,6 +30,18 @@ def compose(merged: Settings, names: Mapping[str, Any], shipped: Mapping[str, li
         if not any(isinstance(default, str) and not is_reference(default) for default in shipped.get(place, [])):
             put(config, place, WORDS[word])
     return config
+
+
+def outside_installation(config: Settings, bundle_root: str) -> Settings:
+    """The configuration of an installed bundle: runs and phantoms go to the current folder, not next to the package.
+
+    Args:
+        config: composed, raw; it stays as it is.
+        bundle_root: the bundle's folder, whose name that of the run gets.
+    """
+    own = {"output_dir": str(Path.cwd() / Path(bundle_root).name), "demo_data": "$@output_dir + '/demo_data'"}
+    in_bundle = {"output_dir": "@bundle_root", "demo_data": "$@bundle_root + '/demo_data'"}
+    return {**config, **{name: own[name] for name, value in in_bundle.items() if config.get(name) == value}}
 
 
 def _words(config: Settings, place: str = "") -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import re
@@ -21,7 +20,7 @@ from monai.utils import ensure_tuple
 from monai.utils.misc import MONAIEnvVars
 
 from .. import devices
-from ..errors import ConfigError, UserError, choose, of_stdout, user_error_in
+from ..errors import ConfigError, UserError, of_stdout, user_error_in
 from ..path_names import as_data, is_path
 from ..raw_settings import Settings, resolved, settings_of
 from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
@@ -29,8 +28,8 @@ from ..weights.module_names import with_local_targets
 from .checks import check, require_known
 from .command import Command, running_command
 from .components import require_located
-from .compose import compose
-from .files import configs_in, files_in, shipped_settings, top
+from .compose import INSTALLED, compose, outside_installation
+from .files import configs_in, shipped_settings, top
 from .given import set_options
 from .idle import refuse_idle, refuse_lost
 from .names import names_as_typed, refuse_none
@@ -56,7 +55,7 @@ def prepare(bundle_root: str) -> None:
         bundle_root: the bundle's folder; the keys of its ``configs`` are the known settings.
 
     Raises:
-        ConfigError: for a run id or a setting that is unknown, a value of another type than its default or out of
+        ConfigError: for a setting that is unknown, a value of another type than its default or out of
             range, a reference to nothing, or an option that contradicts the network of the weights.
         CheckpointError: nothing is known of the weights in use, or they are not the ones that are described.
         SystemExit: with code 0 after ``--show_config true`` has printed the configuration.
@@ -75,7 +74,6 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
         sys.excepthook = end_command
         logging.raiseExceptions = False  # where nobody reads stdout, each line would be a traceback on stderr
     merged = with_local_targets(settings_of(parser))
-    _require_run_id(command, merged)
     files = with_local_targets(_files_of(command))
     refuse_none(command.typed or {})
     if "device" in parser:
@@ -111,6 +109,7 @@ def _composed(
     configs = configs_in(folder)
     shipped, tops = shipped_settings(configs), {top(key) for file in files for key in file}
     config = compose(merged, names_as_typed(options, command.typed or {}), shipped)
+    config = outside_installation(config, bundle_root) if INSTALLED else config
     check(config, shipped)
     check_tree(config, configs, options)
     # weights may know settings that say how a volume is computed
@@ -164,25 +163,6 @@ def _given(options: Mapping[str, Any], files: Sequence[Settings]) -> Collection[
     """The ids of options, and of what the overlays among files set."""
     keys = {key.lstrip("+") for overlay in files if "bundle_root" not in overlay for key in overlay}
     return {*options, *(ReferenceResolver.normalize_id(key) for key in keys)}
-
-
-def _require_run_id(command: Command, merged: Settings) -> None:
-    """Refuse the run id of a command that none of its config files has, with the file next to these that has it."""
-    wanted = command.run_id
-    if not command.files or wanted in merged:
-        return
-    others = files_in(Path(command.files[0]).parent).items()
-    if there := [path.name for path, config in others if wanted in _run_ids(config)]:
-        raise ConfigError(f"no run id {wanted} in these config files", f"add {there[0]} to --config_file")
-    known = sorted(_run_ids(merged))
-    nearest = difflib.get_close_matches(wanted, known, n=1)
-    remedy = f"did you mean {nearest[0]}?" if nearest else choose(known)
-    raise ConfigError(f"no run id {wanted}", remedy)
-
-
-def _run_ids(config: Settings) -> set[str]:
-    first = (f"%{PREPARE}", config.get(PREPARE))
-    return {name for name, steps in config.items() if isinstance(steps, list) and steps and steps[0] in first}
 
 
 def _files_of(command: Command) -> list[Settings]:

@@ -30,7 +30,7 @@ def trainer_of(site: Path, settings: Path, name: str) -> MonaiAlgo:
         send_weight_diff=False,
         config_train_filename=["configs/train.yaml", "configs/demo.yaml", str(settings)],
         config_evaluate_filename=None,
-        train_kwargs={"dataset_dir": str(site / "data"), "output_dir": str(site / "run")},
+        train_kwargs={"initialize": "%prepare", "dataset_dir": str(site / "data"), "output_dir": str(site / "run")},
     )
     algorithm.initialize(extra={ExtraItems.CLIENT_NAME: name})
     return algorithm

@@ -118,7 +118,7 @@ def test_augmentation_suits_the_source_and_is_off_in_the_demo(bundle, metadata):
     [("train", ["train", "demo"]), ("train", ["train", "demo", "evaluate"]), ("infer", ["inference", "demo"])],
 )
 def test_has_every_property_of_its_workflow(bundle, noise, tmp_path, kind, configs):
-    settings = {**noise, "output_dir": str(tmp_path), "device": torch.device("cpu")}
+    settings = {**noise, "initialize": "%prepare", "output_dir": str(tmp_path), "device": torch.device("cpu")}
     if kind == "train":
         settings |= TINY
     workflow = ConfigWorkflow(bundle.files(*configs), workflow_type=kind, logging_file=False, **settings)

@@ -30,6 +30,7 @@ def sites(tmp_path_factory):
         datalist = root / f"site_{number}.json"
         datalist.write_text(json.dumps({"training": own, "validation": cases[4:]}))
         settings = {
+            "initialize": "%prepare",
             "datalist": str(datalist),
             "output_dir": str(root / f"site_{number}"),
             "samples_per_epoch": STEPS,

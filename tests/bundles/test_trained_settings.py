@@ -149,7 +149,7 @@ def test_programs_that_build_parts_of_the_config_get_the_same(bundle, odd_run, t
             assert plain[name] == value, name
     folder = folder_of(bundle, odd_run / "models" / "model.pt", tmp_path)
     files = str(folder / "configs" / "inference.yaml")
-    places = {"bundle_root": str(folder), "device": CPU}
+    places = {"initialize": "%prepare", "bundle_root": str(folder), "device": CPU}
     workflow = ConfigWorkflow(files, workflow_type="infer", logging_file=False, **places)
     workflow.initialize()
     checkpoints.load_weights(workflow.network_def, folder / "models" / "model.pt")

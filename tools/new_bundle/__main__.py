@@ -49,6 +49,7 @@ def new_bundle(root: Path, name: str, like: str) -> Path:
         raise ConfigError(f"no bundle {like} (from --like)", f"choose one of {', '.join(bundle_names(root))}")
     content = scaffold.files(root / "bundles" / like, name)
     write_whole_folder(folder, partial(write_files, content), is_own=lambda existing: False)
+    (folder / "common").symlink_to("../../common", target_is_directory=True)  # found from any current folder
     return folder
 
 

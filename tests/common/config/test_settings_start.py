@@ -27,7 +27,6 @@ bundle_root: {tmp_path}
 seed: 0
 max_epochs: 5
 dataset_dir: null
-initialize: "%prepare"
 prepare: {{_target_: common.config.prepare, bundle_root: "@bundle_root"}}
 data: {{_target_: common.data.cases.require_dir, dataset_dir: "@dataset_dir"}}
 normalisation: {{_target_: common.networks.unet.require_norm, norm: batch}}
@@ -96,19 +95,6 @@ class TestCommand:
         last = result.stderr.rstrip().splitlines()[-1]
         assert last == "error: --max_epochs is 'ten', not a whole number: pass a number such as 5"
         assert "Traceback" not in result.stderr
-
-    @pytest.mark.parametrize(
-        ("run_id", "expected"),
-        [
-            ("wiht_data", "no run id wiht_data: did you mean with_data?"),
-            ("xyz", "no run id xyz: choose run, with_data, with_fault or with_norm"),
-            ("checking", "no run id checking in these config files: add overlay.yaml to --config_file"),
-        ],
-    )
-    def test_so_does_an_unknown_run_id(self, bundle, run_id, expected):
-        done = command(bundle, run_id)
-        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-        assert done.stderr.splitlines()[-1] == f"error: {expected}"
 
     def test_so_do_settings_that_refer_to_each_other(self, bundle):
         done = command(bundle, "--max_epochs", "@seed", "--seed", "@max_epochs")

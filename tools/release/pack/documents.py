@@ -44,7 +44,6 @@ def card(text: str, own_weights: bool) -> str:
 
 def head(text: str) -> str:
     """A config, after renaming, with the commands of its comments."""
-    text = re.sub(r"^initialize: .*\n", "", text, flags=re.MULTILINE)  # MONAI builds it before it finds the package
     text = re.sub(r"^# make demo BUNDLE=\w+$", f"# {DEMO}", text, flags=re.MULTILINE)
     return re.sub(r"^#.*$", lambda line: re.sub(r"\bC(ONFIGS)?/", "configs/", line.group()), text, flags=re.MULTILINE)
 

@@ -52,8 +52,9 @@ class ValidatedBundle:
 
     @cached_property
     def packages(self) -> list[str]:
-        """Top-level Python packages that travel inside."""
-        return sorted(path.parent.name for path in self.folder.glob("*/__init__.py"))
+        """Top-level Python packages that travel inside; in the repository ``common`` is a link."""
+        found = (path.parent for path in self.folder.glob("*/__init__.py"))
+        return sorted(path.name for path in found if not path.is_symlink())
 
     @cached_property
     def packed(self) -> bool:

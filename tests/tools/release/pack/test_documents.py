@@ -49,8 +49,7 @@ def test_a_card_with_weights_says_where_they_are_named() -> None:
 
 
 def test_commands_in_comments_of_configs_name_files_in_the_folder() -> None:
-    config = "initialize: {_target_: common.config.require_run_id}\n"
-    config += "# a CONFIGS/x.yaml\n# torchrun \"['C/train.yaml','C/a.yaml']\"\nkey: CONFIGS/x.yaml\n"
+    config = "# a CONFIGS/x.yaml\n# torchrun \"['C/train.yaml','C/a.yaml']\"\nkey: CONFIGS/x.yaml\n"
     config += "# make demo BUNDLE=a\n"
     assert documents.head(config).split("\n")[:3] == [
         "# a configs/x.yaml", "# torchrun \"['configs/train.yaml','configs/a.yaml']\"", "key: CONFIGS/x.yaml"
