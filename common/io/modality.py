@@ -24,6 +24,8 @@ STEP = 2
 """Every second voxel along each axis is enough."""
 MOST_HU = 2**17
 """Beyond what a scanner stores, even in an extended scale for metal."""
+LEAST_HU = -5000.0
+"""Below any padding of a CT (-3024); what is lower, such as -32768, pads an image of any modality."""
 IN_HU = "CT (values as low as HU of air)"
 NOT_IN_HU = f"not a CT in HU (no value below 0, or one beyond {MOST_HU})"
 
@@ -37,9 +39,14 @@ def modality_of(values: np.ndarray) -> str:
     either, such as those of a skull-stripped CT or of an MR with offset.
     """
     low, high = values.min(), values.max()
+    if low < LEAST_HU and high > 0:
+        values = values[values >= LEAST_HU]
+        low, some = values.min(), values[::STEP]
+    else:
+        some = values[..., ::STEP, ::STEP, ::STEP]
     if low >= 0 or max(-low, high) > MOST_HU:
         return NOT_IN_HU
-    return IN_HU if np.percentile(values[..., ::STEP, ::STEP, ::STEP], PERCENTILE) <= AIR_HU else UNKNOWN
+    return IN_HU if np.percentile(some, PERCENTILE) <= AIR_HU else UNKNOWN
 
 
 def require_modality(case: str, wanted: str, found: str) -> None:

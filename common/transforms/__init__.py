@@ -10,6 +10,7 @@ from .monai_label import ServedAsFloatd
 from .orientation import OrientationByChanneld
 from .source_scale import ScaleBySourced
 from .standardise import StandardiseHeadd, scale
+from .subject import SubjectBoxd
 
 __all__ = [
     "AirOutsideBodyd",
@@ -21,6 +22,7 @@ __all__ = [
     "ScaleWindowd",
     "ServedAsFloatd",
     "StandardiseHeadd",
+    "SubjectBoxd",
     "ToUnitd",
     "WorkingSpacingd",
     "head_mask",

@@ -108,15 +108,59 @@ def distance_from_body(volume: Volume, affine: Volume, largest: bool = True) -> 
         largest: see :class:`AirOutsideBodyd`.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    smooth, steps = coarse_and_smooth(volume, spacing)
+    threshold = air_threshold(smooth)
+    body = np.ones(smooth.shape, bool) if threshold is None else outline(smooth > threshold, spacing * steps, largest)
+    to_scan = affine @ np.diag([*steps, 1.0])
+    to_scan[:3, 3] += affine[:3, :3] @ ((steps - 1) / 2)
+    return distance_from(body, spacing * steps), to_scan
+
+
+def coarse_and_smooth(volume: Volume, spacing: Volume) -> tuple[Volume, NDArray[np.int_]]:
+    """Means of cells of about ``COARSE_MM``, smoothed over as much, (X', Y', Z'), and the voxels of a cell."""
     steps = np.maximum(1, np.round(COARSE_MM / spacing)).astype(int)
     whole = torch.from_numpy(np.ascontiguousarray(volume, dtype=np.float32))[None, None]
     coarse = functional.avg_pool3d(whole, tuple(steps.tolist()), ceil_mode=True)[0, 0].numpy()
-    to_scan = affine @ np.diag([*steps, 1.0])
-    to_scan[:3, 3] += affine[:3, :3] @ ((steps - 1) / 2)
-    sides = spacing * steps
-    body = _body(coarse, sides, largest)
-    distance: Volume = ndimage.distance_transform_edt(~body, sampling=sides)
-    return distance.astype(np.float32), to_scan
+    return ndimage.gaussian_filter(coarse, COARSE_MM / (spacing * steps), mode="nearest"), steps
+
+
+def air_threshold(smooth: Volume) -> float | None:
+    """Value (of :func:`coarse_and_smooth`) above which there is no air; None where there is none."""
+    clipped = np.minimum(smooth, np.percentile(smooth, 99.5))  # vessels and metal would have a class of their own
+    if np.unique(clipped).size < 3:
+        return float(smooth.min())
+    lowest = lower_otsu_threshold(clipped)
+    below = smooth < lowest
+    darkest, air, rest = smooth.min(), np.median(smooth[below]), np.median(smooth[~below])
+    return None if air - darkest > DARK * (rest - darkest) else float(air + AIR_PART * (lowest - air))
+
+
+def outline(above: NDArray[np.bool_], sides: Volume, largest: bool = True) -> NDArray[np.bool_]:
+    """What is above the threshold, with cavities that are narrow or closed in a plane; all where nothing is left.
+
+    Args:
+        above: (X, Y, Z).
+        sides: of its voxels, in mm.
+        largest: see :class:`AirOutsideBodyd`.
+    """
+    parts, count = ndimage.label(above)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    least = sizes.max() if largest else LEAST_ML * 1000 / np.prod(sides)
+    body: NDArray[np.bool_] = (sizes >= least)[parts] & (parts > 0)
+    for axis in range(3):
+        for plane in np.moveaxis(body, axis, 0):
+            plane[:] = ndimage.binary_fill_holes(plane)
+    if body.all() or not body.any():
+        return np.ones_like(body)
+    air = distance_from(body, sides) > CLOSED_MM
+    return distance_from(air, sides) > CLOSED_MM if air.any() else np.ones_like(body)
+
+
+def distance_from(mask: NDArray[np.bool_], sides: Volume) -> Volume:
+    """Distance of each voxel from a mask, 0 inside, in mm, float32."""
+    distance: Volume = ndimage.distance_transform_edt(~mask, sampling=sides)
+    return distance.astype(np.float32)
 
 
 def lower_otsu_threshold(values: Volume) -> float:
@@ -140,34 +184,6 @@ def lower_otsu_threshold(values: Volume) -> float:
     is_split = (weights > 0).all(0)
     between = np.where(is_split, (moments**2 / np.where(weights > 0, weights, 1)).sum(0), 0)
     return float(centres[np.unravel_index(np.argmax(between), between.shape)[0]])
-
-
-def _body(coarse: Volume, sides: Volume, largest: bool) -> NDArray[np.bool_]:
-    """What is brighter than air, with cavities that are narrow or closed in a plane; everything without any air."""
-    smooth = ndimage.gaussian_filter(coarse, COARSE_MM / sides)
-    clipped = np.minimum(smooth, np.percentile(smooth, 99.5))  # vessels and metal would have a class of their own
-    if np.unique(clipped).size < 3:
-        return np.asarray(smooth > smooth.min())
-    lowest = lower_otsu_threshold(clipped)
-    below = smooth < lowest
-    darkest, air, rest = smooth.min(), np.median(smooth[below]), np.median(smooth[~below])
-    if air - darkest > DARK * (rest - darkest):
-        return np.ones_like(below)
-    parts, count = ndimage.label(smooth > air + AIR_PART * (lowest - air))
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    least = sizes.max() if largest else LEAST_ML * 1000 / np.prod(sides)
-    body: NDArray[np.bool_] = (sizes >= least)[parts] & (parts > 0)
-    for axis in range(3):
-        for plane in np.moveaxis(body, axis, 0):
-            plane[:] = ndimage.binary_fill_holes(plane)
-    if body.all() or not body.any():
-        return np.ones_like(body)
-    air = ndimage.distance_transform_edt(~body, sampling=sides) > CLOSED_MM
-    if not air.any():
-        return np.ones_like(body)
-    closed: NDArray[np.bool_] = ndimage.distance_transform_edt(~air, sampling=sides) > CLOSED_MM
-    return closed
 
 
 def _affine(volume: Any) -> Volume:

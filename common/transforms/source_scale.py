@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
+from monai.data.utils import affine_to_spacing
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import TraceKeys, convert_to_dst_type
 
 from ..errors import ConfigError, DataError
 from ..io.modality import IN_HU, SOURCE_MODALITY, modality_of
 from .head import head_mask
+from .subject import subject_in, with_dark_padding
 
 LOWEST = -0.25
 """Lowest value of a magnitude relative to its percentile; resampling may leave some below 0, phase has as much below
@@ -25,8 +27,8 @@ class ScaleBySourced(MapTransform, InvertibleTransform):
 
     Source and target of a restored MR share the scanner's arbitrary unit, in which the result is to be: each by its own
     number would lose the relation between them. The head is computed from the first channel of ``image``, both in
-    training and inference: the largest region above the mean of the volume, with filled cavities in each axial slice.
-    Nothing is clipped. Adds the head as ``mask`` if the case has none; an existing mask is binarised.
+    training and inference: the largest region above the mean of the subject's box, with filled cavities in each axial
+    slice. Nothing is clipped. Adds the head as ``mask`` if the case has none; an existing mask is binarised.
 
     Args:
         keys: volumes (C, X, Y, Z), oriented RAS; absent keys are skipped.
@@ -48,7 +50,8 @@ class ScaleBySourced(MapTransform, InvertibleTransform):
         """Scale the volumes."""
         scaled = dict(data)
         case, source = str(data.get("case", "")), np.asarray(data["image"][0])
-        head = head_mask(source, None, axial=2, case=case)
+        box, _, _ = subject_in(with_dark_padding(source), affine_to_spacing(data["image"].affine).numpy(), 0.0)
+        head = head_mask(source, float(source[box].mean()), axial=2, case=case)
         number = source_scale(source, head, self.percentile, f"{case}: image")
         if SOURCE_MODALITY not in data or modality_of(source) != IN_HU:  # an inference refuses a CT as such
             require_magnitude(source, number, f"{case}: image")

@@ -47,7 +47,7 @@ def test_the_target_moves_by_the_shift_in_training_alone(bundle: Bundle, case: d
     for key in ("image", "label", "mask"):
         assert torch.equal(scored[key], plain[key])
     step = bundle.parser("train", "misregistered", **{"misregistration::shift": SHIFT, "misregistration::warp": 0.0})
-    move = step.get_parsed_content("train::preprocessing::transforms::3")
+    move = step.get_parsed_content("train::preprocessing::transforms::4")
     voxels = move.displacement(case["case"], (3, 3, 3), np.diag([5.0, 5, 5, 1]))[:, 1, 1, 1]
     assert np.linalg.norm(5 * voxels) == pytest.approx(SHIFT)
     label = np.asarray(plain["label"][0])

@@ -15,10 +15,12 @@ import pytest
 import torch
 from bundle_commands import TINY, Bundle, mistake, ok
 
+from common.data.datasets.simulated import placed
 from common.errors import CheckpointError
 from common.raw_settings import settings_of
 from common.seeds import derive
 from common.simulation import head_anatomy, render_ct_pair, render_t1
+from common.transforms import SubjectBoxd
 from common.trust import InputCheck
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, needed_settings, read_info
@@ -99,9 +101,11 @@ def test_a_working_spacing_is_applied_to_simulations_and_kept_with_the_weights(n
     config = Bundle(name).parser("train", "pretrain", **settings)
     data = config.get_parsed_content("validate::dataset")
     scan = data.simulate(derive(1, 0, 0))
-    expected = (np.array(scan["image"].shape) - 1) * scan["spacing"] / 4 + 1
+    first = config.get_parsed_content("scale").transforms[0]
+    shown = first(placed(scan)) if isinstance(first, SubjectBoxd) else placed(scan)
+    expected = (np.array(shown["image"].shape[1:]) - 1) * scan["spacing"] / 4 + 1
     np.testing.assert_allclose(data[0]["image"].shape[1:], expected, atol=1)
-    assert np.abs(expected - scan["image"].shape).max() > 10, "nothing was resampled"
+    assert np.abs(expected - shown["image"].shape[1:]).max() > 10, "nothing was resampled"
     assert needed_settings(settings_of(config))["spacing"] == [4, 4, 4]
 
 

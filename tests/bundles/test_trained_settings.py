@@ -476,8 +476,8 @@ def test_another_list_of_transforms_is_taken_as_it_is(trained, caplog):
         parser = prepared(
             trained, **{"preprocessing::transforms": [*ONE.raw("train")["preprocessing"]["transforms"], turn]}
         )
-    assert len(parser.get_parsed_content("preprocessing").transforms) == 7
-    assert "--preprocessing::transforms::6" in caplog.text
+    assert len(parser.get_parsed_content("preprocessing").transforms) == 8
+    assert "--preprocessing::transforms::7" in caplog.text
     assert "::reader" not in caplog.text, "the reader belongs to the files, so that weights are not trained with one"
     assert parser.get_parsed_content("target_window") == [-900, 1800]
 

@@ -22,11 +22,11 @@ def case(factor: float = 1.0) -> dict[str, MetaTensor]:
 
 
 def test_both_are_divided_by_the_percentile_of_the_source_in_the_head() -> None:
-    # the mean of the volume is 64 * 65 / 2 / 256 = 8.125: the head begins at 9, so that its median is 36.5
+    # the mean of the block is 32.5: the head begins at 33, so that its median is 48.5
     scaled = ScaleBySourced(["image", "label"], 50)(case())
-    assert float(scaled["image"].max()) == pytest.approx(64 / 36.5)
-    assert float(scaled["label"].max()) == pytest.approx(3 * 64 / 36.5)
-    assert float(scaled["mask"].sum()) == 56
+    assert float(scaled["image"].max()) == pytest.approx(64 / 48.5)
+    assert float(scaled["label"].max()) == pytest.approx(3 * 64 / 48.5)
+    assert float(scaled["mask"].sum()) == 32
 
 
 @pytest.mark.parametrize("factor", [1.0, 7.0, 1e-3])
@@ -37,7 +37,16 @@ def test_the_unit_of_the_scanner_does_not_matter_and_comes_back(factor: float) -
     restored = Invertd("pred", scale, "image")({**scaled, "pred": scaled["image"] + 1})["pred"]
     step = float((restored - given["image"]).mean())
     torch.testing.assert_close(restored.as_tensor(), given["image"].as_tensor() + step)
-    assert step == pytest.approx(factor * np.percentile(np.arange(9, 65), 99.5), rel=1e-5)
+    assert step == pytest.approx(factor * np.percentile(np.arange(33, 65), 99.5), rel=1e-5)
+
+
+def test_the_scale_is_that_of_the_head_whatever_is_around_it(mr: np.ndarray) -> None:
+    affine = torch.diag(torch.tensor([2.5, 2.5, 2.5, 1.0]))
+    scales = [
+        float(scan.max() / ScaleBySourced("image")({"image": MetaTensor(scan[None], affine=affine)})["image"].max())
+        for scan in (torch.from_numpy(mr), torch.from_numpy(np.pad(mr, ((30, 20), (5, 40), (8, 8)))))
+    ]
+    assert scales[1] == pytest.approx(scales[0], rel=1e-6)
 
 
 def test_a_mask_stays_and_is_binarised() -> None:
