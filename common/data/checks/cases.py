@@ -127,6 +127,8 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     findings: list[Finding] = []
     images = _read_images(item, expected, findings)
     others = {key: _read(key, item[key], item, None, expected, findings) for key in OTHERS if key in item}
+    if images:
+        others = {key: other and volumes.stored_like(other, images[0]) for key, other in others.items()}
     label, mask = others.get("label"), others.get("mask")
     if images:
         for other in (*images[1:], *(volume for volume in others.values() if volume)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +45,12 @@ def read(path: str, case: str, reader: VolumeReader, channels: int | None = None
     """
     scan = reader.check(path, case, channels, keep)
     return CheckedVolume(partial(Finding, case, Path(path).name), scan.values, scan.affine, scan.warnings)
+
+
+def stored_like(volume: CheckedVolume, image: CheckedVolume) -> CheckedVolume:
+    """The volume with its axes in the order and direction of the image's, as a training brings both into RAS order."""
+    values, affine = grids.reoriented(volume.values, volume.affine, image.affine)
+    return replace(volume, values=values, affine=affine)
 
 
 def same_grid(image: CheckedVolume, other: CheckedVolume, resample: bool = False) -> Iterator[Finding]:

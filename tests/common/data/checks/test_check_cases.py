@@ -159,9 +159,18 @@ def test_another_grid_is_a_warning_where_it_will_be_resampled(name: str, tmp_pat
     assert str(finding).endswith("; it will be resampled to the image's grid")
 
 
+def test_the_same_world_in_another_order_of_axes_is_the_same_grid(tmp_path: Path) -> None:
+    item = case(tmp_path)
+    for key, axes in (("label", "LPS"), ("mask", "SAR")):
+        image = nib.load(item[key])
+        nib.save(image.as_reoriented(nib.orientations.axcodes2ornt(axes)), item[key])
+        assert not np.array_equal(nib.load(item[key]).affine, AFFINE)
+    assert found(item, source_range=(0, 2e3), target_range=(-600, 1e3)) == []
+
+
 def test_volumes_on_two_grids_are_not_compared_voxel_by_voxel(tmp_path: Path) -> None:
-    """Label and lesion in an order of voxels of their own, though of the same shape: in place, not misregistered."""
-    flipped = AFFINE @ np.array([[1, 0, 0, 0], [0, -1, 0, SHAPE[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
+    """Label and lesion of the same shape on a grid that begins 6 mm further: in place, not misregistered."""
+    flipped = AFFINE @ np.array([[1, 0, 0, 6], [0, -1, 0, SHAPE[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
     replaced = {"label": ((1000 - MR)[:, ::-1], flipped), "lesion": (lesion(95, 5)[:, ::-1], flipped)}
     findings = found(case(tmp_path, **replaced), resample=True)
     assert [(f.severity, f.file, f.fault[:8]) for f in findings] == [
