@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from ..errors import ConfigError, DataError, Finding, VolumeError
 from .dicom.reading.geometry import stack_geometry
 from .dicom.reading.headers import holds_series
-from .dicom.reading.series import SeriesOptions, find_series, source_headers
+from .dicom.reading.series import ALL, SeriesOptions, find_series, source_headers
 from .dicom.reading.volume import load_series
 from .itk_files import SUFFIXES, itk_grid, read_itk
 from .nifti.reading import is_constant, read_header, read_values
@@ -59,7 +59,8 @@ class VolumeReader:
 
     Args:
         nan_fill: replaces NaN and infinity of a file, which are otherwise errors.
-        series: SeriesInstanceUID, or a list of them: the one to read of a folder with several series.
+        series: SeriesInstanceUID, or a list of them: the one to read of a folder with several series; ``all`` joins
+            them.
         phase: the acquisition to read, from 1, of a series with several at the same positions.
         resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid instead of refusing them; the
             volume and its synthetic image are then on that grid.
@@ -168,7 +169,8 @@ class VolumeReader:
             VolumeError: as :meth:`check`, if the headers are read again.
         """
         known = self._headers.pop(str(path), None)
-        return known or source_headers(path, case, SeriesOptions(series_uid, self.options.phase))
+        options = self.options if ALL in self.options.wanted else replace(self.options, series=series_uid)
+        return known or source_headers(path, case, options)
 
     def require_series(self, images: Sequence[Any]) -> None:
         """Refuse options that choose among DICOM series where no image, a path or a list of them, is one.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....errors import Finding, VolumeError, Where
+from ....errors import Finding, VolumeError, Where, some
 from .headers import Slice, element_numbers, element_text, element_value
 from .pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
 from .stack import Stack
@@ -116,9 +116,12 @@ def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, f
 def _duplicates(stack: Stack, modality: str, where: Where) -> list[Finding]:
     for kept, other in stack.duplicates:
         if not np.array_equal(_rescaled(kept, modality, where), _rescaled(other, modality, where)):
-            fault, remedy = "different slices at one position", "keep one of them, or choose one series by --series UID"
-            raise VolumeError(where(fault, f"{kept.name} and {other.name}", remedy))
-    number = f"{len(stack.duplicates)} with identical values"
+            fault, both = "different slices at one position", f"{kept.name} and {other.name}"
+            if stack.several:
+                raise VolumeError(replace(stack.several, value=f"{stack.several.value}, {fault}, {both}"))
+            raise VolumeError(where(fault, both, "keep one of them, or choose one series by --series UID"))
+    names = some([other.name for _, other in stack.duplicates])
+    number = f"{len(stack.duplicates)} with identical values: {names}"
     return [where("duplicate slices", number, "duplicates are ignored", "warning")] if stack.duplicates else []
 
 

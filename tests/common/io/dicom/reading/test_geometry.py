@@ -141,7 +141,7 @@ def test_a_slice_twice(tmp_path):
     volume = load_series(folder, "case7")
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
     assert [str(note) for note in volume.notes] == [
-        "case7 (ct): duplicate slices (1 with identical values); duplicates are ignored"
+        "case7 (ct): duplicate slices (1 with identical values: copy.dcm); duplicates are ignored"
     ]
 
 
