@@ -21,7 +21,9 @@ from .dicom.reading.headers import holds_series
 from .dicom.reading.series import ALL, SeriesOptions, find_series, source_headers
 from .dicom.reading.volume import load_series
 from .itk_files import SUFFIXES, itk_grid, read_itk
+from .modality import CT
 from .nifti.reading import is_constant, read_header, read_values
+from .padding import padding_to_air
 
 logger = logging.getLogger(__name__)
 WARNINGS = "warnings"
@@ -195,9 +197,13 @@ class VolumeReader:
             fault = "a single file of a DICOM series"
             raise VolumeError(Finding(case, path.name, fault, "", "give the folder of the series"))
         if path.suffix.lower() in SUFFIXES:
-            return Scan(*read_itk(path, case, self.nan_fill))
-        header = read_header(path, case, channels)
-        return Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
+            scan = Scan(*read_itk(path, case, self.nan_fill))
+        else:
+            header = read_header(path, case, channels)
+            scan = Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
+        is_ct = None if modality is None else modality == CT
+        padding_to_air(scan.values, partial(Finding, case, path.name), is_ct)
+        return scan
 
 
 def _empty(shape: tuple[int, ...], affine: np.ndarray) -> Scan:

@@ -212,6 +212,6 @@ def _check_label(label: CheckedVolume, window: Range | None) -> Iterator[Finding
 def _plausible(channel: ChannelRange, window: Sequence[float], option: str) -> Iterator[Finding]:
     """HU have a known scale, which a window from soft tissue to bone indicates; other units give the magnitude only."""
     if volumes.is_of_ct(window):
-        yield from volumes.plausible_hu(channel.volume, option)
+        yield from list(volumes.plausible_hu(channel.volume, option)) or volumes.no_water_outside(channel.volume)
     else:
         yield from plausible_range(channel, window, option)

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ....errors import Finding, VolumeError, Where, some
+from ...modality import CT
+from ...padding import AIR_HU, padding_to_air
 from .headers import Slice, element_numbers, element_text, element_value
 from .pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
 from .stack import Stack
 from .suv import SUV_FORMULA, suv_factor
 
 logger = logging.getLogger(__name__)
-ALWAYS_RESCALED = ("CT", "PT")
+ALWAYS_RESCALED = (CT, "PT")
 """Modalities that need slope and intercept."""
 HIGHEST_SUV, SUV_PERCENTILE = 100, 99.9
 """Bladder and kidneys have fewer voxels above it."""
-AIR_HU = -1000.0
-"""Value of the padding of a CT."""
 SUV = "SUV"
 PET_UNITS = {"BQML": "Bq/ml", "GML": SUV, "CNTS": "counts", "CPS": "counts/s", "PROPCPS": "counts/s", "NONE": "none"}
 
@@ -53,7 +53,8 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
 
     CT is in HU. PET in Bq/ml is converted to SUV by body weight where the headers allow it (the formula is logged) and
     otherwise kept, with a note. MONOCHROME1 keeps its stored values, with a note. Of duplicate slices with identical
-    values one is used, with a note. Padding becomes air: -1000 HU, for others 0 or the minimum if that is lower.
+    values one is used, with a note. Padding becomes air: -1000 HU, also that of a CT which no
+    element names (see :mod:`common.io.padding`), for others 0 or the minimum if that is lower.
 
     Raises:
         VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
@@ -83,6 +84,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     with np.errstate(over="ignore"):
         values *= np.float32(unit.factor)
     _fill_padding(values, padding, modality, where)
+    padding_to_air(values, where, modality == CT)
     if not np.isfinite(values).all():
         raise VolumeError(where("values do not fit float32", "NaN or Inf after rescaling", "export the series again"))
     return Voxels(values, unit.name, (*notes, *unit.notes, *_implausible(values, unit.name, where)), unit.formula)
@@ -93,7 +95,7 @@ def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modalit
     if not padding:
         return
     others = (values[:, :, k][~padding[k]] if k in padding else values[:, :, k] for k in range(values.shape[2]))
-    air = AIR_HU if modality == "CT" else min((part.min(initial=0.0) for part in others), default=0.0)
+    air = AIR_HU if modality == CT else min((part.min(initial=0.0) for part in others), default=0.0)
     for place, padded in padding.items():
         values[:, :, place][padded] = air
     count = sum(int(padded.sum()) for padded in padding.values())
@@ -151,7 +153,7 @@ def _implausible(values: np.ndarray, unit: str | None, where: Where) -> list[Fin
 
 
 def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
-    if modality == "CT":
+    if modality == CT:
         return _Unit("HU")
     if modality != "PT":
         return _Unit(None)

@@ -110,6 +110,12 @@ CASES: dict[str, tuple[dict, dict, str, str]] = {
         "error",
         r"do not reach below -200 and above 200 HU, .*\(-1 to 1\);",
     ),
+    "CT masked with water": (
+        {"label": (4 * BOX * (1000 - MR), AFFINE), "mask": (BOX, AFFINE)},
+        {"target_range": (-600, 1400)},
+        "error",
+        r"label.nii.gz.*outside is 0 HU, as water \(100% of an outer face\); set what lies outside .* to -1000 HU",
+    ),
     "narrow source": (
         {},
         {"source_range": (0, 12000)},
@@ -134,6 +140,15 @@ def test_findings(name: str, tmp_path: Path) -> None:
     findings = found(case(tmp_path, **replaced), **options)
     assert [finding.severity for finding in findings] == [severity]
     assert re.search(message, str(findings[0]))
+
+
+def test_one_face_of_water_is_enough_and_a_few_voxels_are_not(tmp_path: Path) -> None:
+    """26 x 28 voxels of a face: 182 of them, a quarter, may be 0 HU."""
+    for count, faults in ((182, []), (183, ["the outside is 0 HU, as water"])):
+        ct = 1000 - MR
+        ct[-1].reshape(-1)[:count] = 0
+        findings = found(case(tmp_path, label=(ct, AFFINE)), target_range=(-600, 1400))
+        assert [finding.fault for finding in findings if finding.severity == "error"] == faults
 
 
 def test_bounds_of_the_plausible_range(tmp_path: Path) -> None:
