@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NOT_INSTALLED, Finding, OutputError, VolumeError, Where
+from ..files import GET_CONTENT, NOT_HERE, POINTERS, is_broken_link
 from ..grids import is_invertible, show_affine
 from .stored_values import to_stored
 
@@ -156,10 +157,15 @@ def _checked_header(path: Path, where: Where) -> tuple[Finding, ...]:
     """Refuse a header that leaves ITK to guess; warnings of what may be guessed."""
     try:
         with path.open("rb") as file:
-            lines = file.read(HEADER_BYTES).decode("latin-1").splitlines()
+            start = file.read(HEADER_BYTES)
     except OSError as error:
+        if is_broken_link(path):
+            raise VolumeError(where(NOT_HERE, "", GET_CONTENT)) from error
         reason = error.strerror or str(error)
         raise VolumeError(where("cannot read the file", reason, "check its path and permissions")) from error
+    if start.startswith(POINTERS):
+        raise VolumeError(where(NOT_HERE, "", GET_CONTENT))
+    lines = start.decode("latin-1").splitlines()
     is_nrrd = path.suffix.lower() in NRRD
     return _checked_nrrd(_fields(lines, ":", ""), where) if is_nrrd else _checked_metaimage(lines, where)
 

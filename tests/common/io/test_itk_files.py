@@ -168,6 +168,11 @@ def test_other_files_are_refused(write: Write, tmp_path: Path) -> None:
     (tmp_path / "text.mha").write_text("text\nElementSpacing = 1 1 1\n")
     with pytest.raises(VolumeError, match=r"a \(text\.mha\): ITK cannot read the file \("):
         VolumeReader().check(tmp_path / "text.mha", "a")
+    (tmp_path / "annex.mha").write_text("/annex/objects/MD5E-s9--0.mha")
+    (tmp_path / "link.nrrd").symlink_to("nowhere.nrrd")
+    for name in ("annex.mha", "link.nrrd"):
+        with pytest.raises(VolumeError, match=rf"a \({name}\): a link to content that is not here; get its content"):
+            VolumeReader().check(tmp_path / name, "a")
     with pytest.raises(VolumeError, match=r"a \(no\.mha\): cannot read the file \(No such file"):
         VolumeReader().check(tmp_path / "no.mha", "a")
 

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ....errors import VolumeError, Where
+from ....files import GET_CONTENT, NOT_HERE
 
 COPY_AGAIN = "copy or export the series again"
 LARGEST_ELEMENT = 1 << 20
@@ -70,7 +71,7 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
             else:
                 slices += _frames(header, path, where)
         elif path.is_symlink() and not path.is_dir():
-            raise VolumeError(where("broken link in the series", path.name, "get its content, or remove the link"))
+            raise VolumeError(where(f"a file is {NOT_HERE}", path.name, f"{GET_CONTENT}, or remove the link"))
     _require_no_lost_slice(strange, slices, where)
     return slices, ignored
 

@@ -127,11 +127,12 @@ def test_a_slice_that_is_a_link_to_nothing_is_named(tmp_path):
     last.symlink_to("../.git/annex/objects/MD5E-s4711--0.dcm")
     refused(
         tmp_path / "ct",
-        r"broken link in the series \(004\.dcm\); get its content, or remove the link",
+        r"a file is a link to content that is not here \(004\.dcm\); get its content, as by git annex get or git lfs"
+        " pull, or remove the link",
     )
     last.unlink()
     last.symlink_to(tmp_path / "ct" / "004.dcm")
-    refused(tmp_path / "ct", r"broken link in the series \(004\.dcm\)")
+    refused(tmp_path / "ct", r"a link to content that is not here \(004\.dcm\)")
 
 
 def test_links_to_slices_and_to_folders_are_followed_as_ever(tmp_path):
