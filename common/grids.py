@@ -89,6 +89,16 @@ def ras_spacing(affine: np.ndarray) -> tuple[float, ...]:
     return tuple(float(sizes[axis]) for axis in ras_shape((0, 1, 2), affine))
 
 
+def ras_sides(shape: Sequence[int], affine: np.ndarray) -> tuple[float, ...]:
+    """Extent in mm in the order left-right, posterior-anterior, inferior-superior of a volume (X, Y, Z)."""
+    return tuple(n * side for n, side in zip(ras_shape(tuple(shape), affine), ras_spacing(affine), strict=True))
+
+
+def show_sides(sides: Sequence[float]) -> str:
+    """Extents in mm on one line, for messages."""
+    return " x ".join(f"{side:.3g}" if side < 100 else f"{side:.0f}" for side in sides) + " mm"
+
+
 def in_ras(function: Callable[[np.ndarray], np.ndarray], volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """What a function makes of a volume ``(X, Y, Z)`` whose axes are put in RAS order, with the axes it came with.
 
