@@ -9,10 +9,13 @@ import numpy as np
 from ....errors import Finding, VolumeError, Where
 from ....grids import is_sheared
 from .acquisitions import STRAIGHT_MM, line_through
+from .headers import Slice, element_value
 from .orthogonal import OrthogonalGrid, orthogonal_grid
 from .stack import Stack
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LEAST_TILT = 0.5
+"""Degrees up to which a header's tilt of the gantry counts as none."""
 RESAMPLE = "pass --resample_tilt true to resample onto an orthogonal grid"
 
 
@@ -40,7 +43,7 @@ def stack_geometry(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
     affine, away = _affine(stack)
     fault = _fault(stack, affine, away)
     if fault is None:
-        return Geometry(LPS_TO_RAS @ affine)
+        return Geometry(LPS_TO_RAS @ affine, notes=tuple(_unseen_tilt(stack, where)))
     if not resample_tilt:
         raise VolumeError(where(*fault))
     grid = orthogonal_grid(stack, where)
@@ -75,6 +78,30 @@ def _fault(stack: Stack, affine: np.ndarray, away: np.ndarray) -> tuple[str, str
         tilt = f"tilt of {_mm(float(aside))} mm a slice, {degrees:.2f} degrees"
         return "slices are not stacked along their normal", tilt, RESAMPLE
     return None
+
+
+def _unseen_tilt(stack: Stack, where: Where) -> list[Finding]:
+    """A note where a header has a tilt of the gantry that positions and orientations do not show."""
+    tilts = [abs(_tilt(each, where)) for each in stack.slices]
+    if max(tilts) <= LEAST_TILT:
+        return []
+    remedy = "positions and orientations are used, as after a correction of the tilt: correct them if that is wrong"
+    return [
+        where(
+            "GantryDetectorTilt, but slices are stacked along their normal",
+            f"{max(tilts):g} degrees",
+            remedy,
+            "warning",
+        )
+    ]
+
+
+def _tilt(each: Slice, where: Where) -> float:
+    """Degrees in the header; 0 where it has none, or no number."""
+    try:
+        return float(element_value(each, "GantryDetectorTilt", where) or 0)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _mm(length: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,8 @@ ALWAYS_RESCALED = (CT, "PT")
 """Modalities that need slope and intercept."""
 HIGHEST_SUV, SUV_PERCENTILE = 100, 99.9
 """Bladder and kidneys have fewer voxels above it."""
+HU_TYPES, SHIFTED_TYPES = ("", "HU"), ("US", "HU_MOD")
+"""RescaleType of a CT in HU, and those that may be: unspecified, which old scanners write, and modified HU."""
 SUV = "SUV"
 PET_UNITS = {"BQML": "Bq/ml", "GML": SUV, "CNTS": "counts", "CPS": "counts/s", "PROPCPS": "counts/s", "NONE": "none"}
 
@@ -51,10 +54,11 @@ class Voxels:
 def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     """Decode every slice and apply its own slope and intercept.
 
-    CT is in HU. PET in Bq/ml is converted to SUV by body weight where the headers allow it (the formula is logged) and
-    otherwise kept, with a note. MONOCHROME1 keeps its stored values, with a note. Of duplicate slices with identical
-    values one is used, with a note. Padding becomes air: -1000 HU, also that of a CT which no
-    element names (see :mod:`common.io.padding`), for others 0 or the minimum if that is lower.
+    CT is in HU, and refused where its RescaleType says another unit. PET in Bq/ml is converted to SUV by body weight
+    where the headers allow it (the formula is logged) and otherwise kept, with a note. MONOCHROME1 keeps its stored
+    values, with a note. Of duplicate slices with identical values one is used, with a note. Padding becomes air: -1000
+    HU, also that of a CT which no element names (see :mod:`common.io.padding`), for others 0 or the minimum if that is
+    lower.
 
     Raises:
         VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
@@ -152,9 +156,23 @@ def _implausible(values: np.ndarray, unit: str | None, where: Where) -> list[Fin
     return [where(fault, f"{high:.4g}", "check weight, dose and times", "warning")]
 
 
+def _of_ct(slices: Sequence[Slice], where: Where) -> list[Finding]:
+    """Refuse values of a CT that are no HU by their header, such as of iodine or effective atomic number."""
+    types = {element_text(each, "RescaleType", where) for each in slices}
+    if len(types) > 1:
+        raise VolumeError(where("slices differ in RescaleType", f"{len(types)} values", "export the series again"))
+    (kind,) = types
+    if kind in HU_TYPES:
+        return []
+    shown = f"RescaleType {kind}" if re.fullmatch(r"[A-Z0-9_%]{1,16}", kind) else "another RescaleType"
+    if kind not in SHIFTED_TYPES:
+        raise VolumeError(where("the values are not HU", shown, "give the series of the CT in HU"))
+    return [where("the header does not say HU", shown, "HU are assumed: check the values", "warning")]
+
+
 def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
     if modality == CT:
-        return _Unit("HU")
+        return _Unit("HU", notes=tuple(_of_ct(slices, where)))
     if modality != "PT":
         return _Unit(None)
     units = {element_text(each, "Units", where) for each in slices}
