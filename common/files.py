@@ -24,6 +24,16 @@ FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 NO_PART_OF_A_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Separators of paths, control characters and lone surrogates."""
 
+NOT_HERE = "a link to content that is not here"
+GET_CONTENT = "get its content, as by git annex get or git lfs pull"
+POINTERS = (b"/annex/objects/", b"version https://git-lfs")
+"""Beginnings of the small files by which git-annex and Git LFS stand for content that was not fetched."""
+
+
+def is_broken_link(path: Path) -> bool:
+    """Whether a path is a symbolic link whose target is not there, as of git-annex where content was not fetched."""
+    return path.is_symlink() and not path.exists()
+
 
 def require_file_name(name: str, what: str, ending: str = "", error: type[UserError] = DataError) -> None:
     """Refuse the name of a case or class that cannot begin the names of files, or would lead out of their folder.

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 from nibabel.affines import voxel_sizes
-from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
 from .errors import DataError
 
@@ -89,6 +89,16 @@ def ras_spacing(affine: np.ndarray) -> tuple[float, ...]:
     return tuple(float(sizes[axis]) for axis in ras_shape((0, 1, 2), affine))
 
 
+def ras_sides(shape: Sequence[int], affine: np.ndarray) -> tuple[float, ...]:
+    """Extent in mm in the order left-right, posterior-anterior, inferior-superior of a volume (X, Y, Z)."""
+    return tuple(n * side for n, side in zip(ras_shape(tuple(shape), affine), ras_spacing(affine), strict=True))
+
+
+def show_sides(sides: Sequence[float]) -> str:
+    """Extents in mm on one line, for messages."""
+    return " x ".join(f"{side:.3g}" if side < 100 else f"{side:.0f}" for side in sides) + " mm"
+
+
 def in_ras(function: Callable[[np.ndarray], np.ndarray], volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """What a function makes of a volume ``(X, Y, Z)`` whose axes are put in RAS order, with the axes it came with.
 
@@ -101,6 +111,19 @@ def in_ras(function: Callable[[np.ndarray], np.ndarray], volume: np.ndarray, aff
     back = ornt_transform(axcodes2ornt("RAS"), turn)
     turned: np.ndarray = apply_orientation(function(apply_orientation(volume, turn)), back)
     return turned
+
+
+def reoriented(values: np.ndarray, affine: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A volume with its axes in the order and direction of another one's, and its affine; nothing is interpolated.
+
+    Args:
+        values: (..., X, Y, Z).
+        affine: (4, 4), from its voxel indices to RAS mm.
+        wanted: affine (4, 4) of the other volume.
+    """
+    turn = io_orientation(np.linalg.inv(wanted) @ affine)
+    turned = apply_orientation(np.moveaxis(values, (-3, -2, -1), (0, 1, 2)), turn)
+    return np.moveaxis(turned, (0, 1, 2), (-3, -2, -1)), affine @ inv_ornt_aff(turn, values.shape[-3:])
 
 
 def respaced(shape: Sequence[int], affine: np.ndarray, spacing: Sequence[float]) -> tuple[tuple[int, ...], np.ndarray]:

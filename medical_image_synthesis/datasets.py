@@ -113,6 +113,7 @@ def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print the findings; 2 where one is an error."""
     from common.data.checks.cases import check_cases, grouped
     from common.data.checks.duplicates import copies
+    from common.data.checks.head_size import HeadSize
     from common.data.datalist import load_datalist
     from common.data.identity import identify
 
@@ -125,7 +126,10 @@ def check(options: argparse.Namespace) -> int:
         findings = bundle_named(LESIONS).module("data.command").check(items)
     else:
         names = ("source_range", "target_range", "target_unclipped", "min_shape")
-        findings = check_cases(lists, reader_of(options), **{name: getattr(options, name) for name in names})
+        weights = options.bundle.weights if options.bundle else None
+        size = None if weights is None else HeadSize(weights)
+        given = {name: getattr(options, name) for name in names}
+        findings = check_cases(lists, reader_of(options), head_size=size, **given)
     if not any(finding.severity == "error" for finding in findings):  # then every file can be read
         findings += copies(lists, identify(items, reader_of(options)))
     for text, first in grouped(findings):

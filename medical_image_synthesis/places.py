@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from common.errors import DataError, OutputError
+from common.files import GET_CONTENT, NOT_HERE, is_broken_link
 
 FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
 """Endings of an output that is one file, with its format; another is a folder."""
@@ -33,6 +34,8 @@ def require_source(source: Path | None, formats: tuple[str, ...] = VOLUMES) -> b
     if not source.is_file() and not source.is_dir():
         if source.exists():
             raise DataError(f"SOURCE {source} is a pipe, socket or device", remedy)
+        if is_broken_link(source):
+            raise DataError(f"SOURCE {source} is {NOT_HERE}", GET_CONTENT)
         raise DataError(f"no file or folder {source} (SOURCE)", "check the path")
     if source.is_file():
         if source.name.lower().endswith(SLICES):

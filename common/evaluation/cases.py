@@ -12,7 +12,7 @@ import torch
 
 from ..data.datalist import Item
 from ..errors import DataError
-from ..grids import require_grid
+from ..grids import reoriented, require_grid
 from ..io import VolumeReader
 from ..metrics.masked import mask_fault
 from ..path_names import REGIONS
@@ -69,10 +69,11 @@ def load_case(
     loaded: Any = LoadVolumed(VOLUMES, reader, allow_missing_keys=True)(dict(item))  # type: ignore[arg-type]
     affine = np.asarray(loaded["image"].affine)
     there = {key: np.asarray(loaded[key][0]) for key in VOLUMES if key in item}
-    channels, source, truth = np.asarray(loaded["image"]), there["image"], there.get("label")
+    channels, source = np.asarray(loaded["image"]), there["image"]
     for key, volume in there.items():
-        own = loaded[key].affine
-        require_grid(f"{item['case']}: {key}", volume.shape, own, source.shape, affine, "resample it to the source")
+        there[key], own = reoriented(volume, np.asarray(loaded[key].affine), affine)
+        require_grid(f"{item['case']}: {key}", there[key].shape, own, source.shape, affine, "resample it to the source")
+    truth = there.get("label")
     axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
     if standardise:
         head = head_mask(source, head_threshold, axial, item["case"])

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .. import devices
 from ..config.record import RunRecord, config_of
+from ..data.checks.head_size import HeadSize
 from ..files import remove_unfinished, write_text
 from ..io.export import VolumeExporter
 from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED, require_new
@@ -242,15 +243,15 @@ class CaseEvaluator(SupervisedEvaluator):
         dataset = getattr(self.data_loader, "dataset", None)
         if not isinstance(dataset, CaseDataset):
             return
-        inferer = self.inferer.inferer
         self._memory = MemoryPlan(
             dataset.max_memory_gb,
             self.state.device,
             self.network,
-            inferer,
+            self.inferer.inferer,
             dataset.transform,
             self.exporter.reader,
             MAP_VOLUMES if self._with_maps else 0,
+            HeadSize(self.exporter.weights),
         )
         dataset.before = in_order(self.exporter.provenance.note_source, self._memory.admit)
 

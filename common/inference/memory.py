@@ -16,7 +16,7 @@ from torch import nn
 
 from ..errors import ConfigError, DataError
 from ..grids import ras_shape
-from ..io import VolumeReader
+from ..io import Scan, VolumeReader
 from ..io.modality import SOURCE_MODALITY
 from ..stitching.memory import FLOAT_BYTES, without_values
 from ..transforms.loading import WorkingSpacingd
@@ -80,6 +80,7 @@ class MemoryPlan:
         transform: preprocessing, in which a :class:`common.transforms.WorkingSpacingd` is looked for.
         reader: of the sources.
         further: volumes in host memory in addition to those of a forward pass, as of an uncertainty map.
+        require: called with a case and its grid before its memory is estimated; raises for one to be refused.
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class MemoryPlan:
         transform: Callable[..., Any] | None,
         reader: VolumeReader,
         further: int = 0,
+        require: Callable[[str, Scan], None] | None = None,
     ) -> None:
         self.further = further
+        self.require = require
         self.on_host = device.type != "cuda"
         given = None if max_memory_gb is None else max_memory_gb * GB
         self.taken = _taken() + LIBRARIES
@@ -113,12 +116,15 @@ class MemoryPlan:
         """Choose how a case is inferred, and wait until it fits next to the cases in memory.
 
         Raises:
-            DataError: for a case that does not fit even alone.
+            DataError: for a case that is refused, or does not fit even alone.
         """
+        case = str(item["case"])
+        grid = self._grid(case, item["image"], item.get(SOURCE_MODALITY))
+        if grid is not None and self.require is not None:
+            self.require(case, grid)
         if torch.utils.data.get_worker_info() is not None:  # another process, whose memory is not counted here
             return
-        case = str(item["case"])
-        choice = self._choice(case, item["image"], item.get(SOURCE_MODALITY))
+        choice = self._choice(case, item["image"], grid)
         with self._changed:
             while not self._closed and self._admitted and not self._fits(choice.host):
                 self._changed.wait(1.0)
@@ -144,13 +150,16 @@ class MemoryPlan:
     def _fits(self, host: float) -> bool:
         return self.taken + host + sum(choice.host for choice in self._admitted.values()) <= self.limit
 
-    def _choice(self, case: str, image: Any, modality: str | None = None) -> Choice:
-        paths = [str(path) for path in (image if isinstance(image, list | tuple) else [image])]
-        channels = len(paths) if len(paths) > 1 else self.reader.channels or 1
-        length = None if len(paths) > 1 else self.reader.channels
-        extent = self.reader.extent(paths[0], case, length, modality)
+    def _grid(self, case: str, image: Any, modality: str | None) -> Scan | None:
+        """The grid of the first channel; None where it cannot be read."""
+        paths = _paths(image)
+        return self.reader.extent(paths[0], case, None if len(paths) > 1 else self.reader.channels, modality)
+
+    def _choice(self, case: str, image: Any, extent: Scan | None) -> Choice:
         if extent is None:  # reading reports why
             return Choice(0, 0, self.inferer, "")
+        paths = _paths(image)
+        channels = len(paths) if len(paths) > 1 else self.reader.channels or 1
         for step in self.widening:
             channels = step.channels_after(channels)
         shape = extent.values.shape
@@ -206,6 +215,10 @@ class MemoryPlan:
 
     def _limits(self) -> str:
         return _gb(self.limit if self.on_host else self.device_limit)
+
+
+def _paths(image: Any) -> list[str]:
+    return [str(path) for path in (image if isinstance(image, list | tuple) else [image])]
 
 
 def _gb(size: float) -> str:

@@ -29,6 +29,7 @@ LEAST_HU = -5000.0
 IN_HU = "CT (values as low as HU of air)"
 NOT_IN_HU = f"not a CT in HU (no value below 0, or one beyond {MOST_HU})"
 
+CT = "CT"
 UNKNOWN = ""
 SPOKEN_WITH_A_VOWEL = "AEFHILMNORSX"
 """First letters of codes that follow "an", such as MR."""
@@ -60,8 +61,8 @@ def require_modality(case: str, wanted: str, found: str) -> None:
     Raises:
         DataError: where they differ.
     """
-    is_ct = found in ("CT", IN_HU)
-    same = found == UNKNOWN or (is_ct if wanted == "CT" else found in (wanted, NOT_IN_HU))
+    is_ct = found in (CT, IN_HU)
+    same = found == UNKNOWN or (is_ct if wanted == CT else found in (wanted, NOT_IN_HU))
     if not same:
         remedy = f"pass {with_article(wanted)}, or --accept_modality true"
         shown = found if found == NOT_IN_HU else with_article(found)

@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from ..errors import ConfigError, DataError, Finding, VolumeError
+from ..errors import ConfigError, DataError, Finding, VolumeError, Where
+from ..grids import ras_sides, show_sides
 from .dicom.reading.geometry import stack_geometry
 from .dicom.reading.headers import holds_series
-from .dicom.reading.series import SeriesOptions, find_series, source_headers
+from .dicom.reading.series import ALL, SeriesOptions, find_series, source_headers
 from .dicom.reading.volume import load_series
 from .itk_files import SUFFIXES, itk_grid, read_itk
+from .modality import CT
 from .nifti.reading import is_constant, read_header, read_values
+from .padding import padding_to_air
 
 logger = logging.getLogger(__name__)
 WARNINGS = "warnings"
@@ -32,6 +35,9 @@ VOLUMES = (*NIFTI, *SUFFIXES)
 KSPACE = (".h5", ".hdf5")
 """Endings of k-space files, which the reader of a bundle for them reads."""
 DICOM_SUFFIXES = (".dcm", ".ima")
+SIDES_MM = (1.0, 3000.0)
+"""Of the longest side of a volume: below is a scan in metres, beyond no table of a scanner moves."""
+CHECK_UNIT = "check the unit of its voxel sizes, mm are needed"
 KEPT_BYTES = 2 * 2**30
 """Limit of volumes kept from the data check for training; those beyond it are read twice."""
 KEPT_HEADERS = 8
@@ -59,7 +65,8 @@ class VolumeReader:
 
     Args:
         nan_fill: replaces NaN and infinity of a file, which are otherwise errors.
-        series: SeriesInstanceUID, or a list of them: the one to read of a folder with several series.
+        series: SeriesInstanceUID, or a list of them: the one to read of a folder with several series; ``all`` joins
+            them.
         phase: the acquisition to read, from 1, of a series with several at the same positions.
         resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid instead of refusing them; the
             volume and its synthetic image are then on that grid.
@@ -144,16 +151,21 @@ class VolumeReader:
         """
         path = Path(path)
         try:
-            if path.is_dir():
-                stack, _ = find_series(path, case, replace(self.options, modality=modality))
-                geometry = stack_geometry(stack, self.options.resample_tilt, partial(Finding, case, path.name))
-                grid = geometry.resampling
-                return _empty(grid.shape if grid else (*stack.plane.shape, len(stack.slices)), geometry.affine)
-            if path.suffix.lower() in SUFFIXES:
-                return _empty(*itk_grid(path))
-            header = read_header(path, case, channels)
+            scan = self._grid(path, case, channels, modality)
+            _require_possible_size(scan, partial(Finding, case, path.name))
         except (DataError, ImportError, OSError, RuntimeError, ValueError):  # reading says why
             return None
+        return scan
+
+    def _grid(self, path: Path, case: str, channels: int | None, modality: str | None) -> Scan:
+        if path.is_dir():
+            stack, _ = find_series(path, case, replace(self.options, modality=modality))
+            geometry = stack_geometry(stack, self.options.resample_tilt, partial(Finding, case, path.name))
+            grid = geometry.resampling
+            return _empty(grid.shape if grid else (*stack.plane.shape, len(stack.slices)), geometry.affine)
+        if path.suffix.lower() in SUFFIXES:
+            return _empty(*itk_grid(path))
+        header = read_header(path, case, channels)
         return _empty(header.shape, header.affine)
 
     def headers(self, path: Path, case: str, series_uid: str | None = None) -> list[Dataset]:
@@ -168,7 +180,8 @@ class VolumeReader:
             VolumeError: as :meth:`check`, if the headers are read again.
         """
         known = self._headers.pop(str(path), None)
-        return known or source_headers(path, case, SeriesOptions(series_uid, self.options.phase))
+        options = self.options if ALL in self.options.wanted else replace(self.options, series=series_uid)
+        return known or source_headers(path, case, options)
 
     def require_series(self, images: Sequence[Any]) -> None:
         """Refuse options that choose among DICOM series where no image, a path or a list of them, is one.
@@ -183,23 +196,39 @@ class VolumeReader:
             raise ConfigError(f"--{name} chooses among DICOM series, the inputs are files", "omit it, or give a folder")
 
     def _read(self, path: Path, case: str, channels: int | None, modality: str | None = None) -> Scan:
+        where = partial(Finding, case, path.name)
         if path.is_dir():
             series = load_series(path, case, replace(self.options, modality=modality))
             self._headers[str(path)] = series.headers
             while len(self._headers) > KEPT_HEADERS:
                 self._headers.popitem(last=False)
-            return Scan(series.values, series.affine, series.notes, series.uid, series.unit, series.modality)
-        if path.suffix.lower() in DICOM_SUFFIXES:
-            fault = "a single file of a DICOM series"
-            raise VolumeError(Finding(case, path.name, fault, "", "give the folder of the series"))
-        if path.suffix.lower() in SUFFIXES:
-            return Scan(*read_itk(path, case, self.nan_fill))
-        header = read_header(path, case, channels)
-        return Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
+            scan = Scan(series.values, series.affine, series.notes, series.uid, series.unit, series.modality)
+        elif path.suffix.lower() in DICOM_SUFFIXES:
+            raise VolumeError(where("a single file of a DICOM series", "", "give the folder of the series"))
+        elif path.suffix.lower() in SUFFIXES:
+            scan = Scan(*read_itk(path, case, self.nan_fill))
+        else:
+            header = read_header(path, case, channels)
+            scan = Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
+        _require_possible_size(scan, where)
+        if scan.modality is None:
+            padding_to_air(scan.values, where, None if modality is None else modality == CT)
+        return scan
 
 
 def _empty(shape: tuple[int, ...], affine: np.ndarray) -> Scan:
     return Scan(np.broadcast_to(np.float32(0), shape), affine, ())
+
+
+def _require_possible_size(scan: Scan, where: Where) -> None:
+    """Refuse a volume whose lengths are in another unit.
+
+    Raises:
+        VolumeError: its longest side is outside ``SIDES_MM``.
+    """
+    sides = ras_sides(scan.values.shape[-3:], scan.affine)
+    if not SIDES_MM[0] <= max(sides) <= SIDES_MM[1]:
+        raise VolumeError(where("no scan has this size", show_sides(sides), CHECK_UNIT))
 
 
 def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:

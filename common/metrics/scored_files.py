@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..config.checks import HU
 from ..errors import ConfigError, DataError
-from ..grids import require_grid
+from ..grids import reoriented, require_grid
 from ..io import Scan, VolumeReader
 from ..io.export.outputs import written_about
 from ..io.modality import IN_HU, modality_of
@@ -29,6 +30,8 @@ def score_files(
     value_range: tuple[float, float] | None = None,
 ) -> dict[str, object]:
     """Metrics of a synthetic volume from files on one grid (X, Y, Z), with the conditions they were measured under.
+
+    Their axes may be stored in any order and direction.
 
     Args:
         pred: synthetic volume.
@@ -111,7 +114,7 @@ def attenuation_of_files(
 
 
 def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
-    """The three volumes by their names.
+    """The three volumes by their names, with their axes in the order and direction of the truth's.
 
     Raises:
         DataError: a file cannot be read, or is on another grid than the truth.
@@ -120,6 +123,8 @@ def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
     scans = {name: reader.read(path, name) for name, path in (("truth", truth), ("pred", pred), ("mask", mask))}
     reference = scans["truth"]
     for name, scan in scans.items():
+        values, affine = reoriented(scan.values, scan.affine, reference.affine)
+        scan = scans[name] = replace(scan, values=values, affine=affine)
         own, wanted = ((each.values.shape, each.affine) for each in (scan, reference))
         require_grid(name, *own, *wanted, "resample it or fix its affine", "the truth")
     if faulty := mask_fault(scans["mask"].values, reference.values):

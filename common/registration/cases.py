@@ -24,6 +24,7 @@ from ..errors import ConfigError, DataError, OutputError, failure, some
 from ..files import as_cell, remove, require_file_name, require_own_folder, write_text, write_whole, write_whole_folder
 from ..io import VolumeReader
 from ..io.itk_files import itk_image
+from ..io.padding import AIR_HU
 from ..transforms.body import distance_from_body
 from .align import Alignment, Grid, align, mask_on, on_grid, simpleitk
 from .inputs import Inputs, Registration, read_case
@@ -34,7 +35,6 @@ logger = logging.getLogger(__name__)
 RECORD = "registration.json"
 PAGE = "registration.html"
 TRANSFORM = "transform.h5"
-AIR_HU = -1000.0
 MARGIN_MM = 6.0
 """Rim of air around the body in which the metric is measured as well: between skin and air is the clearest edge."""
 REGISTERED, KEPT, LEFT_OUT = "registered", "kept", "left out"

@@ -15,6 +15,7 @@ from ..data.layouts.folders import DEFAULT_MASK
 from ..errors import DataError, Finding, VolumeError
 from ..grids import covered, is_sheared
 from ..io import VolumeReader
+from ..io.padding import padding_to_air
 from .quality import Limits
 
 LEAST_SLICES = 8
@@ -80,6 +81,8 @@ def read_case(item: Item, plan: Registration, reader: VolumeReader) -> Inputs:
     paths |= {name: item[name] for name in MASKS if name in item}
     read = {name: volumes.read(path, case, reader) for name, path in paths.items()}
     masks = {name: read.pop(name) for name in MASKS if name in read}
+    for name in read.keys() & set(plan.ct):
+        padding_to_air(read[name].values, read[name].where, is_ct=True)
     for fault in (*_faults(read, masks, plan), *_patients(case, paths, read, reader)):
         raise VolumeError(fault)
     return Inputs(paths, read, masks)

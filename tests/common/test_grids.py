@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from common.grids import covered, in_ras, ras_spacing, respaced
+from common.grids import covered, in_ras, ras_spacing, reoriented, respaced
 
 
 def at(*origin: float, spacing: tuple[float, float, float] = (1, 1, 1)) -> np.ndarray:
@@ -43,6 +43,20 @@ def test_a_rotated_volume_by_its_places():
         place = np.linalg.solve(turn, [*index, 1])[:3]
         assert inside[index] == all(-0.5 <= p <= n - 0.5 for p, n in zip(place, (6, 7, 2), strict=True))
     assert 0 < inside.mean() < 1
+
+
+@pytest.mark.parametrize("degrees", [0, 45])
+def test_another_order_of_axes_is_brought_back_without_a_change(degrees):
+    """Stored along z, -x and y instead of x, y and z, of a scan turned by 45 degrees too: a voxel keeps its place."""
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", (degrees, degrees, degrees), degrees=True).as_matrix()
+    affine = turn @ at(5, -6, 7, spacing=(1, 2, 3))
+    values = np.arange(24.0).reshape(2, 3, 4)
+    moved = np.flip(values.transpose(2, 0, 1), axis=1)
+    places = np.array([[0, -1, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])  # of moved voxels among the first
+    back, own = reoriented(np.stack([moved, -moved]), affine @ places, affine)
+    np.testing.assert_array_equal(back, np.stack([values, -values]))
+    np.testing.assert_allclose(own, affine, atol=1e-12)
 
 
 def test_another_spacing_begins_at_the_same_voxel():

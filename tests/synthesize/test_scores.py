@@ -228,6 +228,22 @@ def test_other_affine_is_refused(files, tmp_path, capsys, name):
     assert "the truth shape (4, 4, 4), affine [-1 0 0 90; 0 1.2 0 -126; 0 0 2.5 -72]" in message
 
 
+def test_other_axes_of_the_same_world_are_turned(files, tmp_path, capsys):
+    """Prediction and mask as stored by a tool that writes RAS: x reversed, and the axes in another order."""
+    turned = {}
+    for name in ("pred", "mask"):
+        image = nib.load(files[name])
+        other = nib.orientations.axcodes2ornt("SRA" if name == "pred" else "RAS")
+        own = nib.orientations.io_orientation(image.affine)
+        turned[name] = tmp_path / f"turned_{name}.nii.gz"
+        nib.save(image.as_reoriented(nib.orientations.ornt_transform(own, other)), turned[name])
+        assert not np.allclose(nib.load(turned[name]).affine, AFFINE)
+    assert main(_arguments({**files, **turned})) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["mae"] == pytest.approx(40.24, rel=1e-6)
+    assert result["mask_voxels"] == 32
+
+
 def test_affine_is_compared_at_the_corners(files, tmp_path, capsys):
     for excess, code in ((0.03, 0), (0.04, 2)):
         # The far corner lies three voxels away: 0.09 and 0.12 mm; 0.1 mm are tolerated.

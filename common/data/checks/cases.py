@@ -11,12 +11,14 @@ from tqdm import tqdm
 
 from ...errors import ConfigError, DataError, Finding, VolumeError, some
 from ...io import VolumeReader
+from ...io.reader import CHECK_UNIT
 from ...path_names import REGIONS
 from ..datalist import Item
 from ..identity import HASHED, remember
 from . import volumes
 from .channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
 from .clipping import Clipping
+from .head_size import HeadSize
 from .swapped_labels import Exchanges
 from .volumes import CheckedVolume
 
@@ -39,6 +41,7 @@ class _Expected:
     reader: VolumeReader
     exchanges: Exchanges
     clipping: Clipping | None
+    head_size: HeadSize | None = None
     keep: bool = False
 
 
@@ -50,6 +53,7 @@ def check_cases(
     target_range: Range | None = None,
     target_unclipped: bool = False,
     min_shape: Sequence[int] | None = None,
+    head_size: HeadSize | None = None,
     keep: bool = False,
     progress: bool = True,
 ) -> list[Finding]:
@@ -66,6 +70,7 @@ def check_cases(
         target_unclipped: whether the training keeps values beyond that window; otherwise what it cuts from the
             foreground is measured.
         min_shape: the smallest accepted shape, for axes in RAS order.
+        head_size: that shipped weights need; a training from the beginning may have other subjects.
         keep: keep volumes of training and validation in ``reader`` for the dataset that reads them next.
         progress: show a progress bar on a terminal.
 
@@ -80,7 +85,7 @@ def check_cases(
     if min_shape is not None and len(min_shape) != 3:
         raise ConfigError(f"--min_shape is {list(min_shape)}, not three numbers", "pass voxels along each axis")
     clipping = None if target_range is None or target_unclipped else Clipping(target_range)
-    expected = _Expected(sources, target_range, min_shape, reader or VolumeReader(), Exchanges(), clipping)
+    expected = _Expected(sources, target_range, min_shape, reader or VolumeReader(), Exchanges(), clipping, head_size)
     items = [(section, item) for section, entries in lists.items() for item in entries]
     bar = tqdm(items, desc="checking", unit="case", disable=not progress or None)
     kept = replace(expected, keep=keep)
@@ -127,6 +132,8 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     findings: list[Finding] = []
     images = _read_images(item, expected, findings)
     others = {key: _read(key, item[key], item, None, expected, findings) for key in OTHERS if key in item}
+    if images:
+        others = {key: other and volumes.stored_like(other, images[0]) for key, other in others.items()}
     label, mask = others.get("label"), others.get("mask")
     if images:
         for other in (*images[1:], *(volume for volume in others.values() if volume)):
@@ -183,6 +190,8 @@ def _check_images(images: list[CheckedVolume], expected: _Expected) -> Iterator[
         yield from _check_channels(images, expected.source_ranges)
     if expected.min_shape is not None:
         yield from volumes.large_enough(images[0], expected.min_shape)
+    if expected.head_size and (sides := expected.head_size.fault(images[0].shape, images[0].affine)):
+        yield images[0].where("no head like those of the shipped weights", sides, CHECK_UNIT, "warning")
 
 
 def _check_channels(images: list[CheckedVolume], windows: np.ndarray) -> Iterator[Finding]:
@@ -210,6 +219,6 @@ def _check_label(label: CheckedVolume, window: Range | None) -> Iterator[Finding
 def _plausible(channel: ChannelRange, window: Sequence[float], option: str) -> Iterator[Finding]:
     """HU have a known scale, which a window from soft tissue to bone indicates; other units give the magnitude only."""
     if volumes.is_of_ct(window):
-        yield from volumes.plausible_hu(channel.volume, option)
+        yield from list(volumes.plausible_hu(channel.volume, option)) or volumes.no_water_outside(channel.volume)
     else:
         yield from plausible_range(channel, window, option)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from .misregistration import Shift, suspicious_flip, suspicious_shift
 
 OUTSIDE_SHARE = 0.05
 """Largest share of a lesion outside the brain mask; a larger one means that one of them is misplaced."""
+WATER_SHARE = 0.25
+"""Largest share of 0 HU in an outer face of a CT: noise leaves few voxels at one value, even in a bladder."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,12 @@ def read(path: str, case: str, reader: VolumeReader, channels: int | None = None
     """
     scan = reader.check(path, case, channels, keep)
     return CheckedVolume(partial(Finding, case, Path(path).name), scan.values, scan.affine, scan.warnings)
+
+
+def stored_like(volume: CheckedVolume, image: CheckedVolume) -> CheckedVolume:
+    """The volume with its axes in the order and direction of the image's, as a training brings both into RAS order."""
+    values, affine = grids.reoriented(volume.values, volume.affine, image.affine)
+    return replace(volume, values=values, affine=affine)
 
 
 def same_grid(image: CheckedVolume, other: CheckedVolume, resample: bool = False) -> Iterator[Finding]:
@@ -112,6 +120,16 @@ def plausible_hu(label: CheckedVolume, option: str) -> Iterator[Finding]:
         fault = f"values do not reach below {HU_MINIMUM} and above {HU_MAXIMUM} HU, as those of a CT"
         remedy = f"convert it to HU (slope, offset 1024), or give the window of its own unit ({option})"
         yield label.where(fault, f"{low:g} to {high:g}", remedy)
+
+
+def no_water_outside(volume: CheckedVolume) -> Iterator[Finding]:
+    """No outer face of a CT is mostly 0 HU, as after a product with a mask: that is water around the patient."""
+    values = volume.values.reshape(-1, *volume.shape)[0]
+    faces = [np.moveaxis(values, axis, 0)[end] for axis in range(3) for end in (0, -1)]
+    share = max(float((face == 0).mean()) for face in faces)
+    if share > WATER_SHARE:
+        remedy = "set what lies outside the patient to -1000 HU"
+        yield volume.where("the outside is 0 HU, as water", f"{share:.0%} of an outer face", remedy)
 
 
 def registered(image: CheckedVolume, label: CheckedVolume) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ...errors import ConfigError, DataError, choose, some
-from ...files import text_of_cell
+from ...files import GET_CONTENT, NOT_HERE, is_broken_link, text_of_cell
 from ...io.dicom.reading.headers import holds_series
 from ...io.reader import NIFTI, VOLUMES, volume_path
 from ...path_names import REGIONS
@@ -189,6 +189,8 @@ def _report_deeper(root: Path, chosen: _Layout, cases: list[Path]) -> None:
 
 def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
     found = volume_path(folder, name, suffixes)
+    if broken := [path for suffix in suffixes if is_broken_link(path := folder / f"{name}{suffix}")]:
+        raise DataError(f"{folder.name}/{broken[0].name} is {NOT_HERE}", GET_CONTENT)
     several = [path for path in found if path.is_dir() or path.name.endswith(NIFTI)]
     if len(several) > 1:
         kinds = sorted((path.name.removeprefix(name) or "a DICOM folder" for path in several), key=len)

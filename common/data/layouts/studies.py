@@ -11,22 +11,22 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from ...errors import DataError
-from ...io.dicom.reading.headers import holds_series
+from ...io.dicom.reading.headers import holds_series, is_screen_save
 from ...io.dicom.reading.series import shown_modality
 from ...io.dicom.validation import without_validation
 from ...io.modality import with_article
 from ..datalist import Item
 
 logger = logging.getLogger(__name__)
-TAGS = [0x00080008, 0x00080018, 0x00080060, 0x0020000E]
-"""ImageType, SOPInstanceUID, Modality and SeriesInstanceUID."""
+TAGS = [0x00080008, 0x00080016, 0x00080018, 0x00080060, 0x0020000E, 0x00200032, 0x52009230]
+"""ImageType, SOPClassUID, SOPInstanceUID, Modality, SeriesInstanceUID, and those of the position."""
 
 
 def nested_series(root: Path, modality: str | None) -> list[Item]:
     """The series more than one level below ``root`` that a network can read, each as a case named by its folders.
 
-    The log lists all of them, with the reason where one is skipped: another modality, or a localizer. Empty where a
-    folder directly below holds a series: the folders are cases then.
+    The log lists all of them, with the reason where one is skipped: another modality, a localizer or a screen save.
+    Empty where a folder directly below holds a series: the folders are cases then.
 
     Args:
         root: folder of patients or studies.
@@ -80,7 +80,9 @@ def _unfit(header: Dataset, modality: str | None) -> str | None:
         return None
     if header.get("Modality", modality) != modality:
         return f"no {modality}"
-    return "a localizer" if "LOCALIZER" in (header.get("ImageType") or ()) else None
+    if "LOCALIZER" in (header.get("ImageType") or ()):
+        return "a localizer"
+    return "a screen save" if is_screen_save(header) else None
 
 
 def _header(folder: Path) -> Dataset:

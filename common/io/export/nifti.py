@@ -11,7 +11,8 @@ import numpy as np
 
 from ...errors import Finding, OutputError
 from ...files import write_whole
-from ..nifti.header_fields import best_affine, unknown_codes
+from ...grids import same_grid
+from ..nifti.header_fields import CODES, best_affine, reads_alike
 from ..nifti.reading import parse_header
 from ..stored_values import to_stored
 from .one_file import OneFile
@@ -31,7 +32,8 @@ SCANNER = 1
 def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
     """Write a volume on the grid of its source file, with bitwise the same sform, qform, codes and voxel sizes.
 
-    For a source with codes that are not in the standard, the affine as read is written under a standard code.
+    Of a source that readers would take for different sizes, by pixdim, its forms or its unit, or whose codes are not in
+    the standard, the affine as read is written in mm.
 
     Args:
         source: NIfTI file that gives the grid.
@@ -51,8 +53,10 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
         raise OutputError(fault, "report this as a bug")
     where = partial(Finding, path.name, Path(source).name)
     raw = parse_header(Path(source), where)
-    if unknown_codes(raw):
-        save_on(best_affine(raw, shape, where)[0], values, path, dtype, description)
+    if not reads_alike(raw, shape):
+        codes = (int(raw[name]) for name in ("sform_code", "qform_code"))
+        code = next((code for code in codes if 0 < code < len(CODES)), SCANNER)
+        save_on(best_affine(raw, shape, where)[0], values, path, dtype, description, code)
         return
     header = nib.Nifti1Header()
     for name in GRID_FIELDS:
@@ -60,7 +64,9 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
     _save(values, origin.affine, header, path, dtype, description)
 
 
-def save_on(affine: np.ndarray, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
+def save_on(
+    affine: np.ndarray, values: np.ndarray, path: Path, dtype: str, description: str, code: int = SCANNER
+) -> None:
     """Write a volume on the grid of a source that is no NIfTI file; otherwise like :func:`save_like`.
 
     Args:
@@ -69,14 +75,17 @@ def save_on(affine: np.ndarray, values: np.ndarray, path: Path, dtype: str, desc
         path: to write.
         dtype: stored type.
         description: for the header.
+        code: NIfTI's of the coordinates.
 
     Raises:
         OutputError: for a value that is not finite, or a folder that cannot be written.
     """
     header = nib.Nifti1Header()
     header.set_data_shape(values.shape)
-    header.set_sform(affine, SCANNER)
-    header.set_qform(affine, SCANNER)
+    header.set_sform(affine, code)
+    header.set_qform(affine, code)
+    if not same_grid(values.shape, header.get_qform(), values.shape, affine):
+        header["qform_code"] = 0  # of a sheared grid, which no qform has
     header.set_xyzt_units("mm")
     _save(values, affine, header, path, dtype, description)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
 from ...errors import Finding, VolumeError, Where
@@ -17,8 +18,10 @@ MAX_VALUES = 1024**3
 CODES = range(6)
 """Of sform and qform; 5, another template, is the latest."""
 UNIT_BITS = 7
+PLAIN_UNITS = (0, 2)
+"""Codes of xyzt_units: unknown, which is taken as mm, and mm."""
 MM_OF_UNIT = {1: ("metres", 1000.0), 3: ("micrometres", 0.001)}
-"""Codes of xyzt_units other than mm and unknown, by which few readers scale."""
+"""Other codes, by which few readers scale."""
 MAX_DEFLATE_RATIO = 1032
 """Deflate cannot compress further than 1032 to 1 (zlib's technical notes), so a header that claims more is wrong."""
 
@@ -102,17 +105,48 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
         assumed = f"both codes 0, assumed {show_affine(affine)}"
         remedy = "left is assumed at high x (LAS), as nibabel and MONAI do: set the sform if that is wrong"
         warnings.append(where("neither sform nor qform gives the orientation", assumed, remedy, "warning"))
-    if (unit := int(raw["xyzt_units"]) & UNIT_BITS) in MM_OF_UNIT:
-        name, size = MM_OF_UNIT[unit]
+    name, size, noted = _unit(raw)
+    if noted:
         affine = np.diag([size, size, size, 1]) @ affine
-        warnings.append(where("the unit of lengths is not mm", name, "converted to mm", "warning"))
+        warnings.append(where("the unit of lengths is not mm", name, noted, "warning"))
     if not is_invertible(affine):
         raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "set a valid sform"))
+    remedy = "the sform is used: correct the file if that is wrong"
     if sform is not None and qform is not None and not grid_distance_mm(shape, sform, qform) <= GRID_TOLERANCE_MM:
         both = f"sform {show_affine(sform)}, qform {show_affine(qform)}"
-        remedy = "the sform is used: correct the file if that is wrong"
         warnings.append(where("sform and qform differ", both, remedy, "warning"))
+    elif sform is not None and not _fits_pixdim(raw, shape, sform):
+        both = f"pixdim {_sizes(raw['pixdim'][1:4])}, sform {_sizes(voxel_sizes(sform))}"
+        warnings.append(where("pixdim and sform have different voxel sizes", both, remedy, "warning"))
     return affine, warnings
+
+
+def reads_alike(raw: nib.Nifti1Header, shape: tuple[int, ...]) -> bool:
+    """Whether all readers find the same voxel sizes in mm: by pixdim as ITK, by the affine, or by the unit's code."""
+    forms = raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
+    return (
+        not unknown_codes(raw)
+        and int(raw["xyzt_units"]) & UNIT_BITS in PLAIN_UNITS
+        and all(form is None or (np.isfinite(form).all() and _fits_pixdim(raw, shape, form)) for form in forms)
+    )
+
+
+def _unit(raw: nib.Nifti1Header) -> tuple[str, float, str]:
+    """The unit of lengths, its size in mm, and what is done with one that is not mm."""
+    code = int(raw["xyzt_units"]) & UNIT_BITS
+    if code in MM_OF_UNIT:
+        return *MM_OF_UNIT[code], "converted to mm"
+    return (f"code {code}", 1.0, "" if code in PLAIN_UNITS else "mm are assumed: correct the file if that is wrong")
+
+
+def _fits_pixdim(raw: nib.Nifti1Header, shape: tuple[int, ...], affine: np.ndarray) -> bool:
+    """Whether pixdim and an affine of the header have the same voxel sizes, to the end of the volume."""
+    apart = np.abs(raw["pixdim"][1:4] - voxel_sizes(affine)) * _unit(raw)[1] * shape
+    return bool((apart <= GRID_TOLERANCE_MM).all())
+
+
+def _sizes(sizes: np.ndarray) -> str:
+    return " x ".join(f"{size:.6g}" for size in sizes)
 
 
 def _qform(raw: nib.Nifti1Header) -> np.ndarray | None:

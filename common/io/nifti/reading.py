@@ -18,6 +18,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.volumeutils import apply_read_scaling
 
 from ...errors import Finding, VolumeError, Where
+from ...files import GET_CONTENT, NOT_HERE, POINTERS, is_broken_link
 from ...grids import is_sheared
 from . import header_fields as fields
 
@@ -204,6 +205,8 @@ def _check_file(path: Path, where: Where) -> None:
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         remedy = "convert it to NIfTI (pickled arrays such as .npy are never opened)"
         raise VolumeError(where("not a .nii or .nii.gz file", f"'{path.suffix}'", remedy))
+    if is_broken_link(path):
+        raise VolumeError(where(NOT_HERE, "", GET_CONTENT))
     if not path.exists():
         raise VolumeError(where("no such file", str(path), "correct the path"))
     if path.is_dir():
@@ -224,7 +227,9 @@ def _check_start(start: bytes, gzipped: bool, where: Where) -> None:
     is_gzip, is_raw = start[:2] == b"\x1f\x8b", _header_size(start) is not None
     if (is_gzip and gzipped) or (is_raw and not gzipped):
         return
-    if start.lstrip().startswith(b"<"):
+    if start.startswith(POINTERS):
+        finding = where(NOT_HERE, "", GET_CONTENT)
+    elif start.lstrip().startswith(b"<"):
         finding = where("a web page (HTML or XML), not a volume", "", "download it again, perhaps after logging in")
     elif is_gzip:
         finding = where("gzip data named .nii", "", "rename it to .nii.gz")

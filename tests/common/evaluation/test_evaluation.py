@@ -449,6 +449,17 @@ def test_another_grid_than_the_source(tmp_path, cases, key, shift):
         assert load_case(cases["test"][0], -990.0).truth.shape == SHAPE
 
 
+def test_truth_and_mask_of_the_same_world_in_another_order_of_axes(cases):
+    plain = load_case(cases["test"][0], -990.0)
+    for key in ("label", "mask"):
+        image = nib.load(path := cases["test"][0][key])
+        nib.save(image.as_reoriented(nib.orientations.axcodes2ornt("SLA")), path)
+        assert nib.load(path).shape != SHAPE
+    turned = load_case(cases["test"][0], -990.0)
+    assert np.array_equal(turned.truth, plain.truth)
+    assert np.array_equal(turned.mask, plain.mask)
+
+
 def test_another_shape_than_the_source(tmp_path, cases):
     save_model(tmp_path / "run", Scale(1.0))
     nib.save(nib.Nifti1Image(np.ones((12, 14, 12), np.float32), RAS), cases["test"][0]["mask"])

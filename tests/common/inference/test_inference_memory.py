@@ -244,12 +244,26 @@ def test_an_unreadable_header_is_left_to_the_reader(tmp_path, bare):
 
 def test_a_working_spacing_counts(tmp_path, bare):
     spaced = _Chain([WorkingSpacingd("image", (2, 2, 2))])
-    fine = plan(1e9, spaced)._choice("a", item(tmp_path, "a")["image"])
+    image = item(tmp_path, "a")["image"]
+    fine = plan(1e9, spaced)._choice("a", image, VolumeReader().extent(image, "a"))
     expected = 4 * 16 * 20 * 24 * 4.5 + memory.RESAMPLING * 16 * 20 * 24
     assert fine.host == pytest.approx(expected)
     assert spaced.transforms[0].shape_after((16, 20, 24), np.diag([1.0, 1, 1, 1])) == (8, 10, 12)
     turned = np.array([[0, 1.0, 0, 0], [4.0, 0, 0, 0], [0, 0, 2.0, 0], [0, 0, 0, 1]])
     assert spaced.transforms[0].shape_after((11, 21, 31), turned) == (11, 21, 31)
+
+
+def test_a_case_of_another_size_is_refused_before_its_memory_is_estimated(tmp_path, bare):
+    seen = []
+
+    def require(case, grid):
+        seen.append((case, grid.values.shape, np.diag(grid.affine).tolist()))
+        raise DataError(f"{case} is a mouse")
+
+    found = MemoryPlan(0.001, torch.device("cpu"), network(), inferer(), None, VolumeReader(), require=require)
+    with pytest.raises(DataError, match="^a is a mouse$"):
+        found.admit(item(tmp_path, "a", spacing=0.1))
+    assert seen == [("a", SHAPE, [pytest.approx(0.1)] * 3 + [1])]
 
 
 def test_another_inferer_is_used_as_it_is(tmp_path, bare):

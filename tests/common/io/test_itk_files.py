@@ -110,6 +110,10 @@ def test_all_three_spaces_of_patients_lead_to_one_affine(
             {"data_file": "../other/mr.raw"},
             r"the voxels are not in one file next to the header \(\.\./other/mr\.raw\); put both",
         ),
+        ({"kinds": "domain domain time"}, r"an axis is not one of space \(kinds: .* time\); export 3-D volumes"),
+        ({"old_min": "-1024"}, r"the values were quantised \(old min: -1024\); export them in their unit"),
+        ({"space_units": '"mm" "mm" "cm"'}, r"axes have different units \(cm, mm\); export it in mm"),
+        ({"space_units": '"in" "in" "in"'}, r"the unit of lengths is unknown \(in\); export it in mm"),
         ({"data_file": "LIST"}, r"the voxels are not in one file next to the header \(LIST\); put both"),
     ],
 )
@@ -148,6 +152,92 @@ def test_a_metaimage_that_leaves_its_place_open(write: Write, field: str, messag
         assert [warning.fault for warning in scan.warnings] == ["no TransformMatrix in the header"]
 
 
+@pytest.mark.parametrize(("unit", "size"), [("mm", 1), ("um", 0.001), ("cm", 10), ("m", 1000)])
+def test_units_of_lengths_are_converted(tmp_path: Path, unit: str, size: float) -> None:
+    """ITK passes them over."""
+    directions = f"({100 / size},0,0) (0,{200 / size},0) (0,0,{300 / size})"
+    fields = {"space_directions": directions, "space_origin": f"({1000 / size},{2000 / size},{3000 / size})"}
+    path = nrrd(tmp_path / "mr.nrrd", space_units=f'"{unit}" "{unit}" "{unit}"', **fields)
+    scan = VolumeReader().check(path, "a")
+    np.testing.assert_allclose(scan.affine, RAS * [[100], [100], [100], [1]])
+    grid = VolumeReader().extent(path, "a")
+    assert grid is not None
+    np.testing.assert_allclose(grid.affine, scan.affine)
+    assert [note.summary for note in scan.warnings] == (
+        [] if unit == "mm" else [f"the unit of lengths is not mm ({unit})"]
+    )
+
+
+def metaimage(path: Path, **changed: str | None) -> Path:
+    """A file with the volume of :data:`VALUES` and :data:`RAS`, whose header is changed."""
+    header = {
+        "ObjectType": "Image", "NDims": "3", "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
+        "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "10 20 30", "CenterOfRotation": "0 0 0",
+        "AnatomicalOrientation": "RAI", "ElementSpacing": "1 2 3", "DimSize": "2 3 4", "ElementType": "MET_FLOAT",
+    } | changed  # fmt: skip
+    lines = [f"{name} = {value}" for name, value in header.items() if value is not None]
+    path.write_bytes("\n".join([*lines, "ElementDataFile = LOCAL\n"]).encode() + VALUES.tobytes(order="F"))
+    return path
+
+
+TURNED = np.array([[0, -2, 0, -10], [1, 0, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1.0]])
+"""Of :data:`RAS` with its first axis from back to front, and its second from right to left."""
+HONOURED: dict[str, tuple[dict[str, str | None], np.ndarray, np.ndarray, list[str]]] = {
+    "plain": ({}, RAS, VALUES, []),
+    "unit": (
+        {"DistanceUnits": "cm", "ElementSpacing": "10 20 30", "Offset": "100 200 300"},
+        RAS * [[100], [100], [100], [1]], VALUES, ["the unit of lengths is not mm (cm)"],
+    ),
+    "slope": (
+        {"ElementToIntensityFunctionSlope": "0.5", "ElementToIntensityFunctionOffset": "-1024"},
+        RAS, VALUES / 2 - 1024, ["ElementToIntensityFunction is given (0.5 x stored value + -1024)"],
+    ),
+    "turned": ({"TransformMatrix": "0 -1 0 1 0 0 0 0 1", "AnatomicalOrientation": "PRI"}, TURNED, VALUES, []),
+    "letters": (
+        {"AnatomicalOrientation": "LPI"},
+        RAS, VALUES, ["AnatomicalOrientation and TransformMatrix differ (LPI)"],
+    ),
+    "letters unknown": ({"AnatomicalOrientation": "???"}, RAS, VALUES, []),
+    "centre": (
+        {"CenterOfRotation": "5 5 5", "TransformMatrix": "0 -1 0 1 0 0 0 0 1", "AnatomicalOrientation": None},
+        TURNED, VALUES, ["CenterOfRotation is not 0 (5 5 5)"],
+    ),
+    "no place": ({"Offset": None}, RAS @ np.array([[1, 0, 0, -10], [0, 1, 0, -10], [0, 0, 1, -10], [0, 0, 0, 1]]),
+                 VALUES, ["no Offset in the header"]),
+    "size of the elements": ({"ElementSpacing": None, "ElementSize": "1 2 3"}, RAS, VALUES, []),
+    "a step backwards": ({"ElementSpacing": "-1 2 3"}, RAS @ np.diag([-1, 1, 1, 1]), VALUES, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HONOURED)
+def test_fields_of_a_metaimage_that_are_honoured(tmp_path: Path, name: str) -> None:
+    changed, affine, values, warnings = HONOURED[name]
+    scan = VolumeReader().check(metaimage(tmp_path / "mr.mha", **changed), "a")
+    np.testing.assert_allclose(scan.affine, affine, atol=1e-12)
+    np.testing.assert_array_equal(scan.values, values)
+    assert [note.summary for note in scan.warnings] == warnings
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"DistanceUnits": "inch"}, r"the unit of lengths is unknown \(inch\); export it in mm"),
+        ({"TransformMatrix": "2 0 0 0 1 0 0 0 1"}, r"axes of TransformMatrix have not the length 1 \(2 0 0 0 1"),
+        ({"TransformMatrix": "1 0 0 0 1"}, r"TransformMatrix is not 9 finite numbers \(1 0 0 0 1\)"),
+        (
+            {"TransformMatrix": None, "AnatomicalOrientation": "LPI"},
+            r"no TransformMatrix .* AnatomicalOrientation \(LPI",
+        ),
+        ({"ElementToIntensityFunctionSlope": "0"}, "ElementToIntensityFunctionSlope is 0; export the file again"),
+        ({"ElementToIntensityFunctionSlope": "x"}, r"ElementToIntensityFunctionSlope is not 1 finite numbers \(x\)"),
+        ({"ElementSpacing": "0 2 3"}, "ITK cannot read the file"),
+    ],
+)
+def test_fields_of_a_metaimage_that_are_refused(tmp_path: Path, changed: dict[str, str | None], message: str) -> None:
+    with pytest.raises(VolumeError, match=rf"a \(mr\.mha\): {message}"):
+        VolumeReader().check(metaimage(tmp_path / "mr.mha", **changed), "a")
+
+
 def test_nan_is_an_error_or_replaced(write: Write) -> None:
     values = VALUES.copy()
     values[1, 2, 3] = np.nan
@@ -168,6 +258,11 @@ def test_other_files_are_refused(write: Write, tmp_path: Path) -> None:
     (tmp_path / "text.mha").write_text("text\nElementSpacing = 1 1 1\n")
     with pytest.raises(VolumeError, match=r"a \(text\.mha\): ITK cannot read the file \("):
         VolumeReader().check(tmp_path / "text.mha", "a")
+    (tmp_path / "annex.mha").write_text("/annex/objects/MD5E-s9--0.mha")
+    (tmp_path / "link.nrrd").symlink_to("nowhere.nrrd")
+    for name in ("annex.mha", "link.nrrd"):
+        with pytest.raises(VolumeError, match=rf"a \({name}\): a link to content that is not here; get its content"):
+            VolumeReader().check(tmp_path / name, "a")
     with pytest.raises(VolumeError, match=r"a \(no\.mha\): cannot read the file \(No such file"):
         VolumeReader().check(tmp_path / "no.mha", "a")
 

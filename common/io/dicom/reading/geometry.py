@@ -8,12 +8,14 @@ import numpy as np
 
 from ....errors import Finding, VolumeError, Where
 from ....grids import is_sheared
+from .acquisitions import STRAIGHT_MM, line_through
+from .headers import Slice, element_value
 from .orthogonal import OrthogonalGrid, orthogonal_grid
 from .stack import Stack
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-STRAIGHT_MM = 0.05
-"""Largest distance of a slice from its place on an evenly spaced line; headers with one decimal stay within it."""
+LEAST_TILT = 0.5
+"""Degrees up to which a header's tilt of the gantry counts as none."""
 RESAMPLE = "pass --resample_tilt true to resample onto an orthogonal grid"
 
 
@@ -38,10 +40,10 @@ def stack_geometry(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
     Raises:
         VolumeError: uneven spacing or a tilt without ``resample_tilt``; the message gives place and mm.
     """
-    affine = _affine(stack)
-    fault = _fault(stack, affine)
+    affine, away = _affine(stack)
+    fault = _fault(stack, affine, away)
     if fault is None:
-        return Geometry(LPS_TO_RAS @ affine)
+        return Geometry(LPS_TO_RAS @ affine, notes=tuple(_unseen_tilt(stack, where)))
     if not resample_tilt:
         raise VolumeError(where(*fault))
     grid = orthogonal_grid(stack, where)
@@ -50,21 +52,17 @@ def stack_geometry(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
     return Geometry(LPS_TO_RAS @ grid.lps, grid, (where(*fault[:2], done, "warning"),))
 
 
-def _affine(stack: Stack) -> np.ndarray:
-    """The affine to LPS; the slice step is the least-squares line through the positions."""
+def _affine(stack: Stack) -> tuple[np.ndarray, np.ndarray]:
+    """The affine to LPS, whose slices lie on the line through the positions, and how far (N, 3) each is off."""
     plane, affine = stack.plane, np.eye(4)
     affine[:3, 0], affine[:3, 1] = plane.across * plane.spacing[0], plane.down * plane.spacing[1]
-    first = stack.positions[0]
-    start, step = np.polynomial.polynomial.polyfit(np.arange(len(stack.positions)), stack.positions - first, 1)
-    affine[:3, 2], affine[:3, 3] = step, first + start
-    return affine
+    affine[:3, 3], affine[:3, 2], away = line_through(stack.positions)
+    return affine, away
 
 
-def _fault(stack: Stack, affine: np.ndarray) -> tuple[str, str, str] | None:
+def _fault(stack: Stack, affine: np.ndarray, away: np.ndarray) -> tuple[str, str, str] | None:
     """Fault, value and remedy of uneven spacing or tilt; None for a regular grid."""
-    steps = np.diff(stack.positions, axis=0)
-    gaps = steps @ stack.plane.normal
-    away = stack.positions - (affine[:3, 3] + np.arange(len(stack.positions))[:, None] * affine[:3, 2])
+    gaps = np.diff(stack.positions, axis=0) @ stack.plane.normal
     if np.abs(away @ stack.plane.normal).max() > STRAIGHT_MM:
         at = int(gaps.argmax())
         widths = (
@@ -80,6 +78,30 @@ def _fault(stack: Stack, affine: np.ndarray) -> tuple[str, str, str] | None:
         tilt = f"tilt of {_mm(float(aside))} mm a slice, {degrees:.2f} degrees"
         return "slices are not stacked along their normal", tilt, RESAMPLE
     return None
+
+
+def _unseen_tilt(stack: Stack, where: Where) -> list[Finding]:
+    """A note where a header has a tilt of the gantry that positions and orientations do not show."""
+    tilts = [abs(_tilt(each, where)) for each in stack.slices]
+    if max(tilts) <= LEAST_TILT:
+        return []
+    remedy = "positions and orientations are used, as after a correction of the tilt: correct them if that is wrong"
+    return [
+        where(
+            "GantryDetectorTilt, but slices are stacked along their normal",
+            f"{max(tilts):g} degrees",
+            remedy,
+            "warning",
+        )
+    ]
+
+
+def _tilt(each: Slice, where: Where) -> float:
+    """Degrees in the header; 0 where it has none, or no number."""
+    try:
+        return float(element_value(each, "GantryDetectorTilt", where) or 0)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _mm(length: float) -> str:

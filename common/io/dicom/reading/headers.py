@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ....errors import VolumeError, Where
+from ....files import GET_CONTENT, NOT_HERE
 
 COPY_AGAIN = "copy or export the series again"
 LARGEST_ELEMENT = 1 << 20
@@ -22,6 +23,9 @@ LARGEST_ELEMENT = 1 << 20
 FIRST_ELEMENTS = (b"\x02\0\0\0", b"\x08\0\0\0", b"\x08\0\x05\0", b"\x08\0\x08\0")
 """Tags that a file without a preamble begins with: of its meta group, or group length, character set, image type."""
 NOT_DICOM, NO_IMAGE, LOCALIZER = "not DICOM", "without an image", "localizers"
+SCREEN_SAVE = "screen saves without a position"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+"""Beginning of the SOP classes of pictures, such as of a screen."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
     """Read the image slices of a folder, unordered, and count the ignored files by reason.
 
     Sub-folders are not entered and a DICOMDIR is not followed. Ignored are files that are not DICOM, objects without
-    an image (presentation states, reports, segmentations, doses) and localizers.
+    an image (presentation states, reports, segmentations, doses), localizers, and screen saves without a position.
 
     Raises:
         VolumeError: no such folder, an unreadable file, a broken link, a file named like the slices that is not
@@ -67,7 +71,7 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
             else:
                 slices += _frames(header, path, where)
         elif path.is_symlink() and not path.is_dir():
-            raise VolumeError(where("broken link in the series", path.name, "get its content, or remove the link"))
+            raise VolumeError(where(f"a file is {NOT_HERE}", path.name, f"{GET_CONTENT}, or remove the link"))
     _require_no_lost_slice(strange, slices, where)
     return slices, ignored
 
@@ -99,6 +103,17 @@ def read_dicom(path: Path, **options: Any) -> Dataset:
     if "TransferSyntaxUID" not in header.file_meta:
         header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return header
+
+
+def is_screen_save(header: Dataset) -> bool:
+    """Whether an image has no place in the patient, and is a picture by its class or derived from others by its type.
+
+    A slice that has lost its position is none: it is an error, since a gap at the end of a volume is not seen.
+    """
+    if any(name in header for name in ("ImagePositionPatient", "PerFrameFunctionalGroupsSequence")):
+        return False
+    uid = str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
+    return uid.startswith(SECONDARY_CAPTURE) or "SECONDARY" in (header.get("ImageType") or ())
 
 
 def holds_series(folder: Path) -> bool:
@@ -167,7 +182,9 @@ def _reason(header: Dataset | None) -> str:
     try:
         if not _has_image(header):
             return NO_IMAGE
-        return LOCALIZER if "LOCALIZER" in (header.get("ImageType") or ()) else ""
+        if "LOCALIZER" in (header.get("ImageType") or ()):
+            return LOCALIZER
+        return SCREEN_SAVE if is_screen_save(header) else ""
     except Exception:  # an image with a damaged ImageType is checked, and named, with the others
         return ""
 
@@ -184,7 +201,8 @@ def _frames(header: Dataset, path: Path, where: Where) -> list[Slice]:
     groups = element_value(whole, "PerFrameFunctionalGroupsSequence", where)
     several = element_value(whole, "NumberOfFrames", where)
     frames = int(element_numbers(whole, "NumberOfFrames", 1, where)[0]) if several else 1
-    if "MOSAIC" in (element_value(whole, "ImageType", where) or ()):
+    # a frame of an enhanced object has its own position, whatever is left in its type
+    if groups is None and "MOSAIC" in (element_value(whole, "ImageType", where) or ()):
         remedy = "export it as slices or as an enhanced object, or convert it by dcm2niix"
         raise VolumeError(where("a Siemens mosaic, all slices of a volume in one image", path.name, remedy))
     if frames == 1 and groups is None:

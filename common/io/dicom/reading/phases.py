@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ....errors import VolumeError, Where
+from ....errors import Finding, VolumeError, Where
+from .acquisitions import continue_each_other, left_out
 from .headers import Slice, element_text
 
 PHASE_ELEMENTS = (
@@ -20,22 +22,46 @@ TYPES = ("ImageType", "FrameType")
 """Original or derived, primary or secondary, and for MR magnitude or phase."""
 KIND_ELEMENTS = ("EchoTime", "EffectiveEchoTime", "EchoNumbers", "DiffusionBValue", "ComplexImageComponent", *TYPES)
 """Elements that all slices of a volume have in common, wherever the slices lie."""
+ALIKE = (
+    *("RepetitionTime", "InversionTime", "FlipAngle", "SequenceName", "ContrastBolusAgent"),
+    *("KVP", "ConvolutionKernel", "SliceThickness"),
+)
+"""Further elements that acquisitions have in common which are read as one volume."""
 KIND_DIGITS = 3
 """Digits to which numbers of these elements are compared."""
 NUMBER = "InstanceNumber"
 
 
-def select_phase(slices: Sequence[Slice], levels: np.ndarray, phase: int | None, where: Where) -> list[int]:
-    """The indices in ``slices`` of the requested acquisition or kind; all indices where there is one.
+@dataclass(frozen=True)
+class Selection:
+    """The indices of the slices to read, and notes.
 
-    Acquisitions are distinguished by the first of ``PHASE_ELEMENTS`` that splits the slices into as many groups as
-    there are slices at a position, with each position at most once in a group; otherwise, where all positions have
-    equally many slices, by the order of their instance numbers. Slices that nothing distinguishes stay, as duplicates.
-    Kinds of image, such as interleaved echoes, are distinguished by the first of ``KIND_ELEMENTS`` that differs.
+    ``several`` is the error of slices that differ at one position where acquisitions are read as one volume.
+    """
+
+    places: list[int]
+    notes: tuple[Finding, ...] = ()
+    several: Finding | None = None
+
+
+def select_phase(
+    slices: Sequence[Slice], levels: np.ndarray, positions: np.ndarray, phase: int | None, where: Where
+) -> Selection:
+    """The slices of the requested acquisition or kind; all slices where there is one, or where they are one volume.
+
+    Acquisitions are distinguished by the first of ``PHASE_ELEMENTS`` that splits the slices into groups with each
+    position at most once in a group, as many as there are slices at a position, or ones that continue each other;
+    otherwise, where all positions have equally many slices, by the order of their instance numbers. Slices that nothing
+    distinguishes stay, as duplicates. Kinds of image, such as interleaved echoes, are distinguished by the first of
+    ``KIND_ELEMENTS`` that differs.
+
+    Without a ``phase``, acquisitions that continue each other and agree in ``KIND_ELEMENTS`` and ``ALIKE`` are one
+    volume, if the slices that they share are equal.
 
     Args:
         slices: ordered along the normal.
         levels: (N,), index of the position of each slice.
+        positions: (N, 3), of each slice in mm.
         phase: from 1.
         where: for messages.
 
@@ -44,33 +70,46 @@ def select_phase(slices: Sequence[Slice], levels: np.ndarray, phase: int | None,
             several kinds.
     """
     several = max(Counter(levels.tolist()).values())
-    acquisitions = _phases(slices, levels, several, where) if several > 1 else None
+    acquisitions = _phases(slices, levels, positions, several, where) if several > 1 else None
     parted = acquisitions or _kinds(slices, where)
     if parted is None:
-        return list(range(len(slices)))
+        return Selection(list(range(len(slices))))
     key, groups = parted
-    remedy = f"choose one by --phase 1 to --phase {len(groups)}"
+    number, remedy = f"{len(groups)} that differ in {key}", f"choose one by --phase 1 to --phase {len(groups)}"
+    fault = where(f"the series has several {'acquisitions' if acquisitions else 'kinds of image'}", number, remedy)
     if phase is None:
-        fault = f"the series has several {'acquisitions' if acquisitions else 'kinds of image'}"
-        raise VolumeError(where(fault, f"{len(groups)} that differ in {key}", remedy))
+        if not acquisitions or not _are_one(slices, groups, levels, positions, where):
+            raise VolumeError(fault)
+        note = where("acquisitions that continue each other", number, "they are read as one volume", "warning")
+        return Selection(list(range(len(slices))), (note,), fault)
     if phase > len(groups):
-        raise VolumeError(where(f"the series has no phase {phase}", f"{len(groups)} that differ in {key}", remedy))
-    if mixed := _kinds([slices[place] for place in groups[phase - 1]], where):
+        raise VolumeError(where(f"the series has no phase {phase}", number, remedy))
+    chosen = groups[phase - 1]
+    if mixed := _kinds([slices[place] for place in chosen], where):
         kinds = f"{len(mixed[1])} that differ in {mixed[0]}"
         raise VolumeError(where("the phase has several kinds of image", kinds, "keep the slices of one kind"))
-    return groups[phase - 1]
+    return Selection(chosen, tuple(left_out(chosen, positions, where)))
+
+
+def _are_one(
+    slices: Sequence[Slice], groups: list[list[int]], levels: np.ndarray, positions: np.ndarray, where: Where
+) -> bool:
+    """Whether acquisitions are one volume, as far as headers show."""
+    alike = _kinds(slices, where, (*KIND_ELEMENTS, *ALIKE)) is None
+    return alike and continue_each_other(groups, levels, positions)
 
 
 def _phases(
-    slices: Sequence[Slice], levels: np.ndarray, several: int, where: Where
+    slices: Sequence[Slice], levels: np.ndarray, positions: np.ndarray, several: int, where: Where
 ) -> tuple[str, list[list[int]]] | None:
     for key in PHASE_ELEMENTS:
         groups: dict[str, list[int]] = {}
         for place, each in enumerate(slices):
             groups.setdefault(element_text(each, key, where), []).append(place)
-        unique = all(len(set(levels[places])) == len(places) for places in groups.values())
-        if len(groups) == several and unique:
-            return key, [groups[name] for name in sorted(groups, key=_rank)]
+        parts = [groups[name] for name in sorted(groups, key=_rank)]
+        unique = len(parts) > 1 and all(len(set(levels[places])) == len(places) for places in parts)
+        if unique and (len(parts) == several or continue_each_other(parts, levels, positions)):
+            return key, parts
     return _phases_by_number(slices, levels, several, where)
 
 
@@ -85,8 +124,10 @@ def _phases_by_number(
     return NUMBER, [list(group) for group in zip(*ranked, strict=True)]
 
 
-def _kinds(slices: Sequence[Slice], where: Where) -> tuple[str, list[list[int]]] | None:
-    for key in KIND_ELEMENTS:
+def _kinds(
+    slices: Sequence[Slice], where: Where, keys: Sequence[str] = KIND_ELEMENTS
+) -> tuple[str, list[list[int]]] | None:
+    for key in keys:
         groups: dict[str, list[int]] = {}
         for place, each in enumerate(slices):
             groups.setdefault(_kind(each, key, where), []).append(place)

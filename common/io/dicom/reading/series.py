@@ -12,13 +12,15 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from ....errors import ConfigError, Finding, VolumeError, Where
+from ....errors import ConfigError, Finding, VolumeError, Where, some
 from ...modality import require_modality
 from ..validation import without_validation
 from .headers import Slice, element_text, read_slices
 from .stack import Stack, build_stack
 
 logger = logging.getLogger(__name__)
+ALL = "all"
+"""In place of a SeriesInstanceUID: the slices of all series of a folder are one volume."""
 ORIGIN = {"PatientID": "patients", "StudyInstanceUID": "studies", "Modality": "modalities"}
 """Elements with one value in a series, and what several values are."""
 
@@ -28,7 +30,8 @@ class SeriesOptions:
     """Selection among several series or acquisitions, and treatment of tilted slices.
 
     Args:
-        series: SeriesInstanceUID, or a list of them; a folder with several series has exactly one of the list.
+        series: SeriesInstanceUID, or a list of them; a folder with several series has exactly one of the list. ``ALL``
+            joins the series of a folder, those of ``modality`` where it is given.
         phase: which acquisition (time point, echo, phase), from 1, of a series with several at the same positions.
         resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid instead of refusing them.
         modality: DICOM's code that the series must have, and by which one of several is chosen; None for any.
@@ -51,7 +54,7 @@ class SeriesOptions:
 
     @property
     def wanted(self) -> list[str]:
-        """The UIDs that may be chosen."""
+        """The UIDs that may be chosen, or ``ALL``."""
         return [self.series] if isinstance(self.series, str) else list(self.series or [])
 
 
@@ -68,14 +71,19 @@ def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack,
     if not slices:
         raise VolumeError(where("no DICOM slices in the folder", _counted(ignored), "give the series' own folder"))
     chosen = _choose(slices, options, where)
-    _require_one_origin(chosen, where)
+    joined = len({element_text(each, "SeriesInstanceUID", where) for each in chosen})
+    _require_one_origin(chosen, "under one SeriesInstanceUID" if joined == 1 else f"in {joined} series", where)
     if options.modality and (modality := element_text(chosen[0], "Modality", where)):
         require_modality(case, options.modality, shown_modality(modality))
     others = Counter(dict(ignored) | {"of other series": len(slices) - len(chosen)})
     by_modality = options.modality and not options.wanted and len(chosen) < len(slices)
     remedy = f"the only {options.modality} series is used" if by_modality else "they are ignored"
     note = where("other files or frames in the folder", _counted(others), remedy, "warning")
-    return build_stack(chosen, options.phase, where), (note,) if others.total() else ()
+    notes = [note] if others.total() else []
+    if joined > 1:
+        notes.append(where("several series in the folder", str(joined), "their slices are read as one", "warning"))
+    stack = build_stack(chosen, options.phase, where)
+    return stack, (*notes, *stack.notes)
 
 
 def source_headers(folder: str | Path, case: str, options: SeriesOptions | None = None) -> list[Dataset]:
@@ -106,15 +114,21 @@ def _choose(slices: list[Slice], options: SeriesOptions, where: Where) -> list[S
     if len(requested) == 1:
         return groups[requested[0]]
     fitting = [group for group in groups.values() if options.modality == element_text(group[0], "Modality", where)]
+    if ALL in options.wanted:
+        return [each for group in fitting for each in group] or slices
     if len(fitting) == 1 and not options.wanted:
         return fitting[0]
-    listed = ", ".join(_shown(uid, group, where) for uid, group in sorted(groups.items()))
     number = f"{len(groups)} series" + (f", {len(requested)} of them requested" if options.wanted else "")
-    raise VolumeError(where("several series in the folder", f"{number}: {listed}", "choose one by --series UID"))
+    if max(map(len, groups.values())) == 1:
+        fault, remedy = "every slice is a series of its own", f"join them by --series {ALL}"
+        raise VolumeError(where(fault, number, remedy))
+    listed = some([_shown(uid, group, where) for uid, group in sorted(groups.items())])
+    remedy = f"choose one by --series UID, or join parts of one volume by --series {ALL}"
+    raise VolumeError(where("several series in the folder", f"{number}: {listed}", remedy))
 
 
-def _require_one_origin(slices: list[Slice], where: Where) -> None:
-    """Refuse slices of two named patients, two studies or modalities under one SeriesInstanceUID."""
+def _require_one_origin(slices: list[Slice], place: str, where: Where) -> None:
+    """Refuse slices of two named patients, two studies or modalities in one series, or in several that are joined."""
     for name, what in ORIGIN.items():
         groups: dict[str, list[Slice]] = {}
         for each in slices:
@@ -123,9 +137,9 @@ def _require_one_origin(slices: list[Slice], where: Where) -> None:
             groups.pop("", None)
         if len(groups) > 1:
             shown = {value: f"{shown_modality(value)} in " if name == "Modality" else "" for value in groups}
-            listed = (f"{shown[value]}{len(group)} such as {group[0].name}" for value, group in groups.items())
-            fault = f"slices of {len(groups)} {what} under one SeriesInstanceUID"
-            raise VolumeError(where(fault, ", ".join(listed), "move one into another folder"))
+            listed = [f"{shown[value]}{len(group)} such as {group[0].name}" for value, group in groups.items()]
+            fault = f"slices of {len(groups)} {what} {place}"
+            raise VolumeError(where(fault, some(listed), "move one into another folder"))
 
 
 def _shown(uid: str, group: Sequence[Slice], where: Where) -> str:

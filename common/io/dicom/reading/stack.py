@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....errors import VolumeError, Where
+from ....errors import Finding, VolumeError, Where
 from .headers import Slice, element_numbers, element_text
 from .phases import select_phase
 
@@ -39,13 +39,16 @@ class Plane:
 class Stack:
     """Slices along the normal with their positions (N, 3) in LPS mm.
 
-    ``duplicates`` are pairs of a slice in the stack and another one at its position, whose pixels must be equal.
+    ``duplicates`` are pairs of a slice in the stack and another one at its position, whose pixels must be equal;
+    ``several`` is the error where they are not, of acquisitions that are read as one volume.
     """
 
     slices: list[Slice]
     positions: np.ndarray
     plane: Plane
     duplicates: list[tuple[Slice, Slice]]
+    notes: tuple[Finding, ...] = ()
+    several: Finding | None = None
 
 
 def build_stack(slices: Sequence[Slice], phase: int | None, where: Where) -> Stack:
@@ -73,7 +76,8 @@ def build_stack(slices: Sequence[Slice], phase: int | None, where: Where) -> Sta
     ordered, positions = [slices[i] for i in order], positions[order]
     kept: list[int] = []
     duplicates: list[tuple[Slice, Slice]] = []
-    for place in select_phase(ordered, levels, phase, where):
+    selection = select_phase(ordered, levels, positions, phase, where)
+    for place in selection.places:
         if kept and levels[place] == levels[kept[-1]]:
             duplicates.append((ordered[kept[-1]], ordered[place]))
             _require_same_place(positions[kept[-1]], positions[place], duplicates[-1], where)
@@ -81,7 +85,8 @@ def build_stack(slices: Sequence[Slice], phase: int | None, where: Where) -> Sta
             kept.append(place)
     if len(kept) < 2:
         raise VolumeError(where("slices at a single position in this phase", "", "choose another --phase"))
-    return Stack([ordered[place] for place in kept], positions[kept], plane, duplicates)
+    own = [ordered[place] for place in kept]
+    return Stack(own, positions[kept], plane, duplicates, selection.notes, selection.several)
 
 
 def _require_same_place(one: np.ndarray, other: np.ndarray, pair: tuple[Slice, Slice], where: Where) -> None:

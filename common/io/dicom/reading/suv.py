@@ -99,13 +99,13 @@ def _times(slices: Sequence[Slice], tracer: Slice) -> tuple[datetime, datetime] 
     if not scans or len(scans) < len(starts) or series is None:
         return None
     reference = min(series, *scans) if series <= min(scans) else min(scans)
-    injected = _injection(tracer, reference)
+    injected = _injection(tracer, reference, str(slices[0].header.get("TimezoneOffsetFromUTC") or ""))
     return None if injected is None else (injected, reference)
 
 
-def _injection(tracer: Slice, reference: datetime) -> datetime | None:
-    """Date and time of the injection; for a time without date, its last occurrence before the scan."""
-    whole = _moment(tracer.header, "RadiopharmaceuticalStartDateTime")
+def _injection(tracer: Slice, reference: datetime, zone: str) -> datetime | None:
+    """Date and time of the injection in the zone of the scan; for a time alone, its last occurrence before the scan."""
+    whole = _moment(tracer.header, "RadiopharmaceuticalStartDateTime", zone=zone)
     if whole is not None:
         return whole
     try:
@@ -118,11 +118,19 @@ def _injection(tracer: Slice, reference: datetime) -> datetime | None:
     return moment if moment <= reference else moment - DAY
 
 
-def _moment(header: Dataset, *names: str) -> datetime | None:
-    """A date and a time, or both in one element; None for absent or damaged ones."""
+def _moment(header: Dataset, *names: str, zone: str = "") -> datetime | None:
+    """A date and a time, or both in one element; None for absent or damaged ones.
+
+    One with an offset from UTC is turned into the time of a zone, such as ``+0100``, where that is known.
+    """
     try:
         joined = "".join(str(header.get(name) or "") for name in names)
         moment = pydicom.valuerep.DT(joined) if len(joined) > len("YYYYMMDD") else None
-        return None if moment is None else datetime.fromisoformat(moment.isoformat()).replace(tzinfo=None)
+        if moment is None:
+            return None
+        found = datetime.fromisoformat(moment.isoformat())
+        if found.tzinfo and zone:
+            found = found.astimezone(datetime.strptime(zone.strip(), "%z").tzinfo)
+        return found.replace(tzinfo=None)
     except Exception:  # as above
         return None

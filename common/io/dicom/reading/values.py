@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....errors import Finding, VolumeError, Where
+from ....errors import Finding, VolumeError, Where, some
+from ...modality import CT
+from ...padding import AIR_HU, padding_to_air
 from .headers import Slice, element_numbers, element_text, element_value
 from .pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
 from .stack import Stack
 from .suv import SUV_FORMULA, suv_factor
 
 logger = logging.getLogger(__name__)
-ALWAYS_RESCALED = ("CT", "PT")
+ALWAYS_RESCALED = (CT, "PT")
 """Modalities that need slope and intercept."""
 HIGHEST_SUV, SUV_PERCENTILE = 100, 99.9
 """Bladder and kidneys have fewer voxels above it."""
-AIR_HU = -1000.0
-"""Value of the padding of a CT."""
+HU_TYPES, SHIFTED_TYPES = ("", "HU"), ("US", "HU_MOD")
+"""RescaleType of a CT in HU, and those that may be: unspecified, which old scanners write, and modified HU."""
 SUV = "SUV"
 PET_UNITS = {"BQML": "Bq/ml", "GML": SUV, "CNTS": "counts", "CPS": "counts/s", "PROPCPS": "counts/s", "NONE": "none"}
 
@@ -51,9 +54,11 @@ class Voxels:
 def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     """Decode every slice and apply its own slope and intercept.
 
-    CT is in HU. PET in Bq/ml is converted to SUV by body weight where the headers allow it (the formula is logged) and
-    otherwise kept, with a note. MONOCHROME1 keeps its stored values, with a note. Of duplicate slices with identical
-    values one is used, with a note. Padding becomes air: -1000 HU, for others 0 or the minimum if that is lower.
+    CT is in HU, and refused where its RescaleType says another unit. PET in Bq/ml is converted to SUV by body weight
+    where the headers allow it (the formula is logged) and otherwise kept, with a note. MONOCHROME1 keeps its stored
+    values, with a note. Of duplicate slices with identical values one is used, with a note. Padding becomes air: -1000
+    HU, also that of a CT which no element names (see :mod:`common.io.padding`), for others 0 or the minimum if that is
+    lower.
 
     Raises:
         VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
@@ -83,6 +88,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     with np.errstate(over="ignore"):
         values *= np.float32(unit.factor)
     _fill_padding(values, padding, modality, where)
+    padding_to_air(values, where, modality == CT)
     if not np.isfinite(values).all():
         raise VolumeError(where("values do not fit float32", "NaN or Inf after rescaling", "export the series again"))
     return Voxels(values, unit.name, (*notes, *unit.notes, *_implausible(values, unit.name, where)), unit.formula)
@@ -93,7 +99,7 @@ def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modalit
     if not padding:
         return
     others = (values[:, :, k][~padding[k]] if k in padding else values[:, :, k] for k in range(values.shape[2]))
-    air = AIR_HU if modality == "CT" else min((part.min(initial=0.0) for part in others), default=0.0)
+    air = AIR_HU if modality == CT else min((part.min(initial=0.0) for part in others), default=0.0)
     for place, padded in padding.items():
         values[:, :, place][padded] = air
     count = sum(int(padded.sum()) for padded in padding.values())
@@ -116,9 +122,12 @@ def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, f
 def _duplicates(stack: Stack, modality: str, where: Where) -> list[Finding]:
     for kept, other in stack.duplicates:
         if not np.array_equal(_rescaled(kept, modality, where), _rescaled(other, modality, where)):
-            fault, remedy = "different slices at one position", "keep one of them, or choose one series by --series UID"
-            raise VolumeError(where(fault, f"{kept.name} and {other.name}", remedy))
-    number = f"{len(stack.duplicates)} with identical values"
+            fault, both = "different slices at one position", f"{kept.name} and {other.name}"
+            if stack.several:
+                raise VolumeError(replace(stack.several, value=f"{stack.several.value}, {fault}, {both}"))
+            raise VolumeError(where(fault, both, "keep one of them, or choose one series by --series UID"))
+    names = some([other.name for _, other in stack.duplicates])
+    number = f"{len(stack.duplicates)} with identical values: {names}"
     return [where("duplicate slices", number, "duplicates are ignored", "warning")] if stack.duplicates else []
 
 
@@ -147,9 +156,23 @@ def _implausible(values: np.ndarray, unit: str | None, where: Where) -> list[Fin
     return [where(fault, f"{high:.4g}", "check weight, dose and times", "warning")]
 
 
+def _of_ct(slices: Sequence[Slice], where: Where) -> list[Finding]:
+    """Refuse values of a CT that are no HU by their header, such as of iodine or effective atomic number."""
+    types = {element_text(each, "RescaleType", where) for each in slices}
+    if len(types) > 1:
+        raise VolumeError(where("slices differ in RescaleType", f"{len(types)} values", "export the series again"))
+    (kind,) = types
+    if kind in HU_TYPES:
+        return []
+    shown = f"RescaleType {kind}" if re.fullmatch(r"[A-Z0-9_%]{1,16}", kind) else "another RescaleType"
+    if kind not in SHIFTED_TYPES:
+        raise VolumeError(where("the values are not HU", shown, "give the series of the CT in HU"))
+    return [where("the header does not say HU", shown, "HU are assumed: check the values", "warning")]
+
+
 def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
-    if modality == "CT":
-        return _Unit("HU")
+    if modality == CT:
+        return _Unit("HU", notes=tuple(_of_ct(slices, where)))
     if modality != "PT":
         return _Unit(None)
     units = {element_text(each, "Units", where) for each in slices}

@@ -110,6 +110,12 @@ CASES: dict[str, tuple[dict, dict, str, str]] = {
         "error",
         r"do not reach below -200 and above 200 HU, .*\(-1 to 1\);",
     ),
+    "CT masked with water": (
+        {"label": (4 * BOX * (1000 - MR), AFFINE), "mask": (BOX, AFFINE)},
+        {"target_range": (-600, 1400)},
+        "error",
+        r"label.nii.gz.*outside is 0 HU, as water \(100% of an outer face\); set what lies outside .* to -1000 HU",
+    ),
     "narrow source": (
         {},
         {"source_range": (0, 12000)},
@@ -136,6 +142,15 @@ def test_findings(name: str, tmp_path: Path) -> None:
     assert re.search(message, str(findings[0]))
 
 
+def test_one_face_of_water_is_enough_and_a_few_voxels_are_not(tmp_path: Path) -> None:
+    """26 x 28 voxels of a face: 182 of them, a quarter, may be 0 HU."""
+    for count, faults in ((182, []), (183, ["the outside is 0 HU, as water"])):
+        ct = 1000 - MR
+        ct[-1].reshape(-1)[:count] = 0
+        findings = found(case(tmp_path, label=(ct, AFFINE)), target_range=(-600, 1400))
+        assert [finding.fault for finding in findings if finding.severity == "error"] == faults
+
+
 def test_bounds_of_the_plausible_range(tmp_path: Path) -> None:
     """A ramp from 0 to 1000 spans 990 between its 0.5 and 99.5 percentiles: a fifth of 4950, five times 198."""
     ramp = np.linspace(0, 1000, np.prod(SHAPE)).reshape(SHAPE)
@@ -159,9 +174,18 @@ def test_another_grid_is_a_warning_where_it_will_be_resampled(name: str, tmp_pat
     assert str(finding).endswith("; it will be resampled to the image's grid")
 
 
+def test_the_same_world_in_another_order_of_axes_is_the_same_grid(tmp_path: Path) -> None:
+    item = case(tmp_path)
+    for key, axes in (("label", "LPS"), ("mask", "SAR")):
+        image = nib.load(item[key])
+        nib.save(image.as_reoriented(nib.orientations.axcodes2ornt(axes)), item[key])
+        assert not np.array_equal(nib.load(item[key]).affine, AFFINE)
+    assert found(item, source_range=(0, 2e3), target_range=(-600, 1e3)) == []
+
+
 def test_volumes_on_two_grids_are_not_compared_voxel_by_voxel(tmp_path: Path) -> None:
-    """Label and lesion in an order of voxels of their own, though of the same shape: in place, not misregistered."""
-    flipped = AFFINE @ np.array([[1, 0, 0, 0], [0, -1, 0, SHAPE[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
+    """Label and lesion of the same shape on a grid that begins 6 mm further: in place, not misregistered."""
+    flipped = AFFINE @ np.array([[1, 0, 0, 6], [0, -1, 0, SHAPE[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
     replaced = {"label": ((1000 - MR)[:, ::-1], flipped), "lesion": (lesion(95, 5)[:, ::-1], flipped)}
     findings = found(case(tmp_path, **replaced), resample=True)
     assert [(f.severity, f.file, f.fault[:8]) for f in findings] == [

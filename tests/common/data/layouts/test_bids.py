@@ -59,6 +59,46 @@ def test_several_files_of_a_suffix_need_their_entities(raw: Path) -> None:
     assert find_cases(raw, "bids", "T1w", "ct")[0]["image"] == str(raw / "sub-02/anat/sub-02_T1w.nii.gz")
 
 
+@pytest.mark.parametrize("entity", ["ce-gadolinium", "part-phase", "part-real", "inv-1", "chunk-2", "acq-a_ce-gd"])
+def test_what_its_suffix_alone_does_not_name_is_no_plain_image(
+    raw: Path, entity: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(raw, f"sub-04/anat/sub-04_{entity}_T1w.nii.gz", "sub-04/anat/sub-04_T2w.nii.gz")
+    items = find_cases(raw, "bids", "T1w", "T2w")
+    assert [item["case"] for item in items] == ["sub-01_ses-1", "sub-01_ses-2", "sub-02"]
+    assert f"sub-04 (sub-04_{entity}_T1w.nii.gz is no plain T1w: name its entities)" in caplog.text
+    (item,) = find_cases(raw, "bids", f"{entity}_T1w", "T2w")
+    assert item["image"] == str(raw / f"sub-04/anat/sub-04_{entity}_T1w.nii.gz")
+    make(raw, "sub-04/anat/sub-04_acq-mprage_T1w.nii.gz")
+    assert Path(find_cases(raw, "bids", "T1w", "T2w")[-1]["image"]).name == "sub-04_acq-mprage_T1w.nii.gz"
+
+
+def test_the_magnitude_of_a_complex_image_is_plain(raw: Path) -> None:
+    make(raw, *(f"sub-02/anat/sub-02_part-{part}_PDw.nii.gz" for part in ("mag", "phase")))
+    (item,) = find_cases(raw, "bids", "PDw", "T2w")
+    assert Path(item["image"]).name == "sub-02_part-mag_PDw.nii.gz"
+
+
+@pytest.mark.parametrize("file", ["T1w", "T2w", "lesion"])
+def test_a_link_to_content_that_was_not_fetched_is_named(
+    raw: Path, file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(raw, "sub-04/anat/sub-04_T1w.nii.gz", "sub-04/anat/sub-04_T2w.nii.gz")
+    link = raw / f"sub-04/anat/sub-04_{file}.nii.gz"
+    link.unlink(missing_ok=True)
+    link.symlink_to("../../.git/annex/objects/MD5E-s4711--0.nii.gz")
+    assert "sub-04" not in [item["case"] for item in find_cases(raw, "bids", "T1w", "T2w")]
+    assert f"sub-04 ({link.name} is a link to content that is not here: get its content, as by git annex" in caplog.text
+
+
+def test_links_alone_are_named_in_the_error(tmp_path: Path) -> None:
+    (tmp_path / "sub-01").mkdir()
+    (tmp_path / "sub-01/sub-01_T1w.nii.gz").symlink_to("nowhere")
+    message = r"no subject in .*; excluded: sub-01 \(sub-01_T1w.nii.gz is a link to content that is not here: get its"
+    with pytest.raises(DataError, match=message):
+        find_cases(tmp_path, "bids", "T1w", None)
+
+
 def test_another_folder_is_named(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match="no subject in .* has all of FLAIR, T2w, files such as ROOT/sub-01/anat/sub-01_"

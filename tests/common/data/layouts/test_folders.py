@@ -45,6 +45,15 @@ def test_channels_regions_and_inference(tmp_path: Path) -> None:
         find_cases(tmp_path, "folders", source="mtr,fa", target=None)
 
 
+@pytest.mark.parametrize("name", ["mr", "ct", "mask"])
+def test_a_link_to_content_that_was_not_fetched_is_named(tmp_path: Path, name: str) -> None:
+    make(tmp_path, "a/mr.nii.gz", "a/ct.nii.gz", "b/mr.nii.gz", "b/ct.nii.gz")
+    (tmp_path / f"b/{name}.nii.gz").unlink(missing_ok=True)
+    (tmp_path / f"b/{name}.nii.gz").symlink_to("../.git/annex/objects/MD5E-s9--0.nii.gz")
+    with pytest.raises(DataError, match=rf"b/{name}.nii.gz is a link to content that is not here: get its content"):
+        find_cases(tmp_path, "folders")
+
+
 @pytest.mark.parametrize("files", [["1.png", "2.png"], ["a/1.png", "a/2.png"]])
 def test_pictures_are_named(tmp_path: Path, files: list[str]) -> None:
     make(tmp_path, *files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -16,17 +17,19 @@ from common.io.nifti.reading import read_header
 SHAPE = (4, 5, 6)
 OBLIQUE = np.array([[-1.8, 0.4, 0.1, 30.3], [0.36, 2.0, 0, -20.7], [0, 0.1, 2.5, -11.1], [0, 0, 0, 1]])
 ROTATED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.1, -0.2, 0.3) * [1.1, 0.9, 2.3], [7.7, -8.8, 9.9])
+MOVED = nib.affines.from_matvec(nib.eulerangles.euler2mat(-0.3, 0, 0.2) * [1.1, 0.9, 2.3], [-1, 2, 3])
 LEFT_HANDED = ROTATED @ np.diag([-1.0, 1, 1, 1])
 
 
 def source(path: Path, sform: tuple | None = None, qform: tuple | None = None, endianness: str = "<", **fields) -> Path:
-    """A source file with the forms given as (affine, code), and any other field of its header."""
+    """A source file with the forms given as (affine, code), pixdim of the sform, and any other field of its header."""
     header = nib.Nifti1Header(endianness=endianness)
     header.set_data_shape(SHAPE)
     header.set_data_dtype(np.int16)
     header["pixdim"][1:4] = 1.25, 1.5, 1.75
     if sform is not None:
         header.set_sform(*sform)
+        header["pixdim"][1:4] = nib.affines.voxel_sizes(sform[0])
     if qform is not None:
         header.set_qform(*qform)
     for name, value in fields.items():
@@ -42,12 +45,11 @@ HEADERS = {
     "sheared sform only": {"sform": (OBLIQUE, 4)},
     "qform only": {"qform": (ROTATED, 1)},
     "both": {"sform": (ROTATED, 2), "qform": (ROTATED, 1)},
-    "both different": {"sform": (OBLIQUE, 3), "qform": (ROTATED, 2)},
+    "both different": {"sform": (MOVED, 4), "qform": (ROTATED, 1)},
     "left-handed": {"sform": (LEFT_HANDED, 1), "qform": (LEFT_HANDED, 1)},
     "left-handed qform": {"qform": (LEFT_HANDED, 1)},
-    "big-endian": {"sform": (OBLIQUE, 1), "qform": (ROTATED, 1), "endianness": ">"},
+    "big-endian": {"sform": (MOVED, 1), "qform": (ROTATED, 1), "endianness": ">"},
     "scaled": {"sform": (ROTATED, 1), "scl_slope": 0.5, "scl_inter": -7},
-    "broken qform": {"sform": (ROTATED, 1), "qform_code": 1, "quatern_b": 3.0},
     "neither": {},
 }
 
@@ -63,6 +65,54 @@ def test_grid_is_the_source_s_to_the_bit(tmp_path, name):
     for field in GRID_FIELDS:
         np.testing.assert_array_equal(result.header[field], own.header[field], err_msg=field)
     np.testing.assert_array_equal(result.get_fdata(), values)
+
+
+PLAIN = ROTATED @ np.diag([1 / 1.1, 1 / 0.9, 1 / 2.3, 1])
+AT_ODDS = {
+    "pixdim of 1 mm": ({"sform": (ROTATED, 4), "pixdim": [1, 1, 1, 1, 0, 0, 0, 0]}, ROTATED, "pixdim and sform have"),
+    "no pixdim": ({"sform": (ROTATED, 2), "pixdim": np.zeros(8)}, ROTATED, "pixdim and sform have"),
+    "qform of another size": ({"sform": (ROTATED, 1), "qform": (PLAIN, 1)}, ROTATED, "sform and qform differ"),
+    "broken qform": ({"sform": (ROTATED, 1), "qform_code": 1, "quatern_b": 3.0}, ROTATED, "sform and qform differ"),
+    "sheared sform": ({"sform": (OBLIQUE, 1), "qform": (ROTATED, 1)}, OBLIQUE, "sform and qform differ"),
+    "micrometres": (
+        {"sform": (ROTATED, 1), "xyzt_units": 3},
+        np.diag([1e-3, 1e-3, 1e-3, 1]) @ ROTATED,
+        r"the unit of lengths is not mm \(micrometres\); converted to mm",
+    ),
+    "unit 7": ({"sform": (ROTATED, 1), "xyzt_units": 7}, ROTATED, r"not mm \(code 7\); mm are assumed"),
+}
+
+
+@pytest.mark.parametrize("name", AT_ODDS)
+def test_a_header_at_odds_with_itself_is_warned_of_and_not_passed_on(tmp_path, name):
+    """By pixdim, affine or unit, every reader finds in the output the sizes that were read."""
+    fields, affine, warning = AT_ODDS[name]
+    path = source(tmp_path / "source.nii", **fields)
+    header = read_header(path, "a")
+    np.testing.assert_allclose(header.affine, affine, rtol=1e-6, atol=1e-9)
+    assert [re.search(warning, str(each)) is not None for each in header.warnings] == [True]
+    save_like(path, np.zeros(SHAPE, np.float32), tmp_path / "out.nii", "int16", "SYNTHETIC")
+    result = nib.load(tmp_path / "out.nii")
+    np.testing.assert_allclose(result.header.get_sform(), affine, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(result.header.get_zooms(), nib.affines.voxel_sizes(affine), rtol=1e-6)
+    assert result.header.get_xyzt_units()[0] == "mm"
+    if result.header["qform_code"] > 0:
+        np.testing.assert_allclose(result.header.get_qform(), affine, rtol=1e-5, atol=1e-5)
+    assert (result.header["qform_code"] > 0) == (name != "sheared sform")
+    assert result.header["sform_code"] == max(1, fields["sform"][1])
+    assert read_header(tmp_path / "out.nii", "a").warnings == ()
+
+
+@pytest.mark.parametrize("name", ["pixdim of 1 mm", "no pixdim", "qform of another size", "micrometres"])
+def test_itk_finds_the_sizes_that_were_read(tmp_path, name):
+    itk = pytest.importorskip("SimpleITK")
+    fields, affine, _ = AT_ODDS[name]
+    path = source(tmp_path / "source.nii", **fields)
+    save_like(path, np.zeros(SHAPE, np.float32), tmp_path / "out.nii", "int16", "SYNTHETIC")
+    image = itk.ReadImage(str(tmp_path / "out.nii"))
+    np.testing.assert_allclose(image.GetSpacing(), nib.affines.voxel_sizes(affine), rtol=1e-6)
+    place = image.TransformIndexToPhysicalPoint((3, 4, 5))
+    np.testing.assert_allclose(place, (affine @ [3, 4, 5, 1])[:3] * [-1, -1, 1], atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,11 @@ def written(path: Path, content: bytes) -> Path:
     return path
 
 
+def linked(path: Path) -> Path:
+    path.symlink_to("../.git/annex/objects/MD5E-s9--0.nii")
+    return path
+
+
 def flipped_bit(path: Path) -> Path:
     """A stored (not compressed) gzip member with one voxel bit changed: only the checksum can tell."""
     raw = save(path.with_name("raw.nii"), ramp()).read_bytes()
@@ -100,7 +105,16 @@ FAULTS = {
     "empty": (lambda p: written(p / "mr.nii.gz", b""), "the file is empty; copy or export it again"),
     "half a header": (lambda p: written(p / "mr.nii", raw_bytes(p / "x")[:100]), "no NIfTI header.*first 100 bytes"),
     "html": (lambda p: written(p / "mr.nii.gz", b"<!DOCTYPE html><html>"), "a web page.*download it again"),
-    "pointer": (lambda p: written(p / "mr.nii.gz", b"version https://"), "not NIfTI data.*begins with b'version '"),
+    "other data": (lambda p: written(p / "mr.nii.gz", b"version 7"), "not NIfTI data.*begins with b'version '"),
+    "pointer of Git LFS": (
+        lambda p: written(p / "mr.nii.gz", b"version https://git-lfs.github.com/spec/v1"),
+        "a link to content that is not here; get its content, as by git annex get or git lfs pull",
+    ),
+    "pointer of git-annex": (
+        lambda p: written(p / "mr.nii", b"/annex/objects/MD5E-s9--0.nii"),
+        "that is not here; get",
+    ),
+    "link to nothing": (lambda p: linked(p / "mr.nii"), "a link to content that is not here; get its content"),
     "raw named gz": (lambda p: written(p / "mr.nii.gz", raw_bytes(p / "x")), "rename it to .nii$"),
     "gz named raw": (lambda p: written(p / "mr.nii", gzip.compress(raw_bytes(p / "x"))), r"rename it to .nii.gz$"),
     "gz of text": (lambda p: written(p / "mr.nii.gz", gzip.compress(b"hello")), "no NIfTI header .*first 5 bytes"),

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import OBLIQUE, Grid, values_on, write_series
+from dicom_phantom import OBLIQUE, Grid, values_on, write_enhanced, write_series
 
 from common.data.cases import inference_cases, training_cases
 from common.data.checks.cases import check_cases
@@ -98,6 +98,11 @@ def test_series_of_nested_studies_are_cases(archive, options, taken):
 
 
 def test_series_that_are_skipped_are_listed_with_the_reason(archive, caplog):
+    def screen(header, number):
+        header.ImageType = ["DERIVED", "SECONDARY"]
+        del header.ImagePositionPatient
+
+    write_series(archive / "P2/S7/2", modality="MR", change=screen)
     with caplog.at_level(logging.INFO):
         to_infer(archive, source_modality="MR")
     files = len(list((archive / "P1/S1/2").iterdir()))
@@ -106,6 +111,7 @@ def test_series_that_are_skipped_are_listed_with_the_reason(archive, caplog):
         f"series: P1/S1/1, MR, {files} files: selected",
         f"series: P1/S1/2, CT, {files} files: skipped, no MR",
         f"series: P2/S7/1, MR, {files} files: skipped, a localizer",
+        f"series: P2/S7/2, MR, {files} files: skipped, a screen save",
     ]
     assert "1 DICOM series below" in caplog.text
 
@@ -169,6 +175,25 @@ def test_a_mosaic_is_named(tmp_path):
     write_series(tmp_path / "a", modality="MR", change=change)
     with pytest.raises(VolumeError, match=r"a Siemens mosaic, all slices of a volume in one image \("):
         VolumeReader().check(tmp_path / "a", "a")
+
+
+def test_mosaic_left_in_the_type_of_frames_with_positions_of_their_own_is_no_mosaic(tmp_path):
+    def change(header):
+        header.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+
+    write_enhanced(tmp_path / "a", change=change)
+    volume = VolumeReader().check(tmp_path / "a", "a")
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+    np.testing.assert_allclose(volume.affine, Grid().affine)
+
+    def at_one_place(header):  # each frame a mosaic, the time points of a run
+        change(header)
+        for groups in header.PerFrameFunctionalGroupsSequence:
+            groups.PlanePositionSequence[0].ImagePositionPatient = [0, 0, 0]
+
+    write_enhanced(tmp_path / "b", change=at_one_place)
+    with pytest.raises(VolumeError, match=r"all slices lie at one position \(4 of them\)"):
+        VolumeReader().check(tmp_path / "b", "b")
 
 
 def test_pools_of_series_folders(tmp_path):

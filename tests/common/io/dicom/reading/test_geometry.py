@@ -130,6 +130,17 @@ def test_a_gantry_tilt(tmp_path):
     refused(folder, CT + r"slices are not stacked along their normal \(tilt of 0\.5 mm a slice, 11\.31 degrees\)")
 
 
+@pytest.mark.parametrize(("degrees", "notes"), [("+18.5", 1), ("-0.6", 1), ("0.4", 0), ("0", 0), ("", 0)])
+def test_a_tilt_that_positions_do_not_show(tmp_path, degrees, notes):
+    def change(header, number):
+        header.GantryDetectorTilt = degrees
+
+    volume = load_series(written(tmp_path / "ct", change=change), "case7")
+    np.testing.assert_allclose(volume.affine, Grid().affine)
+    fault = "GantryDetectorTilt, but slices are stacked along their normal"
+    assert [note.fault for note in volume.notes] == [fault] * notes
+
+
 def test_slices_that_wander_sideways(tmp_path):
     change = only([1], ImagePositionPatient=[-19, 30, 102.5])
     refused(written(tmp_path / "ct", change=change), "slices are not stacked along their normal")
@@ -141,7 +152,7 @@ def test_a_slice_twice(tmp_path):
     volume = load_series(folder, "case7")
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
     assert [str(note) for note in volume.notes] == [
-        "case7 (ct): duplicate slices (1 with identical values); duplicates are ignored"
+        "case7 (ct): duplicate slices (1 with identical values: copy.dcm); duplicates are ignored"
     ]
 
 

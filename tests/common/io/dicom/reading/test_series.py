@@ -1,5 +1,6 @@
 import logging
 import re
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -7,7 +8,7 @@ import pytest
 from dicom_phantom import PATIENT, Grid, write_enhanced, write_presentation_state, write_series
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import MediaStorageDirectoryStorage
+from pydicom.uid import MediaStorageDirectoryStorage, SecondaryCaptureImageStorage
 
 from common.errors import ConfigError, DataError, VolumeError
 from common.io.dicom.reading.series import SeriesOptions, source_headers
@@ -61,6 +62,34 @@ def test_what_is_no_slice_is_left_out_and_counted_in_one_note(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "fields", [{"SOPClassUID": SecondaryCaptureImageStorage}, {"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}]
+)
+def test_a_screen_save_in_a_series_is_left_out_and_counted(tmp_path, fields):
+    def picture(header, number):
+        for name, value in fields.items():
+            setattr(header, name, value)
+        del header.ImagePositionPatient, header.ImageOrientationPatient, header.PixelSpacing
+
+    series = write_series(tmp_path / "ct")
+    screen = Grid(shape=(9, 7, 1))
+    write_series(tmp_path / "ct", screen, change=picture, series=series, prefix="screen", values=np.zeros(screen.shape))
+    volume = load_series(tmp_path / "ct", "case7")
+    assert is_the_phantom(volume)
+    assert [str(note) for note in volume.notes] == [
+        "case7 (ct): other files or frames in the folder (1 screen saves without a position); they are ignored"
+    ]
+
+
+def test_a_slice_that_lost_its_position_is_no_screen_save(tmp_path):
+    def lost(header, number):
+        if number == 3:  # the outermost one: without it no gap would be seen
+            del header.ImagePositionPatient
+
+    write_series(tmp_path / "ct", change=lost)
+    refused(tmp_path / "ct", r"a slice has no ImagePositionPatient \(001\.dcm\)")
+
+
 def test_a_dicomdir_is_not_followed(tmp_path):
     write_series(tmp_path / "away")
     write_series(tmp_path / "ct")
@@ -98,11 +127,12 @@ def test_a_slice_that_is_a_link_to_nothing_is_named(tmp_path):
     last.symlink_to("../.git/annex/objects/MD5E-s4711--0.dcm")
     refused(
         tmp_path / "ct",
-        r"broken link in the series \(004\.dcm\); get its content, or remove the link",
+        r"a file is a link to content that is not here \(004\.dcm\); get its content, as by git annex get or git lfs"
+        " pull, or remove the link",
     )
     last.unlink()
     last.symlink_to(tmp_path / "ct" / "004.dcm")
-    refused(tmp_path / "ct", r"broken link in the series \(004\.dcm\)")
+    refused(tmp_path / "ct", r"a link to content that is not here \(004\.dcm\)")
 
 
 def test_links_to_slices_and_to_folders_are_followed_as_ever(tmp_path):
@@ -138,7 +168,7 @@ def test_several_series_are_listed(two):
     refused(
         two,
         r"several series in the folder \(2 series: 1\.2\.3 \[CT, 4 slices\], 1\.2\.4 \[MR, 3 slices\]\);"
-        " choose one by --series UID",
+        " choose one by --series UID, or join parts of one volume by --series all",
     )
 
 
@@ -182,6 +212,34 @@ def test_another_modality_is_named_before_its_geometry(tmp_path, two):
 def test_a_folder_of_one_series_needs_no_choice_between_those_of_others(tmp_path):
     write_series(tmp_path / "ct")
     assert is_the_phantom(load_series(tmp_path / "ct", "case7", SeriesOptions(series=["1.2.3"])))
+
+
+def a_series_a_slice(header, number):
+    header.SeriesInstanceUID = f"1.2.{number}"
+
+
+def test_slices_that_are_series_of_their_own_can_be_joined(tmp_path):
+    write_series(tmp_path / "ct", Grid(shape=(6, 5, 40)), change=a_series_a_slice)
+    message = r"^case7 \(ct\): every slice is a series of its own \(40 series\); join them by --series all$"
+    refused(tmp_path / "ct", message)
+    volume = load_series(tmp_path / "ct", "case7", SeriesOptions(series="all"))
+    assert is_the_phantom(volume, Grid(shape=(6, 5, 40)))
+    assert [note.fault for note in volume.notes] == ["several series in the folder"]
+    assert len(source_headers(tmp_path / "ct", "case7", SeriesOptions(series="all"))) == 40
+
+
+def test_joined_series_are_those_of_the_wanted_modality_and_of_one_study(tmp_path):
+    write_series(tmp_path / "ct", change=a_series_a_slice)
+    write_series(tmp_path / "ct", modality="MR", series="1.3", prefix="mr")
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7", SeriesOptions(series="all", modality="CT")))
+    fault = r"slices of 2 studies in 5 series \(4 such as 001\.dcm, 4 such as mr001\.dcm\)"
+    refused(tmp_path / "ct", fault, series="all")
+
+
+def test_of_many_series_a_few_are_listed(tmp_path):
+    for number in range(30):
+        write_series(tmp_path / "ct", Grid(shape=(6, 5, 2)), series=f"1.2.{number}", prefix=f"s{number}")
+    refused(tmp_path / "ct", r"30 series: (1\.2\.\d+ \[CT, 2 slices\], ){5}1\.2\.\d+ \[CT, 2 slices\] and 24 more\);")
 
 
 def test_a_uid_that_is_none_is_not_repeated(tmp_path):
@@ -286,6 +344,79 @@ def test_acquisitions_that_only_instance_numbers_distinguish(tmp_path):
     refused(folder, r"acquisitions \(2 that differ in InstanceNumber\); choose one by --phase 1 to --phase 2")
     volume = load_series(folder, "case7", SeriesOptions(phase=2))
     assert np.abs(volume.values - GRID.values() - 10).max() < 0.06
+
+
+def acquisitions(folder, blocks, grid, change=lambda header, number: None, brighter=0, key="AcquisitionNumber"):
+    """A series whose acquisitions, from 10 on, have some of the slices each; the later ones may be brighter."""
+    for number, block in enumerate(blocks):
+
+        def own(header, place, number=number, block=block):
+            setattr(header, key, str(number + 10))
+            header.ImagePositionPatient = list(grid.position(block[place]))
+            header.InstanceNumber = 100 * number + block[place]
+            add(number * brighter)(header, place)
+            change(header, number)
+
+        values = grid.values()[:, :, block]
+        part = replace(grid, shape=(*grid.shape[:2], len(block)))
+        write_series(folder, part, "MR", change=own, series="1.2.3", prefix=f"t{number}", values=values)
+    return folder
+
+
+LONG = Grid(shape=(6, 5, 10))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "copies"),
+    [
+        ([range(6), range(5, 10)], 1),
+        ([range(4, 10), range(5)], 1),
+        ([range(6), range(3, 10)], 3),
+        ([range(4), range(3, 7), range(6, 10)], 2),
+    ],
+    ids=["one shared slice", "from the head down", "three shared slices", "three acquisitions"],
+)
+@pytest.mark.parametrize("key", ["AcquisitionNumber", "AcquisitionTime", "TemporalPositionIdentifier"])
+def test_acquisitions_that_continue_each_other_are_one_volume(tmp_path, blocks, copies, key):
+    folder = acquisitions(tmp_path / "mr", [list(block) for block in blocks], LONG, key=key)
+    volume = load_series(folder, "case7")
+    assert is_the_phantom(volume, LONG)
+    joined, duplicates = volume.notes
+    number = f"{len(blocks)} that differ in {key}"
+    assert joined.summary == f"acquisitions that continue each other ({number})"
+    assert duplicates.summary.startswith(f"duplicate slices ({copies} with identical values: t1")
+    assert len(source_headers(folder, "case7")) == 10
+
+
+def test_a_phase_of_acquisitions_that_continue_each_other_is_a_part_with_a_warning(tmp_path):
+    folder = acquisitions(tmp_path / "mr", [range(6), range(5, 10)], LONG)
+    for phase, count, covered in ((1, 6, "15 of 25 mm"), (2, 5, "12.5 of 25 mm")):
+        volume = load_series(folder, "case7", SeriesOptions(phase=phase))
+        assert volume.values.shape == (6, 5, count)
+        (note,) = volume.notes
+        assert note.summary == f"the phase covers a part of the field of view ({covered})"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "others"),
+    [
+        ([range(6), range(5, 10)], {"brighter": 1}),
+        ([range(0, 10, 2), [1, 3, 4, 5, 7, 9]], {}),
+        ([range(10), range(9)], {}),
+        ([range(4), [3, 6, 7, 8, 9]], {}),
+        ([range(6), range(5, 10)], {"change": lambda header, number: setattr(header, "RepetitionTime", 500 + number)}),
+    ],
+    ids=["other pixels in the overlap", "interleaved", "one field of view", "a gap", "other parameters"],
+)
+def test_acquisitions_that_are_not_one_volume_still_ask_for_a_phase(tmp_path, blocks, others):
+    folder = acquisitions(tmp_path / "mr", [list(block) for block in blocks], LONG, **others)
+    fault = r"the series has several acquisitions \(2 that differ in AcquisitionNumber"
+    refused(folder, rf"{fault}.*\); choose one by --phase 1 to --phase 2$")
+
+
+def test_slices_that_differ_where_acquisitions_overlap_are_named(tmp_path):
+    folder = acquisitions(tmp_path / "mr", [range(6), range(5, 10)], LONG, brighter=1)
+    refused(folder, r"AcquisitionNumber, different slices at one position, t0001\.dcm and t1005\.dcm\); choose one by")
 
 
 def test_an_acquisition_that_stops_early_differs_from_the_whole_one(tmp_path):

@@ -71,6 +71,29 @@ def test_ct_and_pet_without_rescale_are_refused(tmp_path, name, modality):
     refused(folder, rf"case7 \(a\): a slice has no {name} \(004\.dcm\)")
 
 
+@pytest.mark.parametrize(("kind", "notes"), [("HU", 0), ("", 0), ("US", 1), ("HU_MOD", 1)])
+def test_a_ct_is_in_hu_unless_its_header_says_another_unit(tmp_path, kind, notes):
+    volume = load_series(written(tmp_path / "ct", each(RescaleType=kind)), "case7")
+    assert volume.unit == "HU"
+    told = "the header does not say HU (RescaleType {}); HU are assumed: check the values"
+    assert [str(note) for note in volume.notes] == [f"case7 (ct): {told.format(kind)}"] * notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("Z_EFF", "RescaleType Z_EFF"), ("MGML", "RescaleType MGML"), ("Secret", "another RescaleType")]
+)
+def test_maps_of_a_ct_in_other_units_are_refused(tmp_path, kind, shown):
+    refused(written(tmp_path / "ct", each(RescaleType=kind)), rf"the values are not HU \({shown}\); give the series of")
+    load_series(written(tmp_path / "mr", each(RescaleType=kind), modality="MR"), "case7")
+
+
+def test_slices_with_two_units_are_refused(tmp_path):
+    def change(header, number):
+        header.RescaleType = "HU" if number else "MGML"
+
+    refused(written(tmp_path / "ct", change), r"slices differ in RescaleType \(2 values\)")
+
+
 def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
     def plain(header, number):
         del header.RescaleSlope, header.RescaleIntercept
@@ -324,6 +347,10 @@ def test_activity_becomes_suv_with_the_formula_logged(tmp_path, caplog):
         ({"RadiopharmaceuticalStartTime": "235820"}, 70_000 / (300e6 * 2 ** -(37000 / 6000))),
         ({"RadionuclideHalfLife": 282276, "RadiopharmaceuticalStartDateTime": "20240501101500"}, SLOW),  # Zr-89, 5 days
         ({"PatientWeight": 35}, FACTOR / 2),
+        # 09:25 in the zone of the scan, which the injection is not written in
+        ({"RadiopharmaceuticalStartDateTime": "20240506072500+0000", "TimezoneOffsetFromUTC": "+0200"}, FACTOR),
+        ({"RadiopharmaceuticalStartDateTime": "20240506092500+0200", "TimezoneOffsetFromUTC": "+0200"}, FACTOR),
+        ({"RadiopharmaceuticalStartDateTime": "20240506092500+0200"}, FACTOR),
     ],
 )
 def test_suv_by_hand(tmp_path, others, factor):
