@@ -19,8 +19,6 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add_bundle(command)
     about = "folder of the pretraining (default: BUNDLE/pretraining)"
     command.add_argument("--run", metavar="DIR", dest="folder", type=path_option, help=about)
-    about = "number of simulated cases to compare inputs with (default: %(default)s)"
-    command.add_argument("--cases", type=int, default=96, help=about)
     command.add_argument("--name", default="pretrained.pt", help="file name of the weights (default: %(default)s)")
     command.set_defaults(run=export)
 
@@ -30,6 +28,6 @@ def export(options: argparse.Namespace) -> int:
     from medical_image_synthesis import shipping
 
     folder = options.bundle.folder
-    path = shipping.export(folder, options.folder or folder / "pretraining", options.cases, options.name)
+    path = shipping.export(folder, options.folder or folder / "pretraining", options.name)
     print(f"written: {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json').name}")
     return 0

@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle.config_parser import ConfigParser
-from monai.data.utils import affine_to_spacing
 
-from common.data.datasets.simulated import placed
 from common.errors import CheckpointError, OutputError
 from common.raw_settings import followed
-from common.seeds import derive
 from common.simulation.mr_contrasts import weightings
-from common.transforms import WorkingSpacingd
-from common.trust.input_check import features, limits
 from common.weights import checkpoints
 from common.weights.info import (
     PRETRAINED_NAME,
@@ -31,14 +26,12 @@ from common.weights.info import (
 MAX_BYTES = 16_000_000
 """Largest size of a bundle's weights in the repository."""
 
-PROFILE_CASES = 96
 RUN_FIRST = "pass the folder of a finished pretraining by --run"
 
 
 def export(
     bundle: Path,
     run: Path,
-    cases: int = PROFILE_CASES,
     name: str = PRETRAINED_NAME,
     training: dict[str, Any] | None = None,
 ) -> Path:
@@ -49,7 +42,6 @@ def export(
     Args:
         bundle: the bundle's folder.
         run: folder of the training, with ``models/model.pt`` and ``run.json``.
-        cases: number of simulated cases whose extents and histograms inputs are compared with, of a pretraining.
         name: file name, beginning with ``pretrained``.
         training: how they were trained, such as command and minutes, which is noted.
 
@@ -78,7 +70,7 @@ def export(
         "seed": config["seed"],
         "commit": commit,
         **({"training": training} if training else {}),
-        **(_simulated(config, cases, known.trained_on) if "simulation" in config else {}),
+        **(_simulated(config, known.trained_on) if "simulation" in config else {}),
         "config": {key: value for key, value in config.items() if _is_plain(value)}
         | {"loss_weights": _weights(config)},
     }
@@ -86,13 +78,12 @@ def export(
     return path
 
 
-def _simulated(config: dict[str, Any], cases: int, trained_on: dict[str, Any]) -> dict[str, Any]:
+def _simulated(config: dict[str, Any], trained_on: dict[str, Any]) -> dict[str, Any]:
     """What is known of weights that were trained on simulated heads."""
     return {
         "trained_on": {**trained_on, "data": SIMULATED},
         "simulation": config["simulation"],
         "contrasts": contrasts_simulated(config),
-        "profile": _profile(config, cases),
     }
 
 
@@ -113,15 +104,6 @@ def _weights(config: dict[str, Any]) -> dict[str, Any]:
     """Weight of each loss of a training by its name; none of one with losses by stage."""
     losses = {name: loss for name, loss in config.get("losses", {}).items() if "weight" in loss}
     return {name: followed(config, loss["weight"]) for name, loss in losses.items()}
-
-
-def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:
-    """Ranges of extents and histograms over simulated cases that were not used in training, at the working spacing."""
-    parser = ConfigParser(config)
-    simulate, respaced = parser.get_parsed_content("simulation"), WorkingSpacingd("image", config.get("spacing"))
-    drawn = (placed(simulate(derive(config["seed"], 0, number, 2))) for number in range(cases))
-    images = (respaced({"image": case["image"]})["image"] for case in drawn)
-    return limits(features(image.numpy()[0], affine_to_spacing(image.affine).numpy()) for image in images)
 
 
 def _is_plain(value: Any) -> bool:

@@ -19,7 +19,6 @@ PACKAGES = {
     **dict.fromkeys(("common", "tools", "medical_image_synthesis"), ROOT),
     **{path.name: path for path in BUNDLES},
 }
-MOST_LINES = 300
 ROOMS = (
     *("errors", "path_names", "files", "grids", "seeds", "devices", "raw_settings"),
     *("networks", "weights", "config", "stitching", "segmenter", "io", "transforms", "metrics", "losses", "data"),
@@ -93,11 +92,6 @@ def test_imports_inside_common_are_relative() -> None:
         if isinstance(node, ast.ImportFrom) and not node.level and node.module and node.module.split(".")[0] == "common"
     }
     assert absolute == set()
-
-
-def test_modules_are_short() -> None:
-    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
 def test_no_two_test_files_have_one_name() -> None:

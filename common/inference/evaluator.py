@@ -21,7 +21,7 @@ from ..data.checks.head_size import HeadSize
 from ..files import remove_unfinished, write_text
 from ..io.export import VolumeExporter
 from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED, require_new
-from ..io.export.verdicts import QUALITY, REFUSE, why_refused
+from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, in_words, why_refused
 from ..io.reader import WARNINGS
 from ..path_names import is_reference
 from ..training.acceleration import Acceleration
@@ -175,6 +175,14 @@ class CaseEvaluator(SupervisedEvaluator):
         self.outcomes[case] = {"case": case, "status": REFUSED, "reason": reason, QUALITY: verdict}
         return True
 
+    def _tell(self, case: str, verdict: Mapping[str, Any] | None) -> None:
+        """Log the verdict of a case that is not refused, or its warnings; the end of the run lists the refused ones."""
+        if verdict is None and (warnings := self.warnings.get(case)):
+            logger.warning(f"{case}: results may look plausible and be wrong: {'; '.join(warnings)}")
+        elif verdict is not None and self.outcomes[case]["status"] != REFUSED:
+            log = logger.info if verdict["verdict"] == ACCEPT else logger.warning
+            log(f"{case}: {in_words(verdict)}")
+
     def _conclude(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
         """Write the manifest of all processes, and raise if cases failed."""
         if devices.rank() > 0:
@@ -226,9 +234,10 @@ class CaseEvaluator(SupervisedEvaluator):
         done = restored(pred)
         values = self.exporter.on_host(done, done["pred"])
         if self._verdicts is not None and source is not None:
-            verdict = self._verdicts(case, source, values, done.get(OUTSIDE), self.warnings.get(case, ()))
+            verdict = self._verdicts(source, values, done.get(OUTSIDE), self.warnings.get(case, ()))
             done[QUALITY] = self.outcomes[case][QUALITY] = verdict
             values = None if self._refuse(case, verdict) else values
+        self._tell(case, done.get(QUALITY))
         widths = None
         if self._maps is not None and values is not None:
             predicted = (image.to(self.state.device), values, self.inferer, self.network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from monai.utils import MetaKeys, convert_to_numpy
 
 from ..errors import CheckpointError, DataError
-from ..io.export.verdicts import ACCEPT, REFUSE, in_words
+from ..io.export.verdicts import REFUSE
 from .features import TISSUE_OUTSIDE, CaseFeatures, Volume, on_grid
 from .record import TrustRecord, path_of, read_record
 from .verdict import verdict_of
@@ -62,35 +63,35 @@ class CaseVerdicts:
 
     def __call__(
         self,
-        case: str,
         source: NetworkInput,
         output: Volume,
         outside: float | None = None,
         warnings: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """The verdict of a case, as manifest and sidecar have it, with a line in the log.
+        """The verdict of a case, as manifest and sidecar have it.
 
         A refused case has no expected error: nothing is known of an unlike source.
 
         Args:
-            case: its name.
             source: the network's input of the case.
             output: (X, Y, Z) on the grid of the scan, in its unit.
             outside: see :func:`features_of`.
             warnings: that the source is unlike the training data.
         """
         limits = self.record.limits
-        name, reasons = verdict_of(features_of(self.features, source, output, outside), limits, warnings)
+        found = features_of(self.features, source, output, outside)
+        name, reasons = verdict_of(found, limits, warnings, partial(self._where, source, output))
         verdict: dict[str, Any] = {"verdict": name}
         if name != REFUSE:
             verdict |= {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}
             verdict["calibrated_on"] = self.calibrated_on
         verdict |= {"case_level": self.record.case_level, "unit": self.record.unit, "reasons": list(reasons)}
-        if name == ACCEPT:
-            logger.info(f"{case}: {ACCEPT}")
-        else:
-            logger.warning(f"{case}: {in_words(verdict)}")
         return verdict
+
+    def _where(self, source: NetworkInput, output: Volume, name: str) -> str:
+        """Where an unusual feature is worst."""
+        coarse = on_grid(np.asarray(output), source.scan_affine, source.shape, source.affine)
+        return self.features.worst_part(name, source.values, coarse)
 
 
 def features_of(

@@ -17,10 +17,9 @@ from ..data.checks.misregistration import BINS, binned, mutual_information
 from ..metrics.masked import dice
 from ..metrics.tissue import AIR_HU, BONE_HU, TISSUES
 from ..segmenter import NAMES, segmenter
-from ..segmenter.segmentation import dice_by_class, segmented
+from ..segmenter.segmentation import Classes, dice_by_class, segmented
 from ..transforms.body import CAVITY_HU
 from ..transforms.head import head_mask
-from .input_check import PERCENTILES, features
 
 GRID_MM = 2.5
 """Spacing of the grid on which features are computed."""
@@ -28,6 +27,12 @@ SLICES = 3
 """Every third slice is segmented."""
 ENDS = ("left", "right", "back", "front", "bottom", "top")
 AXES = ("left to right", "back to front", "bottom to top")
+
+PERCENTILES = (2, 10, 25, 50, 75, 90, 98)
+DEPTH = 0.35
+"""Smallest depth of the inner head, relative to its deepest point."""
+AIR_PERCENTILE = 1
+"""Percentile of the volume taken as air or removed tissue, since a network's input may be shifted and scaled."""
 
 LEAST: Mapping[str, float] = {
     "head extent in mm": 5.0,
@@ -55,6 +60,7 @@ LEAST: Mapping[str, float] = {
 }
 """[chosen] Smallest standard deviation of the features of each kind over cases: less is chance or rounding."""
 
+OVERLAP = "overlap of tissue: "
 TISSUE_OUTSIDE = "tissue outside the body, share"
 """Of an output before :class:`common.transforms.AirOutsideBodyd`."""
 
@@ -117,6 +123,22 @@ class CaseFeatures:
         found |= dict(self._tissues(source[0], output, head))
         return {name: float(value) for name, value in found.items()}
 
+    def worst_part(self, name: str, source: Volume, output: Volume) -> str:
+        """The third of the head, from bottom to top, in which an overlap is worst; empty for other features.
+
+        Args:
+            name: of the feature.
+            source: as there.
+            output: as there.
+        """
+        head = head_mask(source[0], None, axial=2, case="source")
+        if name == "overlap of the heads":
+            return _third(head ^ self._head_of(output if self.unit == HU else standardised(output, head)))
+        if name.startswith(OVERLAP):
+            given, made = (each == NAMES.index(name[len(OVERLAP) :]) for each in self._classes(source[0], output, head))
+            return _third((given ^ made) & head[:, :, ::SLICES])
+        return ""
+
     def _head_of(self, shown: Volume) -> NDArray[np.bool_]:
         if self.unit != HU:
             return head_mask(shown, None, axial=2, case="output")
@@ -127,14 +149,23 @@ class CaseFeatures:
         """Does the output segment like the source? A tissue that is not found in the source has an overlap of 0."""
         if not self.networks:
             return
-        rows = (slice(None), slice(None), slice(None, None, SLICES))
-        volumes = (standardised(source, head), output if self.unit == HU else standardised(output, head))
-        given, made = (segmented(volume[rows], each) for volume, each in zip(volumes, self.networks, strict=True))
-        inside = head[rows]
+        given, made = self._classes(source, output, head)
+        inside = head[:, :, ::SLICES]
         for name, overlap in dice_by_class(made, given, inside).items():
-            yield f"overlap of tissue: {name}", np.nan_to_num(overlap)
+            yield f"{OVERLAP}{name}", np.nan_to_num(overlap)
         brain = [NAMES.index("white"), NAMES.index("grey")]
         yield "brain found in the source, share", np.isin(given[inside], brain).mean() if inside.any() else 0.0
+
+    def _classes(self, source: Volume, output: Volume, head: NDArray[np.bool_]) -> list[Classes]:
+        """Tissues of every third slice of source and output."""
+        volumes = (standardised(source, head), output if self.unit == HU else standardised(output, head))
+        return [segmented(volume[:, :, ::SLICES], each) for volume, each in zip(volumes, self.networks, strict=True)]
+
+
+def _third(differs: NDArray[np.bool_]) -> str:
+    """The third of the slices (X, Y, Z) that holds most of a difference."""
+    counts = [part.sum() for part in np.array_split(differs, 3, axis=2)]
+    return f"the {('lower', 'middle', 'upper')[int(np.argmax(counts))]} third"
 
 
 def standardised(volume: Volume, head: NDArray[np.bool_]) -> Volume:
@@ -145,10 +176,10 @@ def standardised(volume: Volume, head: NDArray[np.bool_]) -> Volume:
 
 
 def _of_source(source: Volume, head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
-    seen = features(source[0], np.full(3, GRID_MM))
-    for axis, extent in zip(AXES, seen["extent_mm"], strict=True):
+    extents, z_scores, ratios = extents_and_quantiles(source[0], head)
+    for axis, extent in zip(AXES, extents, strict=True):
         yield f"head extent in mm, {axis}", extent
-    for percentile, score, ratio in zip(PERCENTILES, seen["z_scores"], seen["depth_ratios"], strict=True):
+    for percentile, score, ratio in zip(PERCENTILES, z_scores, ratios, strict=True):
         yield f"z-score in the head, percentile {percentile}", score
         yield f"value over the median deep in the head, percentile {percentile}", ratio
     for number, channel in enumerate(source):
@@ -196,6 +227,26 @@ def _of_both(source: Volume, shown: Volume, head: NDArray[np.bool_]) -> Iterator
     yield "output explained by the source", correlation_ratio(bins[0], other)
     yield "source explained by the output", correlation_ratio(bins[1], one)
     yield "information shared by source and output", mutual_information(*bins)
+
+
+def extents_and_quantiles(image: Volume, head: NDArray[np.bool_]) -> tuple[Volume, Volume, Volume]:
+    """Extent of the head along each axis in mm, quantiles of its z-scores, and :func:`depth_ratios`."""
+    values = image[head]
+    mean, deviation = values.mean(dtype=float), values.std(dtype=float)
+    quantiles = np.percentile(values, PERCENTILES, overwrite_input=True).astype(float)
+    places = [np.flatnonzero(head.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    extents = np.array([each[-1] - each[0] + 1 for each in places]) * GRID_MM
+    return extents, (quantiles - mean) / max(deviation, 1e-9), depth_ratios(image, head)
+
+
+def depth_ratios(image: Volume, head: NDArray[np.bool_]) -> Volume:
+    """Quantiles over the median of the values above air deep inside the head: high for T2, low for T1 weighting."""
+    depth = ndimage.distance_transform_edt(np.pad(head, 1))[1:-1, 1:-1, 1:-1]
+    deep = np.percentile(image[depth >= DEPTH * depth.max()].astype(float), PERCENTILES)
+    above = deep - np.percentile(image, AIR_PERCENTILE)
+    middle = above[PERCENTILES.index(50)]
+    ratios: Volume = above / (middle if middle > 0 else 1.0)
+    return ratios
 
 
 def correlation_ratio(bins: NDArray[np.int64], values: Volume) -> float:

@@ -1,175 +1,131 @@
-"""Out-of-distribution warnings: comparison of a scan with the training distribution of pretrained weights.
+"""Check of a scan before its inference: whether it is what the weights were trained on.
 
-A synthetic image looks plausible even for unsuitable input. A scan that clearly has another weighting than the weights
-were trained on is refused. Five checks warn and never stop a case: voxels of at most ``MAX_SPACING_MM``; a contrast
-that the weights list (:mod:`common.trust.weighting`); a skull where bone is to be predicted
-(:mod:`common.trust.stripping`); the extent of the head along every axis within that of the simulated heads; and the
-tissue histogram within theirs. The histogram is given by quantiles of the z-scores inside the head and, since scalp and
-fat hide the contrast of a scan, by quantiles over the median deep inside the head, in fluid, grey and white matter.
+A synthetic image looks plausible even for unsuitable input. Weights that know the contrasts of their training are of MR
+of the head. A scan that is clearly of another contrast, and one without a skull where bone is to be predicted, are
+unsuitable: an inference refuses them. Other findings are warnings, by which a case gets the verdict ``review``: voxels
+of more than ``MAX_SPACING_MM``, a contrast that is not certain, axes that look turned (:mod:`common.trust.axes`) and a
+strong receive field.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from ignite.engine import Engine
 from monai.utils import MetaKeys
 from monai.utils.type_conversion import convert_to_numpy
-from scipy import ndimage
 
 from ..config.checks import HU
 from ..errors import DataError
-from ..transforms.head import head_mask
-from ..weights.info import exported_unit, known_contrasts, known_profile
+from ..weights.info import exported_unit, known_contrasts
+from .axes import turned_axes
+from .contrast import ORDERS, contrast_seen, head_places
 from .stripping import looks_stripped
-from .weighting import Seen, weighting_seen
 
 logger = logging.getLogger(__name__)
 CASE_LOADED = "case loaded"
 """Event of an engine that has read a case and has not inferred it; an error of its handlers fails that case alone."""
 MAX_SPACING_MM = 6.0
 """Largest slice thickness of the simulation."""
-
-PERCENTILES = (2, 10, 25, 50, 75, 90, 98)
-DEPTH = 0.35
-"""Smallest depth of the inner head, relative to its deepest point."""
-
-AIR_PERCENTILE = 1
-"""Percentile of the volume taken as air or removed tissue, since a network's input may be shifted and scaled."""
-
-COARSE_MM = 2.5
-"""Resolution at which depth is computed."""
-
-MARGIN = 0.25
-"""Tolerance outside the range of the simulated cases, relative to its width."""
-
-Limits = dict[str, list[list[float]]]
-"""``extent_mm`` along three axes, ``z_scores`` and ``depth_ratios`` at ``PERCENTILES``: [low, high] of each."""
+UNLIKELY, LIKELY = 0.02, 0.5
+"""Probability of the contrasts of weights below which a scan is of another one, and from which it is of these."""
+MOST_FIELD = 5.0
+"""Largest over smallest sensitivity of the receive field deep in the head: simulated heads have up to 4."""
+CORNER, BRIGHT_NOISE = 8, 0.25
+"""Part of a side that is a corner, and mean there, in parts of the grey scale, above which noise is no air; uniform
+noise has a mean of .5 and a standard deviation of .29, a receiver's at most .05."""
+UNSUITED, UNLIKE = "unsuited to the weights", "unlike the training data"
+"""How a finding begins that an inference refuses, and another one."""
 
 
-def features(image: np.ndarray, spacing: np.ndarray) -> dict[str, np.ndarray]:
-    """Extent of the head along each axis in mm, quantiles of its z-scores, and :func:`depth_ratios`.
+class Findings(NamedTuple):
+    """What is found in a scan: reasons to refuse it, and warnings."""
 
-    Args:
-        image: (X, Y, Z), any scale.
-        spacing: of its voxels along the axes, in mm.
-    """
-    head = head_mask(image, None, axial=2, case="input")
-    values = image[head]
-    mean, deviation = values.mean(dtype=float), values.std(dtype=float)
-    quantiles = np.percentile(values, PERCENTILES, overwrite_input=True).astype(float)
-    places = [np.flatnonzero(head.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
-    return {
-        "extent_mm": np.array([each[-1] - each[0] + 1 for each in places]) * np.asarray(spacing),
-        "z_scores": (quantiles - mean) / max(deviation, 1e-9),
-        "depth_ratios": depth_ratios(image, head, np.asarray(spacing)),
-    }
+    refusals: list[str]
+    warnings: list[str]
 
 
-def depth_ratios(image: np.ndarray, head: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Quantiles over the median of the values above air deep inside the head: high for T2, low for T1 weighting."""
-    steps = np.maximum(1, np.round(COARSE_MM / spacing)).astype(int)
-    coarse = tuple(slice(None, None, step) for step in steps)
-    inside = np.pad(head[coarse], 1)
-    depth = ndimage.distance_transform_edt(inside, sampling=spacing * steps)[1:-1, 1:-1, 1:-1]
-    deep = np.percentile(image[coarse][depth >= DEPTH * depth.max()].astype(float), PERCENTILES)
-    above = deep - np.percentile(image, AIR_PERCENTILE)
-    middle = above[PERCENTILES.index(50)]
-    ratios: np.ndarray = above / (middle if middle > 0 else 1.0)
-    return ratios
-
-
-def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:
-    """Range of each feature over some cases."""
-    listed = list(cases)
-    return {
-        name: [[float(low), float(high)] for low, high in zip(part.min(axis=0), part.max(axis=0), strict=True)]
-        for name in listed[0]
-        for part in [np.stack([case[name] for case in listed])]
-    }
-
-
-def other_weighting(image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str]) -> str | None:
-    """Why a scan clearly has another weighting than those of ``contrasts``; None if it may not, or they are none."""
-    seen = weighting_seen(image, spacing)
-    return _unlisted(seen, contrasts) if contrasts and seen.weightings else None
-
-
-def unlisted_contrast(image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str]) -> list[str]:
-    """The reason why a scan is none of the contrasts that weights list; empty if it is, or where they list none."""
-    reason = _unlisted(weighting_seen(image, spacing), contrasts) if contrasts else None
-    return [reason] if reason else []
-
-
-def _unlisted(seen: Seen, contrasts: Sequence[str]) -> str | None:
-    if set(seen.weightings) & set(contrasts):
-        return None
-    looks = f"looks {_weighted(seen.weightings)}" if seen.weightings else "contrast not recognised"
-    return f"{looks} ({seen.reason}); these weights were trained on {_weighted(contrasts)}"
-
-
-def _weighted(contrasts: Sequence[str]) -> str:
-    """Names of weightings in a sentence; FLAIR is a sequence and no weighting."""
-    return " or ".join(name if name == "FLAIR" else f"{name}-weighted" for name in contrasts)
-
-
-def out_of_distribution(
+def findings_of(
     image: np.ndarray,
     spacing: np.ndarray,
-    known: Limits,
     contrasts: Sequence[str] = (),
     scanned: np.ndarray | None = None,
     to_ct: bool = False,
-) -> list[str]:
-    """Reasons why a scan is out of the distribution of ``known``; empty if it is inside.
+) -> Findings:
+    """What is wrong with a scan for some weights.
 
     Args:
         image: (X, Y, Z) oriented RAS, any scale.
         spacing: of its voxels along the axes, in mm.
-        known: see :func:`limits`; empty to check neither extent nor histogram.
-        contrasts: keys of :data:`common.trust.weighting.ORDERS`; empty to accept every contrast.
+        contrasts: that the weights were trained on, keys of :data:`common.trust.contrast.ORDERS`; empty where that is
+            not known: then only the spacing is checked.
         scanned: spacing of the scan before it was resampled to a working spacing, in mm; None where it was not.
-        to_ct: whether the weights predict the bone of an MR of a head, which a skull-stripped scan does not have.
+        to_ct: whether the weights predict the bone of a head, which a skull-stripped scan does not have.
     """
-    found = []
-    coarsest = max(spacing if scanned is None else scanned)
-    if coarsest > MAX_SPACING_MM:
-        found.append(f"voxels of {coarsest:.1f} mm, more than {MAX_SPACING_MM:g}")
+    found = Findings([], [])
+    if (coarsest := max(spacing if scanned is None else scanned)) > MAX_SPACING_MM:
+        found.warnings.append(f"voxels of {coarsest:.1f} mm, more than {MAX_SPACING_MM:g}")
     if np.ptp(image) == 0:
-        return [*found, f"the value {image.flat[0]:g} everywhere"]
-    found += unlisted_contrast(image, spacing, contrasts)
-    found += ["looks skull-stripped: no bone can be predicted"] if to_ct and looks_stripped(image, spacing) else []
-    if not known:
-        return found
-    seen = features(image, spacing)
-    labels = {"extent_mm": [f"head extent along {axis} in mm" for axis in "xyz"]}
-    labels["z_scores"] = [f"percentile {p} of z-scores in the head" for p in PERCENTILES]
-    labels["depth_ratios"] = [f"percentile {p} over the median in the depth of the head" for p in PERCENTILES]
-    for name, ranges in known.items():
-        for label, value, (low, high) in zip(labels[name], seen[name], ranges, strict=True):
-            room = MARGIN * (high - low)
-            if not low - room <= value <= high + room:
-                found.append(f"{label} {value:.3g}, in training {low:.3g} to {high:.3g}")
+        found.warnings.append(f"the value {image.flat[0]:g} everywhere")
+    elif contrasts:
+        _check_head(found, image, np.asarray(spacing, float), contrasts, to_ct)
     return found
 
 
+def _check_head(found: Findings, image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str], to_ct: bool) -> None:
+    if _has_bright_noise(image):
+        found.refusals.append("the air around the head is noise as bright as tissue, as MP2RAGE has: remove it first")
+        return
+    head = head_places(image, spacing)
+    seen = contrast_seen(head)
+    trained = f"these weights were trained on {names(contrasts)}"
+    if not seen.shares:
+        found.warnings.append(f"contrast not recognised ({seen.reason}); {trained}")
+    elif (share := sum(seen.shares[name] for name in contrasts)) < LIKELY:
+        looks = f"looks {names([seen.likeliest])} ({ORDERS[seen.likeliest]}); {trained}"
+        if share < UNLIKELY:
+            found.refusals.append(looks)
+        else:
+            found.warnings.append(f"{looks}, of which it may be (probability {share:.2f})")
+    if seen.field > MOST_FIELD:
+        found.warnings.append(
+            f"brightness falls by a factor of {seen.field:.0f} across the brain: correct the receive field"
+        )
+    if to_ct and looks_stripped(head):
+        found.refusals.append("looks skull-stripped: no bone can be predicted")
+    if turned := turned_axes(image, spacing):
+        found.warnings.append(f"{turned}: check the orientation in its header")
+
+
+def _has_bright_noise(image: np.ndarray) -> bool:
+    """Whether the corners of a volume (X, Y, Z) hold noise of the brightness of tissue."""
+    ends = [(slice(0, side // CORNER + 1), slice(-(side // CORNER) - 1, None)) for side in image.shape]
+    corners = np.concatenate([image[places].ravel() for places in product(*ends)]).astype(float)
+    dark, bright = np.percentile(image, (0.1, 99))
+    mean, deviation = (corners.mean() - dark) / (bright - dark), corners.std() / (bright - dark)
+    return bool(mean > BRIGHT_NOISE and deviation > BRIGHT_NOISE / 2)
+
+
+def names(contrasts: Sequence[str]) -> str:
+    """Contrasts in a sentence; FLAIR is a sequence and no weighting."""
+    return " or ".join(name if name == "FLAIR" else f"{name}-weighted" for name in contrasts)
+
+
 class InputCheck:
-    """Handler of inference that warns of cases out of the training distribution of pretrained weights.
+    """Handler of inference that refuses, or warns of, cases that do not suit the weights.
 
-    The warnings are logged, and noted with the case where the engine has ``warnings`` to be written with it. An engine
-    that refuses cases (``refuses``) gets none of another weighting.
-
-    With the user's own weights, whose training distribution and contrasts are unknown, only the spacing is checked.
+    The warnings are noted with the case where the engine has ``warnings``, else logged. An engine that does not refuse
+    cases (``refuses``) has the reasons of a refusal among them.
 
     Args:
         weights: the file in use.
     """
 
     def __init__(self, weights: str) -> None:
-        self.known: Limits = known_profile(weights)
         self.contrasts = known_contrasts(weights)
         self.to_ct = bool(self.contrasts) and exported_unit(weights) == HU
 
@@ -181,21 +137,25 @@ class InputCheck:
         """Check the cases of the engine's batch.
 
         Raises:
-            DataError: a case has another weighting, and the engine refuses cases.
+            DataError: a case does not suit the weights, and the engine refuses cases.
         """
         batch: Any = engine.state.batch
         for number, image in enumerate(batch["image"]):
+            case = str(batch["case"][number])
             affine = getattr(image, "affine", np.eye(4))
             scanned = _spacing(getattr(image, "meta", {}).get(MetaKeys.ORIGINAL_AFFINE, affine))
             values, spacing = convert_to_numpy(image)[0], _spacing(affine)
-            if getattr(engine, "refuses", False) and (why := other_weighting(values, spacing, self.contrasts)):
-                remedy = f"pass a {_weighted(self.contrasts)} scan; if it is one, --refuse false, which writes no DICOM"
-                raise DataError(f"{batch['case'][number]}: {why}", remedy)
-            if reasons := out_of_distribution(values, spacing, self.known, self.contrasts, scanned, self.to_ct):
-                case, unlike = str(batch["case"][number]), "UNLIKE THE TRAINING DATA"
+            found = findings_of(values, spacing, self.contrasts, scanned, self.to_ct)
+            if found.refusals and getattr(engine, "refuses", False):
+                remedy = f"pass a {names(self.contrasts)} scan of a whole head; --refuse false infers it, not as DICOM"
+                raise DataError(f"{case}: {'; '.join(found.refusals)}", remedy)
+            reasons = [f"{UNSUITED}: {each}" for each in found.refusals]
+            reasons += [f"{UNLIKE}: {each}" for each in found.warnings]
+            if reasons:
                 if (noted := getattr(engine, "warnings", None)) is not None:
-                    noted.setdefault(case, []).extend(f"{unlike.lower()}: {reason}" for reason in reasons)
-                logger.warning(f"{case}: {unlike}, results may look plausible and be wrong: {'; '.join(reasons)}")
+                    noted.setdefault(case, []).extend(reasons)
+                else:
+                    logger.warning(f"{case}: results may look plausible and be wrong: {'; '.join(reasons)}")
 
 
 def _spacing(affine: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .weighting import PIXEL_MM, blocks, places
+from .contrast import HeadPlaces
 
 SHELL_MM = 4.0
 """Thickness of the shells that are compared: a skull with the fluid below it is thicker."""
@@ -39,16 +39,9 @@ FEWEST = 200
 """Least number of voxels of a shell that is measured."""
 
 
-def looks_stripped(image: np.ndarray, spacing: np.ndarray) -> bool:
-    """Whether a scan shows neither skull nor fat below the surface of the head, nor scalp around it.
-
-    Args:
-        image: (X, Y, Z) oriented RAS, any scale.
-        spacing: of its voxels along the axes, in mm.
-    """
-    pixels, size = blocks(image, np.asarray(spacing, float), PIXEL_MM)
-    pixels = pixels - np.percentile(pixels, 1)
-    away, depth = places(pixels, size)
+def looks_stripped(head: HeadPlaces) -> bool:
+    """Whether a scan shows neither skull nor fat below the surface of the head, nor scalp around it."""
+    pixels, size, away, depth = head
     outside = ndimage.distance_transform_edt(depth == 0, sampling=size)
     above = np.broadcast_to(away[2] > -BELOW_MM, depth.shape)
     values, depth, outside = pixels[above], depth[above], outside[above]

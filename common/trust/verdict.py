@@ -7,7 +7,7 @@ feature. The error of a case is not predicted: among cases like those of the cal
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +15,13 @@ from scipy import stats
 
 from ..io.export.verdicts import ACCEPT, REFUSE, REVIEW
 from .features import LEAST
+from .input_check import UNSUITED
+from .words import in_words, kind_of
 
 CHANCE = {REVIEW: 0.1, REFUSE: 0.01}
 """[chosen] Probability that any feature of a case from the calibrated distribution lies beyond its limit."""
 SHOWN = 4
-"""How many features the reasons name, the furthest first."""
+"""How many kinds of features the reasons name, the furthest first."""
 
 
 class Usual(NamedTuple):
@@ -86,10 +88,16 @@ def allowed_deviations(cases: int, features: int) -> dict[str, float]:
     }
 
 
-def verdict_of(features: Mapping[str, float] | str, limits: VerdictLimits, warnings: Sequence[str] = ()) -> CaseVerdict:
-    """The verdict of a case by its features, or by why it has none.
+def verdict_of(
+    features: Mapping[str, float] | str,
+    limits: VerdictLimits,
+    warnings: Sequence[str] = (),
+    where: Callable[[str], str] = lambda name: "",
+) -> CaseVerdict:
+    """The verdict of a case by its features, or by why it has none; ``where`` tells the place of one that is unusual.
 
-    A feature that is no number is refused, since no limit would hold it; a case with warnings is not accepted.
+    A feature that is no number is refused, since no limit would hold it. A case with warnings is not accepted, and one
+    that is unsuited (:data:`common.trust.input_check.UNSUITED`) is refused.
     """
     if isinstance(features, str):
         return CaseVerdict(REFUSE, (features,))
@@ -107,14 +115,17 @@ def verdict_of(features: Mapping[str, float] | str, limits: VerdictLimits, warni
     worse_than = limits.worse_than
     reasons = list(warnings)
     reasons += [f"the weights are no better than the {worse_than} on their calibration cases"] if worse_than else []
-    reasons += [_in_words(name, features[name], limits) for name in beyond[REVIEW][:SHOWN]]
-    left = len(beyond[REVIEW]) - SHOWN
+    kinds = list({kind_of(name): name for name in reversed(beyond[REVIEW])}.values())[::-1]  # the furthest of each
+    reasons += [in_words(name, features[name], _usual(name, limits), where(name)) for name in kinds[:SHOWN]]
+    left = len(kinds) - SHOWN
     reasons += [f"{left} more unusual features"] if left > 0 else []
-    verdict = REFUSE if beyond[REFUSE] or worse_than else REVIEW if reasons else ACCEPT
+    is_unsuited = any(warning.startswith(UNSUITED) for warning in warnings)
+    verdict = REFUSE if beyond[REFUSE] or worse_than or is_unsuited else REVIEW if reasons else ACCEPT
     return CaseVerdict(verdict, tuple(reasons))
 
 
-def _in_words(name: str, value: float, limits: VerdictLimits) -> str:
+def _usual(name: str, limits: VerdictLimits) -> tuple[float, float]:
+    """The range of a feature outside of which a case is to be looked at."""
     usual = limits.features[name]
     room = limits.deviations[REVIEW] * usual.deviation
-    return f"{name} {value:.3g}, usual {usual.mean - room:.3g} to {usual.mean + room:.3g}"
+    return usual.mean - room, usual.mean + room

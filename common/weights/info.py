@@ -59,7 +59,6 @@ class WeightsInfo(NamedTuple):
             images), ``cases`` (how many in each section); ``started_from`` is the same of weights that the training
             started from, with their ``sha256``.
         reader: how the files of the training were read.
-        profile: distribution of the training inputs; see :mod:`common.trust.input_check`.
         metadata: the whole content of the file.
     """
 
@@ -69,7 +68,6 @@ class WeightsInfo(NamedTuple):
     settings: Settings
     trained_on: dict[str, Any]
     reader: Settings
-    profile: dict[str, list[list[float]]]
     metadata: dict[str, Any]
 
     @property
@@ -159,13 +157,12 @@ def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
             remedy = "use the version that wrote it, or a later one"
             raise ValueError(f"schema_version {metadata['schema_version']}, this version reads {SCHEMA_VERSION}")
         needed = {key: metadata[key] for key in ("bundle", "settings", "trained_on")}
-        for key in ("settings", "trained_on", "reader", "profile"):
+        for key in ("settings", "trained_on", "reader"):
             if not isinstance(metadata.get(key, {}), dict):
                 raise TypeError(f"{key} is {metadata[key]!r}")
         list(_trainings(needed["trained_on"]))
         sha256 = metadata.get("sha256") or checkpoints.sha256(path)
-        more = {key: metadata.get(key, {}) for key in ("reader", "profile")}
-        return WeightsInfo(path, sha256, **needed, **more, metadata=metadata)
+        return WeightsInfo(path, sha256, **needed, reader=metadata.get("reader", {}), metadata=metadata)
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path.with_name(name)} does not describe its weights ({error!r})", remedy) from error
 
@@ -191,7 +188,7 @@ def _of_an_older_run(path: Path) -> WeightsInfo:
             logger.warning(f"weights: {path} has no {sidecar(path).name}: the settings of {run} are used")
             settings, metadata = needed_settings(config), {"config": config}
             contrasts = contrasts_of(config)
-            return WeightsInfo(path, checkpoints.sha256(path), "", settings, contrasts, {}, {}, metadata)
+            return WeightsInfo(path, checkpoints.sha256(path), "", settings, contrasts, {}, metadata)
     fault = f"{path} has neither {sidecar(path).name} next to it nor the {RUN_NAME} of its run"
     raise CheckpointError(fault, f"copy {sidecar(path).name} from where it was trained")
 
@@ -260,12 +257,6 @@ def exported_unit(weights: str | Path) -> str | None:
     """Unit of what shipped weights synthesise; None for others, and where nothing is known of them."""
     about = known_info(Path(weights))
     return None if about is None else about.metadata.get("unit")
-
-
-def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:
-    """Distribution of the training inputs of weights; empty where nothing is known of it."""
-    about = known_info(Path(weights))
-    return {} if about is None else about.profile
 
 
 def known_contrasts(weights: str | Path) -> list[str]:

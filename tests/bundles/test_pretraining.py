@@ -69,7 +69,7 @@ def pretrained(request, tmp_path_factory):
     run = pretrain(request.param, folder)
     copy = folder / "copy"
     shutil.copytree(Bundle(request.param).configs, copy / "configs")
-    export(copy, run, cases=1)
+    export(copy, run)
     return request.param, copy, run
 
 

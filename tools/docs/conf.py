@@ -54,7 +54,8 @@ def setup(app: Sphinx) -> None:
     shutil.rmtree(API, ignore_errors=True)
     API.mkdir()
     _write("common", ROOT.glob("common/*.py"))
-    for package in (*ROOT.glob("common/*/__init__.py"), *ROOT.glob("bundles/*/*/__init__.py")):
+    bundles = (path for path in ROOT.glob("bundles/*/*/__init__.py") if not path.parent.is_symlink())
+    for package in (*ROOT.glob("common/*/__init__.py"), *bundles):
         _write(_name(package), package.parent.rglob("*.py"))
     app.connect("source-read", _navigation)
     app.connect("autodoc-skip-member", _skipped)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from contrast_scans import real
 
+from common.trust.contrast import head_places
 from common.trust.stripping import looks_stripped
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -36,16 +37,16 @@ BRAIN = (62.0, 0.6), (59.0, 1.0)
     ],
 )
 def test_a_brain_alone_looks_stripped(around, stripped):
-    assert looks_stripped(head(*around, *BRAIN), SPACING) is stripped
-    assert looks_stripped(7 * head(*around, *BRAIN) - 3, SPACING) is stripped, "on any scale"
+    assert looks_stripped(head_places(head(*around, *BRAIN), SPACING)) is stripped
+    assert looks_stripped(head_places(7 * head(*around, *BRAIN) - 3, SPACING)) is stripped, "on any scale"
 
 
 def test_what_is_no_head_does_not():
-    assert not looks_stripped(head((12.0, 1.0)), SPACING)
-    assert not looks_stripped(np.random.default_rng(0).random((20, 20, 20)), SPACING)
+    assert not looks_stripped(head_places(head((12.0, 1.0)), SPACING))
+    assert not looks_stripped(head_places(np.random.default_rng(0).random((20, 20, 20)), SPACING))
 
 
 @pytest.mark.real
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no scans at {DATA}")
 def test_real_scans_without_skull_and_templates_with_it():
-    assert [looks_stripped(image, spacing) for _, image, spacing in real(DATA)] == 9 * [True] + 3 * [False]
+    assert [looks_stripped(head_places(image, spacing)) for _, image, spacing in real(DATA)] == 9 * [True] + 3 * [False]

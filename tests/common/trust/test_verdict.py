@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,19 +12,22 @@ from scipy import stats
 
 from common.io.export.verdicts import in_words, why_refused
 from common.trust.case_verdicts import CaseVerdicts, NetworkInput
-from common.trust.verdict import allowed_deviations, usual_of, verdict_of
+from common.trust.features import LEAST
+from common.trust.verdict import Usual, allowed_deviations, usual_of, verdict_of
+from common.trust.words import MEANINGS
 
 TILT = "tilt of the head, a"
 GRAIN = "grain of the source"
+TILTED = "the head is tilted: look whether its header has the right orientation ({:g}, usual -0.3 to 0.3)"
 
 
 @pytest.mark.parametrize(
     ("tilt", "expected", "reasons"),
     [
         (-0.29, "accept", ()),
-        (0.31, "review", ("tilt of the head, a 0.31, usual -0.3 to 0.3",)),
-        (-0.59, "review", ("tilt of the head, a -0.59, usual -0.3 to 0.3",)),
-        (-0.61, "refuse", ("tilt of the head, a -0.61, usual -0.3 to 0.3",)),
+        (0.31, "review", (TILTED.format(0.31),)),
+        (-0.59, "review", (TILTED.format(-0.59),)),
+        (-0.61, "refuse", (TILTED.format(-0.61),)),
         (math.nan, "refuse", ("tilt of the head, a is not a number",)),
     ],
 )
@@ -50,41 +53,60 @@ def test_a_case_with_a_warning_is_not_accepted(record):
     assert verdict_of({TILT: 0.61}, record.limits, [stripped]).verdict == "refuse"
 
 
-def test_four_features_are_named_and_the_others_counted(record):
-    names = [f"grain of the source {number}" for number in range(7)]
+def test_a_case_that_is_unsuited_is_refused(record):
+    reason = "unsuited to the weights: looks skull-stripped: no bone can be predicted"
+    assert verdict_of({TILT: 0.0}, record.limits, [reason]) == ("refuse", (reason,))
+
+
+def test_four_kinds_of_features_are_named_by_their_furthest_and_the_others_counted(record):
+    kinds = ["grain of the source", "slice thickness in mm", "symmetry of the source", "signal around the head"]
+    names = [*kinds, "head extent in mm, x", "tilt of the head, x", "tilt of the head, y"]
     limits = record.limits._replace(features=dict.fromkeys(names, record.limits.features[TILT]))
     found = verdict_of({name: 0.31 + 0.01 * number for number, name in enumerate(names)}, limits)
-    assert [reason.split(",")[0] for reason in found.reasons[:2]] == [f"{names[6]} 0.37", f"{names[5]} 0.36"]
-    assert found.reasons[4:] == ("3 more unusual features",)
+    assert found.reasons[0].startswith("the head is tilted")
+    assert found.reasons[0].endswith("(0.37, usual -0.3 to 0.3)")
+    assert found.reasons[1].startswith("the head is long from x")
+    assert found.reasons[4:] == ("2 more unusual features",)
 
 
-def case_verdict(record, caplog, **head):
+def test_the_place_of_an_overlap_is_told(record):
+    name = "overlap of tissue: bone"
+    limits = record.limits._replace(features={name: Usual(0.8, 0.1)})
+    (reason,) = verdict_of({name: 0.4}, limits, where=lambda asked: "the upper third" if asked == name else "").reasons
+    assert reason == (
+        "bone is elsewhere in the synthetic image than in the source in the upper third: look there"
+        " (0.4, usual 0.5 to 1.1)"
+    )
+
+
+def test_every_kind_of_feature_has_words():
+    assert {each.removesuffix(", share") for each in MEANINGS} == LEAST.keys()
+
+
+def case_verdict(record, **head):
     """Of a case with the features ``head``, as they are computed of any volumes."""
     verdicts = CaseVerdicts(record)
-    verdicts.features = lambda source, output, thickness: {TILT: head["tilt"]}
+    verdicts.features = Mock(return_value={TILT: head["tilt"]}, worst_part=Mock(return_value=""))
     grid = np.eye(4)
     volume = np.zeros((4, 4, 4), np.float32)
-    with caplog.at_level(logging.INFO):
-        return verdicts("one", NetworkInput(volume[None], volume.shape, grid, grid), volume)
+    return verdicts(NetworkInput(volume[None], volume.shape, grid, grid), volume)
 
 
-def test_verdicts_as_written_and_logged(record, caplog):
-    found = case_verdict(record, caplog, tilt=0.0)
+def test_verdicts_as_written(record):
+    found = case_verdict(record, tilt=0.0)
     errors = {"expected_mae": 100.0, "upper_mae": 120.0, "calibrated_on": "1 cases (held out)"}
     assert found == {"verdict": "accept", **errors, "case_level": 0.9, "unit": "HU", "reasons": []}
     most = "at most 120 HU in 90 % of cases like those of the calibration, 1 cases (held out)"
     assert in_words(found) == f"quality: accept, expected MAE 100 HU, {most}"
-    review = case_verdict(record, caplog, tilt=0.4)
-    assert in_words(review).endswith("1 cases (held out); tilt of the head, a 0.4, usual -0.3 to 0.3")
-    assert caplog.messages == ["one: accept", f"one: {in_words(review)}"]
-    assert [line.levelname for line in caplog.records] == ["INFO", "WARNING"]
+    review = case_verdict(record, tilt=0.4)
+    assert in_words(review).endswith(f"1 cases (held out); {TILTED.format(0.4)}")
     assert CaseVerdicts(replace(record, data="heads")).calibrated_on == "1 cases (heads)"
 
 
-def test_no_expected_error_of_a_refused_case_is_written(record, caplog):
+def test_no_expected_error_of_a_refused_case_is_written(record):
     """Nothing is known of a source that is unlike those of the calibration."""
-    found = case_verdict(record, caplog, tilt=-0.7)
-    reason = "tilt of the head, a -0.7, usual -0.3 to 0.3"
+    found = case_verdict(record, tilt=-0.7)
+    reason = TILTED.format(-0.7)
     assert found == {"verdict": "refuse", "case_level": 0.9, "unit": "HU", "reasons": [reason]}
     assert in_words(found) == f"quality: refuse; {reason}"
     remedy = "check the source, or write the volume nevertheless with --refuse false"

@@ -1,13 +1,18 @@
-"""Weighting of an MR of the head (T1, PD, T2 or FLAIR) by the order of fluid, grey and white matter deep in it.
+"""Contrast of an MR of the head (T1, PD, T2 or FLAIR) by the values of fluid, grey and white matter deep in it.
 
-White matter is the largest even tissue next to the mid-plane. Its level, a polynomial of the place, removes a bias
+White matter is the largest even tissue next to the mid-plane. Its level, a polynomial of the place, removes the receive
 field; what else lies deep in the head is brighter or darker than it: grey matter and fluid darker in T1, both brighter
-in T2, less so in PD, grey matter brighter and fluid darker in FLAIR. The rule sees quantiles alone; its bounds were set
-on simulated heads and on 12 real scans.
+in T2, less so in PD, grey matter brighter and fluid darker in FLAIR. Quantiles of these values are classified by a
+multinomial logistic regression, fitted by ``tools/recogniser`` to simulated heads whose grey scale was stretched,
+clipped, bent and cut to 8 bits, in slices of up to 7 mm.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +39,11 @@ DEPTH_PIXEL_MM = 4.0
 CLOSED_MM = 8.0
 """Clefts of up to twice this width belong to the head: skull-stripped sulci, dark bone."""
 
-INSCRIBED_MM = (30.0, 95.0)
-"""Radius of the largest ball inside a head or a brain; simulated and real ones have 41 to 84 mm."""
+INSCRIBED_MM = (20.0, 95.0)
+"""Radius of the largest ball inside a head or a brain.
+
+Real ones have 41 to 84 mm, stripped ones of label maps 23 and more.
+"""
 
 DEPTH = 0.35
 """Smallest depth, relative to the deepest point, of the part that is looked at; scalp and skull are less deep."""
@@ -56,34 +64,43 @@ PERCENTILES = (2, 5, 25, 50, 75, 90, 95, 98)
 FLAT = 1.06
 """Largest ratio of the 98th to the 5th percentile in a CT, whose tissues differ by 2% of their distance to air."""
 
-T1_FLAIR = (-0.25, -0.15)
-PD_T2 = (1.1, 1.3)
-"""Below the first T1, or PD; above the second FLAIR, or T2; between them both are possible."""
+DARKEST = 0.01
+"""Values over white matter below this are air."""
 
-DARK_FLUID = (0.7, 0.85)
-"""2nd and 5th percentile over white matter below which the fluid is dark; the second excludes air in sinuses."""
+FILE = Path(__file__).parent / "weights" / "contrast.json"
+"""Coefficients of the regression (contrasts, features) and its intercepts, by contrast."""
 
-DARK_PARTS = 0.3
-"""5th percentile below which a scan with bright parts is none of a head."""
 
-BRIGHT = 1.6
-"""Sum of logarithms (:func:`classified`) above which a scan with dark parts is not FLAIR."""
+class HeadPlaces(NamedTuple):
+    """A head, coarse: values above air, voxel sizes in mm, distance from the deepest point along each axis, depth."""
+
+    pixels: Values
+    size: np.ndarray
+    away: list[np.ndarray]
+    depth: np.ndarray
 
 
 class Seen(NamedTuple):
     """What a scan looks like.
 
     Attributes:
-        weightings: the possible ones, keys of ``ORDERS``; empty where none is recognised.
-        reason: the order of the tissues, or why none is recognised.
+        shares: probability of each contrast, keys of ``ORDERS``; empty where none is recognised.
+        field: largest over smallest sensitivity of the receive field deep in the head; 1 where it is not known.
+        reason: why no contrast is recognised; empty where one is.
     """
 
-    weightings: tuple[str, ...]
+    shares: Mapping[str, float]
+    field: float
     reason: str
 
+    @property
+    def likeliest(self) -> str:
+        """The contrast with the largest probability."""
+        return max(self.shares, key=self.shares.__getitem__)
 
-def weighting_seen(image: np.ndarray, spacing: np.ndarray) -> Seen:
-    """Weighting of an MR of the head.
+
+def head_places(image: np.ndarray, spacing: np.ndarray) -> HeadPlaces:
+    """Where the voxels of a head lie in it.
 
     Args:
         image: (X, Y, Z) oriented RAS, any scale, with or without skull.
@@ -91,44 +108,59 @@ def weighting_seen(image: np.ndarray, spacing: np.ndarray) -> Seen:
     """
     pixels, size = blocks(image, np.asarray(spacing, float), PIXEL_MM)
     pixels = pixels - np.percentile(pixels, 1)
-    away, depth = places(pixels, size)
-    radius = float(depth.max())
+    return HeadPlaces(pixels, size, *places(pixels, size))
+
+
+def contrast_seen(head: HeadPlaces) -> Seen:
+    """Contrast of an MR of the head, see :func:`head_places`."""
+    if isinstance(found := _over_white(head), str):
+        return Seen({}, 1.0, found)
+    relative, level = found
+    quantiles = np.percentile(relative, PERCENTILES)
+    if quantiles[-1] < FLAT * quantiles[1]:
+        return Seen({}, 1.0, "fluid, grey and white matter are equally bright")
+    low, high = np.percentile(level, (2, 98))
+    return Seen(contrast_shares(quantiles), float(np.exp(high - low)), "")
+
+
+def contrast_quantiles(head: HeadPlaces) -> np.ndarray | None:
+    """Quantiles at ``PERCENTILES`` of the values over white matter deep in a head; None where there is no such part."""
+    found = _over_white(head)
+    return None if isinstance(found, str) else np.percentile(found[0], PERCENTILES)
+
+
+def _over_white(head: HeadPlaces) -> tuple[Values, np.ndarray] | str:
+    """Values over white matter deep in a head and the logarithm of its level, (N,), or why there are none."""
+    radius = float(head.depth.max())
     if not INSCRIBED_MM[0] <= radius <= INSCRIBED_MM[1]:
         low, high = INSCRIBED_MM
-        return Seen(
-            (), f"no head: the largest ball in it has a radius of {radius:.0f} mm, in heads {low:g} to {high:g}"
-        )
-    inner = (depth >= DEPTH * radius) & (away[2] > -BELOW_MM) & (sum(axis**2 for axis in away) < BALL_MM**2)
+        return f"no head: the largest ball in it has a radius of {radius:.0f} mm, in heads {low:g} to {high:g}"
+    inner = (head.depth >= DEPTH * radius) & (head.away[2] > -BELOW_MM)
+    inner &= sum(axis**2 for axis in head.away) < BALL_MM**2
     if np.count_nonzero(inner) < FEWEST:
-        return Seen((), "there are too few voxels deep in a head")
-    return classified(np.percentile(relative_to_white(pixels, size, inner, away), PERCENTILES))
+        return "there are too few voxels deep in a head"
+    return relative_to_white(head.pixels, head.size, inner, head.away)
 
 
-def classified(quantiles: np.ndarray) -> Seen:
-    """Weighting by values over white matter deep in a head.
+def contrast_shares(quantiles: np.ndarray) -> dict[str, float]:
+    """Probability of each contrast by values over white matter deep in a head, quantiles at ``PERCENTILES``."""
+    names, coefficients, intercepts = _regression()
+    scores = coefficients @ features_of_quantiles(quantiles) + intercepts
+    shares = np.exp(scores - scores.max())
+    return dict(zip(names, (shares / shares.sum()).tolist(), strict=True))
 
-    Args:
-        quantiles: at ``PERCENTILES``.
-    """
-    if quantiles[-1] < FLAT * quantiles[1]:
-        return Seen((), "fluid, grey and white matter are equally bright")
-    dark_fluid = bool(np.all(quantiles[:2] < DARK_FLUID))
-    quarter, half, upper, bright, brighter, brightest = np.log(np.maximum(quantiles[2:], 1e-3))
-    above_white = upper + brighter + brightest
-    t1_to_flair = quarter + 4 * half + 2 * bright
-    if t1_to_flair < T1_FLAIR[0] and above_white < BRIGHT / 3:
-        return Seen(("T1",), ORDERS["T1"])
-    if dark_fluid and above_white < BRIGHT:
-        if t1_to_flair < T1_FLAIR[1]:
-            return Seen(("T1", "FLAIR"), "fluid darkest, grey and white matter alike")
-        return Seen(("FLAIR",), ORDERS["FLAIR"])
-    if quantiles[1] < DARK_PARTS or t1_to_flair < T1_FLAIR[1]:
-        return Seen((), "some parts are far darker and others far brighter than white matter")
-    if above_white < PD_T2[0]:
-        return Seen(("PD",), ORDERS["PD"])
-    if above_white < PD_T2[1]:
-        return Seen(("PD", "T2"), "fluid and grey matter brighter than white matter, more than in PD, less than in T2")
-    return Seen(("T2",), ORDERS["T2"])
+
+def features_of_quantiles(quantiles: np.ndarray) -> np.ndarray:
+    """Logarithms, their pattern alone, which another gamma of the grey scale keeps, and how large they are, (17,)."""
+    logs = np.log(np.maximum(quantiles, DARKEST))
+    largest = max(float(np.abs(logs).max()), 1e-3)
+    return np.concatenate([logs, logs / largest, [np.log(largest)]])
+
+
+@cache
+def _regression() -> tuple[list[str], np.ndarray, np.ndarray]:
+    known = json.loads(FILE.read_text())
+    return list(known["coefficients"]), np.array(list(known["coefficients"].values())), np.array(known["intercepts"])
 
 
 def blocks(image: np.ndarray, spacing: np.ndarray, size_mm: float) -> tuple[Values, np.ndarray]:
@@ -174,8 +206,10 @@ def air_threshold(pixels: Values) -> float:
     return float(edges[1 + np.argmax(below * above.astype(float) * apart**2)] ** 2)
 
 
-def relative_to_white(pixels: Values, size: np.ndarray, inner: Mask, away: list[np.ndarray]) -> Values:
-    """Values of the inner voxels over the level of white matter at their place, (N,)."""
+def relative_to_white(
+    pixels: Values, size: np.ndarray, inner: Mask, away: list[np.ndarray]
+) -> tuple[Values, np.ndarray]:
+    """Values of the inner voxels over the level of white matter at their place, and its logarithm, (N,)."""
     floor = max(0.02 * float(np.percentile(pixels[inner], 98)), 1e-6 * float(pixels.max()))
     logs = np.log(np.maximum(pixels, floor))
     slopes = np.sqrt(sum((ndimage.sobel(logs, axis) / mm) ** 2 for axis, mm in enumerate(size)))[inner]
@@ -186,7 +220,7 @@ def relative_to_white(pixels: Values, size: np.ndarray, inner: Mask, away: list[
     level = white_level(values, np.stack(grids, axis=1), even, white if white.any() else even)
     local = local_level(values - level, inner, even, size)
     relative: Values = np.exp(values - level - local)
-    return relative
+    return relative, level + local
 
 
 def white_level(values: np.ndarray, at: np.ndarray, even: Mask, white: Mask) -> np.ndarray:
