@@ -60,6 +60,10 @@ LEAST: Mapping[str, float] = {
 }
 """[chosen] Smallest standard deviation of the features of each kind over cases: less is chance or rounding."""
 
+LONGEST_PERIOD = 8
+"""In voxels."""
+SPECTRUM_VOXELS = 4_000_000
+"""Rows of a larger volume are thinned out to about so many voxels."""
 OVERLAP = "overlap of tissue: "
 TISSUE_OUTSIDE = "tissue outside the body, share"
 """Of an output before :class:`common.transforms.AirOutsideBodyd`."""
@@ -264,6 +268,28 @@ def correlation_ratio(bins: NDArray[np.int64], values: Volume) -> float:
 def _grain(scores: Volume, head: NDArray[np.bool_]) -> float:
     """Standard deviation of what a Gaussian of one voxel removes, of z-scores: high for noise, low for blur."""
     return float((scores - ndimage.gaussian_filter(scores, 1.0))[head].std())
+
+
+def periodicity(volume: Volume) -> float:
+    """How far the sharpest line of a spectrum along an axis stands above its surroundings, a ratio.
+
+    Periods of 2 to ``LONGEST_PERIOD`` voxels, as transposed convolutions and strides leave; anatomy has no such lines.
+
+    Args:
+        volume: (X, Y, Z) at its own resolution, any unit.
+    """
+    sharpest = 0.0
+    for axis, count in enumerate(volume.shape):
+        if count < 2 * LONGEST_PERIOD:
+            continue
+        rows = np.moveaxis(volume, axis, -1)
+        changes = np.diff(rows.reshape(-1, count)[:: max(1, rows.size // SPECTRUM_VOXELS)].astype(np.float32))
+        lines = np.abs(np.fft.rfft(changes * np.hanning(count - 1))) ** 2
+        power = lines.mean(axis=0)[count // LONGEST_PERIOD :]
+        around = ndimage.median_filter(power, 9, mode="mirror")
+        if (around > 0).all():
+            sharpest = max(sharpest, float((power / around).max()))
+    return sharpest
 
 
 def _correlation(one: Volume, other: Volume) -> float:

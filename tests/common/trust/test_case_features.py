@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from common.trust.features import LEAST, CaseFeatures, correlation_ratio, on_grid
+from common.trust.features import LEAST, CaseFeatures, correlation_ratio, on_grid, periodicity
 
 RAS = np.diag([2.5, 2.5, 2.5, 1.0])
 
@@ -64,3 +64,13 @@ def test_other_units_are_compared_as_z_scores():
     source = head()
     one, other = (CaseFeatures("DVR")(source[None], output, 2.5) for output in (3 + source, 700 + 50 * source))
     assert one == pytest.approx(other, abs=1e-3)
+
+
+def test_a_periodic_pattern_stands_out_of_the_spectrum():
+    """Noise of variance 1 has an even spectrum; every second column brighter by 1 is a line at its end."""
+    noise = np.random.default_rng(0).normal(size=(49, 40, 40))
+    assert periodicity(noise) < 1.5
+    striped = noise + 0.5 * np.cos(np.pi * np.arange(49))[:, None, None]
+    assert periodicity(striped) == pytest.approx(1 + 0.5**2 * 48 / 1.5, rel=0.1)  # Hann: power N A^2 / 1.5 at Nyquist
+    assert periodicity(np.moveaxis(striped, 0, 2)) == pytest.approx(periodicity(striped), rel=0.05)
+    assert periodicity(np.zeros((48, 40, 40))) == 0

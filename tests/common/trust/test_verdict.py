@@ -83,13 +83,12 @@ def test_every_kind_of_feature_has_words():
     assert {each.removesuffix(", share") for each in MEANINGS} == LEAST.keys()
 
 
-def case_verdict(record, **head):
+def case_verdict(record, output=None, **head):
     """Of a case with the features ``head``, as they are computed of any volumes."""
     verdicts = CaseVerdicts(record)
     verdicts.features = Mock(return_value={TILT: head["tilt"]}, worst_part=Mock(return_value=""))
-    grid = np.eye(4)
-    volume = np.zeros((4, 4, 4), np.float32)
-    return verdicts(NetworkInput(volume[None], volume.shape, grid, grid), volume)
+    grid, output = np.eye(4), np.zeros((4, 4, 4)) if output is None else output
+    return verdicts(NetworkInput(output[None], output.shape, grid, grid), output)
 
 
 def test_verdicts_as_written(record):
@@ -101,6 +100,13 @@ def test_verdicts_as_written(record):
     review = case_verdict(record, tilt=0.4)
     assert in_words(review).endswith(f"1 cases (held out); {TILTED.format(0.4)}")
     assert CaseVerdicts(replace(record, data="heads")).calibrated_on == "1 cases (heads)"
+
+
+def test_an_output_with_a_periodic_pattern_is_not_accepted(record):
+    striped = np.random.default_rng(0).normal(size=(48, 40, 40)) + np.cos(np.pi * np.arange(48))[:, None, None]
+    found = case_verdict(record, striped, tilt=0.0)
+    assert found["verdict"] == "review"
+    assert found["reasons"][0].startswith("the synthetic image has a periodic pattern, such as a checkerboard")
 
 
 def test_no_expected_error_of_a_refused_case_is_written(record):
