@@ -27,8 +27,8 @@ def _underscored(word: str) -> str:
     return f"--{name[2:].replace('-', '_')}{given}{value}"
 
 
-def settings_of(words: Sequence[str]) -> dict[str, str]:
-    """Options that are passed on, ``--name value``, by name.
+def settings_of(words: Sequence[str], remedy: str = "write --NAME VALUE") -> dict[str, str]:
+    """Options that are passed on, ``--name value``, by name; ``remedy`` is what to do about a word without a name.
 
     Raises:
         ConfigError: for a word that is neither.
@@ -38,7 +38,7 @@ def settings_of(words: Sequence[str]) -> dict[str, str]:
     while rest:
         name = rest.pop(0)
         if not name.startswith("--"):
-            raise ConfigError(f"{name} follows no option", "pass several volumes as one folder")
+            raise ConfigError(f"{name} follows no option", remedy)
         name, given, value = name[2:].partition("=")
         if not given:
             if not rest or rest[0].startswith("--"):

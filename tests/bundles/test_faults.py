@@ -338,10 +338,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle
     places = {"dataset_dir": tiny_data, "output_dir": folder}
     done = bundle.run("training", ["train", "demo"], resume="true", **places, **settings)
     names = "|".join(path.name for path in tiny_data.iterdir() if path.is_dir())
-    refused(
-        done,
-        rf"^error: loss or gradient is NaN or infinite at step {steps + 1}, case \[.*({names}).*\]: check .* --resume true",
-    )
+    fault = f"loss or gradient is NaN or infinite at step {steps + 1}"
+    refused(done, rf"^error: {fault}, case \[.*({names}).*\]: check .* --resume true")
     after = snapshot(folder / "models")
     assert {name: data for name, data in after.items() if name.endswith(".pt")} == {
         name: data for name, data in before.items() if name.endswith(".pt")
