@@ -94,10 +94,15 @@ def add_bundle(parser: argparse.ArgumentParser, optional: str = "") -> None:
         parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=about)
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every run of a bundle: overlays, which may be given again, and all of its log."""
+def add_overlay(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names overlays, which may be given again."""
     about = "changes settings: the name of a config of the bundle, such as demo, or a file; may be given again"
     parser.add_argument("--overlay", metavar="NAME", type=path_option, action="append", default=[], help=about)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every run of a bundle: overlays, and all of its log."""
+    add_overlay(parser)
     parser.add_argument("--verbose", action="store_true", help="log times and modules, and what MONAI and Ignite log")
 
 
