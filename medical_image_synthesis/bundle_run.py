@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
+import yaml
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser, ReferenceResolver, run
 
+from common.config.files import configs_in, shipped_settings, top
 from common.config.given import set_options
 from common.config.names import is_name, none_given
 from common.config.start import end_command
@@ -30,6 +34,11 @@ def main() -> None:
     sys.excepthook = end_command
     logging.raiseExceptions = False  # as in prepare, for the lines before it
     given = json.loads(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        _run({**given, "config_file": _fitting(given["config_file"], Path(folder))})
+
+
+def _run(given: dict[str, Any]) -> None:
     options = {name: _read(ReferenceResolver.normalize_id(name), text) for name, text in given["options"].items()}
     if "logging_file" in options:
         raise ConfigError("--logging_file is not an option here", "pass --verbose for the bundle's logging.conf")
@@ -38,6 +47,26 @@ def main() -> None:
         for_users()
         options["logging_file"] = False
     run(**{**options, "run_id": given["run_id"], "config_file": given["config_file"]})
+
+
+def _fitting(files: list[str], folder: Path) -> list[str]:
+    """Config files; overlays without parts of sections that others of the bundle have and this run has not.
+
+    An overlay with a network and ``losses::l1::function`` fits a training and, written to a folder, an inference.
+    """
+    fitting = files[:1]
+    shipped = shipped_settings(configs_in(Path(files[0]).parent))
+    known = set(ConfigParser.load_config_file(files[0]))
+    for number, file in enumerate(files[1:]):
+        content = ConfigParser.load_config_file(file)
+        lost = {key for key in content if "::" in key and top(key) in shipped and top(key) not in known}
+        known |= content.keys() - lost
+        if lost:
+            file = str(folder / f"{number}_{Path(file).stem}.yaml")
+            kept = {key: value for key, value in content.items() if key not in lost}
+            Path(file).write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        fitting.append(file)
+    return fitting
 
 
 def _read(name: str, text: str) -> Any:

@@ -6,7 +6,7 @@ import argparse
 import difflib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -33,6 +33,8 @@ COMMANDS = {
     "export": ("export", "make a pretraining the weights of its bundle"),
 }
 """Each with the module that adds its options, and what it does."""
+WORDS = ("true", "false")
+"""What may follow an option without a value."""
 EXAMPLES = """examples:
   synthesize mr2ct T1.nii.gz -o ct.nii.gz
   synthesize train mr2ct --dataset_dir DATA --output_dir OUT
@@ -47,6 +49,11 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse words in which an option without a value may have ``true`` or ``false``, as settings have."""
+        flags = {name for each in self._actions if each.nargs == 0 for name in each.option_strings}
+        return super().parse_known_args(_without_words(args, flags), namespace)
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line.
 
@@ -54,6 +61,21 @@ class Parser(argparse.ArgumentParser):
             ConfigError: always.
         """
         raise ConfigError(message, f"see {self.prog} --help")
+
+
+def _without_words(words: Sequence[str], flags: Collection[str]) -> list[str]:
+    """Words of a command line with ``--flag true`` as ``--flag``, and without ``--flag false``."""
+    kept: list[str] = []
+    for word in words:
+        name, _, value = word.partition("=")
+        if kept and kept[-1] in flags and word in WORDS:
+            name, value = kept.pop(), word
+        elif name not in flags or value not in WORDS:
+            kept.append(word)
+            continue
+        if value == "true":
+            kept.append(name)
+    return kept
 
 
 @exit_code_of_user_errors

@@ -37,7 +37,9 @@ WRITTEN = ("done", "kept")
 def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     """Infer by a bundle, and print what was written."""
     bundle: Bundle = options.bundle
-    settings = settings_of(words)
+    many_words = "pass several volumes as one folder"
+    alone = "omit it, its images are drawn from noise"
+    settings = settings_of(words, many_words if bundle.reads_volumes else alone)
     _require_weights(bundle, options.weights, settings)
     if bundle.reads_volumes:
         many = require_source(options.source, _formats(bundle))
@@ -57,11 +59,9 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         return _derivatives(options, files, settings)
     if bundle.reads_volumes:
         settings["output_format"] = FILES.get(ending(options.output), options.output_format or "nifti")
-    for name in ("resume", "overwrite"):
+    for name in ("resume", "overwrite", "resample_tilt"):
         if getattr(options, name):
             settings[name] = "true"
-    if options.resample_tilt:
-        settings["resample_tilt"] = options.resample_tilt
     if ending(options.output):
         return _one_file(options, files, settings)
     before = _stamp(options.output)
@@ -172,8 +172,8 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=about)
         formats = (*FILES.values(), "dicom")
         command.add_argument("--output_format", choices=formats, help="format of files in a folder (default: nifti)")
-        about = "resample tilted or unevenly spaced slices of a DICOM series; true where no value follows"
-        command.add_argument("--resample_tilt", nargs="?", const="true", choices=("true", "false"), help=about)
+        about = "resample tilted or unevenly spaced slices of a DICOM series"
+        command.add_argument("--resample_tilt", action="store_true", help=about)
     about = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
     places = command.add_mutually_exclusive_group(required=True)
     places.add_argument("-o", "--output", metavar="OUT", type=path_option, help=about)
@@ -188,5 +188,5 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--resume", action="store_true", help="skip cases that are done")
-    without = {"source": None, "resample_tilt": None, "bids": None, "interpolate": None, "number": None}
+    without = {"source": None, "resample_tilt": False, "bids": None, "interpolate": None, "number": None}
     command.set_defaults(run=synthesise, bundle=bundle, **without)

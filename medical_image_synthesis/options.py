@@ -27,8 +27,8 @@ def _underscored(word: str) -> str:
     return f"--{name[2:].replace('-', '_')}{given}{value}"
 
 
-def settings_of(words: Sequence[str]) -> dict[str, str]:
-    """Options that are passed on, ``--name value``, by name.
+def settings_of(words: Sequence[str], remedy: str = "write --NAME VALUE") -> dict[str, str]:
+    """Options that are passed on, ``--name value``, by name; ``remedy`` is what to do about a word without a name.
 
     Raises:
         ConfigError: for a word that is neither.
@@ -38,7 +38,7 @@ def settings_of(words: Sequence[str]) -> dict[str, str]:
     while rest:
         name = rest.pop(0)
         if not name.startswith("--"):
-            raise ConfigError(f"{name} follows no option", "pass several volumes as one folder")
+            raise ConfigError(f"{name} follows no option", remedy)
         name, given, value = name[2:].partition("=")
         if not given:
             if not rest or rest[0].startswith("--"):
@@ -94,10 +94,15 @@ def add_bundle(parser: argparse.ArgumentParser, optional: str = "") -> None:
         parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=about)
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every run of a bundle: overlays, which may be given again, and all of its log."""
+def add_overlay(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names overlays, which may be given again."""
     about = "changes settings: the name of a config of the bundle, such as demo, or a file; may be given again"
     parser.add_argument("--overlay", metavar="NAME", type=path_option, action="append", default=[], help=about)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every run of a bundle: overlays, and all of its log."""
+    add_overlay(parser)
     parser.add_argument("--verbose", action="store_true", help="log times and modules, and what MONAI and Ignite log")
 
 

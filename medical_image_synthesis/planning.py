@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import ConfigError, path_option
-from medical_image_synthesis.options import add_bundle, settings_of, value_of
+from medical_image_synthesis.options import add_bundle, add_overlay, config_files, settings_of, value_of
 
 EXAMPLES = """examples:
   synthesize plan mr2ct --dataset_dir DATA --out plan.yaml --hours 12
@@ -25,6 +25,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add = command.add_argument
     add("--dataset_dir", metavar="DATA", type=path_option, help="folder of the cases, as in the training")
     add("--datalist", type=path_option, help="path of a datalist, instead of --dataset_dir")
+    add_overlay(command)
     add("--out", type=path_option, default=Path("plan.yaml"), help="path of the plan (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace an existing --out")
     add("--memory_gb", type=float, help="GPU memory of a step in GB, 10^9 bytes (default: all)")
@@ -49,10 +50,11 @@ def plan(options: argparse.Namespace, words: Sequence[str]) -> int:
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)  # of the step that is measured
+    _, *overlays = config_files(options.bundle, ["train"], options.overlay)
     options.bundle.join_path()
     require_free(options.out, options.overwrite)
     where = {name: str(path) for name in ("dataset_dir", "datalist") if (path := getattr(options, name))}
-    recipe = Recipe(str(options.bundle.folder), settings, where)
+    recipe = Recipe(str(options.bundle.folder), settings, where, overlays)
     cases = fingerprint(recipe.cases, recipe.preprocessing())
     made = plan_of(recipe, cases, options.hours, options.memory_gb)
     recipe.checked({each.name: each.value for each in made.settings})

@@ -27,11 +27,12 @@ def text_of(recipe: Recipe, cases: Sequence[CaseProperties], plan: Plan, name: s
     """
     options = "".join(f" --{key} {_typed(value)}" for key, value in sorted(recipe.given.items()))
     data = "--datalist DATALIST" if "datalist" in recipe.where else "--dataset_dir DATA"
+    files = ",".join(f"'{file}'" for file in ["CONFIGS/train.yaml", *recipe.files[1:], name])
     memory = "" if plan.step.memory_gb is None else f" and {plan.step.memory_gb:.2f} GB"
     lines = [
         f"# Plan of {recipe.folder.name} for {len(cases)} training case{'s' * (len(cases) > 1)} of"
         f" {joined(median_spacing(cases), '.3g')} mm (rules after Isensee et al. 2021).",
-        f"# python -m monai.bundle run training --config_file \"['CONFIGS/train.yaml','{name}']\" {data}{options}",
+        f'# python -m monai.bundle run training --config_file "[{files}]" {data}{options}',
         f"# Measured here: a step takes {plan.step.seconds:.2g} s{memory}, so that the training takes about"
         f" {plan.hours:.2g} h.",
     ]

@@ -87,7 +87,7 @@ def slices_of(recipe: Recipe, cases: Sequence[CaseProperties], spacing: Triple |
     """Plane, crop and depth of a training on slices; samples are slices with foreground."""
     own_plane, own = recipe.config["plane"], recipe.config["crop_size"]
     median = spacing or geometry.median_spacing(cases)
-    plane = geometry.plane_of(median, own_plane)
+    plane = own_plane if "plane" in recipe.given else geometry.plane_of(median, own_plane)
     axis = plane_axis(plane)
     extent = float(np.delete(geometry.boxes(cases, spacing), axis, axis=1).max())
     crop, depth = geometry.crop_of(extent, own, recipe.config["depth"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,8 +23,8 @@ SLICES = ("plane", "depth", "pad_size", "crop_size")
 """Settings by which a training on slices is known."""
 PATCHES = ("patch_size", "patches_per_case")
 EPOCHS = ("max_epochs", "constant_epochs", "decay_epochs", "val_interval", "samples_per_epoch")
-CHOSEN = ("spacing", *SLICES, "patch_size", "patch_layers", "batch_size", *EPOCHS)
-"""Settings that a plan chooses, whatever the data; windows and normalisation may be given."""
+CHOSEN = ("spacing", "depth", "pad_size", "crop_size", "patch_size", "patch_layers", "batch_size", *EPOCHS)
+"""Settings that a plan chooses, whatever the data; plane, windows and normalisation may be given."""
 STEPS_AN_EPOCH = 100
 """At least. Fewer are filled up by repeated samples, which are augmented again; nnU-Net has 250 for any data set."""
 
@@ -44,14 +44,18 @@ class Recipe:
         bundle: its name, or its folder.
         given: settings of the command, by their id.
         where: the settings that name its data.
+        overlays: config files after its ``train.yaml``.
 
     Raises:
         ConfigError: for no such bundle, one that trains on neither slices nor patches of volumes, a setting that it
             does not accept, or one that the plan chooses.
     """
 
-    def __init__(self, bundle: str, given: Mapping[str, Any], where: Mapping[str, Any]) -> None:
+    def __init__(
+        self, bundle: str, given: Mapping[str, Any], where: Mapping[str, Any], overlays: Sequence[str] = ()
+    ) -> None:
         self.folder = bundle_folder(bundle)
+        self.files = [str(self.folder / "configs" / "train.yaml"), *overlays]
         self.given, self.where = dict(given), dict(where)
         self.config = self.checked({})
         if not self.has(*SLICES) and not self.has(*PATCHES):
@@ -100,11 +104,10 @@ class Recipe:
             ConfigError: as :func:`common.config.prepare`.
         """
         values = {**settings, **self.given, **self.where}
-        raw = settings_of(read_config(self.folder / "configs" / "train.yaml")) | values
         shipped = configs_in(self.folder / "configs")
-        check(raw, shipped_settings(shipped))
-        check_tree(raw, shipped, values)
-        config = settings_of(read_config(self.folder / "configs" / "train.yaml", **values))
+        config = settings_of(read_config(self.files, **values))
+        check(config, shipped_settings(shipped))
+        check_tree(config, shipped, values)
         check_references(config, "training")
         return config
 
@@ -117,7 +120,7 @@ class Recipe:
         random = {"pretrained": False} if self.has("pretrained") else {}
         values = {**self.given, **self.where, **settings, **random}
         try:
-            return read_config(self.folder / "configs" / "train.yaml", **values).get_parsed_content(place)
+            return read_config(self.files, **values).get_parsed_content(place)
         except Exception as error:
             mistake = user_error_in(error)
             if mistake is None:

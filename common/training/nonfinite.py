@@ -19,10 +19,12 @@ class FiniteWatch:
 
     Args:
         device: of the losses.
+        epoch_length: steps of an epoch, after each of which a run has a checkpoint.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, epoch_length: int) -> None:
         self.device = device
+        self.epoch_length = epoch_length
         self.step = 0
         self._now = torch.zeros((), dtype=torch.long, device=device)
         self._first_bad = torch.full((), -1, dtype=torch.long, device=device)
@@ -57,9 +59,10 @@ class FiniteWatch:
         """
         bad = int(self._first_bad)
         if bad >= 0:
+            saved = bad > self.epoch_length
+            go_on = "and add --resume true to go on from the last good checkpoint" if saved else "and start again"
             raise TrainingError(
                 f"loss or gradient is NaN or infinite at step {bad}, case {self._cases.get(bad)}",
-                "check that case, lower --learning_rate, or set --precision fp32, then --resume true goes on from the "
-                "last good checkpoint",
+                f"check that case, lower --learning_rate or set --precision fp32, {go_on}",
             )
         self._cases = {self.step: self._cases.get(self.step)}

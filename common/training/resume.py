@@ -82,7 +82,8 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
     for name, optimizer in trainer.optimizers.items():
         _restore(optimizer, saved["optimizers"][name])
     for scheduler, state in zip(trainer.schedulers, saved["schedulers"], strict=True):
-        scheduler.load_state_dict(state)
+        own = {"base_lrs": scheduler.base_lrs} if "base_lrs" in state else {}  # the rate may be another one
+        scheduler.load_state_dict({**state, **own})
     trainer.grad_scaler.load_state_dict(saved["scaler"])
     trainer.loss_sums = {name: value.to(trainer.state.device) for name, value in saved["loss_sums"].items()}
     done = saved["iteration"] % saved["epoch_length"]  # runs before loss_counts had each loss in each step
@@ -102,18 +103,24 @@ def _state_of(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _restore(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
-    """Restore what :func:`_state_of` returned, except the options that depend on the machine."""
+    """Restore what :func:`_state_of` returned, except the options that depend on the machine.
+
+    The learning rate stays the optimiser's own, at the place of the schedule that the saved one had come to.
+    """
     own = [{name: group[name] for name in EXECUTION if name in group} for group in optimizer.param_groups]
-    rates = [group["lr"] for group in optimizer.param_groups]
+    rates = [(group["lr"], float(group.get("initial_lr", group["lr"]))) for group in optimizer.param_groups]
     for number, weight in enumerate(weight for group in optimizer.param_groups for weight in group["params"]):
         state = saved["state"].get(number, {})
         numbers = {name: torch.zeros(()) if name == "step" else weight for name in state}
         _require_numbers(state, numbers, f"optimizer state {number}, ")
     groups = [{**group, **mine} for group, mine in zip(saved["param_groups"], own, strict=True)]
     optimizer.load_state_dict({**saved, "param_groups": groups})
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        if isinstance(rate, Tensor):
-            group["lr"] = rate.fill_(float(group["lr"]))
+    for group, (rate, first) in zip(optimizer.param_groups, rates, strict=True):
+        before = float(group.get("initial_lr", group["lr"]))
+        now = float(group["lr"]) * (first / before)
+        group["lr"] = rate.fill_(now) if isinstance(rate, Tensor) else now
+        if "initial_lr" in group:
+            group["initial_lr"] = first
 
 
 def _require_numbers(saved: Mapping[str, Any], own: Mapping[str, Any], place: str = "") -> None:

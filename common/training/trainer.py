@@ -142,7 +142,7 @@ class SynthesisTrainer(SupervisedTrainer):
         self.seed = seed
         self.loss_sums: dict[str, Tensor] = {}
         self.loss_counts: dict[str, int] = {}
-        self.finite = FiniteWatch(self.state.device)
+        self.finite = FiniteWatch(self.state.device, self.state.epoch_length)
         place = self.state.device
         self.step = GanStep(method, optimizers, place, precision, clip_norm, self.finite, self.fire_event)
         self.grad_scaler = self.step.scaler

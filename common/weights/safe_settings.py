@@ -54,7 +54,8 @@ def require_safe(settings: Any, of: str, given: str = "") -> None:
 
 
 def _refuse(of: str, place: str, value: str, kind: str) -> None:
-    remedy = "use weights of a source that you trust; name the class in an overlay of your own if you need it"
+    own = "pass the overlay of its training (--overlay FILE) if it is your own, else "
+    remedy = f"{own if place.endswith('_target_') else ''}use weights of a source that you trust"
     raise CheckpointError(f"{of}: {place.replace('.', '::')} is {value!r}, {kind}", remedy)
 
 

@@ -338,12 +338,17 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle
     places = {"dataset_dir": tiny_data, "output_dir": folder}
     done = bundle.run("training", ["train", "demo"], resume="true", **places, **settings)
     names = "|".join(path.name for path in tiny_data.iterdir() if path.is_dir())
-    refused(done, rf"^error: loss or gradient is NaN or infinite at step {steps + 1}, case \[.*({names}).*\]: check")
+    fault = f"loss or gradient is NaN or infinite at step {steps + 1}"
+    refused(done, rf"^error: {fault}, case \[.*({names}).*\]: check .* --resume true")
     after = snapshot(folder / "models")
     assert {name: data for name, data in after.items() if name.endswith(".pt")} == {
         name: data for name, data in before.items() if name.endswith(".pt")
     }
     assert checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == steps
+    advised = {"learning_rate": 1.0e-4, "precision": "fp32", "resume": "true"}
+    del settings[weights[-1]]
+    done = ok(bundle.run("training", ["train", "demo"], **places, **settings, **advised))
+    assert "resume: --learning_rate is 0.0001 from here on, and was 0.001 in the run so far" in done.stdout
 
 
 @ONE_IS_ENOUGH
@@ -365,9 +370,7 @@ def test_resuming_where_nothing_was_begun_ends_the_command(bundle, tiny_data, tm
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        ({"learning_rate": 5.0e-5}, "the checkpoint keeps it"),
         ({"seed": 7}, "the checkpoint keeps it: set it as it was"),
-        ({"train::trainer::discriminator_rate": 8.0e-4}, "the checkpoint keeps it"),
         ({"width": 3}, "the best validation so far was with it"),
     ],
 )

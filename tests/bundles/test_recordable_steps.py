@@ -33,7 +33,7 @@ def without_values(trainer: SynthesisTrainer) -> SynthesisTrainer:
         for name, side in sides.items()
         if list(side.parameters())
     }
-    trainer.step.device, trainer.step.finite, trainer.step.clip_norm = META, FiniteWatch(META), 1.0
+    trainer.step.device, trainer.step.finite, trainer.step.clip_norm = META, FiniteWatch(META, 1), 1.0
     trainer.method.train()
     return trainer
 

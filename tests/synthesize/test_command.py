@@ -133,7 +133,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o out --overlay merge.yaml", "merge.yaml:2 has a merge (<<)"),
         ("mr2ct mr.nii.gz -o out --overlay macro.yaml", "macro.yaml has the macro %/etc/passwd::x of another file"),
         ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: train first, synthesize train cect2ct"),
-        ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz follows no option"),
+        ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz follows no option: omit it, its images are"),
         ("score nothing.nii mr.nii.gz --mask mr.nii.gz", "no file or folder nothing.nii (pred): check the path"),
         ("score mr.nii.gz no.nii --mask mr.nii.gz", "no file or folder no.nii (truth): check the path"),
         (
@@ -216,10 +216,17 @@ def test_the_ending_of_a_file_says_its_format(place: Path, ran: Ran, ending: str
     assert {(place / name).read_text() for name in (f"ct.{ending}", "ct.json")} == {"volume", "about"}
 
 
-@pytest.mark.parametrize(("words", "given"), [([], "true"), (["true"], "true"), (["false"], "false")])
-def test_resampling_needs_no_value(place: Path, ran: Ran, words: list[str], given: str) -> None:
-    assert command.main(["mr2ct", "series", "-o", "ct.nii.gz", "--resample-tilt", *words]) == 0
-    assert ran[0]["options"]["resample_tilt"] == given
+@pytest.mark.parametrize("name", ["resample_tilt", "overwrite", "resume"])
+@pytest.mark.parametrize(
+    ("written", "given"), [("--{}", True), ("--{} true", True), ("--{}=true", True), ("--{} false", False)]
+)
+def test_an_option_without_a_value_may_have_true_or_false(
+    place: Path, ran: Ran, name: str, written: str, given: bool
+) -> None:
+    flag = written.format(name).split()
+    for words in ([*flag, "mr.nii.gz", "-o", "out"], ["mr.nii.gz", "-o", "out", *flag]):
+        assert command.main(["mr2ct", *words]) == 0
+        assert ran[-1]["options"].get(name) == ("true" if given else None)
 
 
 def test_overlays_follow_the_config_and_a_broken_config_is_named(

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 ELONGATED = 2.0
 """Ratio of the elongation of pixels to that of another plane above which a hint is logged."""
 
+LEAST_PIXELS = 4
+"""Sides of a slice below which it is a line, where another plane has slices."""
+
 
 def elongation(spacing: Sequence[float] | np.ndarray) -> dict[str, float]:
     """How much longer than wide the pixels of each plane are, for a volume oriented RAS with a spacing in mm."""
@@ -54,7 +57,7 @@ class SliceDataset(CacheDataset):
         keys: of a sample, ``image``, ``label`` or both.
 
     Raises:
-        DataError: if no slice has enough foreground.
+        DataError: if no slice has enough foreground, or a volume has lines in this plane and slices in another.
         ConfigError: for a wrong plane or number of neighbours, or preprocessing that gives no image, label or mask or
             is random, which cannot be cached.
     """
@@ -77,6 +80,7 @@ class SliceDataset(CacheDataset):
         super().__init__(data, transform, num_workers=num_workers, progress=sys.stderr.isatty(), copy_cache=False)
         self.seed = seed
         self._require_arrays()
+        self._require_slices()
         self._advise()
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
         self.slices = [
@@ -94,6 +98,18 @@ class SliceDataset(CacheDataset):
                 names = " and no ".join(sorted(missing))
                 fault = f"preprocessing without random transforms gives no {names} of case {item.get('case', number)}"
                 raise ConfigError(fault, "add HeadMaskd or mask files; move random transforms to augmentation")
+
+    def _require_slices(self) -> None:
+        """Refuse volumes a few voxels thick in a plane that cuts them into lines."""
+        own = next(name for name, axis in PLANES.items() if axis == self.axis)
+        for number, item in enumerate(self._cache):
+            shape = self._volume(number, self.keys[0]).shape[1:]
+            sides = {name: np.delete(shape, axis) for name, axis in PLANES.items()}
+            best = max(sides, key=lambda name: int(sides[name].min()))
+            if sides[own].min() < LEAST_PIXELS <= sides[best].min():
+                pixels = " x ".join(map(str, sides[own]))
+                fault = f"case {item.get('case', number)} has {own} slices of {pixels} pixels"
+                raise DataError(fault, f"pass --plane {best}, whose slices are the acquired ones")
 
     def _advise(self) -> None:
         """A hint where the slices have far less square pixels than those of another plane."""

@@ -14,8 +14,10 @@ from ...weights.info import NETWORK, RUN_NAME, read_run, without_order
 logger = logging.getLogger(__name__)
 KEPT = ("optimizer", "schedule", "seed")
 """What a checkpoint keeps as it was, so that another value would be without effect."""
-KEPT_PARTS = ("discriminator_rate", "fold", "folds")
+KEPT_PARTS = ("fold", "folds")
 """The same as parts of a component; the split of a run is kept too."""
+RATES = ("learning_rate", "lr", "discriminator_rate")
+"""Learning rates, which a resumed run takes from its own settings."""
 COMPARED = (*NETWORK, "preprocessing", "validate")
 """What the best validation so far depends on."""
 FREE = (
@@ -56,10 +58,12 @@ def require_same(run_dir: Path, config: Mapping[str, Any]) -> None:
     then, now = without_order(read_run(path)), without_order(as_json(dict(config)))
     network, kept, compared = (references(then, roots) | references(now, roots) for roots in (NETWORK, KEPT, COMPARED))
     for place, before, value in _differences(then, now):
-        top, is_kept = place.split("::")[0], place.split("::")[-1] in KEPT_PARTS
+        top, name = place.split("::")[0], place.split("::")[-1]
+        is_kept = name in KEPT_PARTS
         reason = "the checkpoint keeps it" if top in kept or is_kept else "the best validation so far was with it"
         in_both = lookup(then, place) is not None and lookup(now, place) is not None  # versions may differ in the rest
-        if is_kept or top in network or top in kept | compared and (in_both or "::" not in place):
+        is_compared = top in network or top in kept | compared and (in_both or "::" not in place)
+        if is_kept or is_compared and name not in RATES:
             fault = f"--{place} is {value}, but {before} in the run to resume, and {reason}"
             raise ConfigError(fault, "set it as it was, or start a new run with --resume false")
         logger.warning(f"resume: --{place} is {value} from here on, and was {before} in the run so far")

@@ -45,6 +45,16 @@ def test_a_command_takes_paths_byte_for_byte(bundle: Bundle, shown: tuple[Path, 
     assert sorted(path.name for path in overlay.parent.iterdir()) == ["taken.json", "taken.yaml"]
 
 
+@pytest.mark.parametrize("name", ["source", "data::source"])
+@pytest.mark.parametrize("typed", ["t1,t2", "t1, t2", "fa,2"])
+def test_several_names_of_files_are_one_text(tmp_path: Path, name: str, typed: str) -> None:
+    overlay = tmp_path / "taken.yaml"
+    overlay.write_text(f'training: ["%prepare", "$print([@{name}])"]\n')
+    done = Bundle("mr2ct_pix2pix").run("training", ["train", str(overlay)], cwd=tmp_path, **{name: typed})
+    assert done.returncode == 0, done.stderr
+    assert ast.literal_eval(done.stdout.splitlines()[-1]) == [typed.replace(" ", "")]
+
+
 def test_the_name_of_a_file_that_monai_would_read_is_refused(bundle: Bundle, shown: tuple[Path, Path]) -> None:
     overlay, record = shown
     done = bundle.run("inference", ["inference", str(overlay)], cwd=overlay.parent, suffix="ct#2")

@@ -120,6 +120,18 @@ def test_a_window_that_is_given_is_kept(plan, thick):
     assert "target_window" not in plan(thick, *SMALL, "--target_window", "[-500, 600]", "--hours", "1000")
 
 
+def test_plane_unit_and_overlays_that_are_given_are_kept(plan, thick, tmp_path):
+    (tmp_path / "mine.yaml").write_text("width: 8\ntarget_window: [0, 1000]\n")
+    mr = ["--output::modality", "MR", "--output::unit", "a.u.", "--output::suffix", "synthetic_t2"]
+    fault = "error: --target_window [0, 1000] does not span -200 to 200, but --output::unit is HU"
+    mine = ["--overlay", str(tmp_path / "mine.yaml"), "--data::target_range", "null", "--plane", "coronal"]
+    assert plan(thick, *mine).startswith(fault)
+    found = plan(thick, *mine, *mr)
+    assert found["plane"] == "coronal"  # the rule's choice is axial
+    assert (found["crop_size"], found["depth"]) == (32, 5)  # 32 x 10 voxels
+    assert f"['CONFIGS/train.yaml','{tmp_path}/mine.yaml','plan.yaml']" in (tmp_path / "plan.yaml").read_text()
+
+
 def test_mistakes_end_with_one_line(plan, thick, tmp_path):
     assert plan(thick, bundle="nothing").startswith(
         "error: no bundle nothing: name it first, such as mr2ct; synthesize list prints them"

@@ -13,7 +13,8 @@ import torch
 from ignite.engine import Events
 from same_state import assert_same
 from torch import nn
-from toy_training import ADAM, CPU, Pairs, Toy, convolutions, loader, on
+from toy_networks import Scale
+from toy_training import ADAM, CPU, Pairs, Toy, convolutions, loader, on, scalars
 
 from common.errors import ConfigError
 from common.training import SynthesisTrainer
@@ -86,6 +87,26 @@ def test_a_finished_run_does_not_go_on(uninterrupted: tuple[dict, list[dict]]) -
     trainer.add_event_handler(Events.STARTED, lambda engine: engine.load_saved_state(uninterrupted[0]))
     trainer.run()
     assert not steps
+
+
+@pytest.mark.parametrize("schedule", [None, partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)])
+def test_a_resumed_run_takes_its_own_learning_rate_at_the_place_of_the_schedule(schedule: Any) -> None:
+    def build(epochs: int, rate: float, critic: float) -> SynthesisTrainer:
+        method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=1)
+        adam = partial(torch.optim.Adam, lr=rate)
+        settings = {"schedule": schedule, "discriminator_rate": critic}
+        return SynthesisTrainer(CPU, epochs, loader(scalars((1, 3))), method, adam, **settings)
+
+    first = build(2, 0.5, 0.25)
+    first.run()
+    resumed = build(3, 0.125, 0.0625)
+    resumed.load_saved_state(copy.deepcopy(first.state_to_save()))
+    halvings = 0 if schedule is None else 2
+    rates = {name: each.param_groups[0]["lr"] for name, each in resumed.optimizers.items()}
+    assert rates == {"generators": 0.125 / 2**halvings, "discriminators": 0.0625 / 2**halvings}
+    resumed.run()
+    assert resumed.state.epoch == 3
+    assert resumed.optimizers["generators"].param_groups[0]["lr"] == 0.125 / 2 ** (halvings and 3)
 
 
 def test_an_epoch_of_another_length_is_refused() -> None:

@@ -55,6 +55,21 @@ def test_slices_across_thick_ones_get_a_hint(spacing, plane, hint, caplog):
         assert f"have {min(spacing):g} x {max(spacing):g} mm in {plane} slices" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("shape", "plane", "other"),
+    [((9, 8, 1), "sagittal", "axial"), ((9, 8, 3), "coronal", "axial"), ((1, 8, 9), "axial", "sagittal")],
+)
+def test_lines_of_volumes_that_another_plane_cuts_into_slices_are_refused(shape, plane, other):
+    def thin(item):
+        return {**dict.fromkeys(("image", "label", "mask"), torch.ones(1, *shape)), "case": "case_4"}
+
+    sides = " x ".join(str(n) for axis, n in enumerate(shape) if axis != ["sagittal", "coronal", "axial"].index(plane))
+    fault = f"^case case_4 has {plane} slices of {sides} pixels: pass --plane {other}, whose slices are the acquired"
+    with pytest.raises(DataError, match=fault):
+        SliceDataset([{}], Lambda(thin), plane=plane)
+    assert len(SliceDataset([{}], Lambda(thin), plane=other)) == min(shape)
+
+
 CROP = [RandSpatialCropd(keys=["image", "label"], roi_size=[3, 3], random_size=False)]
 ALL = [random_augmentation({"rotation": 20, "scale": 0.2, "gamma": 0.2, "noise": 0.1}, "sagittal"), *CROP]
 
