@@ -9,10 +9,11 @@ import torch
 from monai.inferers import DiffusionInferer
 from monai.networks.nets.autoencoderkl import AutoencoderKL
 from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
-from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+from monai.networks.schedulers import DDPMScheduler
 from torch import Tensor
 
 from brain3d_alphagan.networks import SIDE, BrainGenerator
+from common.networks.ddim import DDIM
 
 TIMES = 1000
 """Steps of the noising process (Ho et al. 2020)."""
@@ -23,7 +24,7 @@ FOLLOWED = 0.05
 
 
 class DiffusionGenerator(BrainGenerator):
-    """Denoising diffusion: ``DiffusionModelUNet`` trained with ``DDPMScheduler``, deployed with ``DDIMScheduler``.
+    """Denoising diffusion: ``DiffusionModelUNet`` trained with ``DDPMScheduler``, deployed with ``DDIM``.
 
     DDIM (Song et al. 2021) gives one image for each noise, so that seeds and interpolation mean what they do for other
     generators; (B, 1, 64, 64, 64) -> (B, 1, 64, 64, 64).
@@ -45,8 +46,7 @@ class DiffusionGenerator(BrainGenerator):
         super().__init__(latent_shape, reconstructs=False)
         self.denoiser = self._denoiser(latent_shape[0], channels, groups)
         self.noising = DDPMScheduler(TIMES, **SCHEDULE)
-        self.sampling = DDIMScheduler(TIMES, **SCHEDULE, clip_sample=False)
-        self.sampling.set_timesteps(steps)
+        self.sampling = DDIM(steps, TIMES, **SCHEDULE, clip_sample=False)
 
     def _denoiser(self, images: int, channels: Sequence[int], groups: int) -> DiffusionModelUNet:
         attention = [False] * (len(channels) - 1) + [True]

@@ -3,10 +3,10 @@
 # TorchScript reads the annotations of forward, which therefore are not deferred
 import torch
 from monai.networks.nets import DiffusionModelUNet, Generator, Regressor, VarAutoEncoder
-from monai.networks.schedulers import DDIMScheduler
 from torch import Tensor, nn
 
 from common.errors import ConfigError
+from common.networks.ddim import DDIM
 
 START = 4
 """Side of the smallest images, in pixels."""
@@ -124,10 +124,11 @@ class Denoiser(AnomalyMap):
             2, 1, 1, num_res_blocks=1, channels=(width, 2 * width, 4 * width),
             attention_levels=(False, False, True), num_head_channels=width, norm_num_groups=8,
         )  # fmt: skip
-        self.scheduler = DDIMScheduler()
-        self.scheduler.set_timesteps(steps)
+        self.scheduler = DDIM(steps)
         first = start * self.scheduler.num_train_timesteps
         self.times = [int(time) for time in self.scheduler.timesteps if time < first]
+        if not any(self.times):
+            raise ConfigError(f"steps is {steps}, none of them above 0 and below {first:g}", "raise steps or start")
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Denoised from ``start``."""

@@ -160,7 +160,7 @@ def slice_edges(
         pred, truth, mask, affine, unit: see :func:`noise_scores`.
 
     Returns:
-        In mm; nan without such an edge inside the mask, or where the prediction has no step there.
+        In mm; nan without such an edge inside the mask, infinite where the prediction has no step there.
 
     Raises:
         DataError: see :func:`noise_scores`.
@@ -180,7 +180,7 @@ def slice_edges(
     offsets = np.arange(-reach, reach + 1)
     spread = (np.sign(own[edges])[:, None] * made[x[:, None], y[:, None], z[:, None] + offsets]).sum(0)
     if not len(x) or not spread[reach] > 0:
-        return {"edge_across_mm": float("nan")}
+        return {"edge_across_mm": float("inf" if len(x) else "nan")}
     away = np.arange(reach + 1, dtype=np.float64) * distance
     before, after = (half_frequency(away, side / side[0]) for side in (spread[reach::-1], spread[reach:]))
     return {"edge_across_mm": before + after}

@@ -15,7 +15,7 @@ from .contents import Report
 from .metric_info import MetricInfo, metric_info
 from .ranking import Ranking
 from .significance import LEVEL, SMALLEST_N, Comparison
-from .tables import Summary, metric_names, metrics_frame, number
+from .tables import NO_CASE, Summary, infinite_cases, metric_names, metrics_frame, number
 
 SHOWN = 6
 """Columns of metrics that are not folded."""
@@ -66,24 +66,24 @@ def _cells(report: Report, summary: Summary, marked: bool) -> dict[str, list[Tab
     table: dict[str, list[TableCell]] = {method: [] for method in summary}
     for name in metric_names(report.summary):
         found = {method: cells[name] for method, cells in summary.items() if name in cells}
-        means = {method: math.nan if cell["mean"] is None else cell["mean"] for method, cell in found.items()}
-        best = _best(means, metric_info(name, report.metrics)) if marked else set()
+        info = metric_info(name, report.metrics)
+        best = _best({method: cell["mean"] for method, cell in found.items()}, info) if marked else set()
         for method in table:
-            cell = found.get(method, {"n": 0})
-            table[method].append(_cell(means.get(method, math.nan), cell, method in best))
+            table[method].append(_cell(found.get(method, NO_CASE), info, method in best))
     return table
 
 
-def _cell(mean: float, cell: Mapping[str, Any], best: bool) -> TableCell:
-    if cell["n"] < 2:
-        return TableCell(number(mean), "", cell["n"], best)
-    scale = max(abs(mean), cell["std"])
-    return TableCell(number(mean, scale), number(cell["std"], scale), cell["n"], best)
+def _cell(cell: Mapping[str, Any], info: MetricInfo, best: bool) -> TableCell:
+    mean, std, n = cell["mean"], cell["std"], cell["n"]
+    if n < 2 or not math.isfinite(mean):
+        return TableCell(infinite_cases(cell, info) or number(mean), "", n, best)
+    scale = max(abs(mean), std)
+    return TableCell(number(mean, scale), number(std, scale), n, best)
 
 
 def _best(means: Mapping[str, float], info: MetricInfo) -> set[str]:
-    costs = {method: float(info.badness(np.asarray(mean))) for method, mean in means.items() if math.isfinite(mean)}
-    if info.direction == "unknown" or len(costs) < 2:
+    costs = {method: float(info.badness(np.asarray(mean))) for method, mean in means.items() if not math.isnan(mean)}
+    if info.direction == "unknown" or len(costs) < 2 or min(costs.values()) == math.inf:
         return set()
     return {method for method, cost in costs.items() if cost == min(costs.values())}
 

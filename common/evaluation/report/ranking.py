@@ -52,12 +52,12 @@ def ranked(
     usable = [
         name
         for name in sorted(own.columns[1:], key=lambda name: name != MAIN_METRIC)
-        if metric_info(name, metrics).direction != "unknown" and np.isfinite(own[name]).any()
+        if metric_info(name, metrics).direction != "unknown" and own[name].notna().any()
     ]
     if not usable:
         return Ranking(None, everyone, {})
     costs = metric_info(usable[0], metrics).badness(own[usable[0]].to_numpy())
-    worst_first = [own.index[place] for place in np.argsort(-costs, kind="stable") if np.isfinite(costs[place])]
+    worst_first = [own.index[place] for place in np.argsort(-costs, kind="stable") if not np.isnan(costs[place])]
     count = len(worst_first)
     places = {"worst": 0, "best": count - 1, "median": count // 2} if count > 1 else {}
     roles = {worst_first[place]: role for role, place in reversed(places.items())}

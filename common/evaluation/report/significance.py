@@ -24,7 +24,7 @@ class Comparison:
     Args:
         metric: the metric's name.
         other: the other method.
-        n: cases with finite values of both.
+        n: cases with values of both, infinite ones included.
         difference: mean of reference - other, or of their distances to the ideal if the metric has one.
         p: two-sided p of the Wilcoxon signed-rank test; NaN for n = 0.
         p_holm: p after Holm's correction over the methods compared on this metric.
@@ -86,8 +86,7 @@ def compare(
         table = frame.pivot(index="case", columns="method", values=name)
         info = metric_info(name, metrics)
         pairs = [table[[reference, other]].to_numpy() for other in others]
-        pairs = [pair[np.isfinite(pair).all(axis=1)] for pair in pairs]
-        costs = [info.badness(pair[:, 0]) - info.badness(pair[:, 1]) for pair in pairs]
+        costs = [_cost_differences(pair[~np.isnan(pair).any(axis=1)], info) for pair in pairs]
         p = [signed_rank_p(cost) for cost in costs]
         floors = holm([_smallest_p(cost) for cost in costs])
         for other, cost, raw, adjusted, floor in zip(others, costs, p, holm(p), floors, strict=True):
@@ -97,6 +96,13 @@ def compare(
             decidable = bool(floor < LEVEL)
             comparisons.append(Comparison(name, other, cost.size, difference, raw, float(adjusted), words, decidable))
     return comparisons
+
+
+def _cost_differences(pairs: np.ndarray, info: MetricInfo) -> np.ndarray:
+    """Cost of the first minus that of the second of pairs (N, 2); 0 where both are infinite."""
+    ours, theirs = info.badness(pairs[:, 0]), info.badness(pairs[:, 1])
+    costs: np.ndarray = np.subtract(ours, theirs, out=np.zeros(len(pairs)), where=ours != theirs)
+    return costs
 
 
 def _smallest_p(costs: np.ndarray) -> float:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...errors import DataError
 from ...files import as_cell, write_text
+from .metric_info import MetricInfo, metric_info
 
 Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
 FIRST = (
@@ -22,6 +23,8 @@ FIRST = (
 """Metrics that come first in the tables."""
 SHOWN = 4
 """Number of metrics in the table for the terminal, next to method and n."""
+NO_CASE: Mapping[str, Any] = {"mean": math.nan, "std": math.nan, "n": 0}
+"""Cell of a metric without a value in any case."""
 RANGE_OF_N = "n as a range: not every metric has a value in every case, such as the Dice of bone where there is none"
 
 
@@ -54,9 +57,10 @@ def metrics_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float | int]]]:
     """Mean and standard deviation over cases, ``{method: {metric: {"mean", "std", "n"}}}``, in order of appearance.
 
-    Values that are not finite (NaN, or the infinite PSNR of a perfect case) are excluded and not counted in ``n``.
+    Cases without a value (NaN, such as the Dice of bone where there is none) are excluded and not counted in ``n``.
     ``std`` is the sample standard deviation (ddof = 1), by convention 0.0 for n = 1; with n = 0 mean and std are NaN.
-    A method lacks the metrics that none of its rows contains.
+    Infinite values, the worst (distance to a lost structure) or the best (PSNR of a perfect case), count: the mean is
+    infinite too, std NaN, and ``infinite`` their number. A method lacks the metrics that none of its rows contains.
 
     Raises:
         DataError: as ``metrics_frame``.
@@ -70,12 +74,21 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str
 
 
 def moments(values: np.ndarray) -> dict[str, float | int]:
-    """Mean, std (ddof = 1; 0.0 for n = 1) and n of the finite among ``values`` (N,)."""
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return {"mean": math.nan, "std": math.nan, "n": 0}
-    std = float(finite.std(ddof=1)) if finite.size > 1 else 0.0
-    return {"mean": float(finite.mean()), "std": std, "n": int(finite.size)}
+    """Mean, std (ddof = 1; 0.0 for n = 1) and n of those of ``values`` (N,) that are not NaN, see :func:`summarise`."""
+    defined = values[~np.isnan(values)]
+    if defined.size == 0:
+        return dict(NO_CASE)
+    if infinite := int(np.isinf(defined).sum()):
+        return {"mean": float(defined.sum()), "std": math.nan, "n": int(defined.size), "infinite": infinite}
+    std = float(defined.std(ddof=1)) if defined.size > 1 else 0.0
+    return {"mean": float(defined.mean()), "std": std, "n": int(defined.size)}
+
+
+def infinite_cases(cell: Mapping[str, Any], info: MetricInfo) -> str:
+    """What stands for the mean in a cell with infinite values, "lost in 1 of 2" or "perfect in 1 of 2"; else empty."""
+    if not cell.get("infinite"):
+        return ""
+    return f"{'perfect' if info.direction == 'higher' else 'lost'} in {cell['infinite']} of {cell['n']}"
 
 
 def write_tables(folder: Path, rows: Sequence[Mapping[str, Any]], summary: Summary) -> None:
@@ -115,8 +128,8 @@ def worse_than_baseline(summary: Summary, methods: Iterable[str], baseline: str,
         baseline: name of a method, such as ``linear_fit``.
         unit: of the target.
     """
-    least = _mean(summary[baseline], "mae")
-    errors = {method: _mean(summary[method], "mae") for method in methods}
+    least = summary[baseline].get("mae", NO_CASE)["mean"]
+    errors = {method: summary[method].get("mae", NO_CASE)["mean"] for method in methods}
     shown = f"against {number(least)} {unit}"
     return {
         method: f"worse than the {baseline.replace('_', '-')} baseline (MAE {number(error)} {shown})"
@@ -133,7 +146,7 @@ def format_table(summary: Summary) -> str:
     }
     columns = [["method", *summary]]
     columns += [["n", *("-".join(str(n) for n in {ns[0]: 0, ns[-1]: 0}) if ns else "0" for ns in counts.values())]]
-    columns += [[name, *(number(_mean(cells, name)) for cells in summary.values())] for name in names]
+    columns += [[name, *(_text(cells.get(name, NO_CASE), name) for cells in summary.values())] for name in names]
     widths = [max(len(cell) for cell in column) for column in columns]
     several = any(len(found) > 1 for found in counts.values())
     return "\n".join([*_lines(columns, widths), *[RANGE_OF_N] * several])
@@ -145,9 +158,8 @@ def _lines(columns: list[list[str]], widths: list[int]) -> Iterator[str]:
         yield "  ".join(cells)
 
 
-def _mean(cells: Mapping[str, Mapping[str, Any]], name: str) -> float:
-    mean = cells[name]["mean"] if name in cells else None
-    return math.nan if mean is None else mean
+def _text(cell: Mapping[str, Any], name: str) -> str:
+    return infinite_cases(cell, metric_info(name)) or number(cell["mean"])
 
 
 def metric_names(summary: Summary) -> list[str]:

@@ -74,3 +74,9 @@ def test_a_start_without_noise_is_refused() -> None:
     pytest.importorskip("einops")
     with pytest.raises(ConfigError, match="start is 0, not above 0 and at most 1"):
         Denoiser(8, start=0)
+
+
+def test_steps_none_of_which_removes_noise_are_refused() -> None:
+    pytest.importorskip("einops")
+    with pytest.raises(ConfigError, match="steps is 2, none of them above 0 and below 250: raise steps or start"):
+        Denoiser(8, steps=2)

@@ -113,8 +113,9 @@ def test_the_width_of_an_edge_is_where_its_line_spread_falls_to_a_half(rise, wid
 def test_edges_are_those_of_300_hu_inside_the_mask():
     sharp = stairs([0, 0, 1.0])
     inside = np.ones(sharp.shape, dtype=bool)
+    affine = np.diag([1, 1, 1.5, 1])
     outside = inside & (np.arange(40) < 5)
-    assert np.isnan(slice_edges(sharp, sharp, outside, np.eye(4))["edge_across_mm"])
-    assert np.isnan(slice_edges(sharp, 0.29 * sharp, inside, np.eye(4))["edge_across_mm"])
-    assert np.isnan(slice_edges(0 * sharp, sharp, inside, np.eye(4))["edge_across_mm"])
-    assert slice_edges(sharp, sharp, inside, np.eye(4), unit="a.u.") == {}
+    assert np.isnan(slice_edges(sharp, sharp, outside, affine)["edge_across_mm"])
+    assert np.isnan(slice_edges(sharp, 0.29 * sharp, inside, affine)["edge_across_mm"])
+    assert slice_edges(0 * sharp, sharp, inside, affine)["edge_across_mm"] == np.inf  # the truth has edges
+    assert slice_edges(sharp, sharp, inside, affine, unit="a.u.") == {}

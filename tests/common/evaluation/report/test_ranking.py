@@ -36,6 +36,12 @@ def test_cases_without_a_value_come_last():
     assert ranked(rows).roles == {}
 
 
+def test_a_case_with_a_lost_structure_is_the_worst():
+    rows = rows_of([3.0, float("inf"), 9.0], "hd95")
+    assert ranked(rows).cases == ["case_1", "case_2", "case_0"]
+    assert ranked(rows).roles == {"case_1": "worst", "case_2": "median", "case_0": "best"}
+
+
 def test_worst_best_and_median_are_shown_before_others():
     names = [f"case_{index}" for index in range(7)]
     ranking = ranked(rows_of([7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]))

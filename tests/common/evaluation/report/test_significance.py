@@ -93,5 +93,19 @@ def test_cases_that_one_method_lacks_are_left_out():
     assert test.n == 6
 
 
+def test_lost_structures_count_as_worst():
+    """Six better cases alone would give p = 2 / 2^6, "model better"; three lost ones have ranks 7 to 9, 24 against 21."""
+    six, lost = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [np.inf] * 3
+    model, other = [*six, *lost, np.inf], [*(2 * value for value in six), 9.0, 9.0, 9.0, np.inf]
+    (test,) = compare(rows_of("hd95", model=model, copy_input=other))
+    assert (test.n, test.difference) == (10, np.inf)
+    assert test.verdict == "no significant difference"
+    (test,) = compare(rows_of("hd95", model=[np.inf] * 7, copy_input=OTHER))
+    assert test.p == pytest.approx(2 / 128)
+    assert test.verdict == "model worse"
+    (test,) = compare(rows_of("psnr", model=[np.inf] * 7, copy_input=OTHER))
+    assert test.verdict == "model better"
+
+
 def test_no_reference_no_test():
     assert compare(rows_of("mae", one=MODEL, two=OTHER)) == []

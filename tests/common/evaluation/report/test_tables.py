@@ -7,13 +7,13 @@ import pytest
 from common.errors import DataError, OutputError
 from common.evaluation.report.tables import format_table, moments, number, summarise, worse_than_baseline, write_tables
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
 ROWS = [
     {"case": "a", "method": "model", "mae": 1.0, "psnr": 30.0},
     {"case": "a", "method": "copy_input", "mae": 10.0},
     {"case": "b", "method": "model", "mae": 2.0, "psnr": NAN},
     {"case": "b", "method": "copy_input", "mae": NAN},
-    {"case": "c", "method": "model", "mae": 6.0, "psnr": float("inf")},
+    {"case": "c", "method": "model", "mae": 6.0, "psnr": INF},
 ]
 
 
@@ -21,7 +21,8 @@ def test_summary_by_hand():
     summary = summarise(ROWS)
     # mae of model: mean 9 / 3 = 3, squares 4 + 1 + 9 = 14, std sqrt(14 / 2) = sqrt 7
     assert summary["model"]["mae"] == pytest.approx({"mean": 3.0, "std": math.sqrt(7), "n": 3})
-    assert summary["model"]["psnr"] == {"mean": 30.0, "std": 0.0, "n": 1}
+    # the NaN does not count, the perfect case does
+    assert summary["model"]["psnr"] == pytest.approx({"mean": INF, "std": NAN, "n": 2, "infinite": 1}, nan_ok=True)
     assert summary["copy_input"] == {"mae": {"mean": 10.0, "std": 0.0, "n": 1}}
     assert list(summary) == ["model", "copy_input"]
 
@@ -56,6 +57,15 @@ def test_a_spreadsheet_computes_no_case(tmp_path):
     assert (tmp_path / "metrics.csv").read_text() == "case,method,'-mae\n'=1+1,model,-1.5\n-3,model,-1.5\n"
 
 
+def test_a_mean_without_the_worst_case_is_not_written(tmp_path):
+    rows = [{"case": case, "method": "model", "hd95": value} for case, value in (("a", 2.0), ("b", INF))]
+    summary = summarise(rows)
+    write_tables(tmp_path, rows, summary)
+    cell = {"mean": None, "std": None, "n": 2, "infinite": 1}
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"model": {"hd95": cell}}
+    assert format_table(summary).splitlines() == ["method  n            hd95", "model   2  lost in 1 of 2"]
+
+
 def test_json_has_null_for_a_mean_of_nothing(tmp_path):
     rows = [{"case": "a", "method": "model", "mae": NAN}]
     write_tables(tmp_path, rows, summarise(rows))
@@ -86,9 +96,9 @@ def test_unusable_rows_are_named(rows, message):
 
 def test_terminal_table():
     assert format_table(summarise(ROWS)).splitlines() == [
-        "method        n    mae   psnr",
-        "model       1-3  3.000  30.00",
-        "copy_input    1  10.00      –",
+        "method        n    mae               psnr",
+        "model       2-3  3.000  perfect in 1 of 2",
+        "copy_input    1  10.00                  –",
         "n as a range: not every metric has a value in every case, such as the Dice of bone where there is none",
     ]
 
