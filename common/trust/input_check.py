@@ -33,8 +33,8 @@ MAX_SPACING_MM = 6.0
 """Largest slice thickness of the simulation."""
 UNLIKELY, LIKELY = 0.02, 0.5
 """Probability of the contrasts of weights below which a scan is of another one, and from which it is of these."""
-MOST_FIELD = 5.0
-"""Largest over smallest sensitivity of the receive field deep in the head: simulated heads have up to 4."""
+MOST_FIELD = 4.0
+"""[chosen] Largest over smallest sensitivity of the receive field deep in the head; simulated heads have up to 3.4."""
 CORNER, BRIGHT_NOISE = 8, 0.25
 """Part of a side that is a corner, and mean there, in parts of the grey scale, above which noise is no air; uniform
 noise has a mean of .5 and a standard deviation of .29, a receiver's at most .05."""

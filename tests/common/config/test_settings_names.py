@@ -10,6 +10,7 @@ import pytest
 from bundle_commands import Bundle
 from monai.bundle import run
 
+from common.config.compose import outside_installation
 from common.errors import ConfigError, user_error_in
 
 TAKEN = """
@@ -80,3 +81,16 @@ def test_a_program_is_as_safe(
     with pytest.raises(RuntimeError) as caught:
         run(run_id="inference", config_file=files, variant="a#b")
     assert isinstance(user_error_in(caught.value), ConfigError)
+
+
+def test_an_installed_bundle_writes_into_the_current_folder_but_for_what_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = {"output_dir": "@bundle_root", "demo_data": "$@bundle_root + '/demo_data'", "dataset_dir": "@demo_data"}
+    run = str(tmp_path / "mr2ct_pix2pix")
+    own = {"output_dir": run, "demo_data": "$@output_dir + '/demo_data'", "dataset_dir": "@demo_data"}
+    assert outside_installation(shipped, "/site-packages/bundles/mr2ct_pix2pix") == own
+    given = {**shipped, "output_dir": "/runs/one"}
+    assert outside_installation(given, "/site-packages/bundles/mr2ct_pix2pix") == {**own, "output_dir": "/runs/one"}
+    assert shipped["output_dir"] == "@bundle_root"
