@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from common.simulation.corruptions.intensity import blurred
@@ -25,6 +26,7 @@ from common.simulation.scanner import Scanner
 from common.simulation.variety import Variety
 from common.transforms.subject import subject_in, with_dark_padding
 from common.trust.contrast import FILE, contrast_quantiles, features_of_quantiles, head_places
+from common.trust.input_check import UNLIKELY
 from tools.checks.real import physics
 from tools.checks.real.heads import VALIDATION_MAPS, padded_labels
 
@@ -121,8 +123,11 @@ def main(label_maps: Path) -> None:
     rows = {name: row.round(4).tolist() for name, row in zip(regression.classes_, coefficients, strict=True)}
     FILE.write_text(json.dumps({"coefficients": rows, "intercepts": intercepts.round(4).tolist()}, indent=1) + "\n")
     scores = np.stack([each.features for each in tested]) @ coefficients.T + intercepts
-    right = regression.classes_[scores.argmax(1)] == np.array([each.contrast for each in tested])
-    print(f"{len(fitted)} scans; of {len(tested)} others {right.mean():.0%} recognised")
+    own = np.array([each.contrast for each in tested])[:, None] == regression.classes_
+    shares = np.exp(scores - logsumexp(scores, axis=1, keepdims=True))[own]
+    recognised = own[range(len(own)), scores.argmax(1)].mean()
+    print(f"{len(fitted)} scans; of {len(tested)} others {recognised:.0%} recognised")
+    print(f"{(shares < UNLIKELY).mean():.1%} have less than {UNLIKELY} for their own contrast")
 
 
 if __name__ == "__main__":
