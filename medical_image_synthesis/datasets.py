@@ -111,13 +111,15 @@ def datalist(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print the findings; 2 where one is an error."""
+    from common.data.cases import as_target
     from common.data.checks.cases import check_cases, grouped
     from common.data.checks.duplicates import copies
     from common.data.checks.head_size import HeadSize
-    from common.data.datalist import load_datalist
+    from common.data.datalist import POOLS, load_datalist
     from common.data.identity import identify
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options.images, options.masked = None, ()
     if options.bundle is not None:
         fill_in(options)
     lists = load_datalist(options.datalist) if options.datalist else {"training": cases_of(options)}
@@ -125,11 +127,12 @@ def check(options: argparse.Namespace) -> int:
     if any("class" in item for item in items):
         findings = bundle_named(LESIONS).module("data.command").check(items)
     else:
-        names = ("source_range", "target_range", "target_unclipped", "min_shape")
+        names = ("source_range", "target_range", "target_unclipped", "min_shape", "images", "masked")
         weights = options.bundle.weights if options.bundle else None
         size = None if weights is None else HeadSize(weights)
         given = {name: getattr(options, name) for name in names}
-        findings = check_cases(lists, reader_of(options), head_size=size, **given)
+        checked = {**lists, POOLS[1]: [as_target(item) for item in lists.get(POOLS[1], [])]}
+        findings = check_cases(checked, reader_of(options), head_size=size, **given)
     if not any(finding.severity == "error" for finding in findings):  # then every file can be read
         findings += copies(lists, identify(items, reader_of(options)))
     for text, first in grouped(findings):
@@ -140,17 +143,25 @@ def check(options: argparse.Namespace) -> int:
 
 
 def fill_in(options: argparse.Namespace) -> None:
-    """What is not given is as in the training of the bundle: names of files, windows, channels, and how files are read.
+    """What is not given is as in the training of the bundle: names, number and masks of files, windows, how it reads.
 
     Raises:
         ConfigError: the bundle has no config of a training.
     """
+    from monai.utils import ensure_tuple
+
     from common.config import read_config
+    from common.raw_settings import components
 
     path: Path = options.bundle.config("train")
     if not path.is_file():
         raise ConfigError(f"no {path}, whose settings the check takes", "name another bundle")
     config = read_config(path)
+    options.images = (
+        len(str(config.get_parsed_content("data::source")).split(",")) if "data::source" in config else None
+    )
+    masks = [each for _, each in components(config.get("preprocessing")) if each["_target_"].endswith(".HeadMaskd")]
+    options.masked = [key for each in masks for key in ensure_tuple(each["keys"])]
     settings = {"source": "data", "target": "data", "source_range": "data", "target_range": "data"}
     settings |= {"target_unclipped": "data", "channels": "reader", "resample": "reader"}
     for name, component in settings.items():

@@ -15,7 +15,7 @@ from monai.utils import ensure_tuple
 
 from ..errors import ConfigError, choose
 from ..path_names import ITEM_KEYS, is_reference, texts
-from ..raw_settings import Settings, lookup, references
+from ..raw_settings import Settings, components, lookup, references
 from ..weights.info import OUTPUT
 from .checks import check_type
 from .components import require_component, require_loader, require_parts, require_target
@@ -129,6 +129,9 @@ class _Tree:
             nearest = difflib.get_close_matches(strange[0], known := sorted({*names} - RESERVED), n=1)
             kind = f"a setting of {place}" if target is None else f"an argument of {target}"
             remedy = f"did you mean --{place}::{nearest[0]}?" if nearest else choose(known)
+            for inner, part in components(dict(section), place):
+                if inner != place and strange[0] in self._arguments(inner, part):
+                    remedy = f"did you mean --{inner}::{strange[0]}?"
             fault = f"--{place}::{strange[0]} is not {kind} (value {str(section[strange[0]])[:60]})"
             raise ConfigError(fault, remedy)
         return bool(same)

@@ -107,11 +107,11 @@ def training_cases(
             lists = {**lists, **with_fold(lists, fold, folds, seed)}
         if not held_out:
             _require_training(lists)
-        checked = {**lists, POOLS[1]: [_as_target(item) for item in lists[POOLS[1]]]}
+        checked = {**lists, POOLS[1]: [as_target(item) for item in lists[POOLS[1]]]}
         if data_check:
             keep = devices.world_size() == 1  # volumes read here are of no use to other processes
             ranges = {"source_range": source_range, "target_range": target_range, "target_unclipped": target_unclipped}
-            require_clean(check_cases(checked, reader, keep=keep, **ranges))
+            require_clean(check_cases(checked, reader, keep=keep, images=len(source.split(",")), **ranges))
         return Cases(checked, None if kept else new_record(lists, reader, seed, origin))
 
     cases = devices.from_first(select)
@@ -274,7 +274,7 @@ def _with_image(item: Item, key: str) -> Item:
     return {**item, "image": item[key]}
 
 
-def _as_target(item: Item) -> Item:
+def as_target(item: Item) -> Item:
     """An item of pool B with its scan, ``image`` in the datalist, as ``label``."""
     return {"label" if key == "image" else key: value for key, value in item.items()}
 

@@ -16,7 +16,7 @@ from ..io import Scan, VolumeReader
 from ..io.export.outputs import written_about
 from ..io.modality import IN_HU, modality_of
 from ..io.reader import VOLUMES
-from . import CT_RANGE, HFEN_SIGMA, score
+from . import CT_RANGE, HFEN_SIGMA, UNDEFINED, score
 from .attenuation import attenuation_errors
 from .masked import mask_fault
 from .tissue import BONE_HU
@@ -41,8 +41,9 @@ def score_files(
         value_range: that psnr, ssim, ms_ssim and vif clip to; by default that of CT for HU.
 
     Returns:
-        The metrics of :func:`common.metrics.score`, None where one is undefined or infinite, and ``value_range``,
-        ``mask_voxels``, ``unit`` ("as stored" where it is unknown) and ``hfen_sigma_voxels``.
+        The metrics of :func:`common.metrics.score`, None where one is undefined or infinite, with the reasons under
+        ``undefined``, and ``value_range``, ``mask_voxels``, ``unit`` ("as stored" where it is unknown) and
+        ``hfen_sigma_voxels``.
 
     Raises:
         DataError: a file cannot be read, shapes, affines or units differ, or :func:`common.metrics.score` rejects the
@@ -55,8 +56,10 @@ def score_files(
         value_range = _range_of(unit)
     arrays = {name: scan.values for name, scan in scans.items()}
     measures = score(arrays["pred"], arrays["truth"], arrays["mask"], value_range)
+    reasons = {name: UNDEFINED[name] for name, value in measures.items() if not math.isfinite(value)}
     return {
         **_finite(measures),
+        **({"undefined": reasons} if reasons else {}),
         "value_range": list(value_range),
         "mask_voxels": int(np.count_nonzero(arrays["mask"] > 0)),
         "unit": unit or "as stored",

@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 from monai.inferers import Inferer, sliding_window_inference
-from monai.utils import convert_to_dst_type
+from monai.utils import convert_to_dst_type, ensure_tuple_rep
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -59,7 +59,7 @@ class PlaneInferer(Inferer):
         neighbours: int = 1,
         batch_size: int = 16,
         multiple_of: int = 256,
-        roi_size: tuple[int, int] | None = None,
+        roi_size: int | tuple[int, int] | None = None,
         overlap: float = 0.25,
         blending: str = "constant",
         cval: float | None = -1.0,
@@ -71,7 +71,7 @@ class PlaneInferer(Inferer):
         self.batch_size = batch_size
         require_multiple(multiple_of)
         self.multiple_of = multiple_of
-        self.roi_size = tuple(roi_size) if roi_size is not None else None
+        self.roi_size = ensure_tuple_rep(roi_size, 2) if roi_size is not None else None
         self.overlap = overlap
         self.blending = blending
         self.cval = cval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,8 @@ from .schedules import ConstantThenLinear
 from .step import GanStep
 
 logger = logging.getLogger(__name__)
+CHANNELS = re.compile(r"expected input\[[\d, ]+\] to have (\d+) channels, but got (\d+) channels")
+"""PyTorch's error of a convolution."""
 WITHIN_A_STEP = (
     IterationEvents.FORWARD_COMPLETED,
     IterationEvents.LOSS_COMPLETED,
@@ -186,7 +189,13 @@ class SynthesisTrainer(SupervisedTrainer):
         self.method.train()
         self.method.begin_step(step)
         window, last, critics_alone = self._window()
-        result = self.run_step(batch, window, last, critics_alone)
+        try:
+            result = self.run_step(batch, window, last, critics_alone)
+        except RuntimeError as error:
+            if (found := CHANNELS.search(str(error))) is None:
+                raise
+            fault = f"a network takes {found[1]} channels, but its images have {found[2]}"
+            raise ConfigError(fault, "give as many files of an image, or change the network's in_channels") from error
         if last and not critics_alone and self.ema is not None:
             self.ema.update_parameters(self.method.deployed)
         total = {} if critics_alone else {CommonKeys.LOSS.value: result.total}

@@ -143,6 +143,26 @@ def test_the_windows_and_names_of_a_bundle(root: Path, tmp_path: Path, capsys: p
     assert "error: no bundle " in capsys.readouterr().err
 
 
+def test_what_a_training_of_a_bundle_refuses_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mr2ct(tmp_path / "data", cases=2, spacing=8.0, seed=0)
+    command = ["check", "mr2ct", "--dataset_dir", str(tmp_path / "data")]
+    assert main([*command, "--source", "mr,mask"]) == 2
+    fault = "(image): the image has 2 files for 1 channel; give one file per channel, or train a network of so many"
+    assert fault in capsys.readouterr().out
+    pools = {f"training_{pool}": [{"image": f"data/phantom_00{n}/{name}.nii.gz", "case": f"{name}_{n}"}]
+             for pool, n, name in (("A", 0, "mr"), ("B", 1, "ct"))}  # fmt: skip
+    (tmp_path / "unpaired.json").write_text(json.dumps(pools))
+    command = ["check", "mr2ct", "--datalist", str(tmp_path / "unpaired.json")]
+    assert main(command) == 2
+    fault = "error: mr_0: there is no mask, and no target to make one of; add its file of the mask\n"
+    printed = capsys.readouterr().out
+    assert fault in printed
+    assert "2 cases checked: 1 errors, " in printed
+    pools["training_A"][0]["mask"] = "data/phantom_000/mask.nii.gz"
+    (tmp_path / "unpaired.json").write_text(json.dumps(pools))
+    assert main(command) == 0
+
+
 def test_labels_exchanged_between_cases_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_mr2ct(tmp_path, cases=4, spacing=6.0, seed=0)
     one, two = (tmp_path / f"phantom_00{number}" / "ct.nii.gz" for number in (1, 2))

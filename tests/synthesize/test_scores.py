@@ -108,6 +108,9 @@ def test_one_json_object_names_range_mask_and_unit(files, capsys):
     assert result.pop("psnr") == pytest.approx(40.0, rel=1e-6)
     assert 0 < result.pop("ms_ssim") < 1
     # Sides of 4 hold no window of 7 or 17, and a flat truth has no detail to compare with.
+    reasons = result.pop("undefined")
+    assert reasons.keys() == {"ssim", "vif", "hfen", "sharpness"}
+    assert reasons["ssim"] == "no window of 7 voxels around a voxel of the mask lies inside the volume"
     assert result == {
         "ssim": None,
         "vif": None,

@@ -129,22 +129,36 @@ def meanings(component: Any) -> dict[str, str]:
 
 def arguments() -> str:
     """A table of the arguments that are plain values and that no config takes from a setting."""
-    parsed = [yaml.safe_load(path.read_text()) for _, path in configs() if path.stem in COMPLETE]
-    found = [each for key in PARTS for config in parsed if key in config for each in components(key, config[key])]
+    parsed = [(bundle, yaml.safe_load(path.read_text())) for bundle, path in configs() if path.stem in COMPLETE]
+    owned = [(bundle, each) for key in PARTS for bundle, config in parsed if key in config
+             for each in components(key, config[key])]  # fmt: skip
+    found = [each for _, each in owned]
     wired = {f"{place}::{name}" for place, _, given in found for name, value in given.items() if _is_expression(value)}
     places: dict[Any, str] = {}
-    rows: dict[str, tuple[dict[str, None], str]] = {}
+    rows: dict[str, tuple[dict[str, None], str, Any]] = {}
     for place, component, given in found:
         meant = meanings(component) if places.setdefault(component, place) == place else {}
         for name, argument in inspect.signature(component).parameters.items():
             value = given.get(name, argument.default)
             if name in meant and name not in INNER and isinstance(value, PLAIN) and f"{place}::{name}" not in wired:
-                defaults, _ = rows.setdefault(f"{place}::{name}", ({}, meant[name]))
+                defaults, *_ = rows.setdefault(f"{place}::{name}", ({}, meant[name], component))
                 value = list(value) if isinstance(value, tuple) else value
                 defaults["`" + yaml.safe_dump(value, default_flow_style=True).splitlines()[0] + "`"] = None
+    deeper: dict[Any, dict[str, list[str]]] = {}
+    for bundle, (place, component, _) in owned:
+        first = places[component]
+        if place.endswith(f"::{first}") and bundle not in deeper.get(component, {}).get(place, []):
+            deeper.setdefault(component, {}).setdefault(place, []).append(bundle)
+
+    def named(argument: str, of: Any) -> str:
+        name = argument.rpartition("::")[2]
+        others = [f"`{other}::{name}` ({', '.join(bundles)})" for other, bundles in deeper.get(of, {}).items()]
+        return ", ".join([f"`{argument}`", *others])
+
     head = "| argument | default | meaning |\n|---|---|---|\n"
     return head + "\n".join(
-        f"| `{place}` | {', '.join(defaults)} | {meaning} |" for place, (defaults, meaning) in rows.items()
+        f"| {named(argument, component)} | {', '.join(defaults)} | {meaning} |"
+        for argument, (defaults, meaning, component) in rows.items()
     )
 
 

@@ -43,6 +43,8 @@ class _Expected:
     clipping: Clipping | None
     head_size: HeadSize | None = None
     keep: bool = False
+    images: int | None = None
+    masked: Sequence[str] = ()
 
 
 def check_cases(
@@ -55,6 +57,8 @@ def check_cases(
     min_shape: Sequence[int] | None = None,
     head_size: HeadSize | None = None,
     keep: bool = False,
+    images: int | None = None,
+    masked: Sequence[str] = (),
     progress: bool = True,
 ) -> list[Finding]:
     """Read and check every case; errors of one case do not stop the check.
@@ -72,6 +76,9 @@ def check_cases(
         min_shape: the smallest accepted shape, for axes in RAS order.
         head_size: that shipped weights need; a training from the beginning may have other subjects.
         keep: keep volumes of training and validation in ``reader`` for the dataset that reads them next.
+        images: how many files of an image the network takes, where the reader has no ``channels``.
+        masked: keys of the volumes of which the preprocessing makes a mask; empty where it needs none. A training case
+            with neither a mask nor one of these is an error.
         progress: show a progress bar on a terminal.
 
     Raises:
@@ -85,10 +92,13 @@ def check_cases(
     if min_shape is not None and len(min_shape) != 3:
         raise ConfigError(f"--min_shape is {list(min_shape)}, not three numbers", "pass voxels along each axis")
     clipping = None if target_range is None or target_unclipped else Clipping(target_range)
-    expected = _Expected(sources, target_range, min_shape, reader or VolumeReader(), Exchanges(), clipping, head_size)
+    reader = reader or VolumeReader()
+    expected = _Expected(
+        sources, target_range, min_shape, reader, Exchanges(), clipping, head_size, images=reader.channels or images
+    )
     items = [(section, item) for section, entries in lists.items() for item in entries]
     bar = tqdm(items, desc="checking", unit="case", disable=not progress or None)
-    kept = replace(expected, keep=keep)
+    kept = replace(expected, keep=keep, masked=masked)
     findings = [each for section, item in bar for each in _check_case(item, expected if section == TEST else kept)]
     return [*findings, *expected.exchanges.findings(), *(clipping.findings() if clipping else ())]
 
@@ -130,6 +140,9 @@ def require_clean(findings: list[Finding]) -> None:
 
 def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     findings: list[Finding] = []
+    if expected.masked and not {"mask", *expected.masked} & item.keys():
+        fault, remedy = "there is no mask, and no target to make one of", "add its file of the mask"
+        findings.append(Finding(item["case"], "", fault, "", remedy))
     images = _read_images(item, expected, findings)
     others = {key: _read(key, item[key], item, None, expected, findings) for key in OTHERS if key in item}
     if images:
@@ -162,9 +175,10 @@ def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> li
     if len(paths) == 1:
         volume = _read("image", paths[0], item, expected.reader.channels, expected, findings)
         return [volume] if volume else []
-    if expected.reader.channels not in (None, len(paths)):
-        fault = f"the image has {len(paths)} files for {expected.reader.channels} channels"
-        findings.append(Finding(item["case"], "image", fault, "", "list one file per channel"))
+    if expected.images not in (None, len(paths)):
+        fault = f"the image has {len(paths)} files for {expected.images} channel{'s' * (expected.images != 1)}"
+        remedy = "give one file per channel, or train a network of so many (its in_channels)"
+        findings.append(Finding(item["case"], "image", fault, "", remedy))
     read = [_read("image", path, item, None, expected, findings) for path in paths]
     return [volume for volume in read if volume] if all(read) else []
 

@@ -57,9 +57,10 @@ class SliceDataset(CacheDataset):
         keys: of a sample, ``image``, ``label`` or both.
 
     Raises:
-        DataError: if no slice has enough foreground, or a volume has lines in this plane and slices in another.
-        ConfigError: for a wrong plane or number of neighbours, or preprocessing that gives no image, label or mask or
-            is random, which cannot be cached.
+        DataError: if a case has no mask, no slice has enough foreground, or a volume has lines in this plane and slices
+            in another.
+        ConfigError: for a wrong plane or number of neighbours, or preprocessing that gives no image or label or is
+            random, which cannot be cached.
     """
 
     def __init__(
@@ -95,9 +96,12 @@ class SliceDataset(CacheDataset):
     def _require_arrays(self) -> None:
         for number, item in enumerate(self._cache):
             if missing := {*self.keys, "mask"} - item.keys():
+                if missing == {"mask"}:
+                    fault = f"case {item.get('case', number)} has no mask, and its preprocessing makes none"
+                    raise DataError(fault, "add its file of the mask, or HeadMaskd to the preprocessing")
                 names = " and no ".join(sorted(missing))
                 fault = f"preprocessing without random transforms gives no {names} of case {item.get('case', number)}"
-                raise ConfigError(fault, "add HeadMaskd or mask files; move random transforms to augmentation")
+                raise ConfigError(fault, "move random transforms to augmentation")
 
     def _require_slices(self) -> None:
         """Refuse volumes a few voxels thick in a plane that cuts them into lines."""

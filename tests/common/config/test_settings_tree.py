@@ -14,6 +14,7 @@ TRAIN = {
     "optimizer": {"_target_": "torch.optim.Adam", "_mode_": "callable", "lr": 1.0e-3, "betas": [0.5, 0.999]},
     "spacing": None,
     "losses": {"adversarial": {"weight": 1}, "l1": {"weight": 100, "function": {"_target_": "torch.nn.L1Loss"}}},
+    "inferer": {"_target_": "common.stitching.MirrorInferer", "inferer": {"_target_": "common.stitching.PlaneInferer"}},
     "reader": {"_target_": "common.io.VolumeReader", "nan_fill": None, "series": None},
     "train": {
         "trainer": {"_target_": "common.training.SynthesisTrainer", "max_epochs": "@max_epochs", "precision": "fp32"},
@@ -51,6 +52,7 @@ def test_the_shipped_files_pass() -> None:
         ("losses::gdl", r"setting of losses \(value 3\): choose adversarial, cycle or l1"),
         ("losses::l1::wieght", r"setting of losses::l1 \(value 3\): did you mean --losses::l1::weight\?"),
         ("reader::_taget_", "argument of common.io.VolumeReader"),
+        ("inferer::roi_size", r"argument of common.stitching.MirrorInferer .* mean --inferer::inferer::roi_size\?"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(place: str, message: str) -> None:

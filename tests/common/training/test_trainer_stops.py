@@ -102,6 +102,13 @@ def test_maps_too_small_for_gradients_in_bf16_are_refused(size: tuple[int, ...],
         trainer.run()
 
 
+def test_images_of_other_channels_than_the_networks_are_named() -> None:
+    data = loader(Pairs(torch.rand(2, 3, 5, 5), torch.rand(2, 1, 5, 5)), 2)
+    method = Toy(nn.Conv2d(2, 1, 3, padding=1), Scale(1.0), l1=1)
+    with pytest.raises(ConfigError, match="a network takes 2 channels, but its images have 3: give as many files of"):
+        SynthesisTrainer(CPU, 1, data, method, SGD).run()
+
+
 def test_too_few_samples_for_one_batch() -> None:
     data = loader(scalars((1, 3), (2, 1)), batch_size=4, drop_last=True)
     with pytest.raises(ConfigError, match=r"--batch_size is 4, more than the samples of an epoch .*: lower it"):

@@ -223,7 +223,7 @@ def test_several_channels(tmp_path: Path) -> None:
     assert found(item, channels=2, source_range=[(0, 2000), (0, 1)]) == []
     assert [f.file for f in found(item, source_range=(0, 2000))] == ["fa.nii.gz"]
     (finding,) = found(item, channels=3)
-    assert "the image has 2 files for 3 channels; list one file per channel" in str(finding)
+    assert "the image has 2 files for 3 channels; give one file per channel" in str(finding)
     (finding,) = found(item, source_range=[(0, 1)] * 3)
     assert "3 source windows for 2 channels; give one window, or one per channel" in str(finding)
     item["image"][1] = save(tmp_path / "fa.nii.gz", texture()[1:])

@@ -146,7 +146,7 @@ def test_a_changed_sample_leaves_the_cache_alone():
 
 
 def test_preprocessing_without_a_mask():
-    with pytest.raises(ConfigError, match="preprocessing .* gives no mask of case case_0"):
+    with pytest.raises(DataError, match="^case case_0 has no mask, and its preprocessing makes none: add its file"):
         SliceDataset([{"number": 0}], Lambda(lambda item: {k: v for k, v in load(item).items() if k != "mask"}))
 
 
