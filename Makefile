@@ -8,7 +8,6 @@ READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
 DOSE_VENV ?= build/dose-venv
-RELEASE_VENV ?= build/release-venv
 # two processes of one thread each, as the commands that the tests start; a file stays in one, which makes its demos once;
 # with compiled modules, which commands would compile again each
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
@@ -16,28 +15,15 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
-.PHONY: demo docs dist package tag publish verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
+.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 
 demo: $(RUNTIME)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -m tools.demo $(BUNDLE)
 
-dist: $(READY)  # every bundle, unless BUNDLE is given; with ZOO=1 folders for the model zoo and the Hugging Face Hub, with PYTHON_FREE=1 zips without code
+dist: $(READY)  # a zip of every bundle, unless BUNDLE is given
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.release.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN)) $(if $(ZOO),--zoo) $(if $(PYTHON_FREE),--python_free) $(if $(ZOO_URL),--url $(ZOO_URL))
-
-package: $(READY) $(RELEASE_VENV)/.ready  # wheel and source distribution; SHA-256 and bill of materials of all of dist/
-	@rm -f dist/*.whl dist/*.tar.gz
-	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(RELEASE_VENV)/bin/python -m build --outdir dist .
-	@$(RELEASE_VENV)/bin/python -m twine check --strict dist/*.whl dist/*.tar.gz
-	@$(PY) -W ignore -m tools.release.artefacts
-	@$(RELEASE_VENV)/bin/python tools/release/bills.py $$(find dist -name "*.cdx.json")
-
-tag: $(READY)  # VERSION=X.Y.Z: version, changelog, commit and tag
-	@$(PY) -W ignore -m tools.release.tag $(VERSION)
-
-publish: $(READY) $(RELEASE_VENV)/.ready  # what is in dist/; with DRY=1 it only shows what would go where
-	@PATH=$(abspath $(RELEASE_VENV))/bin:$$PATH $(PY) -W ignore -m tools.release.publish $(if $(DRY),--dry)
+	@$(PY) -W ignore -m tools.release.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN))
 
 verify: $(READY)  # every bundle, and the zips in dist/
 	@$(PY) -W ignore -m tools.release.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip)
@@ -93,7 +79,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(RELEASE_VENV) bundles/*/demo_data bundles/*/demo
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) bundles/*/demo_data bundles/*/demo
 
 $(RUNTIME): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
 	@echo "installing PyTorch, MONAI and what they need into $(VENV), a minute or more:"
@@ -121,9 +107,4 @@ $(DOSE_VENV)/.ready: examples/dose/requirements.txt requirements.txt
 	$(PYTHON) -m venv $(DOSE_VENV)
 	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/dose/requirements.txt -r requirements.txt
 	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps "pyRadPlan>=0.5,<0.6"
-	@touch $@
-
-$(RELEASE_VENV)/.ready: tools/release/requirements.txt
-	$(PYTHON) -m venv $(RELEASE_VENV)
-	$(RELEASE_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
