@@ -14,6 +14,7 @@ from common.errors import ConfigError, exit_code_of_user_errors
 from medical_image_synthesis import infer
 from medical_image_synthesis.catalogue import bundles
 from medical_image_synthesis.options import require_none, with_underscores
+from medical_image_synthesis.terminal import say_loading
 
 COMMANDS = {
     "list": ("listing", "bundles, their weights and folders"),
@@ -33,6 +34,8 @@ COMMANDS = {
     "export": ("export", "make a pretraining the weights of its bundle"),
 }
 """Each with the module that adds its options, and what it does."""
+LOADS = ("datalist", "check", "register", "plan", "score", "reader-study", "simulate", "ensemble", "export")
+"""Those that import PyTorch in this process; a bundle's run says so itself."""
 WORDS = ("true", "false")
 """What may follow an option without a value."""
 EXAMPLES = """examples:
@@ -84,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = with_underscores(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     parser = parser_of(given)
     options, words = parser.parse_known_args(given)
+    if given[0] in LOADS:
+        say_loading(given[0])
     try:
         if options.takes_settings:
             return int(options.run(options, words))

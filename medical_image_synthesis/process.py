@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medical_image_synthesis.catalogue import Bundle
+from medical_image_synthesis.terminal import LOADING
 
 BUNDLE_RUN = f"{__package__}.bundle_run"
 HERE = Path(__file__).resolve().parents[1]
@@ -72,7 +73,7 @@ def become_bundle(
 def _say(bundle: Bundle, run_id: str) -> None:
     """Tell the user at once what begins; PyTorch and MONAI need seconds to be imported."""
     about = f"{bundle.name} {bundle.metadata['version']}: {run_id}; for research, not for clinical use"
-    print(about, file=sys.stderr, flush=True)
+    print(f"{about}; {LOADING}", file=sys.stderr, flush=True)
 
 
 def _words(run_id: str, files: Sequence[str], options: Mapping[str, str], verbose: bool) -> list[str]:

@@ -11,6 +11,15 @@ import sys
 WORKFLOWS = "monai.bundle.workflows"
 """MONAI's logger that warns of a run without a logging file, which is how it leaves these settings as they are."""
 
+LOADING = "loading PyTorch and MONAI"
+"""What a command does first, for seconds."""
+
+
+def say_loading(command: str) -> None:
+    """Tell a user at a terminal at once what takes seconds; programs, which read the rest, are told nothing."""
+    if sys.stderr.isatty():
+        print(f"synthesize {command}: {LOADING}", file=sys.stderr, flush=True)
+
 
 class TerminalFormatter(logging.Formatter):
     """The message alone; a warning is marked as one."""

@@ -21,7 +21,7 @@ from .layouts.folders import find_cases
 from .layouts.studies import nested_series, require_whole_series
 from .origins import Origin, cases_of_program, require_dir
 from .run_split import Lists
-from .selection import ALL, new_record, select_lists
+from .selection import ALL, announce_split, new_record, select_lists
 from .split_record import DATALIST_NAME, Cases, SplitRecord, require_files
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ def training_cases(
             lists = {**lists, **with_fold(lists, fold, folds, seed)}
         if not held_out:
             _require_training(lists)
+        announce_split(lists)
         checked = {**lists, POOLS[1]: [as_target(item) for item in lists[POOLS[1]]]}
         if data_check:
             keep = devices.world_size() == 1  # volumes read here are of no use to other processes

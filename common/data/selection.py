@@ -63,6 +63,16 @@ def select_lists(
     return {section: lists.get(section, []) for section in (*SPLITS, *POOLS)}, kept is not None
 
 
+def announce_split(lists: Lists) -> None:
+    """Log how many cases, or patches by class, the sections of a command have."""
+    pools = dict(zip(POOLS, ("training sources", "training targets"), strict=True))
+    counts = {pools.get(section, section): len(items) for section, items in lists.items()}
+    shown = {name: count for name, count in counts.items() if count or name in SPLITS and name != "training"}
+    kind = "patches" if any("class" in item for items in lists.values() for item in items) else "cases"
+    parts = ", ".join(f"{count} {name}" for name, count in shown.items())
+    logger.info(f"data: {sum(counts.values())} {kind}: {parts}")
+
+
 def new_record(lists: Lists, reader: VolumeReader | None, seed: int, origin: Origin) -> SplitRecord:
     """The record of a new split, in which no image is in two sections.
 

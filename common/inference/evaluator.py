@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ignite.engine import Events
@@ -25,6 +26,7 @@ from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, in_words, why_refused
 from ..io.reader import WARNINGS
 from ..path_names import is_reference
 from ..training.acceleration import Acceleration
+from ..training.handlers.duration import spoken
 from ..transforms.body import OUTSIDE
 from ..trust.case_verdicts import CaseVerdicts, NetworkInput
 from ..trust.input_check import CASE_LOADED
@@ -106,6 +108,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._memory: MemoryPlan | None = None
         self._writing: tuple[str, Future[Any]] | None = None
         self._writer: ThreadPoolExecutor
+        self._began = 0.0
         device = self.state.device
         backend = Backend(acceleration, device, precision, exporter.weights)
         self.inferer: AutocastInferer = AutocastInferer(self.inferer, device, precision, backend)
@@ -137,6 +140,7 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if not self._is_kept(str(item["case"]))]
         self.state.epoch_length = len(loader.dataset)
         if self.state.epoch_length:  # with fewer cases than processes, some have none
+            self._began = monotonic()
             with ThreadPoolExecutor(1) as self._writer:
                 try:
                     super().run(global_epoch)
@@ -210,6 +214,10 @@ class CaseEvaluator(SupervisedEvaluator):
         finally:
             batchdata.clear()  # loaders keep the last batch until they give the next
             self.state.batch = self.state.output = None
+        done, cases = self.state.iteration, int(self.state.epoch_length or 0)
+        if done < cases:
+            minutes = (monotonic() - self._began) / done * (cases - done) / 60
+            logger.info(f"{done} of {cases} cases, {spoken(minutes)} left")
         return {}
 
     def _infer(self, case: str, batchdata: dict[str, Any]) -> None:

@@ -330,6 +330,17 @@ def test_files_of_samples_are_printed(
     assert capsys.readouterr().out == "out/cyst.png\n"
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_hears_at_once_what_is_loaded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    assert command.main(["score", "a.nii", "b.nii", "--mask", "c.nii"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    fault = "error: no file or folder a.nii (pred): check the path"
+    assert said == [*(["synthesize score: loading PyTorch and MONAI"] if is_terminal else []), fault]
+
+
 def test_lists_bundles_and_what_their_weights_saw(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()

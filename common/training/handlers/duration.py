@@ -20,7 +20,8 @@ DAY = 24 * 60
 
 
 class Duration:
-    """Handler that logs once how long the run will take: the steps that are left times the seconds of a measured one.
+    """Handler that logs once how long the run will take: the steps that are left times the seconds of a measured one;
+    and what these steps took of a GPU's memory, measured too. A validation may need more.
 
     It waits for the device when the measurement begins and ends, and at the end of an epoch, when the losses are read.
     """
@@ -62,6 +63,9 @@ class Duration:
         left = engine.state.max_epochs * engine.state.epoch_length - engine.state.iteration
         minutes = left * seconds / 60
         text = f"training takes about {spoken(minutes)}, without validation: {left} steps of {seconds:.2g} s are left"
+        if (device := engine.state.device).type == "cuda":
+            held = torch.cuda.max_memory_reserved(device) / 1e9
+            text += f", and {held:.1f} GB of the GPU's memory"
         if minutes > DAY:
             text += "; synthesize plan --hours 24 fits a training to a time"
         with tqdm.external_write_mode():  # a bar makes way for the line

@@ -6,13 +6,16 @@ from ignite.engine import Events
 from monai.engines import Evaluator
 
 from .. import SynthesisTrainer
+from .duration import spoken
 
 
-def epoch_line(engine: SynthesisTrainer, validator: Evaluator) -> str:
+def epoch_line(engine: SynthesisTrainer, validator: Evaluator, seconds_left: float) -> str:
     """Losses of the epoch that is complete and, where it ended with a validation, the metrics and the best epoch."""
     state, found = engine.state, validator.state
     losses = _listed({name: value for name, value in state.metrics.items() if name != "learning_rate"})
-    line = f"epoch {state.epoch}/{state.max_epochs}, {state.times[Events.EPOCH_COMPLETED.name]:.1f} s: {losses}"
+    took = f"{state.times[Events.EPOCH_COMPLETED.name]:.1f} s"
+    left = f", {spoken(seconds_left / 60)} left" if seconds_left > 0 else ""
+    line = f"epoch {state.epoch}/{state.max_epochs}, {took}{left}: {losses}"
     if not is_validated(engine, validator):
         return line
     if found.best_metric_epoch == state.epoch:

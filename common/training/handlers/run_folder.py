@@ -10,6 +10,7 @@ import shutil
 import signal
 from collections.abc import Mapping, Sized
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 import monai
@@ -97,6 +98,7 @@ class RunFolder:
         self.record = record
         self.weights = WeightsWriter(self.models, record)
         self._rows: list[dict[str, Any]] = []
+        self._began, self._first = 0.0, 0
 
     def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine`` from its start to its end."""
@@ -127,6 +129,10 @@ class RunFolder:
         if devices.rank() == 0:
             self._write_settings()
             self.weights.describe(self.root / DATALIST_NAME)
+            best = self.keep == BEST and self._validates()
+            of = f"the best validation ({self.validator.state.key_metric_name})" if best else "the last epoch"
+            logger.info(f"weights: {self.models / checkpoints.WEIGHTS_NAME} will be those of {of}")
+        self._began, self._first = monotonic(), engine.state.iteration
         self.validator.add_event_handler(Events.COMPLETED, self.keep_best, engine)
         self.signals.catch()
 
@@ -184,7 +190,9 @@ class RunFolder:
                 self.weights.save(engine, None)
             self._write_log()
             self._save(engine)
-            logger.info(epoch_line(engine, self.validator))
+            steps = engine.state.max_epochs * engine.state.epoch_length - engine.state.iteration
+            pace = (monotonic() - self._began) / (engine.state.iteration - self._first)
+            logger.info(epoch_line(engine, self.validator, steps * pace))
         self._exit_if_signalled(engine)
 
     def keep_best(self, validator: Evaluator, engine: SynthesisTrainer) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from common.data.cases import inference_cases, training_cases
-from common.data.datalist import SPLITS
+from common.data.datalist import POOLS, SPLITS
+from common.data.selection import announce_split
 from common.data.split_record import write_split
 from common.errors import ConfigError, DataError
 from common.io import VolumeReader
@@ -91,6 +92,19 @@ class TestTraining:
         written = json.loads((tmp_path / "run" / "datalist.json").read_text())
         assert {section: names(written[section]) for section in SPLITS} == {s: names(lists[s]) for s in SPLITS}
         assert written["seed"] == 0
+
+    @pytest.mark.parametrize(
+        ("counts", "line"),
+        [
+            ((9, 1, 2, 0, 0), "12 cases: 9 training, 1 validation, 2 test"),
+            ((3, 0, 0, 0, 0), "3 cases: 3 training, 0 validation, 0 test"),
+            ((0, 1, 0, 4, 5), "10 cases: 1 validation, 0 test, 4 training sources, 5 training targets"),
+        ],
+    )
+    def test_the_split_is_logged(self, caplog, counts, line):
+        caplog.set_level("INFO", "common")
+        announce_split({section: [{}] * count for section, count in zip((*SPLITS, *POOLS), counts, strict=True)})
+        assert caplog.messages == [f"data: {line}"]
 
     def test_the_written_split_gives_the_same_cases(self, tmp_path, call):
         write_cases(tmp_path / "data")

@@ -18,7 +18,7 @@ from monai.transforms import Compose, Invertd, Lambdad, Orientationd
 from common import devices
 from common.config import RunRecord
 from common.errors import CasesFailedError, CheckpointError, ConfigError, DataError, OutputError
-from common.inference import CaseDataset, CaseEvaluator
+from common.inference import CaseDataset, CaseEvaluator, evaluator
 from common.inference.dataset import reason_of
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
@@ -113,6 +113,16 @@ def test_values_and_grid_by_hand(tmp_path, cases, network, device):
     assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == [
         {"case": f"case_{number}", "status": "done", "file": f"case_{number}_ct.nii.gz"} for number in range(3)
     ]
+
+
+def test_each_case_but_the_last_logs_the_time_left(tmp_path, cases, network, caplog, monkeypatch):
+    """The first case takes 4 minutes, the second 10: 2 cases of 4, then one of 7."""
+    caplog.set_level("INFO", "common")
+    clock = iter([1000, 1240, 1840])
+    monkeypatch.setattr(evaluator, "monotonic", lambda: next(clock))
+    build(tmp_path, cases, network).run()
+    lines = [message for message in caplog.messages if message.endswith(" left")]
+    assert lines == ["1 of 3 cases, 8 min left", "2 of 3 cases, 7 min left"]
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])

@@ -16,7 +16,7 @@ from common.data.datalist import SPLITS, Item, load_datalist, one_spelling, spli
 from common.data.layouts.folders import patients_of
 from common.data.origins import Origin, require_dir
 from common.data.run_split import Lists
-from common.data.selection import ALL, new_record, select_lists
+from common.data.selection import ALL, announce_split, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import DataError, choose
 from common.files import text_of_cell
@@ -81,6 +81,7 @@ def lesion_cases(
         chosen, kept = select_lists(origin, run_dir, find, split, None, keep_split, held_out)
         lists = {section: chosen[section] for section in SPLITS}
         require_classes(lists, classes)
+        announce_split(lists)
         if data_check:
             require_clean(check_patches([item for items in lists.values() for item in items], size))
         return Cases(lists, None if kept else new_record(lists, None, seed, origin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import operator
@@ -32,7 +33,7 @@ from common.data.split_record import Cases, SplitRecord
 from common.errors import CheckpointError, ConfigError, TrainingError
 from common.files import TEMPORARY_PREFIX
 from common.training import SynthesisTrainer
-from common.training.handlers import Progress, RunFolder, Validation, run_dir
+from common.training.handlers import Progress, RunFolder, Validation, run_dir, run_folder
 from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints, info
 
@@ -171,7 +172,10 @@ def test_an_epoch_is_one_line_of_the_console(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO", "common")
+    clock = itertools.count(1000, 120)  # an epoch takes two minutes
+    monkeypatch.setattr(run_folder, "monotonic", lambda: next(clock))
     build(tmp_path, scores=(0.51234, 0.75, 0.25), epochs=5, interval=2).run()
+    assert f"weights: {tmp_path}/models/model.pt will be those of the best validation (score)" in caplog.messages
     lines = [message for message in caplog.messages if message.startswith("epoch ")]
     heads, ends = zip(*(line.partition("; validation ")[::2] for line in lines), strict=True)
     assert ends == (
@@ -181,7 +185,8 @@ def test_an_epoch_is_one_line_of_the_console(
     )  # fmt: skip
     for epoch, (head, row) in enumerate(zip(heads, rows(tmp_path), strict=True), start=1):
         losses = ", ".join(f"{name} {float(row[name]):.4g}" for name in ("discriminator", "l1", "adversarial", "loss"))
-        assert re.fullmatch(rf"epoch {epoch}/5, \d+\.\d s: {re.escape(losses)}", head)
+        left = f", {2 * (5 - epoch)} min left" if epoch < 5 else ""
+        assert re.fullmatch(rf"epoch {epoch}/5, \d+\.\d s{left}: {re.escape(losses)}", head)
     caplog.clear()
     monkeypatch.setattr(devices, "rank", lambda: 1)
     monkeypatch.setattr(devices, "barrier", lambda: None)
