@@ -37,6 +37,12 @@ def single_device() -> torch.device:
     return accelerator or torch.device("cpu")
 
 
+def names() -> list[str]:
+    """The devices of this machine, such as ``cpu`` and ``cuda:0``."""
+    kind = single_device().type
+    return ["cpu", *(f"{kind}:{number}" for number in range(torch.accelerator.device_count()) if kind != "cpu")]
+
+
 def require(name: str) -> None:
     """Refuse the name of a device that PyTorch does not know, or this machine has not.
 

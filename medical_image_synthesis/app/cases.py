@@ -9,22 +9,28 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medical_image_synthesis.app.inference import CaseProcess, CaseProgress, made, zipped
+from common.errors import UserError
+from medical_image_synthesis.app.inference import CaseProcess, CaseProgress, made
 from medical_image_synthesis.app.settings import CaseChoices
 from medical_image_synthesis.infer import MANIFEST
 from medical_image_synthesis.places import SIDECAR
 
-QUEUED, RUNNING, DONE, REFUSED, FAILED, CANCELLED = "queued", "running", "done", "refused", "failed", "cancelled"
+READING, READY, QUEUED, RUNNING = "reading", "ready", "queued", "running"
+DONE, REFUSED, FAILED, CANCELLED = "done", "refused", "failed", "cancelled"
 ENDED = (DONE, REFUSED, FAILED, CANCELLED)
 SOURCE, SYNTHETIC, UNCERTAINTY = "source", "synthetic", "uncertainty"
-READING = CaseProgress("reading the scan")
+FIRST_STAGE = CaseProgress("reading the scan")
 SYNTHESIZE = "medical_image_synthesis"
 VIEWABLE = "medical_image_synthesis.app.viewable"
+AS_DICOM = "medical_image_synthesis.app.as_dicom"
 PREFIX = "synthesize-app-"
+REFUSE = "refuse"
+"""Verdict of a case that is never written as DICOM."""
 
 
 @dataclass
@@ -35,13 +41,13 @@ class UploadedCase:
         name: of the file or folder that was uploaded; shown to who uploaded it, never in a message or an address.
         folder: of its files, which nobody else may read.
         source: the stored scan.
-        choices: bundle, options and settings.
-        status: one of ``queued``, ``running``, ``done``, ``refused``, ``failed`` and ``cancelled``.
+        choices: bundle, options and settings; None until it is started.
+        status: ``reading``, ``ready``, ``queued``, ``running``, ``done``, ``refused``, ``failed`` or ``cancelled``.
         progress: of the stage that it is in.
-        message: why it failed.
+        message: why it failed, or cannot be shown.
         about: the entry of the manifest: verdict and warnings among others.
         volumes: NIfTI files for the viewer, by ``source``, ``synthetic`` and ``uncertainty``.
-        results: files to download, by ``nifti``, ``dicom`` and ``json``.
+        results: files to download, by ``nifti`` and ``json``, and ``dicom`` once it was asked for.
         begun: clock when its inference began.
         seconds: that the inference took.
         unit: of the synthetic volume.
@@ -50,9 +56,9 @@ class UploadedCase:
     name: str
     folder: Path
     source: Path
-    choices: CaseChoices
+    choices: CaseChoices | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    status: str = QUEUED
+    status: str = READY
     progress: CaseProgress = CaseProgress("waiting")
     message: str = ""
     about: dict[str, Any] = field(default_factory=dict)
@@ -67,14 +73,22 @@ class UploadedCase:
         """Whether nothing more will happen to it."""
         return self.status in ENDED
 
+    @property
+    def formats(self) -> list[str]:
+        """Formats of its result: DICOM too, which is written when asked for, unless the case is refused."""
+        verdict = (self.about.get("quality") or {}).get("verdict")
+        as_dicom = {"dicom"} if "nifti" in self.results and verdict != REFUSE else set()
+        return sorted({*self.results, *as_dicom})
+
     def state(self) -> dict[str, Any]:
         """What a page shows of the case, as JSON."""
         return {
-            "id": self.id, "name": self.name, "bundle": self.choices.bundle.short, "status": self.status,
+            "id": self.id, "name": self.name, "status": self.status,
+            "bundle": None if self.choices is None else self.choices.bundle.short,
             "stage": self.progress.stage, "share": self.progress.share, "seconds_left": self.progress.seconds_left,
             "seconds": round(self.seconds, 1), "message": self.message, "quality": self.about.get("quality"),
             "warnings": self.about.get("warnings", []), "unit": self.unit,
-            "volumes": sorted(self.volumes), "results": sorted(self.results),
+            "volumes": sorted(self.volumes), "results": self.formats,
         }  # fmt: skip
 
 
@@ -90,7 +104,8 @@ class CaseQueue:
         self._held = _hold(self.root)
         self.cases: dict[str, UploadedCase] = {}
         self._changed = threading.Condition()
-        self._process: CaseProcess | None = None
+        self._processes: list[tuple[UploadedCase, CaseProcess]] = []
+        self._writing = threading.Lock()
         self._closed = False
         self._worker = threading.Thread(target=self._work, name="inference", daemon=True)
         self._worker.start()
@@ -100,10 +115,43 @@ class CaseQueue:
         return Path(tempfile.mkdtemp(dir=self.root))
 
     def add(self, case: UploadedCase) -> None:
-        """Put a case at the end."""
+        """Put a case into the list."""
         with self._changed:
             self.cases[case.id] = case
+
+    def start(self, case: UploadedCase, choices: CaseChoices) -> bool:
+        """Put a case that is ready at the end of the queue; whether it was."""
+        with self._changed:
+            if case.status != READY:
+                return False
+            case.choices, case.status, case.message = choices, QUEUED, ""
             self._changed.notify_all()
+            return True
+
+    def show(self, case: UploadedCase) -> None:
+        """Put a case into the list, and make its scan viewable; its message is why it is not."""
+        case.status = READING
+        self.add(case)
+        case.message = self._view(case, SOURCE, case.source)
+        with self._changed:
+            if case.status == READING:
+                case.status = READY
+
+    def as_dicom(self, case: UploadedCase) -> None:
+        """Write the result of a case as DICOM, unless it is there.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        with self._writing:
+            if "dicom" in case.results or case.choices is None:
+                return
+            weights, out = case.choices.bundle.weights, case.folder / "dicom.zip"
+            settings = json.dumps(dict(case.choices.settings))
+            words = [str(case.source), str(case.results["json"]), str(weights), str(out), settings]
+            if fault := self._run(case, AS_DICOM, words):
+                raise UserError(fault)
+            case.results["dicom"] = out
 
     def states(self) -> list[dict[str, Any]]:
         """Those of all cases, the first first."""
@@ -114,30 +162,34 @@ class CaseQueue:
         """End the inference of a case, or take it from the queue; an ended one stays as it is."""
         with self._changed:
             if not case.has_ended:
-                running = case.status == RUNNING
                 case.status = CANCELLED
-                if running and self._process is not None:
-                    self._process.kill()
+                self._kill(case)
 
     def remove(self, case: UploadedCase) -> None:
         """Cancel a case and delete its files."""
         self.cancel(case)
         with self._changed:
             self.cases.pop(case.id, None)
+            self._kill(case)
         shutil.rmtree(case.folder, ignore_errors=True)
 
     def close(self) -> None:
         """End what is running, and delete all files."""
         with self._changed:
             self._closed = True
-            if self._process is not None:
-                self._process.kill()
+            for case in self.cases.values():
+                self._kill(case)
             self._changed.notify_all()
         self._worker.join(timeout=10)
         shutil.rmtree(self.root, ignore_errors=True)
         if self._held is not None:
             os.close(self._held)
             self._held = None
+
+    def _kill(self, case: UploadedCase) -> None:
+        for of, process in self._processes:
+            if of is case:
+                process.kill()
 
     def _work(self) -> None:
         while (case := self._next()) is not None:
@@ -156,16 +208,21 @@ class CaseQueue:
             while not self._closed:
                 case = next((each for each in self.cases.values() if each.status == QUEUED), None)
                 if case is not None:
-                    case.status, case.progress, case.begun = RUNNING, READING, time.monotonic()
+                    case.status, case.progress, case.begun = RUNNING, FIRST_STAGE, time.monotonic()
                     return case
                 self._changed.wait()
         return None
 
     def _infer(self, case: UploadedCase) -> None:
         """Infer, name the files, and show them."""
+        assert case.choices is not None
         out = case.folder / "out"
+
+        def report(progress: CaseProgress) -> None:
+            case.progress = progress._replace(stage=without_paths(progress.stage, case))
+
         words = [case.choices.bundle.short, str(case.source), "--output", str(out), *case.choices.words()]
-        fault = self._run(case, SYNTHESIZE, words)
+        fault = self._run(case, SYNTHESIZE, words, report)
         case.about = made(out)
         status = case.about.get("status")
         if status in (DONE, REFUSED):
@@ -175,49 +232,46 @@ class CaseQueue:
         elif fault:
             self._end(case, FAILED, fault)
         elif status == DONE:
-            self._view(case, out)
+            written = {SYNTHETIC: case.about["file"], UNCERTAINTY: case.about.get("uncertainty")}
+            for name, scan in {
+                SOURCE: case.source,
+                **{name: out / file for name, file in written.items() if file},
+            }.items():
+                self._view(case, name, scan)  # what cannot be shown can be downloaded nevertheless
             self._end(case, DONE, "")
 
-    def _view(self, case: UploadedCase, out: Path) -> None:
-        """Show source, synthetic volume and map; what cannot be shown can be downloaded nevertheless."""
-        written = {SYNTHETIC: case.about["file"], UNCERTAINTY: case.about.get("uncertainty")}
-        scans = {SOURCE: case.source, **{name: out / file for name, file in written.items() if file}}
-        for name, scan in scans.items():
-            shown = scan if _is_nifti(scan) else case.folder / f"{name}.nii.gz"
-            if shown == scan or not self._run(case, VIEWABLE, [str(scan), str(shown)]):
-                with self._changed:
-                    case.volumes[name] = shown
-        if SYNTHETIC in case.volumes:
-            case.results["nifti"] = case.volumes[SYNTHETIC]
-
-    def _run(self, case: UploadedCase, module: str, words: list[str]) -> str:
-        """Run Python on behalf of a case; why it failed, empty if it did not."""
-
-        def report(progress: CaseProgress) -> None:
-            case.progress = progress._replace(stage=without_paths(progress.stage, case))
-
+    def _view(self, case: UploadedCase, name: str, scan: Path) -> str:
+        """Show a volume; why it cannot be shown."""
+        shown = scan if _is_nifti(scan) else case.folder / f"{name}.nii.gz"
+        if shown != scan and name not in case.volumes and (fault := self._run(case, VIEWABLE, [str(scan), str(shown)])):
+            return fault
         with self._changed:
-            if case.status != RUNNING or self._closed:
+            case.volumes[name] = shown
+        return ""
+
+    def _run(
+        self, case: UploadedCase, module: str, words: list[str], report: Callable[[CaseProgress], None] | None = None
+    ) -> str:
+        """Run Python on behalf of a case; why it failed, empty if it did not."""
+        with self._changed:
+            if case.status == CANCELLED or case.id not in self.cases or self._closed:
                 return CANCELLED
-            self._process = process = CaseProcess(module, words, report)
+            process = CaseProcess(module, words, report or (lambda _: None))
+            self._processes.append((case, process))
         try:
             code = process.wait()
         finally:
             with self._changed:
-                self._process = None
+                self._processes.remove((case, process))
         return without_paths(process.failure(code), case) if code else ""
 
     def _keep(self, case: UploadedCase, out: Path) -> None:
         """Name the files that can be taken away."""
-        name = case.about.get("file")
-        sidecars = [path for path in out.glob(f"*{SIDECAR}") if path.name != MANIFEST]
-        if sidecars:
-            case.results["json"] = sidecars[0]
-            case.unit = json.loads(sidecars[0].read_text(encoding="utf-8")).get("Unit")
-        if name and case.choices.output_format == "dicom":
-            folders = [out / each for each in (name, case.about.get("uncertainty")) if each]
-            zipped(folders, case.folder / "dicom.zip")
-            case.results["dicom"] = case.folder / "dicom.zip"
+        (sidecar,) = (path for path in out.glob(f"*{SIDECAR}") if path.name != MANIFEST)
+        case.results["json"] = sidecar
+        case.unit = json.loads(sidecar.read_text(encoding="utf-8")).get("Unit")
+        if name := case.about.get("file"):
+            case.results["nifti"] = out / name
 
     def _end(self, case: UploadedCase, status: str, message: str) -> None:
         with self._changed:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -14,13 +14,14 @@ from typing import Any, Literal
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
 from common.errors import UserError
 from medical_image_synthesis.app.cases import CaseQueue, UploadedCase
 from medical_image_synthesis.app.guard import Guard
-from medical_image_synthesis.app.settings import chosen, described
-from medical_image_synthesis.app.uploads import MOST_FILES, UploadedFile, has_room, stored
+from medical_image_synthesis.app.settings import CaseChoices, chosen, described, devices
+from medical_image_synthesis.app.uploads import MOST_FILES, UploadedFile, has_room, stem, stored
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"app.js": "text/javascript", "niivue.js": "text/javascript", "style.css": "text/css"}
@@ -100,6 +101,11 @@ def app_of(
         """The bundles: what they do, what their weights saw, and why one cannot be used."""
         return await run_in_threadpool(described)
 
+    @app.get("/devices")
+    async def device_names() -> list[str]:
+        """The devices of this machine; the first is the default."""
+        return list(await run_in_threadpool(devices))
+
     @app.get("/cases")
     async def cases() -> list[dict[str, Any]]:
         """The states of all cases, the first first."""
@@ -107,13 +113,13 @@ def app_of(
 
     @app.post("/cases", status_code=201, openapi_extra=UPLOAD)
     async def new_case(request: Request) -> dict[str, Any]:
-        """Upload a scan and put it into the queue: a volume, a zip of DICOM, or the files of a DICOM series."""
+        """Upload a scan: a volume, a zip of DICOM, or the files of a DICOM series; with a bundle it is started."""
         if not has_room(queue.root, int(request.headers.get("content-length", 0))):
             raise HTTPException(507, "the disk of the server has no room for this upload")
         if len(queue.cases) >= MOST_CASES:
             raise HTTPException(429, f"{MOST_CASES} cases are in the list: remove some")
         async with request.form(max_files=MOST_FILES, max_fields=20, max_part_size=1 << 16) as form:
-            choices = chosen({name: value for name, value in form.multi_items() if isinstance(value, str)})
+            choices = await _choices(form) if "bundle" in form else None
             files = [
                 UploadedFile(each.filename or "", each.file)
                 for _, each in form.multi_items()
@@ -121,8 +127,22 @@ def app_of(
             ]
             folder = queue.new_folder()
             source = await run_in_threadpool(_stored, files, folder, most_bytes)
-            case = UploadedCase(_name(files), folder, source, choices)
-            queue.add(case)
+            case = UploadedCase(_name(files), folder, source)
+            if choices is None:
+                await run_in_threadpool(queue.show, case)
+            else:
+                queue.add(case)
+                queue.start(case, choices)
+        return case.state()
+
+    @app.post("/cases/{case_id}/start", openapi_extra=CHOICES)
+    async def start(case_id: str, request: Request) -> dict[str, Any]:
+        """Put a case that was uploaded without a bundle into the queue."""
+        case = case_of(case_id)
+        async with request.form(max_files=0, max_fields=20, max_part_size=1 << 16) as form:
+            choices = await _choices(form)
+        if not queue.start(case, choices):
+            raise HTTPException(409, f"the case is {case.status}, not ready")
         return case.state()
 
     @app.get("/cases/{case_id}")
@@ -158,11 +178,15 @@ def app_of(
     async def result(case_id: str, format: Literal["nifti", "dicom", "json"] = "nifti") -> Response:
         """The synthetic volume as NIfTI or as a zip of DICOM, or what is known of it as JSON."""
         case = case_of(case_id)
-        if format not in case.results:
-            there = ", ".join(sorted(case.results)) or "none yet"
+        if format not in case.formats:
+            there = ", ".join(case.formats) or "none yet"
             raise HTTPException(404, f"the case has no result as {format}; there is: {there}")
+        if format == "dicom":
+            await run_in_threadpool(queue.as_dicom, case)
         ending, media_type = RESULTS[format]
-        return FileResponse(case.results[format], media_type=media_type, filename=f"synthetic_{case.id}.{ending}")
+        made = case.results["json"].stem.removeprefix(case.source.name.partition(".")[0])
+        name = f"{stem(case.name)}{made}.{ending}"  # the command's, of the uploaded file
+        return FileResponse(case.results[format], media_type=media_type, filename=name)
 
     @app.get("/cases/{case_id}/volumes/{name}.nii.gz", include_in_schema=False)
     async def volume(case_id: str, name: str) -> Response:
@@ -174,19 +198,28 @@ def app_of(
     return Guard(app, token, port, any_host, most_bytes + (1 << 20))
 
 
-UPLOAD: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
-        "type": "object", "required": ["file", "bundle"], "properties": {
-            "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
-            "bundle": {"type": "string", "example": "mr2ct"},
-            "device": {"type": "string", "default": "auto"},
-            "output_format": {"type": "string", "enum": ["nifti", "dicom"], "default": "nifti"},
-            "uncertainty": {"type": "boolean", "default": False},
-            "refuse": {"type": "boolean", "default": True},
-            "settings": {"type": "string", "description": "further settings, a line NAME VALUE each"},
-        }}}}}
-}  # fmt: skip
-"""The form of an upload in OpenAPI; it is read by hand, since a case may have thousands of files."""
+OPTIONS: dict[str, Any] = {
+    "bundle": {"type": "string", "example": "mr2ct"},
+    "device": {"type": "string", "default": "auto"},
+    "uncertainty": {"type": "boolean", "default": False},
+    "refuse": {"type": "boolean", "default": True},
+    "settings": {"type": "string", "description": "further settings, a line NAME VALUE each"},
+}
+FILE = {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}
+
+
+def _form(required: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A form in OpenAPI; they are read by hand, since a case may have thousands of files."""
+    schema = {"type": "object", "required": [required], "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+UPLOAD, CHOICES = _form("file", {**FILE, **OPTIONS}), _form("bundle", OPTIONS)
+
+
+async def _choices(form: FormData) -> CaseChoices:
+    given = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    return await run_in_threadpool(chosen, given)  # which may import PyTorch
 
 
 def _stored(files: list[UploadedFile], folder: Path, most_bytes: int) -> Path:

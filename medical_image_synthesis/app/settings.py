@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from common.errors import CheckpointError, ConfigError, choose
 from medical_image_synthesis.catalogue import Bundle, bundles
 
-FORMATS = ("nifti", "dicom")
-DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+AUTO = "auto"
+"""The accelerator that PyTorch finds, else the CPU."""
 SEVERAL = re.compile(r'^source: "?\w+,', re.MULTILINE)
 """In the inference config of a bundle whose source is several volumes."""
 SETTINGS = (
@@ -24,20 +26,16 @@ class CaseChoices(NamedTuple):
     """Bundle, options and settings of a case."""
 
     bundle: Bundle
-    device: str = "auto"
+    device: str = AUTO
     uncertainty: bool = False
     refuse: bool = True
-    output_format: str = "nifti"
     settings: Mapping[str, str] = {}
 
     def words(self) -> list[str]:
         """Options of ``synthesize``."""
         given = {"uncertainty": str(self.uncertainty).lower(), "refuse": str(self.refuse).lower()}
-        given |= {} if self.device == "auto" else {"device": self.device}
-        return [
-            "--output_format", self.output_format,
-            *(f"--{name}={value}" for name, value in {**given, **self.settings}.items()),
-        ]  # fmt: skip
+        given |= {} if self.device == AUTO else {"device": self.device}
+        return [f"--{name}={value}" for name, value in {**given, **self.settings}.items()]
 
 
 def why_not(bundle: Bundle) -> str | None:
@@ -51,12 +49,30 @@ def why_not(bundle: Bundle) -> str | None:
     return "takes k-space: use the command line" if bundle.takes_kspace else None
 
 
+def weights_of(bundle: Bundle) -> str:
+    """Which weights a bundle uses, of which training, and their error, in a line."""
+    assert bundle.weights is not None
+    about = json.loads(bundle.weights.with_suffix(".json").read_text(encoding="utf-8"))
+    which = "Shipped weights" if about.get("shipped") else "Weights of an own training"
+    unknown = "error on patients not known" if "no patient" in bundle.network else ""
+    limits = "; ".join(filter(None, (bundle.error, unknown)))
+    return f"{which}, {about['sha256'][:8]}: {bundle.network}{f'. {limits}' if limits else ''}"
+
+
+@cache
+def devices() -> tuple[str, ...]:
+    """The devices of this machine, once PyTorch is there to say so."""
+    from common.devices import names
+
+    return (AUTO, *names())
+
+
 def described() -> list[dict[str, Any]]:
     """Each bundle as a page shows it."""
     return [
         {
-            "name": bundle.short, "title": bundle.name, "task": bundle.metadata["task"], "network": bundle.network,
-            "error": bundle.error if why_not(bundle) is None else None, "unusable": why_not(bundle),
+            "name": bundle.short, "title": bundle.name, "task": bundle.metadata["task"],
+            "weights": None if bundle.weights is None else weights_of(bundle), "unusable": why_not(bundle),
         }
         for bundle in bundles()
     ]  # fmt: skip
@@ -75,13 +91,11 @@ def chosen(form: Mapping[str, str]) -> CaseChoices:
         raise ConfigError(f"no bundle {form.get('bundle', '')!r}", choose(known))
     if (reason := why_not(bundle)) is not None:
         raise CheckpointError(f"{bundle.name} cannot be used here", reason)
-    device, output_format = form.get("device", "auto"), form.get("output_format", FORMATS[0])
-    if not DEVICE.fullmatch(device):
-        raise ConfigError(f"device is {device!r}", "choose auto, cpu or cuda:0")
-    if output_format not in FORMATS:
-        raise ConfigError(f"output_format is {output_format!r}", choose(FORMATS))
+    device = form.get("device", AUTO)
+    if device != AUTO and device not in devices():
+        raise ConfigError(f"device is {device!r}", choose(devices()))
     uncertainty, refuse = _switch(form, "uncertainty", False), _switch(form, "refuse", True)
-    return CaseChoices(bundle, device, uncertainty, refuse, output_format, _settings(form.get("settings", "")))
+    return CaseChoices(bundle, device, uncertainty, refuse, _settings(form.get("settings", "")))
 
 
 def _switch(form: Mapping[str, str], name: str, default: bool) -> bool:

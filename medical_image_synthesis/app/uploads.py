@@ -69,6 +69,11 @@ def stored(uploads: Sequence[UploadedFile], folder: Path, most_bytes: int) -> Pa
     return series
 
 
+def stem(name: str) -> str:
+    """The name of an upload without its ending."""
+    return name[: len(name) - len(_ending(name))]
+
+
 def _ending(name: str) -> str:
     """The ending of a file in small letters, empty where it is none of these."""
     known = (*VOLUMES, *SPLIT, *SLICES, ".zip")

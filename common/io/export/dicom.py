@@ -104,11 +104,7 @@ class DicomFormat:
             volume.values, volume.affine, self._source_reference(volume), synthesis, axial, volume.case
         )
         write_whole_folder(path, lambda folder: write_slices(slices, folder), is_derived_series)
-        return {
-            "Modality": self.modality,
-            "SeriesInstanceUID": str(slices[0].SeriesInstanceUID),
-            "UnitPerStoredStep": pixels.unit_per_step,
-        }
+        return {"SeriesInstanceUID": str(slices[0].SeriesInstanceUID), "UnitPerStoredStep": pixels.unit_per_step}
 
     def _source_reference(self, volume: OutputVolume) -> SourceReference:
         if not volume.is_series:

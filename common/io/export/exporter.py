@@ -83,6 +83,7 @@ class VolumeExporter:
         require_file_name(suffix, "suffix", error=ConfigError)
         self.output_dir = Path(predictions_dir)
         self.suffix = suffix
+        self.modality = modality
         self.unit = unit
         self.bundle = bundle
         self.weights = Path(weights)
@@ -263,6 +264,7 @@ class VolumeExporter:
             "Source": volume.source_name,
             **({} if values is None else {"MadeFrom": self.provenance.of(volume.case, self._volumes(volume.case))}),
             "Content": self.suffix.replace("_", " "),
+            "Modality": self.modality,
             "Unit": self.unit,
             "Warnings": list(volume.warnings),
             **more,

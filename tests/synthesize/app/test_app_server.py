@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -13,11 +14,13 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+import torch
 from starlette.testclient import TestClient
 
 from common.simulation.mr_ct_pairs import write_mr2ct
@@ -72,7 +75,8 @@ def test_a_volume_goes_in_and_a_synthetic_one_comes_out(
     assert state["quality"]["verdict"] in ("accept", "review", "refuse")
     assert state["results"] == ["json", "nifti"]
     result = server.get(f"/cases/{case['id']}/result")
-    assert result.headers["content-disposition"] == f'attachment; filename="synthetic_{case["id"]}.nii.gz"'
+    name = unquote(result.headers["content-disposition"])
+    assert name == "attachment; filename*=utf-8''" + NAME.replace(".nii.gz", "_synthetic_ct.nii.gz")
     synthetic = nib.Nifti1Image.from_bytes(gzip.decompress(result.content))
     source = nib.load(mr)
     assert np.array_equal(synthetic.affine, source.affine)
@@ -98,11 +102,21 @@ SERIES = Path(__file__).resolve().parents[4] / "shared" / "data" / "dicom" / "mr
 @pytest.mark.slow
 @pytest.mark.skipif(not SERIES.is_file(), reason=f"no series at {SERIES}")
 def test_a_zip_of_dicom_becomes_a_zip_of_dicom_that_is_shown_as_nifti(server: TestClient) -> None:
-    case = post(server, SERIES, "series.zip", output_format="dicom", settings="--resample_tilt=true").json()
+    with SERIES.open("rb") as file:
+        case = server.post("/cases", files={"file": ("series.zip", file)}).json()
+    assert (case["status"], case["volumes"], case["bundle"]) == ("ready", ["source"], None)
+    before = server.get(f"/cases/{case['id']}/volumes/source.nii.gz").content
+    given = {"bundle": "mr2ct", "settings": "--resample_tilt=true"}
+    assert server.post(f"/cases/{case['id']}/start", data=given).json()["bundle"] == "mr2ct"
+    again = server.post(f"/cases/{case['id']}/start", data=given)
+    assert (again.status_code, again.json()["detail"].endswith("not ready")) == (409, True)
     state = ended(server, case["id"])
     assert (state["status"], state["results"], state["message"]) == ("done", ["dicom", "json", "nifti"], "")
     assert state["volumes"] == ["source", "synthetic"]
-    with zipfile.ZipFile(io.BytesIO(server.get(f"/cases/{case['id']}/result?format=dicom").content)) as archive:
+    assert server.get(f"/cases/{case['id']}/volumes/source.nii.gz").content == before
+    result = server.get(f"/cases/{case['id']}/result?format=dicom")
+    assert result.headers["content-disposition"] == 'attachment; filename="series_synthetic_ct.zip"'
+    with zipfile.ZipFile(io.BytesIO(result.content)) as archive:
         slices = [pydicom.dcmread(io.BytesIO(archive.read(name))) for name in archive.namelist()]
     assert len(slices) == 56
     assert {each.Modality for each in slices} == {"CT"}
@@ -155,10 +169,10 @@ def test_a_running_case_is_cancelled_and_leaves_no_process(server: TestClient, m
 def test_an_inference_that_the_system_kills_fails_in_a_line_and_the_next_goes_on(server: TestClient, mr: Path) -> None:
     first, second = post(server, mr).json(), post(server, mr, refuse="false").json()
     deadline = time.monotonic() + 60
-    while (running := server.queue._process) is None:  # type: ignore[attr-defined]
+    while not (running := server.queue._processes):  # type: ignore[attr-defined]
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.killpg(running.process.pid, signal.SIGKILL)
+    os.killpg(running[0][1].process.pid, signal.SIGKILL)
     state = ended(server, first["id"])
     said = "the inference ended unexpectedly (signal 9): often too little memory; try a smaller scan"
     assert (state["status"], state["message"]) == ("failed", said)
@@ -180,9 +194,9 @@ def test_without_its_extra_the_command_says_how_to_install_it(
     [
         ({"bundle": "nothing"}, "no bundle 'nothing': choose brain3d"),
         ({"bundle": "cect2ct"}, "cect2ct_rescyclegan cannot be used here: no weights, train first"),
-        ({"device": "file:///etc"}, "device is 'file:///etc': choose auto, cpu or cuda:0"),
+        ({"device": "file:///etc"}, "device is 'file:///etc': choose auto"),
+        ({"device": "cuda:99"}, "device is 'cuda:99': choose auto"),
         ({"uncertainty": "maybe"}, "uncertainty is 'maybe': choose true or false"),
-        ({"output_format": "png"}, "output_format is 'png': choose nifti or dicom"),
         ({"settings": "weights /etc/passwd"}, "the setting weights cannot be given here: choose accept_modality"),
         ({"settings": "phase"}, "the setting phase has no value: write it after the name"),
     ],
@@ -214,7 +228,7 @@ def test_the_interface_is_described(server: TestClient) -> None:
     paths = server.get("/openapi.json").json()["paths"]
     assert {
         "/bundles", "/cases", "/cases/{case_id}", "/cases/{case_id}/events", "/cases/{case_id}/cancel",
-        "/cases/{case_id}/result", "/events",
+        "/cases/{case_id}/result", "/cases/{case_id}/start", "/devices", "/events",
     } == set(paths)  # fmt: skip
     listed = {each["name"]: each["unusable"] for each in server.get("/bundles").json()}
     assert listed["mr2ct"] is listed["pd2t2"] is listed["ldct"] is None
@@ -222,6 +236,17 @@ def test_the_interface_is_described(server: TestClient) -> None:
     assert listed["mri2pet"] == "needs several volumes of a case: use the command line"
     assert listed["cect2ct"] == "no weights, train first: synthesize train cect2ct --dataset_dir DATA"
     assert listed["lesion"] == "samples images and translates no scan"
+
+
+def test_devices_are_those_of_the_machine_and_weights_are_named(server: TestClient) -> None:
+    count = torch.cuda.device_count()
+    assert server.get("/devices").json() == ["auto", "cpu", *(f"cuda:{number}" for number in range(count))]
+    (weights,) = (each["weights"] for each in server.get("/bundles").json() if each["name"] == "mr2ct")
+    file = Path(app_cases.__file__).parents[2] / "bundles" / "mr2ct_pix2pix" / "models" / "pretrained.pt"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+    assert weights.startswith(f"Shipped weights, {digest}: BasicUNet trained with L1 on simulated heads, no patient")
+    assert weights.endswith("; error on patients not known")
+    assert " MAE 1" in weights
 
 
 def test_folders_of_a_killed_server_are_removed_by_the_next_one(

@@ -75,10 +75,10 @@ def test_a_file_becomes_a_series_beside_its_sidecar(make, tmp_path):
         "WeightsSha256": hashlib.sha256(b"weights").hexdigest(),
         "Source": "mr.nii",
         "Content": "synthetic ct",
+        "Modality": "CT",
         "Unit": "HU",
         "Warnings": [],
         "Quality": None,
-        "Modality": "CT",
         "SeriesInstanceUID": header.SeriesInstanceUID,
         "UnitPerStoredStep": 1.0,
     }

@@ -52,6 +52,7 @@ class TestExporter:
             "WeightsSha256": hashlib.sha256(b"weights").hexdigest(),
             "Source": "mr.nii",
             "Content": "synthetic ct",
+            "Modality": "CT",
             "Unit": "HU",
             "Warnings": [],
             "Quality": None,
