@@ -77,7 +77,6 @@ NOT_RUN = {
     "build": "a program of its own, which the page installs",
     "bump-my-version": "likewise",
     "cyclonedx-py": "likewise",
-    "hf": "needs a login and publishes",
     "twine": "needs a login and publishes",
     "monailabel": "run by make label-test, whose environment it needs",
     "pip": "needs an index; files and extras are checked below",

@@ -105,6 +105,7 @@ def test_a_release_holds_what_it_needs_and_no_more(released: Released, checkout:
         f"{PACKAGE}/common/registration/page.html.j2",
         *(f"{PACKAGE}/common/reader_study/{name}" for name in ("page.html.j2", "page.css", "page.js")),
         *(f"{PACKAGE}/common/segmenter/weights/{name}" for name in ("ct.pt", "ct.json", "mr.pt", "mr.json")),
+        *(f"{PACKAGE}/common/trust/weights/{name}" for name in ("average_head.pt", "contrast.json")),
     }  # fmt: skip
 
 
@@ -334,7 +335,7 @@ def test_a_release_has_the_network_of_its_weights_and_settings_that_only_they_ha
     text = "# A toy.\n# Its command.\n# Its time.\n" + "".join(f"{k}: {json.dumps(v)}\n" for k, v in published.items())
     for network in (published["network_def"], {"_target_": "toy.Other", "width": "@width", "depth": "@depth"}):
         settings = {"width": 4, "depth": 3, "network_def": network, "preprocessing": {"a": 1}}
-        about = WeightsInfo(Path("model.pt"), "", "toy", settings, {}, {}, {}, {})
+        about = WeightsInfo(Path("model.pt"), "", "toy", settings, {}, {}, {})
         assert yaml.safe_load(overlay.of_weights(about, text)) == settings
 
 
@@ -391,7 +392,7 @@ def test_a_release_says_what_its_model_was_trained_on(shipped_files: dict[str, b
         if name.startswith("models/"):
             (tmp_path / Path(name).name).write_bytes(content)
     assert origin(tmp_path / "model.pt") == "simulated heads, no patient"
-    assert read_info(tmp_path / "model.pt").metadata["contrasts"] == ["T1", "PD", "T2", "FLAIR"]
+    assert read_info(tmp_path / "model.pt").metadata["contrasts"] == ["PD"]
 
 
 def test_a_release_of_shipped_weights_says_what_they_were_trained_on(shipped_files: dict[str, bytes]) -> None:
