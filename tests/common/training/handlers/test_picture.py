@@ -38,4 +38,4 @@ def test_source_output_and_target_lie_side_by_side_with_the_front_up(tmp_path: P
 
 def test_what_has_another_shape_than_the_output_is_left_out(tmp_path: Path) -> None:
     found = picture(tmp_path / "picture.png", torch.full((1, 1, 1), -2.0), torch.zeros(1, 2, 2))
-    assert found.tolist() == [[0]]  # the output, and of the larger target nothing
+    assert found.tolist() == [[0, 0]]  # source and output, and of the larger target nothing
