@@ -18,8 +18,8 @@ from .. import SynthesisTrainer
 def write_picture(path: Path, engine: SynthesisTrainer, validator: SupervisedEvaluator) -> None:
     """Write source, output and target of the first validation case side by side as PNG, on the scale of the network.
 
-    [-1, 1] is black to white. Of a volume (C, X, Y, Z) it is the first channel's middle axial slice; a source of
-    another shape than the output, such as a latent vector, is left out.
+    [-1, 1] is black to white. Of a volume (C, X, Y, Z) it is the first channel's middle axial slice; what
+    has another shape than the output, such as a latent vector, is left out.
 
     Args:
         path: of the file.
@@ -31,9 +31,8 @@ def write_picture(path: Path, engine: SynthesisTrainer, validator: SupervisedEva
     with engine.deployed_weights(), eval_mode(validator.network), torch.compiler.set_stance("force_eager"):
         image = torch.as_tensor(item["image"])[None].to(device)
         made = torch.as_tensor(validator.inferer(image, validator.network))[0, 0].float().cpu()
-    shown = [torch.as_tensor(item[key])[0].float() for key in ("image", "label") if key in item]
-    alike = [each for each in shown if each.shape == made.shape]
-    planes = [_plane(each.numpy()) for each in (*alike[:1], made, *alike[1:])]
+    source, target = (torch.as_tensor(item[key])[0].float() if key in item else made[:0] for key in ("image", "label"))
+    planes = [_plane(each.numpy()) for each in (source, made, target) if each.shape == made.shape]
     grey = np.round((np.clip(np.hstack(planes), -1, 1) + 1) * 127.5).astype(np.uint8)
     write_whole(path, lambda temporary: Image.fromarray(grey).save(temporary, format="PNG"))
 

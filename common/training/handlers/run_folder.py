@@ -210,7 +210,8 @@ class RunFolder:
             if self.save_interval and engine.state.epoch % self.save_interval == 0:
                 self._keep_epoch(engine)
         if self._is_stalled(engine):
-            logger.info(f"{self.patience} validations were no better: the training ends (--patience)")
+            best = self.validator.state.best_metric_epoch
+            logger.info(f"no validation was better than that of epoch {best}: the training ends (--patience)")
             engine.terminate()
         self._exit_if_signalled(engine)
 
@@ -223,7 +224,9 @@ class RunFolder:
     def _is_stalled(self, engine: SynthesisTrainer) -> bool:
         """Whether the validations after the best one, of the stage in training, are as many as the patience."""
         method, metrics = engine.method, engine.state.metrics
-        if self.patience is None or (isinstance(method, StagedMethod) and method.stage + 1 < len(method.methods)):
+        if self.patience is None or engine.state.epoch == engine.state.max_epochs:
+            return False
+        if isinstance(method, StagedMethod) and method.stage + 1 < len(method.methods):
             return False
         best = self.validator.state.best_metric_epoch
         later = [row for row in self._rows if row["epoch"] > best and row.get("stage") == metrics.get("stage")]

@@ -36,6 +36,6 @@ def test_source_output_and_target_lie_side_by_side_with_the_front_up(tmp_path: P
     assert found.tolist() == [[255, 255, 191, 255, 128, 128], [0, 128, 64, 128, 128, 128]]
 
 
-def test_a_source_of_another_shape_is_left_out(tmp_path: Path) -> None:
-    found = picture(tmp_path / "picture.png", torch.full((1, 2, 2), 2.0), torch.zeros(1, 3, 3))
-    assert found.tolist() == [[255, 255, 255, 255], [255, 255, 255, 255]]  # source and output; the target is larger
+def test_what_has_another_shape_than_the_output_is_left_out(tmp_path: Path) -> None:
+    found = picture(tmp_path / "picture.png", torch.full((1, 1, 1), -2.0), torch.zeros(1, 2, 2))
+    assert found.tolist() == [[0, 0]]  # source and output, and of the larger target nothing
