@@ -29,7 +29,7 @@ class SourceDataset(CacheDataset):
         super().__init__([{key: item[key] for key in ("case", "image")} for item in data], transform, progress=False)
 
 
-class OutputError(MaskedMetric):
+class TrueTargetMetric(MaskedMetric):
     """Mean over the cases, on all ranks, of a measure of the output against the target as its file has it.
 
     The output is ``pred`` (1, X, Y, Z) after the postprocessing of an evaluation. Targets and masks are read at the
@@ -86,14 +86,14 @@ def output_error(
     name: str = "mae",
     function: Callable[[np.ndarray, np.ndarray, np.ndarray], float] = mae,
     **settings: Any,
-) -> dict[str, OutputError]:
+) -> dict[str, TrueTargetMetric]:
     """The key metric of a validation by its name with its unit, such as ``mae_HU``.
 
     Args:
-        cases: see :class:`OutputError`.
+        cases: see :class:`TrueTargetMetric`.
         unit: of the measure; empty for a ratio.
         name: of the measure.
         function: the measure.
-        **settings: see :class:`OutputError`.
+        **settings: see :class:`TrueTargetMetric`.
     """
-    return {"_".join(filter(None, (name, unit))): OutputError(cases, function, **settings)}
+    return {"_".join(filter(None, (name, unit))): TrueTargetMetric(cases, function, **settings)}
