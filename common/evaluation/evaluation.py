@@ -22,7 +22,6 @@ from ..errors import ConfigError, DataError, naming_case
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
-from ..metrics import UNDEFINED
 from ..path_names import GROUPS
 from ..training.epochs_done import unfinished
 from ..training.handlers import LOG_NAME
@@ -131,8 +130,7 @@ class Evaluation:
 
         Where the cases are of several centres or body parts, there is a table of each, also in ``groups.json``.
 
-        A network with a larger mean absolute error than the baseline has a ``warning`` in the cell of its ``mae``; a
-        metric without a value in any case has the reason, ``undefined``, in its cell.
+        A network with a larger mean absolute error than the baseline has a ``warning`` in the cell of its ``mae``.
 
         Raises:
             DataError: there are no cases to evaluate, a prediction is not on the source's grid, or a truth is not in HU
@@ -170,10 +168,6 @@ class Evaluation:
         worse = worse_than_baseline(summary, methods, line[0], self.unit)
         for name, sentence in worse.items():
             summary[name]["mae"]["warning"] = sentence
-        undefined = {name for cells in summary.values() for name, cell in cells.items() if not cell["n"]} & {*UNDEFINED}
-        for cells in summary.values():
-            for name in undefined & cells.keys():
-                cells[name] |= {} if cells[name]["n"] else {"undefined": UNDEFINED[name]}
         groups = by_group(self.rows, items)
         write_tables(folder, self.rows, summary)
         write_groups(folder, groups)
@@ -186,8 +180,6 @@ class Evaluation:
             print(f"by {key.replace('_', ' ')}:\n{format_table(table)}")
         for name, sentence in worse.items():
             print(f"warning: {name} is {sentence}")
-        for name in sorted(undefined):
-            print(f"warning: {name} is undefined, {UNDEFINED[name]}")
         print(f"report: {folder / 'report.html'}")
         return summary
 

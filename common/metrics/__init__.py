@@ -58,16 +58,6 @@ __all__ = [
     "vif",
 ]
 
-UNDEFINED = {
-    "psnr": "infinite: the volumes are equal inside the mask",
-    "ssim": "no window of 7 voxels around a voxel of the mask lies inside the volume",
-    "ms_ssim": "no voxel of the mask is left on the coarsest of five scales",
-    "vif": "no window in a slice around a voxel of the mask lies inside it, or the truth has no texture",
-    "hfen": "the truth is constant inside the mask",
-    "sharpness": "the truth has no detail inside the mask",
-}
-"""Why a metric of :func:`score` has no finite value."""
-
 
 def nie_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
     """Return ``psnr_nie``, the PSNR of Nie et al. 2017; see :func:`common.metrics.masked.psnr_nie`."""

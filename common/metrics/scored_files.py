@@ -16,10 +16,11 @@ from ..io import Scan, VolumeReader
 from ..io.export.outputs import written_about
 from ..io.modality import IN_HU, modality_of
 from ..io.reader import VOLUMES
-from . import CT_RANGE, HFEN_SIGMA, UNDEFINED, score
+from . import CT_RANGE, HFEN_SIGMA, score
 from .attenuation import attenuation_errors
 from .masked import mask_fault
 from .tissue import BONE_HU
+from .undefined import INFINITE, why_undefined
 
 
 def score_files(
@@ -41,8 +42,8 @@ def score_files(
         value_range: that psnr, ssim, ms_ssim and vif clip to; by default that of CT for HU.
 
     Returns:
-        The metrics of :func:`common.metrics.score`, None where one is undefined or infinite, with the reasons under
-        ``undefined``, and ``value_range``, ``mask_voxels``, ``unit`` ("as stored" where it is unknown) and
+        The metrics of :func:`common.metrics.score`, None where one is undefined or infinite, with the reasons by name
+        under ``undefined``, and ``value_range``, ``mask_voxels``, ``unit`` ("as stored" where it is unknown) and
         ``hfen_sigma_voxels``.
 
     Raises:
@@ -56,10 +57,8 @@ def score_files(
         value_range = _range_of(unit)
     arrays = {name: scan.values for name, scan in scans.items()}
     measures = score(arrays["pred"], arrays["truth"], arrays["mask"], value_range)
-    reasons = {name: UNDEFINED[name] for name, value in measures.items() if not math.isfinite(value)}
     return {
-        **_finite(measures),
-        **({"undefined": reasons} if reasons else {}),
+        **_plain(measures),
         "value_range": list(value_range),
         "mask_voxels": int(np.count_nonzero(arrays["mask"] > 0)),
         "unit": unit or "as stored",
@@ -103,7 +102,8 @@ def attenuation_of_files(
     """Errors of a synthetic CT, of water and of four classes as attenuation maps, from files on one grid (X, Y, Z).
 
     Returns:
-        The maps of :func:`common.metrics.attenuation.attenuation_errors`, None where a measure is undefined, and
+        The maps of :func:`common.metrics.attenuation.attenuation_errors`, None where a measure is undefined, with
+        the reasons by name under ``undefined``, and
         ``kvp`` and ``bone_hu``.
 
     Raises:
@@ -113,7 +113,7 @@ def attenuation_of_files(
     scans = _scans(pred, truth, mask)
     arrays = {name: scan.values for name, scan in scans.items()}
     errors = attenuation_errors(**arrays, affine=scans["truth"].affine, kvp=kvp, bone_hu=bone_hu)
-    return {**{name: _finite(measures) for name, measures in errors.items()}, "kvp": kvp, "bone_hu": bone_hu}
+    return {**{name: _plain(measures) for name, measures in errors.items()}, "kvp": kvp, "bone_hu": bone_hu}
 
 
 def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
@@ -135,5 +135,9 @@ def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
     return scans
 
 
-def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in measures.items()}
+def _plain(measures: Mapping[str, float]) -> dict[str, object]:
+    """Measures as JSON has them: None for one without a finite value, and why under ``undefined``."""
+    missing = {name: value for name, value in measures.items() if not math.isfinite(value)}
+    reasons = {name: why_undefined(name) if math.isnan(value) else INFINITE for name, value in missing.items()}
+    plain = {name: None if name in missing else value for name, value in measures.items()}
+    return plain | ({"undefined": reasons} if reasons else {})

@@ -107,10 +107,8 @@ def test_one_json_object_names_range_mask_and_unit(files, capsys):
     assert result.pop("mse") == pytest.approx(40.24**2, rel=1e-6)
     assert result.pop("psnr") == pytest.approx(40.0, rel=1e-6)
     assert 0 < result.pop("ms_ssim") < 1
+    assert result.pop("undefined").keys() == {"ssim", "vif", "hfen", "sharpness"}
     # Sides of 4 hold no window of 7 or 17, and a flat truth has no detail to compare with.
-    reasons = result.pop("undefined")
-    assert reasons.keys() == {"ssim", "vif", "hfen", "sharpness"}
-    assert reasons["ssim"] == "no window of 7 voxels around a voxel of the mask lies inside the volume"
     assert result == {
         "ssim": None,
         "vif": None,
@@ -203,6 +201,23 @@ def test_identical_volumes_have_no_finite_psnr(files, capsys):
     assert main(_arguments({**files, "pred": files["truth"]})) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["mae"], result["psnr"]) == (0.0, None)
+    assert result["undefined"]["psnr"] == "infinite: the volumes are equal inside the mask"
+
+
+def test_a_volume_thinner_than_the_window_says_why_it_has_no_ssim(tmp_path, capsys):
+    """Six slices: the middle of a window of seven has three voxels on each side of it."""
+    values = np.random.default_rng(0).normal(0, 100, (20, 20, 7)).astype(np.float32)
+    for slices, missing in ((7, set()), (6, {"ssim"})):
+        names = {"truth": values[..., :slices], "pred": values[..., :slices] + 1, "mask": np.ones((20, 20, slices))}
+        paths = {
+            name: _save(tmp_path / f"{name}_{slices}.nii.gz", each.astype(np.float32)) for name, each in names.items()
+        }
+        assert main(_arguments(paths)) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert (
+            {name for name, value in result.items() if value is None} == result.get("undefined", {}).keys() == missing
+        )
+    assert result["undefined"]["ssim"].startswith("no voxel of the mask is 3 or more away from all sides of the volume")
 
 
 def test_scaled_integers_are_scored_in_their_unit(files, tmp_path, capsys):

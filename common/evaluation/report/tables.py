@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...errors import DataError
 from ...files import as_cell, write_text
+from ...metrics.undefined import why_undefined
 from .metric_info import MetricInfo, metric_info
 
 Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -108,11 +109,18 @@ def write_tables(folder: Path, rows: Sequence[Mapping[str, Any]], summary: Summa
 
 
 def plain_summary(summary: Summary) -> dict[str, dict[str, dict[str, Any]]]:
-    """A summary as JSON has it, with None for what is not finite."""
+    """A summary as JSON has it, with None for what is not finite, and ``reason`` where no case has a value."""
     return {
-        method: {name: {key: _json_value(value) for key, value in cell.items()} for name, cell in cells.items()}
+        method: {
+            name: {key: _json_value(value) for key, value in _with_reason(cell, name).items()}
+            for name, cell in cells.items()
+        }
         for method, cells in summary.items()
     }
+
+
+def _with_reason(cell: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return cell if cell["n"] else {**cell, "reason": why_undefined(name)}
 
 
 def _json_value(value: Any) -> Any:
@@ -149,7 +157,9 @@ def format_table(summary: Summary) -> str:
     columns += [[name, *(_text(cells.get(name, NO_CASE), name) for cells in summary.values())] for name in names]
     widths = [max(len(cell) for cell in column) for column in columns]
     several = any(len(found) > 1 for found in counts.values())
-    return "\n".join([*_lines(columns, widths), *[RANGE_OF_N] * several])
+    missing = [name for name in names if all(cells.get(name, NO_CASE)["n"] == 0 for cells in summary.values())]
+    notes = [RANGE_OF_N] * several + [f"no {name}: {why_undefined(name)}" for name in missing]
+    return "\n".join([*_lines(columns, widths), *notes])
 
 
 def _lines(columns: list[list[str]], widths: list[int]) -> Iterator[str]:

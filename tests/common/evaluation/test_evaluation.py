@@ -156,21 +156,6 @@ def test_rows_and_summary_by_arithmetic(tmp_path, cases, capsys):
     assert printed in capsys.readouterr().out
 
 
-def test_a_metric_without_a_value_has_its_reason(tmp_path, cases, capsys):
-    """The masks reach one voxel into the volume, half a window of SSIM three."""
-    save_model(tmp_path / "run", Scale(0.5))
-    for item in cases["test"]:
-        mask = np.zeros(SHAPE, np.uint8)
-        mask[:2] = 1
-        nib.save(nib.Nifti1Image(mask, RAS), item["mask"])
-    evaluation(tmp_path, cases, metrics=[partial(score, value_range=(-1000, 1000))], head_threshold=None).run()
-    written = json.loads((tmp_path / "run" / "evaluation" / "summary.json").read_text())
-    reason = "no window of 7 voxels around a voxel of the mask lies inside the volume"
-    assert written["model"]["ssim"] == {"mean": None, "std": None, "n": 0, "undefined": reason}
-    assert "undefined" not in written["model"]["psnr"]
-    assert f"warning: ssim is undefined, {reason}\n" in capsys.readouterr().out
-
-
 def voxel_volume(pred: np.ndarray, affine: np.ndarray) -> dict[str, float]:
     return {"height_mm": float(np.linalg.norm(affine[:3, 2])), "voxel_ml": abs(np.linalg.det(affine[:3, :3])) / 1000}
 

@@ -67,10 +67,12 @@ def test_a_mean_without_the_worst_case_is_not_written(tmp_path):
 
 
 def test_json_has_null_for_a_mean_of_nothing(tmp_path):
-    rows = [{"case": "a", "method": "model", "mae": NAN}]
+    rows = [{"case": "a", "method": "model", "sharpness": NAN}]
     write_tables(tmp_path, rows, summarise(rows))
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary == {"model": {"mae": {"mean": None, "std": None, "n": 0}}}
+    reason = "the truth is constant inside the mask"
+    assert summary == {"model": {"sharpness": {"mean": None, "std": None, "n": 0, "reason": reason}}}
+    assert format_table(summarise(rows)).splitlines()[-1] == f"no sharpness: {reason}"
 
 
 def test_failed_write_leaves_the_old_file(tmp_path):

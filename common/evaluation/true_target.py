@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,29 +22,35 @@ class SourceDataset(CacheDataset):
     """Sources of cases, prepared as in inference: without target and mask.
 
     Args:
-        data: items with ``case`` and ``image``.
-        transform: of such an item.
+        data: items of paths; those of a server have no ``case``.
+        transform: of an item with ``case``, ``image`` and its ``number`` in ``items``.
     """
 
     def __init__(self, data: Sequence[Item], transform: Callable[[Any], Any]) -> None:
-        super().__init__([{key: item[key] for key in ("case", "image")} for item in data], transform, progress=False)
+        self.items: list[Item] = [{"case": Path(_first(item["image"])).name, **item} for item in data]
+        sources = [{"case": item["case"], "image": item["image"], "number": at} for at, item in enumerate(self.items)]
+        super().__init__(sources, transform, progress=False)
 
 
-class OutputError(MaskedMetric):
+def _first(paths: Any) -> str:
+    return str(paths[0] if isinstance(paths, list) else paths)
+
+
+class TrueTargetMetric(MaskedMetric):
     """Mean over the cases, on all ranks, of a measure of the output against the target as its file has it.
 
     The output is ``pred`` (1, X, Y, Z) after the postprocessing of an evaluation. Targets and masks are read at the
     first validation and kept.
 
     Args:
-        cases: items with ``label``.
+        dataset: of the validation, whose items have ``label``.
         function: see :class:`common.metrics.MaskedMetric`.
         head_threshold, reader, standardise, labelled: see :func:`common.evaluation.cases.load_case`.
     """
 
     def __init__(
         self,
-        cases: Sequence[Item],
+        dataset: SourceDataset,
         function: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
         head_threshold: float | None = None,
         reader: VolumeReader | None = None,
@@ -51,9 +58,9 @@ class OutputError(MaskedMetric):
         labelled: bool = False,
     ) -> None:
         super().__init__(function)
-        self.items = {str(item["case"]): item for item in cases}
+        self.dataset = dataset
         self.settings: Any = (head_threshold, reader, standardise, labelled)
-        self._known: dict[str, tuple[torch.Tensor, torch.Tensor, np.ndarray]] = {}
+        self._known: dict[int, tuple[torch.Tensor, torch.Tensor, np.ndarray]] = {}
 
     def iteration_completed(self, engine: Engine) -> None:
         """Score the cases of the iteration that ``engine`` has completed.
@@ -64,36 +71,36 @@ class OutputError(MaskedMetric):
         outputs: Any = engine.state.output
         batch: Any = engine.state.batch
         for output, item in zip(outputs, batch, strict=True):
-            truth, mask, affine = self._target(str(item["case"]))
+            truth, mask, affine = self._target(int(item["number"]))
             pred = output["pred"]
             own = getattr(pred, "affine", item["image"].affine)
             remedy = "check that restore inverts preprocessing"
             require_grid(f"{item['case']}: prediction", pred.shape[1:], own, truth.shape[1:], affine, remedy)
             self.update(([pred], [truth], [mask]))
 
-    def _target(self, name: str) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    def _target(self, number: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
         """Target and mask of a case, (1, X, Y, Z), and their affine (4, 4)."""
-        if name not in self._known:
-            case = load_case(self.items[name], *self.settings)
+        if number not in self._known:
+            case = load_case(self.dataset.items[number], *self.settings)
             truth = np.asarray(case.truth)
-            self._known[name] = torch.from_numpy(truth)[None], torch.from_numpy(case.mask)[None], case.affine
-        return self._known[name]
+            self._known[number] = torch.from_numpy(truth)[None], torch.from_numpy(case.mask)[None], case.affine
+        return self._known[number]
 
 
 def output_error(
-    cases: Sequence[Item],
+    dataset: SourceDataset,
     unit: str,
     name: str = "mae",
     function: Callable[[np.ndarray, np.ndarray, np.ndarray], float] = mae,
     **settings: Any,
-) -> dict[str, OutputError]:
+) -> dict[str, TrueTargetMetric]:
     """The key metric of a validation by its name with its unit, such as ``mae_HU``.
 
     Args:
-        cases: see :class:`OutputError`.
+        dataset: see :class:`TrueTargetMetric`.
         unit: of the measure; empty for a ratio.
         name: of the measure.
         function: the measure.
-        **settings: see :class:`OutputError`.
+        **settings: see :class:`TrueTargetMetric`.
     """
-    return {"_".join(filter(None, (name, unit))): OutputError(cases, function, **settings)}
+    return {"_".join(filter(None, (name, unit))): TrueTargetMetric(dataset, function, **settings)}

@@ -32,9 +32,10 @@ def validated(tmp_path, postprocessing=None):
          ScaleWindowd("image", [0, 24]), ScaleWindowd("label", [0, 480])]
     )  # fmt: skip
     undo = Compose([Invertd("pred", prepare, "image", nearest_interp=False), ToUnitd("pred", [0, 480])])
+    dataset = SourceDataset([item], prepare)
     evaluator = SupervisedEvaluator(
-        device=torch.device("cpu"), val_data_loader=DataLoader(SourceDataset([item], prepare), batch_size=1),
-        network=torch.nn.Identity(), postprocessing=postprocessing or undo, key_val_metric=output_error([item], "HU"),
+        device=torch.device("cpu"), val_data_loader=DataLoader(dataset, batch_size=1),
+        network=torch.nn.Identity(), postprocessing=postprocessing or undo, key_val_metric=output_error(dataset, "HU"),
     )  # fmt: skip
     evaluator.run()
     return evaluator.state.metrics
@@ -51,4 +52,4 @@ def test_an_output_on_another_grid_is_refused(tmp_path):
 
 
 def test_a_ratio_has_no_unit():
-    assert output_error([], "", name="nmae").keys() == {"nmae"}
+    assert output_error(SourceDataset([], Compose()), "", name="nmae").keys() == {"nmae"}
