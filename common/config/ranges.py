@@ -26,6 +26,9 @@ POSITIVE = Range("above zero", "give a positive number", lambda value: value > 0
 NOT_NEGATIVE = Range("zero or above", "give zero or a positive number", lambda value: value >= 0)
 PERCENT = Range("from 0 to 100", "give percentages", lambda value: 0 <= value <= 100)
 DECAY = Range("from 0 to below 1", "pass a number such as 0.9", lambda value: 0 <= value < 1)
+WHOLE = Range(
+    "a whole number above zero", "pass a number such as 10", lambda value: isinstance(value, int) and value > 0
+)
 RANGES = {
     **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
     **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
@@ -33,6 +36,7 @@ RANGES = {
     **dict.fromkeys(("constant_epochs", "decay_epochs", "weight", "least_change"), NOT_NEGATIVE),
     **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
     **dict.fromkeys(("ema_decay", "betas"), DECAY),
+    **dict.fromkeys(("patience", "save_interval"), WHOLE),
     "num_workers": Range(
         f"a whole number from 0 to {MOST_WORKERS}",
         "give 0 for none",

@@ -23,7 +23,7 @@ from ..weights.info import READER, known_unit, read_info
 from .cases import Case
 
 RESTORE = "restore"
-"""The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""
+"""The setting that holds the postprocessing, instantiated for each variant's preprocessing."""
 
 
 @dataclass

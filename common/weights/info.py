@@ -29,7 +29,7 @@ IMAGES = "images"
 
 NETWORK = ("network_def", "latent")
 """Components that weights fit or not."""
-SCALING = ("preprocessing", "validate::postprocessing")
+SCALING = ("preprocessing", "restore")
 """Components that give a network its images and their unit: windows, plane, spacing."""
 POSTPROCESSING = "postprocessing"
 """That of an inference, where a training has one of its own."""
@@ -99,7 +99,7 @@ def needed_settings(config: Mapping[str, Any], network: str = "network_def") -> 
     """
     known = without_order({**config, "network_def": config.get(network)})
     known.pop(READER, None)  # its settings belong to the files
-    names = references(known, (*NETWORK, *SCALING, POSTPROCESSING, OUTPUT, INFERER)) - {*SCALING[1:], INFERER}
+    names = references(known, (*NETWORK, *SCALING, POSTPROCESSING, OUTPUT, INFERER)) - {SCALING[1], INFERER}
     inferer = lookup(known, INFERER)
     return {name: lookup(known, name) for name in sorted(names)} | ({"inferer": inferer} if inferer else {})
 

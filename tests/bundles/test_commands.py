@@ -151,11 +151,10 @@ def test_summary_is_mean_and_deviation_of_the_rows(command_run):
     assert summary.keys() == command_run.methods
     for method, metrics in summary.items():
         own = rows[rows["method"] == method].drop(columns=["case", "method"])
-        own = own.replace(np.inf, np.nan)  # the distance from a tissue that one of two volumes lacks
         assert set(own.columns) == metrics.keys()
         assert {name: values["n"] for name, values in metrics.items()} == own.count().to_dict()
-        # a tissue that the network finds in no truth has no mean
-        none = [name for name, mean in own.mean().items() if np.isnan(mean)]
+        # a tissue that the network finds in no truth, or that one of two volumes lacks, has no mean
+        none = [name for name, mean in own.mean().items() if not np.isfinite(mean)]
         means = own.mean().to_dict() | dict.fromkeys(none)
         assert {name: values["mean"] for name, values in metrics.items()} == pytest.approx(means)
         # a measure that one case alone has does not vary
@@ -192,14 +191,45 @@ def test_predictions_have_the_error_that_the_evaluation_reports(command_run, exp
     split = json.loads((command_run.output_dir / "datalist.json").read_text())
     for item in split["test"]:
         path = command_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz"
-        synthetic, truth = voxels(path).astype(float), voxels(item["label"]).astype(float)
-        if command_run.bundle.traits["scored_in"] == "z-scores":
-            mean, deviation = checkpoints.load(command_run.weights)["target_scale"].tolist()
-            head = head_mask(voxels(item["image"]), None, axial=2, case=item["case"])
-            synthetic = (synthetic - mean) / deviation
-            truth = (truth - truth[head].mean()) / truth[head].std(ddof=1)
-        measured = np.abs(synthetic - truth)[voxels(item["mask"]) > 0].mean()
+        measured = _error(command_run, item, path)
         assert measured == pytest.approx(reported[item["case"]], rel=0.02), "rounding to integers alone lies between"
+
+
+@pytest.mark.translation
+@pytest.mark.true_target
+def test_validation_measures_what_inference_writes(command_run, export, tmp_path):
+    """The best value of the training is the error of the files that its weights give for the validation cases."""
+    items = json.loads((command_run.output_dir / "datalist.json").read_text())["validation"]
+    for item in items:
+        folder = tmp_path / "sources" / item["case"]
+        folder.mkdir(parents=True)
+        for path in channels(item):
+            shutil.copy(path, folder)
+    places = {"dataset_dir": tmp_path / "sources", "weights": command_run.weights, "predictions_dir": tmp_path / "out"}
+    ok(command_run.bundle.run("inference", ["inference"], refuse="false", **places))
+    log = pd.read_csv(command_run.output_dir / "log.csv")
+    (name,) = (name for name in log if name.startswith("val_"))
+    written = json.loads(next((tmp_path / "out").glob(f"*_{export['suffix']}.json")).read_text())["Unit"]
+    unit = "z" if command_run.bundle.traits["scored_in"] == "z-scores" else written
+    relative = command_run.bundle.name == "mri_dagan"  # scanners without a common unit
+    assert name == ("val_nmae" if relative else f"val_mae_{unit}")
+    errors = []
+    for item in items:
+        error = _error(command_run, item, tmp_path / "out" / f"{item['case']}_{export['suffix']}.nii.gz")
+        truth = voxels(item["label"])[voxels(item["mask"]) > 0]
+        errors.append(error / np.percentile(truth, 99.5) if relative else error)
+    assert np.mean(errors) == pytest.approx(log[name].min(), rel=0.02), "rounding to integers alone lies between"
+
+
+def _error(command_run, item, path):
+    """Mean absolute error of a prediction inside the mask, of z-scores where the bundle is scored in them."""
+    synthetic, truth = voxels(path).astype(float), voxels(item["label"]).astype(float)
+    if command_run.bundle.traits["scored_in"] == "z-scores":
+        mean, deviation = checkpoints.load(command_run.weights)["target_scale"].tolist()
+        head = head_mask(voxels(item["image"]), None, axial=2, case=item["case"])
+        synthetic = (synthetic - mean) / deviation
+        truth = (truth - truth[head].mean()) / truth[head].std(ddof=1)
+    return np.abs(synthetic - truth)[voxels(item["mask"]) > 0].mean()
 
 
 # ---- inference ------------------------------------------------------------------------------------------------------

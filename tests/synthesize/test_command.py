@@ -377,6 +377,14 @@ def test_the_list_prefers_what_was_measured_on_real_images(place: Path, capsys: 
     assert capsys.readouterr().out.splitlines().count("         MAE 10 HU, copying 20") == 1
 
 
+@pytest.mark.parametrize("name", ["ldct_wgan_vgg", "mri_dagan"])
+def test_numbers_on_scans_of_the_training_are_said_to_be_of_other_networks(name: str) -> None:
+    """Shipped weights that saw people: what was measured on them was by networks that did not."""
+    error = Bundle(name, ROOT / "bundles" / name).error
+    assert error is not None
+    assert re.search(r"each by a network trained without that \w+ \(the shipped one saw all three\);", error)
+
+
 def test_the_help_says_how_to_train_what_has_no_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command.main(["mri", "--help"])

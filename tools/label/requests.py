@@ -114,7 +114,8 @@ class Client:
             return
         rows = pd.read_csv(log)
         changed = rest.infer(address, bundle, image=str(data[0].image)) != before
-        maes = " to ".join(f"{value:.4g}" for value in rows["val_mae"].dropna())
+        (validated,) = (rows[name].dropna() for name in rows if name.startswith("val_"))
+        maes = " to ".join(f"{value:.4g}" for value in validated)
         result = f"{task['status']}, {len(rows)} epochs, validation MAE {maes}, new weights served: {changed}"
         self._report(name, result, len(rows) == EPOCHS and changed, start)
 

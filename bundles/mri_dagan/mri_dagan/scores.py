@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from common.metrics import score
+from common.metrics import mae, score
 from common.metrics.masked import checked_volumes
 
 PERCENTILE = 99.5
@@ -26,7 +26,15 @@ def relative_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[
         DataError: see :func:`~common.metrics.masked.checked_volumes`.
         ConfigError: the percentile of the truth is not above 0.
     """
-    _, real, inside = checked_volumes(pred, truth, mask)
-    bright = float(np.percentile(real[inside], PERCENTILE))
-    scores = score(pred, truth, mask, (0.0, bright))
-    return {**scores, "nmae": scores["mae"] / bright}
+    scores = score(pred, truth, mask, (0.0, _brightness(truth, mask)))
+    return {**scores, "nmae": relative_mae(pred, truth, mask)}
+
+
+def relative_mae(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
+    """``nmae`` of :func:`relative_scores`."""
+    return mae(pred, truth, mask) / _brightness(truth, mask)
+
+
+def _brightness(truth: ArrayLike, mask: ArrayLike) -> float:
+    _, real, inside = checked_volumes(truth, truth, mask)
+    return float(np.percentile(real[inside], PERCENTILE))

@@ -32,7 +32,7 @@ class Curve:
 def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) -> list[Curve]:
     """Numeric columns of a log with one row per epoch, in order, without the epochs that lack a value.
 
-    Columns of a known metric, such as ``val_mae``, have a best epoch.
+    Columns of a known metric, such as ``val_mae_HU``, have a best epoch.
 
     Raises:
         DataError: the log cannot be read or has no column ``epoch``.
@@ -48,7 +48,7 @@ def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) 
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float)
         kept = np.isfinite(values)
         if kept.any():
-            info = metric_info(str(name).replace("/", "_"), metrics)
+            info = metric_info(str(name).removeprefix("val_").replace("/", "_"), metrics)
             best = int(epochs[kept][np.argmin(info.badness(values[kept]))])
             curves.append(Curve(str(name), epochs[kept], values[kept], None if info.direction == "unknown" else best))
     return curves

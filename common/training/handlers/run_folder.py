@@ -16,7 +16,7 @@ from typing import Any, cast
 import monai
 import torch
 from ignite.engine import Events
-from monai.engines import Evaluator
+from monai.engines import SupervisedEvaluator
 
 from ... import devices
 from ...config.record import RunRecord, config_of
@@ -27,9 +27,11 @@ from ...weights import checkpoints, info
 from ...weights.info import RUN_NAME
 from ...weights.module_names import portable
 from .. import SynthesisTrainer
+from ..methods.staged import StagedMethod
 from .checkpoint_saver import AsyncSaver
 from .epoch_line import epoch_line, is_validated
 from .lock import LOCK_NAME, RunLock
+from .picture import write_picture
 from .resumed_settings import require_same
 from .signals import TerminationSignals
 from .weights_writer import BEST, LAST, WeightsWriter
@@ -38,6 +40,8 @@ logger = logging.getLogger(__name__)
 BROKEN = (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError)
 """What the parts of a trainer raise on entries of a checkpoint that are none of theirs."""
 LOG_NAME = "log.csv"
+EPOCHS_NAME = "epochs"
+"""Folder of the weights and pictures of single epochs."""
 
 
 def run_dir(output_dir: str, variant: str = "", fold: int | None = None) -> str:
@@ -69,6 +73,10 @@ class RunFolder:
         data: cases of the run; of :class:`common.data.split_record.Cases` the split is written.
         keep: which weights become ``model.pt``: ``best``, of the best validation (the last epoch's without validation
             cases), or ``last``, of the last epoch, as papers do that validate nothing.
+        patience: so many validations without a better one end the training, of a method in stages the last stage; a
+            resumed run counts those before. None: never.
+        save_interval: after every so many epochs the weights, usable as ``--weights``, and a picture of the first
+            validation case are kept in ``epochs/<epoch>``. None: never.
         record: of the command, whose settings the run and its weights record.
 
     Raises:
@@ -78,11 +86,13 @@ class RunFolder:
     def __init__(
         self,
         run_dir: str,
-        validator: Evaluator,
+        validator: SupervisedEvaluator,
         resume: bool = False,
         data: Mapping[str, Any] | None = None,
         keep: str = BEST,
         record: RunRecord | None = None,
+        patience: int | None = None,
+        save_interval: int | None = None,
     ) -> None:
         if keep not in (BEST, LAST):
             raise ConfigError(f"--keep is {keep!r}", choose((BEST, LAST)))
@@ -92,6 +102,8 @@ class RunFolder:
         self.resume = resume
         self.data = data
         self.keep = keep
+        self.patience = patience
+        self.save_interval = save_interval
         self.lock = RunLock(self.root, self.models)
         self.signals = TerminationSignals()
         self.saver = AsyncSaver()
@@ -144,7 +156,9 @@ class RunFolder:
         info.keep_shipped(self.models)
         shipped = {path.stem for path in self.models.glob(f"{checkpoints.SHIPPED_PREFIX}*.pt")}
         held = [path for path in self.models.iterdir() if path.name != LOCK_NAME and path.stem not in shipped]
-        held += [path for path in (self.root / name for name in (LOG_NAME, RUN_NAME, "events")) if path.exists()]
+        held += [
+            path for path in (self.root / name for name in (LOG_NAME, RUN_NAME, "events", EPOCHS_NAME)) if path.exists()
+        ]
         incoming = self.models / ".previous"  # exists where an earlier move was cut short
         if not incoming.exists() and not any(path.name.endswith(".pt") for path in held):
             return
@@ -193,9 +207,29 @@ class RunFolder:
             steps = engine.state.max_epochs * engine.state.epoch_length - engine.state.iteration
             pace = (monotonic() - self._began) / (engine.state.iteration - self._first)
             logger.info(epoch_line(engine, self.validator, steps * pace))
+            if self.save_interval and engine.state.epoch % self.save_interval == 0:
+                self._keep_epoch(engine)
+        if self._is_stalled(engine):
+            logger.info(f"{self.patience} validations were no better: the training ends (--patience)")
+            engine.terminate()
         self._exit_if_signalled(engine)
 
-    def keep_best(self, validator: Evaluator, engine: SynthesisTrainer) -> None:
+    def _keep_epoch(self, engine: SynthesisTrainer) -> None:
+        folder = self.root / EPOCHS_NAME / f"{engine.state.epoch:04d}"
+        self.weights.save(engine, None, folder)
+        if self._validates():
+            write_picture(folder / "picture.png", engine, self.validator)
+
+    def _is_stalled(self, engine: SynthesisTrainer) -> bool:
+        """Whether the validations after the best one, of the stage in training, are as many as the patience."""
+        method, metrics = engine.method, engine.state.metrics
+        if self.patience is None or (isinstance(method, StagedMethod) and method.stage + 1 < len(method.methods)):
+            return False
+        best = self.validator.state.best_metric_epoch
+        later = [row for row in self._rows if row["epoch"] > best and row.get("stage") == metrics.get("stage")]
+        return sum(any(name.startswith("val_") for name in row) for row in later) >= self.patience
+
+    def keep_best(self, validator: SupervisedEvaluator, engine: SynthesisTrainer) -> None:
         """Write ``model.pt`` after a validation that was the best so far, unless the last one is kept."""
         state = validator.state
         if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN

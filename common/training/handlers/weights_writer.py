@@ -66,17 +66,18 @@ class WeightsWriter:
             },
         }
 
-    def save(self, engine: SynthesisTrainer, validator: Evaluator | None) -> None:
+    def save(self, engine: SynthesisTrainer, validator: Evaluator | None, folder: Path | None = None) -> None:
         """Write the networks of deployment.
 
         Args:
             engine: has trained them.
             validator: its last validation was the best so far; None keeps the last epoch's.
+            folder: instead of that of the run's weights.
         """
         with engine.deployed_weights():
             for name, network in engine.method.networks_to_save().items():
                 weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
-                info.save(weights, self.models / f"{name}.pt", self.about(engine, validator, name))
+                info.save(weights, (folder or self.models) / f"{name}.pt", self.about(engine, validator, name))
 
     def about(self, engine: SynthesisTrainer, validator: Evaluator | None, name: str = "model") -> dict[str, Any]:
         """What is known of the weights as they are now."""

@@ -250,10 +250,13 @@ def test_k_space_is_known_by_its_zero_filled_magnitude(tmp_path):
 
 
 def test_an_evaluation_is_of_what_inference_writes():
-    """Data consistency is in both."""
+    """Data consistency is in both, and in the validation of a training, where it is no option."""
     configs = {name: yaml.safe_load((Path(bundle_root()) / f"configs/{name}.yaml").read_text()) for name in CONFIGS}
-    transforms = configs["inference"]["postprocessing"]["transforms"][:-1]  # the last is for a server
-    assert transforms == configs["evaluate"]["restore"]["transforms"]
+    *others, consistency = configs["inference"]["postprocessing"]["transforms"][:-1]  # the last is for a server
+    train = yaml.safe_load((Path(bundle_root()) / "configs/train.yaml").read_text())
+    enabled = configs["evaluate"]["restore::transforms::2::enabled"]
+    *validated, last = train["restore"]["transforms"]
+    assert (others, consistency) == (validated, {**last, "enabled": enabled})
     assert all(config["data_consistency"] is True for config in configs.values())
 
 

@@ -52,7 +52,7 @@ def test_the_weights_keep_what_they_synthesise(run):
 
 
 def test_validation_is_in_hu(run):
-    error = pd.read_csv(run / "log.csv")["val_mae"].min()
+    error = pd.read_csv(run / "log.csv")["val_mae_HU"].min()
     assert 50 < error < 2000, "in units of 500 HU it would be below 4"
 
 

@@ -60,7 +60,8 @@ def contents(bundle: ValidatedBundle) -> Faults:
         fault = f"metadata has no {name}{FORMAT_END}, which describes {name}_def"
         yield expect(name in bundle.formats, fault, "add inputs, outputs")
     metrics = bundle.metadata.get("eval_metrics") or {}
-    for key in sorted(train.get("validate", {}).get("key_metric", {})):
+    key_metric = train.get("validate", {}).get("key_metric", {})
+    for key in [key_metric.get("name", "mae")] if "_target_" in key_metric else sorted(key_metric):
         yield expect(key in metrics, f"metadata eval_metrics does not explain {key}", "add it")
     expected = f"{bundle.name} {own}"
     for name, value in all_leaves(bundle):

@@ -22,9 +22,11 @@ import pytest
 import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
+from PIL import Image
 from same_state import assert_same
 from scripted_runs import Scripted, rows, weights
 from torch import nn
+from torch.utils.data import DataLoader
 from toy_training import CPU, Pairs, Toy, loader, on
 
 from common import devices
@@ -52,6 +54,8 @@ def build(
     generator: nn.Module | None = None,
     cases: dict | None = None,
     keep: str = "best",
+    patience: int | None = None,
+    save_interval: int | None = None,
     **settings: Any,
 ) -> SynthesisTrainer:
     """A trainer with validation and run folder; ``first`` are handlers before the folder's, ``handlers`` after."""
@@ -62,12 +66,12 @@ def build(
     data = loader(Pairs(images, 1 - images, noise=0.1), batch_size=2)
     validator = SupervisedEvaluator(
         CPU,
-        [{"image": torch.rand(1, 1, 4, 4), "label": torch.rand(1, 1, 4, 4)}],
+        DataLoader([{"image": torch.rand(1, 4, 4), "label": torch.rand(1, 4, 4)}]),  # type: ignore[arg-type]
         network,
         key_val_metric={"score": Scripted(scores)},
         metric_cmp_fn=operator.lt,
     )
-    folder = RunFolder(str(root), validator, resume, cases, keep)
+    folder = RunFolder(str(root), validator, resume, cases, keep, None, patience, save_interval)
     return SynthesisTrainer(
         CPU,
         epochs,
@@ -194,6 +198,38 @@ def test_an_epoch_is_one_line_of_the_console(
     assert not [message for message in caplog.messages if message.startswith("epoch ")], (
         "the first process alone speaks"
     )
+
+
+@pytest.mark.parametrize("scores", [(3, 1, 2, 2, 0.5), (3, 1, math.nan, 1, 0.5)])
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_validations_without_a_better_one_end_the_training(
+    tmp_path: Path, scores: Sequence[float], interrupted: bool
+) -> None:
+    """The second is the best, the third and fourth are no better; a resumed run counts those before."""
+    if interrupted:
+        build(tmp_path, scores=scores[:3], epochs=3, patience=2).run()
+    build(tmp_path, scores=scores[3 * interrupted :], epochs=5, patience=2, resume=interrupted).run()
+    assert [row["epoch"] for row in rows(tmp_path)] == ["1", "2", "3", "4"]
+    saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")
+    assert (saved["trainer"]["iteration"], saved["best_metric_epoch"]) == (4 * STEPS, 2)
+    build(tmp_path / "later", scores=scores, epochs=5, patience=3).run()
+    assert len(rows(tmp_path / "later")) == 5
+
+
+def test_weights_and_pictures_of_single_epochs_are_kept(tmp_path: Path) -> None:
+    after: list[dict] = []
+    note = on(Events.EPOCH_COMPLETED, lambda engine: after.append(weights(engine.method.deployed)))
+    build(tmp_path, epochs=4, save_interval=2, handlers=[note]).run()
+    folders = sorted((tmp_path / "epochs").iterdir())
+    assert [folder.name for folder in folders] == ["0002", "0004"]
+    for folder, epoch in zip(folders, (2, 4), strict=True):
+        assert_same(dict(checkpoints.load(folder / "model.pt")), after[epoch - 1])
+        about = json.loads((folder / "model.json").read_text())
+        assert (about["keep"], about["epoch"]) == ("last", epoch)
+        assert Image.open(folder / "picture.png").size == (12, 4)  # source, output and target
+    build(tmp_path, epochs=1).run()
+    assert sorted(os.listdir(tmp_path / "models" / "previous" / "epochs")) == ["0002", "0004"]
+    assert not (tmp_path / "epochs").exists()
 
 
 # ---- an earlier run -----------------------------------------------------------------------------------------------

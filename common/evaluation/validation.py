@@ -1,0 +1,99 @@
+"""Validation during training: the error of what inference writes, against the true target in its own unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine
+from monai.data import CacheDataset
+
+from ..data.datalist import Item
+from ..grids import require_grid
+from ..io import VolumeReader
+from ..metrics import MaskedMetric, mae
+from .cases import load_case
+
+
+class SourceDataset(CacheDataset):
+    """Sources of cases, prepared as in inference: without target and mask.
+
+    Args:
+        data: items with ``case`` and ``image``.
+        transform: of such an item.
+    """
+
+    def __init__(self, data: Sequence[Item], transform: Callable[[Any], Any]) -> None:
+        super().__init__([{key: item[key] for key in ("case", "image")} for item in data], transform, progress=False)
+
+
+class OutputError(MaskedMetric):
+    """Mean over the cases, on all ranks, of a measure of the output against the target as its file has it.
+
+    The output is ``pred`` (1, X, Y, Z) after the postprocessing of an evaluation. Targets and masks are read at the
+    first validation and kept.
+
+    Args:
+        cases: items with ``label``.
+        function: see :class:`common.metrics.MaskedMetric`.
+        head_threshold, reader, standardise, labelled: see :func:`common.evaluation.cases.load_case`.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Item],
+        function: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
+        head_threshold: float | None = None,
+        reader: VolumeReader | None = None,
+        standardise: bool = False,
+        labelled: bool = False,
+    ) -> None:
+        super().__init__(function)
+        self.items = {str(item["case"]): item for item in cases}
+        self.settings: Any = (head_threshold, reader, standardise, labelled)
+        self._known: dict[str, tuple[torch.Tensor, torch.Tensor, np.ndarray]] = {}
+
+    def iteration_completed(self, engine: Engine) -> None:
+        """Score the cases of the iteration that ``engine`` has completed.
+
+        Raises:
+            DataError: the output is not on the grid of the source, or see :func:`common.evaluation.cases.load_case`.
+        """
+        outputs: Any = engine.state.output
+        batch: Any = engine.state.batch
+        for output, item in zip(outputs, batch, strict=True):
+            truth, mask, affine = self._target(str(item["case"]))
+            pred = output["pred"]
+            own = getattr(pred, "affine", item["image"].affine)
+            remedy = "check that restore inverts preprocessing"
+            require_grid(f"{item['case']}: prediction", pred.shape[1:], own, truth.shape[1:], affine, remedy)
+            self.update(([pred], [truth], [mask]))
+
+    def _target(self, name: str) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+        """Target and mask of a case, (1, X, Y, Z), and their affine (4, 4)."""
+        if name not in self._known:
+            case = load_case(self.items[name], *self.settings)
+            truth = np.asarray(case.truth)
+            self._known[name] = torch.from_numpy(truth)[None], torch.from_numpy(case.mask)[None], case.affine
+        return self._known[name]
+
+
+def output_error(
+    cases: Sequence[Item],
+    unit: str,
+    name: str = "mae",
+    function: Callable[[np.ndarray, np.ndarray, np.ndarray], float] = mae,
+    **settings: Any,
+) -> dict[str, OutputError]:
+    """The key metric of a validation by its name with its unit, such as ``mae_HU``.
+
+    Args:
+        cases: see :class:`OutputError`.
+        unit: of the measure; empty for a ratio.
+        name: of the measure.
+        function: the measure.
+        **settings: see :class:`OutputError`.
+    """
+    return {"_".join(filter(None, (name, unit))): OutputError(cases, function, **settings)}
