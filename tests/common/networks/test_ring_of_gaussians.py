@@ -1,4 +1,4 @@
-"""Adversarial training on a ring of eight Gaussians: how many of them the generator finds (docs/results)."""
+"""Adversarial training on a ring of eight Gaussians: how many of them the generator finds (docs/how-to)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.networks.stabilise import stabilise
 
 MODES, DEVIATION, BATCH, WIDTH, LATENT = 8, 0.05, 32, 64, 16
 STEPS = 3000
-"""Of the table in docs/results/stable-training.md."""
+"""Of the table in docs/how-to/stable-training.md."""
 ANGLES = torch.arange(MODES) * 2 * torch.pi / MODES
 CENTRES = torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1)
 
