@@ -183,6 +183,7 @@ function update(listed) {
   if (shown && !states.has(shown)) {
     shown = null;
     byId("result").hidden = true;
+    delete byId("views").dataset.shown;
   }
 }
 
@@ -260,7 +261,7 @@ const isCt = (volume, unit) => unit === "HU" || volume.robust_min <= LEAST_HU;
 async function attached() {
   const made = [];
   for (const id of NAMES) {
-    const viewer = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, multiplanarShowRender: niivue.SHOW_RENDER.NEVER, dragAndDropEnabled: false, logLevel: "error" });
+    const viewer = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, crosshairWidthUnit: "mm", multiplanarShowRender: niivue.SHOW_RENDER.NEVER, dragAndDropEnabled: false, logLevel: "error" });
     const canvas = byId(id);
     await viewer.attachToCanvas(canvas);
     viewer.setDrawOpacity(0.3);
@@ -281,7 +282,6 @@ async function attached() {
     viewer.onDrawingChanged = () => showRegion(viewer);
   }
   const [source, synthetic] = made;
-  source.broadcastTo([synthetic], { "2d": true, "3d": true });
   synthetic.broadcastTo([source], { "2d": true, "3d": true });
   source.onLocationChange = (place) => {
     if (!source.volumes.length) return;
@@ -303,6 +303,7 @@ async function view(state) {
     for (const viewer of views) if (viewer.drawBitmap) viewer.closeDrawing();
     await source.loadVolumes([at("source"), ...(has("synthetic") ? [{ ...at("synthetic"), opacity: 0 }] : [])]);
     const maps = has("uncertainty") ? [{ ...at("uncertainty"), colormap: "hot", opacity: 0 }] : [];
+    source.broadcastTo(has("synthetic") ? [synthetic] : [], { "2d": true, "3d": true }); // a view without a volume throws
     if (has("synthetic")) await synthetic.loadVolumes([at("synthetic"), ...maps]);
     for (const name of present()) {
       const ct = isCt(volumesOf(name)[0], name === "synthetic" ? state.unit : "");
@@ -335,8 +336,8 @@ function arrange() {
     viewer.setDrawingEnabled(pen !== undefined);
     viewer.opts.penType = pen ?? niivue.PEN_TYPE.PEN;
   }
-  if (!alone) source.setOpacity(1, over ? byId("share").value / 100 : 0);
-  if (synthetic.volumes[1]) synthetic.setOpacity(1, byId("map").checked ? 0.6 : 0);
+  if (!alone) source.volumes[1].opacity = over ? byId("share").value / 100 : 0;
+  if (synthetic.volumes[1]) synthetic.volumes[1].opacity = byId("map").checked ? 0.6 : 0;
   draw();
   views.forEach(thinCross);
 }

@@ -63,6 +63,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def page(browser: Any, address: str) -> Iterator[Any]:  # noqa: F811
     """A page of the app without cases, whose scripts have thrown nothing at the end."""
     opened = browser.new_page(viewport={"width": 900, "height": 700})
+    opened.set_default_timeout(MOST_MS)  # a browser without a graphics card draws large volumes for long
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.goto(address)
@@ -172,7 +173,7 @@ def test_markup_in_a_name_is_text_and_a_case_is_cancelled_by_keyboard_alone(page
         if page.evaluate("() => document.activeElement.id") == "start":
             break
     page.keyboard.press("Enter")
-    page.locator("#cases .name").wait_for()
+    page.locator("#cases .cancel").wait_for()
     page.locator("#cases .cancel").focus()
     page.keyboard.press("Enter")
     wait_for(page, NAME, "cancelled")
@@ -247,6 +248,7 @@ def chosen(page: Any, path: Path) -> None:
 
 
 def dragged(page: Any, canvas: str, right: float, down: float, button: str = "left") -> None:
+    page.locator(f"#{canvas}").scroll_into_view_if_needed()
     box = page.locator(f"#{canvas}").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
@@ -300,7 +302,7 @@ def test_the_window_follows_mouse_and_numbers_and_has_presets_by_modality(page: 
     page.fill("#source-width", "300")
     assert shown_window(page) == (350, 650)
     page.select_option("#source-window", "full")
-    np.testing.assert_allclose(shown_window(page), [noise.min(), noise.max()], rtol=1e-4)
+    np.testing.assert_allclose(shown_window(page), [noise.min(), noise.max()], atol=5)
     assert page.locator("#source-window option[value=brain]").is_disabled()
     page.locator(".remove").click()
     page.locator("#none").wait_for()
