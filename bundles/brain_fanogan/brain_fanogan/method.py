@@ -50,6 +50,11 @@ class FAnoGanMethod(GanMethod):
         return self.deployed
 
     @property
+    def is_in_last_part(self) -> bool:
+        """Whether the encoder is trained."""
+        return self.encoding
+
+    @property
     def has_adversary(self) -> bool:
         """Whether the GAN is trained at this step."""
         return not self.encoding and super().has_adversary

@@ -27,7 +27,6 @@ from ...weights import checkpoints, info
 from ...weights.info import RUN_NAME
 from ...weights.module_names import portable
 from .. import SynthesisTrainer
-from ..methods.staged import StagedMethod
 from .checkpoint_saver import AsyncSaver
 from .epoch_line import epoch_line, is_validated
 from .lock import LOCK_NAME, RunLock
@@ -73,7 +72,7 @@ class RunFolder:
         data: cases of the run; of :class:`common.data.split_record.Cases` the split is written.
         keep: which weights become ``model.pt``: ``best``, of the best validation (the last epoch's without validation
             cases), or ``last``, of the last epoch, as papers do that validate nothing.
-        patience: so many validations without a better one end the training, of a method in stages the last stage; a
+        patience: so many validations without a better one end the training, of a method in parts the last part; a
             resumed run counts those before. None: never.
         save_interval: after every so many epochs the weights, usable as ``--weights``, and a picture of the first
             validation case are kept in ``epochs/<epoch>``. None: never.
@@ -222,15 +221,18 @@ class RunFolder:
             write_picture(folder / "picture.png", engine, self.validator)
 
     def _is_stalled(self, engine: SynthesisTrainer) -> bool:
-        """Whether the validations after the best one, of the stage in training, are as many as the patience."""
-        method, metrics = engine.method, engine.state.metrics
-        if self.patience is None or engine.state.epoch == engine.state.max_epochs:
+        """Whether the validations after the best one are as many as the patience; only those of the last part count.
+
+        Another part of a training has other losses, or another stage.
+        """
+        is_last = engine.method.is_in_last_part and engine.state.epoch < engine.state.max_epochs
+        if self.patience is None or not is_last:
             return False
-        if isinstance(method, StagedMethod) and method.stage + 1 < len(method.methods):
-            return False
-        best = self.validator.state.best_metric_epoch
-        later = [row for row in self._rows if row["epoch"] > best and row.get("stage") == metrics.get("stage")]
-        return sum(any(name.startswith("val_") for name in row) for row in later) >= self.patience
+        metrics, best = engine.state.metrics, self.validator.state.best_metric_epoch
+        part = [row for row in self._rows if row["epoch"] > best and row.get("stage") == metrics.get("stage")]
+        others = [row.keys() - {"epoch", *metrics} for row in part if metrics.keys() <= row.keys()]
+        validated = [names for names in others if names and all(name.startswith("val_") for name in names)]
+        return len(validated) >= self.patience
 
     def keep_best(self, validator: SupervisedEvaluator, engine: SynthesisTrainer) -> None:
         """Write ``model.pt`` after a validation that was the best so far, unless the last one is kept."""

@@ -68,6 +68,11 @@ class GanMethod(nn.Module):
         return next(iter(self.generators.values()))
 
     @property
+    def is_in_last_part(self) -> bool:
+        """Whether what is trained now is what the training ends with, of a method in several parts."""
+        return True
+
+    @property
     def variation(self) -> Hashable:
         """What a step depends on besides the shapes of its batch; each value has its own recorded CUDA graph."""
         return None

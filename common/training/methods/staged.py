@@ -42,6 +42,11 @@ class StagedMethod(GanMethod):
         return self.deployed
 
     @property
+    def is_in_last_part(self) -> bool:
+        """Whether the last stage is trained."""
+        return self.stage + 1 == len(self.methods)
+
+    @property
     def variation(self) -> int:
         """The stage."""
         return self.stage

@@ -17,7 +17,7 @@ OWN = {"_target_": MIRROR, "axes": "@mirrored", "inferer": {"_target_": SLICES, 
 def adopted(trained: dict[str, Any]) -> Any:
     """The inferer of a configuration of slices, by weights that were trained with another one."""
     config = {"inferer": OWN, "mirrored": [0], "side": 16}
-    about = WeightsInfo(Path("model.pt"), "", "a", {"side": 32, "inferer": trained}, {}, {}, {}, {})
+    about = WeightsInfo(Path("model.pt"), "", "a", {"side": 32, "inferer": trained}, {}, {}, {})
     return Adoption(about, config, [config], []).changes("a")["inferer"]
 
 
@@ -35,7 +35,7 @@ def test_what_has_an_inferer_inside_is_put_around_the_own_slices() -> None:
 
 def test_a_null_that_the_configuration_lacks_is_added_and_one_that_it_has_is_no_change() -> None:
     config = {"inferer": OWN, "depth": None}
-    about = WeightsInfo(Path("model.pt"), "", "a", {"neighbours": None, "depth": None}, {}, {}, {}, {})
+    about = WeightsInfo(Path("model.pt"), "", "a", {"neighbours": None, "depth": None}, {}, {}, {})
     assert Adoption(about, config, [config], []).changes("a") == {"neighbours": None}
 
 
@@ -49,7 +49,7 @@ def test_slices_of_the_training_take_the_place_of_patches_inside_what_both_have(
     own = {"_target_": MIRROR, "inferer": {"_target_": FLOW, "steps": 1, "inferer": {"_target_": PATCHES}}}
     slices = {"_target_": SLICES, "plane": "axial", "neighbours": "@neighbours"}
     trained = {"_target_": FLOW, "steps": 3, "inferer": slices}
-    about = WeightsInfo(Path("model.pt"), "", "a", {"neighbours": 5, "inferer": trained}, {}, {}, {}, {})
+    about = WeightsInfo(Path("model.pt"), "", "a", {"neighbours": 5, "inferer": trained}, {}, {}, {})
     config = {"inferer": own}
     made = Adoption(about, config, [config], []).changes("a")["inferer"]
     assert made == {"_target_": MIRROR, "inferer": {"_target_": FLOW, "steps": 3, "inferer": slices}}
@@ -63,7 +63,7 @@ def test_the_innermost_of_the_configuration_may_be_named(kind: str, inner: Any) 
         "stitching": {"_target_": PATCHES, "roi_size": 16},
     }
     trained = {"_target_": FLOW, "steps": 3, "inferer": {"_target_": kind}}
-    about = WeightsInfo(Path("model.pt"), "", "a", {"inferer": trained}, {}, {}, {}, {})
+    about = WeightsInfo(Path("model.pt"), "", "a", {"inferer": trained}, {}, {}, {})
     made = Adoption(about, config, [config], []).changes("a")["inferer"]
     assert made == {"_target_": FLOW, "steps": 3, "inferer": inner}
 
@@ -71,7 +71,7 @@ def test_the_innermost_of_the_configuration_may_be_named(kind: str, inner: Any) 
 def test_windows_of_a_training_follow_its_own_patches_and_those_of_an_evaluation_the_weights() -> None:
     config = {"validate": {"inferer": {"_target_": PATCHES, "roi_size": "@side", "mode": "fast"}}, "side": 16}
     trained = {"_target_": PATCHES, "roi_size": 192, "mode": "faithful"}
-    about = WeightsInfo(Path("model.pt"), "", "a", {"inferer": trained}, {}, {}, {}, {})
+    about = WeightsInfo(Path("model.pt"), "", "a", {"inferer": trained}, {}, {}, {})
     sides = {}
     for same_files in (False, True):
         changes = Adoption(about, config, [config], []).changes("a", same_files)
@@ -84,6 +84,6 @@ def test_an_option_counts_where_weights_recorded_its_value_inside_a_component():
     """Weights of before had ``mode`` inside ``stitching``; configs name it at the top."""
     recorded = {"stitching": {"_target_": "Patches", "mode": "fast"}, "network_def": {"_target_": "Net"}}
     shipped = {**recorded, "mode": "fast", "stitching": {"_target_": "Patches", "mode": "@mode"}}
-    about = WeightsInfo(Path("model.pt"), "", "", recorded, {}, {}, {}, {})
+    about = WeightsInfo(Path("model.pt"), "", "", recorded, {}, {}, {})
     assert Adoption(about, {**shipped, "mode": "faithful"}, [shipped], {"mode"}).changes("b") == {}
     assert Adoption(about, shipped, [shipped], ()).changes("b") == {"stitching": recorded["stitching"]}

@@ -33,7 +33,7 @@ RECORDED = needed_settings(TRAIN)
 
 
 def check(settings: dict[str, Any]) -> None:
-    about = WeightsInfo(Path("model.pt"), "", "one", settings, {}, {}, {}, {})
+    about = WeightsInfo(Path("model.pt"), "", "one", settings, {}, {}, {})
     require_recorded(about, [TRAIN])
 
 

@@ -216,6 +216,12 @@ def test_validations_without_a_better_one_end_the_training(
     assert len(rows(tmp_path / "later")) == 5
 
 
+def test_an_earlier_part_of_a_training_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Toy, "is_in_last_part", False)
+    build(tmp_path, scores=(1, 2, 3, 4), patience=1).run()
+    assert len(rows(tmp_path)) == 4
+
+
 def test_weights_and_pictures_of_single_epochs_are_kept(tmp_path: Path) -> None:
     after: list[dict] = []
     note = on(Events.EPOCH_COMPLETED, lambda engine: after.append(weights(engine.method.deployed)))
