@@ -84,8 +84,7 @@ def score(options: argparse.Namespace) -> int:
     measures, counts = scores_of(key, read_answers(options.answers, key, trials))
     guesses = f"guesses are correct in {1 / len(key['choices']):.3g}"
     print(f"{key['question']} Study {key['study']}; {guesses}.\n")
-    print(measures.to_string(index=False, na_rep="", float_format="{:.3g}".format))
-    print(f"\n{counts.to_string()}" if len(counts) else "")
+    print(f"{measures.to_string(index=False, na_rep='', float_format='{:.3g}'.format)}\n\n{counts.to_string()}")
     if options.out:
         write_scores(options.out, measures, counts)
         print(f"written to {options.out}")

@@ -81,7 +81,7 @@ def scores_of(key: Mapping[str, Any], answers: pd.DataFrame) -> tuple[pd.DataFra
     """Scores of the readers; answers to repeated trials count for the agreement of a reader's own answers alone.
 
     Returns:
-        Measures (the columns ``MEASURES``), and counts of answers by reader, kind and truth, empty for two images.
+        Measures (the columns ``MEASURES``), and counts of answers by reader, kind and truth.
     """
     once = answers[~answers["repeat"]]
     table = once.assign(correct=once["answer"] == once["truth"])
@@ -104,7 +104,7 @@ def scores_of(key: Mapping[str, Any], answers: pd.DataFrame) -> tuple[pd.DataFra
         rows += [(POOLED, *_over_cases(name, correct.to_numpy(), cases, part)) for name, part in parts.items()]
         rows += [(BETWEEN, *measure) for measure in _agreement(once)]
     counts = pd.crosstab([once["reader"], once["kind"], once["truth"]], once["answer"])
-    return pd.DataFrame(rows, columns=MEASURES), counts if key["design"] != PAIR else counts.iloc[:0]
+    return pd.DataFrame(rows, columns=MEASURES), counts
 
 
 def _parts(key: Mapping[str, Any], kinds: np.ndarray) -> dict[str, list[np.ndarray]]:
@@ -182,11 +182,10 @@ def _agreement(once: pd.DataFrame) -> Iterator[Measure]:
 
 
 def write_scores(out: Path, measures: pd.DataFrame, counts: pd.DataFrame) -> None:
-    """Write ``scores.csv``, and ``confusion.csv`` of single images.
+    """Write ``scores.csv`` and ``confusion.csv``.
 
     Raises:
         OutputError: a file cannot be written.
     """
     for name, table in zip(FILES, (measures, counts.reset_index()), strict=True):
-        if len(table):
-            write_text(out / name, table.map(as_cell).to_csv(index=False, lineterminator="\n"))
+        write_text(out / name, table.map(as_cell).to_csv(index=False, lineterminator="\n"))

@@ -6,19 +6,17 @@ import json
 import nibabel as nib
 import numpy as np
 
-COLUMNS = ("study", "reader", "position", "answer", "seconds", "answered")
 CLASSES = ("cyst", "hemangioma", "metastasis")
 
 
 def save(path, values, affine=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(nib.Nifti1Image(values.astype(np.float32), np.diag([2.0, 2, 2, 1]) if affine is None else affine), path)
-    return path
 
 
-def head(number, shape=(14, 16, 12)):
+def head(number):
     """Air of 0 around a box of 100 to 140, another one for every number."""
-    values = np.zeros(shape)
+    values = np.zeros((14, 16, 12))
     values[3:11, 3:13, 2:10] = 100 + np.random.default_rng(number).integers(0, 41, (8, 10, 8))
     return values
 
@@ -31,11 +29,11 @@ def write_heads(root, cases=6):
     return root / "real", root / "synthetic"
 
 
-def write_patches(root, count=6, synthetic=6, classes=CLASSES, size=8):
+def write_patches(root, real=4, synthetic=9, classes=CLASSES, size=8):
     """Real patches by class, and stacks of synthetic ones with the JSON file of samples."""
-    for c, name in enumerate(classes):
-        rng = np.random.default_rng(c)
-        for k in range(count):
+    rng = np.random.default_rng(0)
+    for name in classes:
+        for k in range(real):
             save(root / "real" / name / f"liver_{k}.nii.gz", rng.normal(50, 20, (8, 8, 1)))
         save(root / "synthetic" / f"{name}_synthetic.nii.gz", rng.normal(50, 20, (size, size, synthetic)), np.eye(4))
         about = {"SyntheticData": True, "Class": name, "Seeds": list(range(synthetic))}
@@ -43,18 +41,13 @@ def write_patches(root, count=6, synthetic=6, classes=CLASSES, size=8):
     return root / "real", root / "synthetic"
 
 
-def answers_csv(path, key, choose, reader="A", seconds=lambda k: 2.0):
-    """Answers of a reader; ``choose`` takes trial and place, from 0, and returns the answer."""
-    rows = [[key["study"], reader, k + 1, choose(trial, k), seconds(k), ""] for k, trial in enumerate(key["trials"])]
+def answers_csv(path, key, choose, reader="A"):
+    """Answers of a reader, in 0 s, 1 s and so on; ``choose`` takes trial and place, from 0, and returns the answer."""
+    rows = [[key["study"], reader, k + 1, choose(trial, k), float(k)] for k, trial in enumerate(key["trials"])]
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+        csv.writer(file).writerows([["study", "reader", "position", "answer", "seconds"], *rows])
     return path
 
 
 def right(trial, k):
     return trial["answer"]
-
-
-def wrong(choices):
-    """The choice after the correct one."""
-    return lambda trial, k: choices[(choices.index(trial["answer"]) + 1) % len(choices)]
