@@ -1,7 +1,7 @@
 """Images of a folder: cases, classes, stacks of samples, and what is none."""
 
 import pytest
-from reading_folders import head, save, write_patches
+from reading_folders import CLASSES, head, save, write_patches
 
 from common.errors import DataError
 from common.reader_study.image_folders import find_images
@@ -32,17 +32,12 @@ def test_volumes_in_folders_of_cases_are_found_by_their_name(tmp_path):
 
 
 def test_patches_have_the_class_of_their_folder_or_stack(tmp_path):
-    real, synthetic = write_patches(tmp_path, 2, 3, ("cyst", "metastasis"))
-    (synthetic / "cyst_synthetic.png").touch()  # the grid of the stack
-    found = [(each.label, each.case, each.patches) for each in find_images(real, "real")]
-    assert found == [(name, f"liver_{k}", True) for name in ("cyst", "metastasis") for k in range(2)]
-    found = [(each.label, each.case, each.patches) for each in find_images(synthetic, "synthetic")]
-    assert found == [(name, name, True) for name in ("cyst", "metastasis")]
+    for folder, cases in zip(write_patches(tmp_path, 2, 3), (("liver_0", "liver_1"), ()), strict=True):
+        found = [(each.label, each.case, each.patches) for each in find_images(folder, "real")]
+        assert found == [(name, case, True) for name in CLASSES for case in cases or [name]]
 
 
-def test_what_holds_no_images_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"no folder .*nowhere \(from --real\)"):
-        find_images(tmp_path / "nowhere", "real")
+def test_a_folder_with_the_grid_of_samples_alone_is_refused(tmp_path):
     (tmp_path / "cyst_synthetic.png").touch()
     with pytest.raises(DataError, match=r"holds cyst_synthetic.png, no images: arrange it as .* --format nifti"):
         find_images(tmp_path, "real")
