@@ -1,206 +1,191 @@
-"""Scores of the readers of a study: accuracy with intervals, errors by kind, learning, agreement, time."""
+"""Answers of the readers of a study, and their scores: accuracy with intervals, errors by kind, learning, agreement."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+import pandas as pd
+from scipy.stats import DegenerateDataWarning, binomtest, bootstrap
+from sklearn.metrics import cohen_kappa_score
 
-from .answers import Answer
+from ..errors import DataError
+from ..files import as_cell, parse_json, write_text
 from .image_folders import REAL, SYNTHETIC
-from .intervals import cohen, crossed_interval, fleiss, newcombe, trend, wilson
-from .questions import OF_CLASS, OF_KIND, PAIR
+from .study import OF_CLASS, PAIR
 
-POOLED = "pooled"
-FEW_READERS = 5
-"""Below this number of readers the interval of the pooled accuracy is rough."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Value with its interval at 95 %, None where there is none, of n answers."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
+COLUMNS = ["study", "reader", "position", "answer", "seconds"]
+TRIAL = ["item", "answer", "repeat", "kind", "case"]
+MEASURES = ["reader", "measure", "value", "low", "high", "n"]
+FILES = ("scores.csv", "confusion.csv")
+POOLED, BETWEEN = "(pooled)", "(between)"
+"""Names that the page accepts of no reader."""
+Measure = tuple[str, float | None, float | None, float | None, int]
+"""Name, value, its interval at 95 % and the number of answers; None where there is none."""
 
 
-Measures = dict[str, Estimate]
+def read_key(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The key of a study, and its trials by position from 1 (the columns ``TRIAL``).
 
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of a study.
-
-    Args:
-        study: its name.
-        question: as readers saw it.
-        chance: accuracy of guesses.
-        readers: measures of each reader; those of ``pooled`` are means over readers.
-        confusion: of single images: by reader and kind (``all``, ``real``, ``synthetic``), truth and answer.
-        agreement: between readers.
-        notes: on what the numbers do not say.
+    Raises:
+        DataError: for a file that is none.
     """
-
-    study: str
-    question: str
-    chance: float
-    readers: dict[str, Measures]
-    confusion: dict[str, dict[str, dict[str, dict[str, int]]]] = field(default_factory=dict)
-    agreement: Measures = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-
-def scores_of(key: Mapping[str, Any], answers: Sequence[Answer]) -> Scores:
-    """Scores of all readers. Answers to repeated trials count for the agreement of a reader's own answers alone."""
-    names = list(dict.fromkeys(answer.reader for answer in answers))
-    once = {name: [one for one in answers if one.reader == name and not one.repeat] for name in names}
-    again = {name: [one for one in answers if one.reader == name and one.repeat] for name in names}
-    chance = 1 / len(key["choices"])
-    parts = _parts(key)
-    readers = {name: _measures(once[name], again[name], chance, parts) for name in names}
-    clustered = any(count > 1 for count in Counter(answer.case for answer in once[names[0]]).values())
-    if clustered:
-        for name in names:
-            readers[name]["accuracy_over_cases"] = _crossed(once[name], [name])
-    if len(names) > 1:
-        label = POOLED if POOLED not in readers else f"{POOLED} (all readers)"
-        readers[label] = _pooled([one for name in names for one in once[name]], names, parts)
-    confusion = {}
-    if key["design"] != PAIR:
-        confusion = {name: _confusions(once[name], key["choices"]) for name in names}
-    notes = _notes(clustered, len(names))
-    agreement = _agreement(once, key["choices"])
-    return Scores(str(key["study"]), str(key["question"]), chance, readers, confusion, agreement, notes)
+    try:
+        key = parse_json(path.read_text(encoding="utf-8"))
+        trials = pd.DataFrame(key["trials"])[TRIAL].rename(columns={"answer": "truth"})
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no key of a study"
+        raise DataError(f"cannot read --key {path} ({reason})", "pass the key.json of the study") from error
+    return key, trials.set_index(pd.RangeIndex(1, len(trials) + 1, name="position"))
 
 
-def _notes(clustered: bool, readers: int) -> list[str]:
-    notes = []
-    if clustered:
-        narrow = "Several trials show one case: Wilson's intervals take them as independent and are too narrow; "
-        notes.append(narrow + "accuracy_over_cases draws cases instead.")
-    if 1 < readers < FEW_READERS:
-        notes.append(f"With {readers} readers the pooled interval says little about other readers.")
-    if readers == 1:
-        notes.append("One reader: nothing here is about readers in general.")
-    return notes
+def read_answers(paths: Sequence[Path], key: Mapping[str, Any], trials: pd.DataFrame) -> pd.DataFrame:
+    """Answers of all readers with the columns of their trials, by reader and position.
+
+    Raises:
+        DataError: for a file that is none of one reader's answers to each trial of this study, or two of one reader.
+    """
+    tables = [_answers(path, key, len(trials)) for path in paths]
+    names = [table["reader"].iloc[0].casefold() for table in tables]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DataError(f"--answers has several files of reader {twice[0]}", "pass one file of each reader")
+    return pd.concat(tables).join(trials, on="position").sort_values(["reader", "position"])
 
 
-def _parts(key: Mapping[str, Any]) -> dict[str, Callable[[Answer], bool]]:
-    """Answers that have an accuracy of their own, by its name."""
-    if key["design"] == PAIR and key["about"] == OF_KIND:
-        return {}
-    if key["about"] == OF_KIND:
-        return {"sensitivity": lambda one: one.kind == SYNTHETIC, "specificity": lambda one: one.kind == REAL}
-    parts: dict[str, Callable[[Answer], bool]] = {}
-    if key["design"] != PAIR and key["about"] != OF_CLASS:
-        parts |= {"sensitivity": lambda one: one.truth == "yes", "specificity": lambda one: one.truth == "no"}
-    return parts | {"real": lambda one: one.kind == REAL, "synthetic": lambda one: one.kind == SYNTHETIC}
+def _answers(path: Path, key: Mapping[str, Any], count: int) -> pd.DataFrame:
+    again = "save the file again from the page"
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=COLUMNS, index_col=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read --answers {path} ({error})", again) from error
+    if wrong := sorted({*table["study"]} - {key["study"]}):
+        raise DataError(f"{path} answers the study {wrong[0]!r}, the key is of {key['study']}", "pass its key")
+    if table["position"].tolist() != [str(position) for position in range(1, count + 1)]:
+        fault = f"{path} has {len(table)} answers, not one to each of {count} trials in their order"
+        raise DataError(fault, f"let the reader finish, and {again}")
+    table["position"] = range(1, count + 1)
+    table["seconds"] = pd.to_numeric(table["seconds"], errors="coerce")
+    valid = table["answer"].isin(key["choices"]) & table["seconds"].between(0, np.inf, inclusive="left")
+    valid &= (table["reader"] == table["reader"].iloc[0]) & (table["reader"] != "")
+    if not valid.all():
+        fault = f"{path}, line {np.argmin(valid) + 2} has no answer of {', '.join(key['choices'])}, number of seconds"
+        raise DataError(f"{fault} or name of the reader of the first line", again)
+    return table
 
 
-def _measures(
-    once: Sequence[Answer], again: Sequence[Answer], chance: float, parts: Mapping[str, Callable[[Answer], bool]]
-) -> Measures:
-    found = {"accuracy": _share(once)}
-    found["p_chance"] = Estimate(float(binomtest(_correct(once), len(once), chance).pvalue), n=len(once))
-    found |= {name: _share([one for one in once if belongs(one)]) for name, belongs in parts.items()}
-    if "synthetic" in parts:
-        sets = [[one for one in once if parts[name](one)] for name in ("real", "synthetic")]
-        found["synthetic_minus_real"] = _change(*sets)
-    half = len(once) // 2
-    if half:
-        found |= {"first_half": _share(once[:half]), "second_half": _share(once[half:])}
-        found["learning"] = _change(once[:half], once[half:])
-    correct = np.array([one.correct for one in once], float)
-    slope = trend(correct, np.arange(len(once), dtype=float))
-    found["p_trend"] = Estimate(None if slope is None else slope[1], n=len(once))
-    found["z_trend"] = Estimate(None if slope is None else slope[0], n=len(once))
-    quartiles = np.percentile([one.seconds for one in once], [25, 50, 75]).tolist()
-    for name, value in zip(("seconds_quartile_1", "seconds_median", "seconds_quartile_3"), quartiles, strict=True):
-        found[name] = Estimate(value, n=len(once))
-    if again:
-        before = {one.item: one for one in once}
-        same = sum(one.seen == before[one.item].seen for one in again)
-        found["repeats_same"] = Estimate(same / len(again), *wilson(same, len(again)), len(again))
-        kappa = cohen([before[one.item].seen for one in again], [one.seen for one in again])
-        found["repeats_kappa"] = Estimate(kappa, n=len(again))
-    levels = sorted({one.confidence for one in once if one.confidence is not None})
-    return found | {f"confidence_{level}": _share([one for one in once if one.confidence == level]) for level in levels}
+def scores_of(key: Mapping[str, Any], answers: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores of the readers; answers to repeated trials count for the agreement of a reader's own answers alone.
+
+    Returns:
+        Measures (the columns ``MEASURES``), and counts of answers by reader, kind and truth.
+    """
+    once = answers[~answers["repeat"]]
+    table = once.assign(correct=once["answer"] == once["truth"])
+    correct = table.pivot(index="reader", columns="position", values="correct")
+    trials = once.drop_duplicates("position")
+    cases = pd.factorize(trials["case"])[0]
+    parts = _parts(key, trials["kind"].to_numpy())
+    rows: list[tuple[Any, ...]] = []
+    for reader, own in answers.groupby("reader"):
+        alone = correct.loc[[reader]].to_numpy()
+        found = [_share(name, alone[0, part[0]]) for name, part in parts.items() if len(part) == 1]
+        found += [_over_cases(name, alone, cases, part) for name, part in parts.items() if len(part) > 1]
+        if len({*cases}) < len(cases):
+            found.append(_over_cases("accuracy_over_cases", alone, cases, parts["accuracy"]))
+        chance = float(binomtest(int(alone.sum()), alone.size, 1 / len(key["choices"])).pvalue)
+        seconds = float(own.loc[~own["repeat"], "seconds"].median())
+        found += [("p_chance", chance, None, None, alone.size), ("seconds_median", seconds, None, None, alone.size)]
+        rows += [(reader, *measure) for measure in [*found, *_repeats(key, own)]]
+    if len(correct) > 1:
+        rows += [(POOLED, *_over_cases(name, correct.to_numpy(), cases, part)) for name, part in parts.items()]
+        rows += [(BETWEEN, *measure) for measure in _agreement(once)]
+    counts = pd.crosstab([once["reader"], once["kind"], once["truth"]], once["answer"])
+    return pd.DataFrame(rows, columns=MEASURES), counts
 
 
-def _correct(answers: Sequence[Answer]) -> int:
-    return sum(one.correct for one in answers)
+def _parts(key: Mapping[str, Any], kinds: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """Trials (N,) of which a measure is the accuracy, by its name; of two, it is that of the first minus the second."""
+    real, synthetic = kinds == REAL, kinds == SYNTHETIC
+    late = np.arange(len(kinds)) >= len(kinds) // 2
+    parts = {"accuracy": [real | synthetic], "learning": [late, ~late]}
+    if key["about"] == OF_CLASS:
+        return parts | {"real": [real], "synthetic": [synthetic], "synthetic_minus_real": [synthetic, real]}
+    return parts if key["design"] == PAIR else parts | {"sensitivity": [synthetic], "specificity": [real]}
 
 
-def _share(answers: Sequence[Answer]) -> Estimate:
-    if not answers:
-        return Estimate(None, n=0)
-    count = len(answers)
-    return Estimate(_correct(answers) / count, *wilson(_correct(answers), count), count)
+def _share(name: str, correct: np.ndarray) -> Measure:
+    """Share of independent trials with Wilson's interval."""
+    test = binomtest(int(correct.sum()), len(correct))
+    low, high = test.proportion_ci(method="wilson")
+    return name, float(test.statistic), float(low), float(high), len(correct)
 
 
-def _change(first: Sequence[Answer], second: Sequence[Answer]) -> Estimate:
-    if not first or not second:
-        return Estimate(None, n=len(first) + len(second))
-    (k1, n1), (k2, n2) = ((_correct(part), len(part)) for part in (first, second))
-    return Estimate(k2 / n2 - k1 / n1, *newcombe((k1, n1), (k2, n2)), n1 + n2)
+def _over_cases(name: str, correct: np.ndarray, cases: np.ndarray, parts: Sequence[np.ndarray]) -> Measure:
+    """Mean over readers and trials, or of a part minus that of another, with an interval over readers and cases.
+
+    Readers and cases are drawn with replacement, each by itself: the pigeonhole bootstrap (Owen 2007, Annals of Applied
+    Statistics 1, 386-411), which errs on the wide side. The interval of a single reader is about cases. ``correct`` is
+    (readers, N), ``cases`` (N,) the index of each trial's case from 0, ``parts`` are one or two masks (N,).
+    """
+    samples = [np.arange(cases.max() + 1)] + ([np.arange(len(correct))] if len(correct) > 1 else [])
+
+    def mean(drawn: np.ndarray, readers: np.ndarray | slice = slice(None)) -> float:
+        weights = np.bincount(drawn, minlength=len(samples[0]))[cases]
+        shares = weights * correct[readers].mean(0)
+        with np.errstate(invalid="ignore"):  # a draw may have none of the trials of a part
+            means = [shares[part].sum() / weights[part].sum() for part in parts]
+        return float(means[0] - sum(means[1:]))
+
+    low = high = None
+    if len(samples[0]) > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DegenerateDataWarning)
+            options: dict[str, Any] = {"n_resamples": 4000, "method": "percentile", "vectorized": False}
+            draws = bootstrap(samples, mean, random_state=0, **options).bootstrap_distribution
+        low, high = np.nanquantile(draws, [0.025, 0.975]).tolist()
+    n = int(np.any(parts, axis=0).sum()) * len(correct)
+    return (name, mean(*samples), low, high, n) if low != high else (name, mean(*samples), None, None, n)
 
 
-def _crossed(answers: Sequence[Answer], names: Sequence[str], late: Sequence[bool] | None = None) -> Estimate:
-    """Mean over answers, or of the late ones minus the early ones, with the interval over readers and cases."""
-    correct = np.array([one.correct for one in answers], float)
-    places = {case: place for place, case in enumerate(dict.fromkeys(one.case for one in answers))}
-    readers = np.array([names.index(one.reader) for one in answers])
-    cases = np.array([places[one.case] for one in answers])
-    second = None if late is None else np.array(late)
-    low, high = crossed_interval(correct, readers, cases, second) or (None, None)
-    value = correct.mean() if second is None else correct[second].mean() - correct[~second].mean()
-    return Estimate(float(value), low, high, len(answers))
+def _repeats(key: Mapping[str, Any], own: pd.DataFrame) -> Iterator[Measure]:
+    """Agreement of a reader's answers to repeated trials; those with the sides of the images changed are turned."""
+    if own["repeat"].any():
+        again = own[own["repeat"]]
+        before = own[~own["repeat"]].set_index("item").loc[again["item"]]
+        other = dict(zip(key["choices"], key["choices"][::-1], strict=True))
+        seen = again["answer"].where(
+            again["truth"].to_numpy() == before["truth"].to_numpy(), again["answer"].map(other)
+        )
+        yield _share("repeats_same", before["answer"].to_numpy() == seen.to_numpy())
+        yield "repeats_kappa", _cohen(before["answer"], seen), None, None, len(again)
 
 
-def _pooled(answers: Sequence[Answer], names: Sequence[str], parts: Mapping[str, Callable[[Answer], bool]]) -> Measures:
-    found = {"accuracy": _crossed(answers, names)}
-    subsets = {name: [one for one in answers if belongs(one)] for name, belongs in parts.items()}
-    found |= {name: _crossed(subset, names) for name, subset in subsets.items() if subset}
-    if subsets.get("real") and subsets.get("synthetic"):
-        found["synthetic_minus_real"] = _crossed(answers, names, [parts["synthetic"](one) for one in answers])
-    places = {name: [one.position for one in answers if one.reader == name] for name in names}
-    halves = {name: len(found) // 2 for name, found in places.items()}
-    late = [places[one.reader].index(one.position) >= halves[one.reader] for one in answers]
-    if any(late) and not all(late):
-        for name, wanted in (("first_half", False), ("second_half", True)):
-            subset = [one for one, is_late in zip(answers, late, strict=True) if is_late == wanted]
-            found[name] = _crossed(subset, names)
-        found["learning"] = _crossed(answers, names, late)
-    found["seconds_median"] = Estimate(float(np.median([one.seconds for one in answers])), n=len(answers))
-    return found
+def _cohen(first: pd.Series, second: pd.Series) -> float | None:
+    """Cohen's kappa; None where both have one answer throughout."""
+    return float(cohen_kappa_score(first, second)) if len({*first, *second}) > 1 else None
 
 
-def _confusions(answers: Sequence[Answer], choices: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
-    """Counts by truth and answer, of all images and of each kind."""
-    sets = {"all": answers, **{kind: [one for one in answers if one.kind == kind] for kind in (REAL, SYNTHETIC)}}
-    counts = {name: Counter((one.truth, one.given) for one in subset) for name, subset in sets.items()}
-    return {
-        name: {truth: {given: count[truth, given] for given in choices} for truth in choices}
-        for name, count in counts.items()
-    }
+def _agreement(once: pd.DataFrame) -> Iterator[Measure]:
+    """Share of equal answers and Cohen's kappa of each two readers, and the mean kappa (Light 1971)."""
+    seen = once.pivot(index="position", columns="reader", values="answer")
+    kappas = []
+    for one, other in combinations(seen.columns, 2):
+        yield f"same: {one}, {other}", float((seen[one] == seen[other]).mean()), None, None, len(seen)
+        kappas.append(_cohen(seen[one], seen[other]))
+        yield f"cohen: {one}, {other}", kappas[-1], None, None, len(seen)
+    if len(kappas) > 1:
+        yield "cohen, mean", float(pd.Series(kappas, dtype=float).mean()), None, None, len(seen)
 
 
-def _agreement(once: Mapping[str, Sequence[Answer]], choices: Sequence[str]) -> Measures:
-    """Cohen's kappa and share of equal answers of each two readers, and Fleiss' kappa of three or more."""
-    seen = {name: [one.seen for one in sorted(part, key=lambda one: one.item)] for name, part in once.items()}
-    found: Measures = {}
-    for (one, first), (other, second) in combinations(seen.items(), 2):
-        same = sum(a == b for a, b in zip(first, second, strict=True))
-        found[f"same: {one}, {other}"] = Estimate(same / len(first), n=len(first))
-        found[f"cohen: {one}, {other}"] = Estimate(cohen(first, second), n=len(first))
-    if len(seen) > 2:
-        table = np.array([[row.count(choice) for choice in choices] for row in zip(*seen.values(), strict=True)])
-        found["fleiss"] = Estimate(fleiss(table), n=len(table))
-    return found
+def write_scores(out: Path, measures: pd.DataFrame, counts: pd.DataFrame) -> None:
+    """Write ``scores.csv`` and ``confusion.csv``.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    for name, table in zip(FILES, (measures, counts.reset_index()), strict=True):
+        write_text(out / name, table.map(as_cell).to_csv(index=False, lineterminator="\n"))

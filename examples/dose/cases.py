@@ -114,7 +114,7 @@ def _is_folder(path: Path) -> bool:
 
 def _listed(folder: Path, kind: str, name: str | None) -> dict[str, Path]:
     found = find_images(folder, kind, name)
-    if wrong := [image.path.name for image in found if image.label or image.place is not None or image.is_picture]:
+    if wrong := [image.path.name for image in found if image.patches]:
         fault = f"--{kind} {folder} holds images that are not a volume of a case, such as {wrong[0]}"
         raise DataError(fault, f"store volumes by case, or pass --{kind}_name for a folder of each case")
     return {image.case: image.path for image in found}

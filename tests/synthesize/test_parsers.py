@@ -7,13 +7,12 @@ from lesion_dcgan_aug.data import rois
 
 from common.data.layouts import folders
 from common.metrics.tissue import BONE_HU
-from common.reader_study import build, questions, slices
 from common.registration.quality import Limits
 from common.simulation.corruptions import masks, projection
 from common.simulation.corruptions import slices as thick
 from common.stitching import PLANES
 from common.weights.info import PRETRAINED_NAME
-from medical_image_synthesis import datasets, readers, shipping, simulate, simulated_heads
+from medical_image_synthesis import datasets, shipping, simulate, simulated_heads
 from medical_image_synthesis.command import parser_of
 
 
@@ -21,10 +20,6 @@ from medical_image_synthesis.command import parser_of
     ("listed", "known"),
     [
         (datasets.LAYOUTS, folders.LAYOUTS),
-        (readers.DESIGNS, questions.DESIGNS),
-        (readers.PLANES, slices.AXES),
-        ((readers.OF_KIND, readers.OF_CLASS), (questions.OF_KIND, questions.OF_CLASS)),
-        ((readers.BY_CASE, readers.BY_CLASS), (build.BY_CASE, build.BY_CLASS)),
         (simulate.MASKS, masks.MASKS),
         (simulate.PROFILES, thick.PROFILES),
         (simulate.PLANES, PLANES),

@@ -15,7 +15,7 @@ from common.data.sample_requests import requests
 from common.errors import ConfigError, OutputError
 from common.io.reader import VolumeReader
 from common.reader_study.image_folders import find_images
-from common.reader_study.slices import SliceMaker
+from common.reader_study.slices import patches_of
 
 
 @pytest.fixture
@@ -90,9 +90,8 @@ def test_what_is_not_the_run_s_is_kept(make, tmp_path):
 def test_samples_can_be_shown_in_a_reader_study(make, tmp_path):
     export(make())
     found = find_images(tmp_path / "out", "synthetic")
-    assert [(image.label, image.place) for image in found] == [("cyst", 0), ("cyst", 1), ("met", 0), ("met", 1)]
-    maker = SliceMaker("axial", 1, 0, VolumeReader())
-    slides = [slide for image in found for slide in maker.slides(image)]
-    assert [(slide.label, slide.size, slide.pixels.min(), slide.pixels.max()) for slide in slides] == [
-        (label, (3, 3, 1.0), value, value) for label, value in (("cyst", 0), ("cyst", 1), ("met", 2), ("met", 3))
+    slides = [slide for image in found for slide in patches_of(image, VolumeReader())]
+    assert [(slide.image.label, slide.place, slide.pixels.tolist(), slide.aspect) for slide in slides] == [
+        (label, value % 2, [[value] * 3] * 3, 1)
+        for label, value in (("cyst", 0), ("cyst", 1), ("met", 2), ("met", 3))
     ]

@@ -1,96 +1,123 @@
-"""Pages and key: blinded, balanced, in an order that the seed decides."""
+"""Pages and keys: blinded, balanced, in an order that the seed decides; what is refused before anything is written."""
 
-import json
+from base64 import b64decode
+from collections import Counter
+from io import BytesIO
 
+import nibabel as nib
 import numpy as np
 import pytest
-from reading_folders import picture
+from PIL import Image
+from reading_folders import CLASSES, head, save, write_heads, write_patches
 
-from common.errors import ConfigError
-from common.reader_study.questions import Question, Trial
-from common.reader_study.slices import StudySlice
-from common.reader_study.study import Study, pages_and_key
+from common.errors import ConfigError, DataError
+from common.io.reader import VolumeReader
+from common.reader_study.image_folders import find_images
+from common.reader_study.slices import paired_slices, png_of
+from common.reader_study.study import Study, make_study
 
-
-def slide(kind, k):
-    return StudySlice(kind, f"patient_{k}", "", k, np.full((3, 4), 10.0 * k + (kind == "synthetic")), 1.0)
-
-
-def study(count=12, design="two-alternative", **settings):
-    pairs = [(slide("real", k), slide("synthetic", k)) for k in range(count)]
-    trials = [Trial(pair) for pair in pairs]
-    if design == "single":
-        trials = [Trial((one,), one.kind) for pair in pairs for one in pair]
-    settings = {"seed": 1, **settings}
-    return Study(Question(design, "real", ()), trials, (0.0, 255.0), **settings)
+READER = VolumeReader()
 
 
-def test_a_page_has_no_names_kinds_or_answers():
-    (page,), key = pages_and_key(study())
-    assert page.keys() == {"study", "question", "choices", "confidence", "page", "trials"}
-    assert all(trial.keys() == {"trial", "aspect", "images"} for trial in page["trials"])
-    texts = json.dumps([{**trial, "images": []} for trial in page["trials"]])
-    assert not any(word in texts for word in ("patient", "real", "synthetic", "left", "right", "seed"))
-    assert key["pages"][0][0]["images"][0]["case"].startswith("patient_")
+def made(folders, **choices):
+    """Page and key of a study."""
+    images = (find_images(folder, kind) for folder, kind in zip(folders, ("real", "synthetic"), strict=True))
+    return make_study(*images, Study(**choices), READER)
 
 
-def test_the_key_is_about_the_images_of_the_page():
-    for design in ("two-alternative", "single"):
-        (page,), key = pages_and_key(study(design=design, repeats=3))
-        assert [shown["trial"] for shown in page["trials"]] == [kept["trial"] for kept in key["pages"][0]]
-        for shown, kept in zip(page["trials"], key["pages"][0], strict=True):
-            levels = [picture(image)[1] for image in shown["images"]]
-            assert all((one == one[0, 0]).all() for one in levels)
-            assert [int(one[0, 0]) for one in levels] == [
-                10 * image["slice"] + (image["kind"] == "synthetic") for image in kept["images"]
-            ]
-            kinds = [image["kind"] for image in kept["images"]]
-            assert kept["answer"] == (("left", "right")[kinds.index("real")] if len(kinds) == 2 else kinds[0])
+@pytest.mark.parametrize("axes", ["RAS", "LPS"])
+def test_both_images_of_a_case_show_the_same_slices_of_the_head(tmp_path, axes):
+    image = nib.Nifti1Image(head(1), np.diag([2.0, 3, 5, 1]))
+    image = image.as_reoriented(nib.orientations.axcodes2ornt(axes))
+    for kind, step in (("real", 0), ("synthetic", 5)):
+        save(tmp_path / kind / "a.nii.gz", image.get_fdata() + step, image.affine)
+    files = [find_images(tmp_path / kind, kind)[0] for kind in ("real", "synthetic")]
+    pairs = paired_slices(*files, 8, np.random.default_rng(0), READER)
+    assert [real.place for real, _ in pairs] == list(range(2, 10))
+    for real, synthetic in pairs:
+        assert np.array_equal(real.pixels, head(1)[::-1, ::-1, real.place].T)  # right on the left, anterior on top
+        assert np.array_equal(real.pixels + 5, synthetic.pixels)
+        assert real.aspect == pytest.approx(14 * 2 / (16 * 3), abs=1e-4)
+    with pytest.raises(DataError, match="has 8 axial slices with enough of the head, --slices is 9"):
+        paired_slices(*files, 9, np.random.default_rng(0), READER)
 
 
-def test_the_real_image_is_on_either_side_half_of_the_time():
-    for count in (12, 13):
-        for seed in range(5):
-            _, key = pages_and_key(study(count, seed=seed))
-            left = sum(trial["answer"] == "left" for trial in key["pages"][0])
-            assert left in (count // 2, count - count // 2)
+def test_png_has_the_levels_of_the_window_and_a_size_that_tells_nothing():
+    png = png_of(np.array([[-5.0, 0, 50], [100, 105, 20]]), (0, 100))
+    assert np.asarray(Image.open(BytesIO(png))).tolist() == [[0, 0, 128], [255, 255, 51]]
+    assert [png[k : k + 4] for k in (12, 37, len(png) - 8)] == [b"IHDR", b"IDAT", b"IEND"]
+    noisy = np.random.default_rng(0).normal(50, 20, (60, 70))
+    assert len(png_of(noisy, (0, 100))) == len(png_of(np.full((60, 70), 50.0), (0, 100)))
 
 
-def test_the_seed_decides_the_order():
-    first, again, other = (pages_and_key(study(seed=seed)) for seed in (1, 1, 2))
+@pytest.mark.parametrize("design", ["two-alternative", "single"])
+def test_the_key_is_about_the_images_of_the_page(tmp_path, design):
+    page, key = made(write_heads(tmp_path, 9), design=design, repeats=3, seed=11, window=(0, 200))
+    assert (page.keys(), page["trials"][0].keys()) == ({"study", "question", "choices", "trials"}, {"aspect", "images"})
+    for trial, kept in zip(page["trials"], key["trials"], strict=True):
+        kinds = [image.split()[0] for image in kept["images"]]
+        assert kept["answer"] == (("left", "right")[kinds.index("real")] if len(kinds) == 2 else kinds[0])
+        for picture, (kind, case, place) in zip(trial["images"], map(str.split, kept["images"]), strict=True):
+            levels = head(int(case[-1]))[::-1, ::-1, int(place)].T + 5 * (kind == "synthetic")
+            png = b64decode(picture.removeprefix("data:image/png;base64,"))
+            assert np.array_equal(np.asarray(Image.open(BytesIO(png))), np.rint(levels / 200 * 255))
+    once = [trial for trial in key["trials"] if not trial["repeat"]]
+    assert sorted(Counter(trial["answer"] for trial in once).values()) == ([4, 5] if len(once) == 9 else [9, 9])
+    again = [(place, trial) for place, trial in enumerate(key["trials"]) if trial["repeat"]]
+    assert len(again) == 3
+    for place, trial in again:
+        first = next(k for k, one in enumerate(key["trials"]) if one["item"] == trial["item"])
+        assert first < len(once) // 3 < len(once) // 2 < place
+        assert (trial["answer"] != key["trials"][first]["answer"]) == (design == "two-alternative")
+
+
+def test_the_seed_decides_all_and_the_real_images_the_window(tmp_path):
+    real, synthetic = write_heads(tmp_path)
+    first, again, other = (made((real, synthetic), seed=seed) for seed in (1, 1, 2))
     assert first == again
-    orders = [[trial["item"] for trial in key["pages"][0]] for _, key in (first, other)]
-    assert orders[0] != orders[1]
-    assert sorted(orders[0]) == sorted(orders[1]) == list(range(12))
-    assert first[1]["study"] != other[1]["study"]
+    assert first[0]["study"] != other[0]["study"]
+    assert [trial["item"] for trial in first[1]["trials"]] != [trial["item"] for trial in other[1]["trials"]]
+    for k in range(6):
+        save(synthetic / f"case_{k}_synthetic_ct.nii.gz", 10 * head(k))
+    assert made((real, synthetic))[1]["window"] == (0.0, pytest.approx(139, abs=1.5))
 
 
-def test_pages_show_the_same_trials_in_another_order():
-    pages, key = pages_and_key(study(pages=3))
-    orders = [[trial["item"] for trial in page] for page in key["pages"]]
-    assert len({tuple(order) for order in orders}) == 3
-    assert all(sorted(order) == list(range(12)) for order in orders)
-    assert [page["page"] for page in pages] == [1, 2, 3]
-    first = {trial["item"]: trial["answer"] for trial in key["pages"][0]}
-    turned = {trial["item"] for trial in key["pages"][1] if trial["answer"] != first[trial["item"]]}
-    assert turned
-    assert turned == {trial["item"] for trial in key["pages"][1] if trial["mirrored"]}
+def test_classes_and_kinds_are_in_equal_number(tmp_path):
+    folders = write_patches(tmp_path)
+    (folders[0] / "cyst" / "liver_0.nii.gz").unlink()
+    for trials, each in ((None, 3), (12, 2)):
+        page, key = made(folders, design="single", question="class", trials=trials)
+        assert page["choices"] == list(CLASSES)
+        counts = Counter((trial["answer"], trial["kind"]) for trial in key["trials"])
+        assert counts == {(name, kind): each for name in CLASSES for kind in ("real", "synthetic")}
+    for trial in made(folders)[1]["trials"]:
+        (_, real, _), (_, synthetic, _) = map(str.split, trial["images"])
+        assert real.split("/")[0] == synthetic.split("/")[0]  # one class
 
 
-def test_repeats_come_again_in_the_second_half():
-    for seed in range(10):
-        (page,), key = pages_and_key(study(30, repeats=10, seed=seed))
-        trials = key["pages"][0]
-        assert len(trials) == len(page["trials"]) == len({trial["trial"] for trial in trials}) == 40
-        for place, trial in enumerate(trials):
-            if trial["repeat"]:
-                first = next(k for k, one in enumerate(trials) if one["item"] == trial["item"])
-                assert first < 10
-                assert place > 15
-    with pytest.raises(ConfigError, match="--repeats is 11, 10 are allowed, a third of the 30 trials"):
-        study(30, repeats=11)
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [({"slices": 0}, "--slices is below 1"), ({"window": (3.0, 3.0)}, "the window is 3 to 3: pass a --window"),
+     ({"question": "class"}, "pass --design single"), ({"question": "class", "design": "single"}, "needs two classes"),
+     ({"trials": 5, "design": "single"}, "--trials is 5: pass a multiple of 2, at most 12"),
+     ({"repeats": 3}, "--repeats is 3, 2 are allowed, a third of the 6 trials")],
+)  # fmt: skip
+def test_choices_that_the_images_do_not_allow_are_refused(tmp_path, choices, message):
+    with pytest.raises(ConfigError, match=message):
+        made(write_heads(tmp_path), **choices)
 
 
-def test_confidence_is_asked_for_where_it_is_wanted():
-    assert pages_and_key(study())[1]["confidence"] == []
-    assert pages_and_key(study(confidence=True))[0][0]["confidence"] == [1, 2, 3, 4, 5]
+def test_images_that_tell_themselves_apart_are_refused(tmp_path):
+    real, synthetic = write_heads(tmp_path, 3)
+    path = synthetic / "case_1_synthetic_ct.nii.gz"
+    for values, message in ((head(1), "have equal slices of case_1"), (head(1)[1:], "case_1: synthetic image has")):
+        save(path, values)
+        with pytest.raises(DataError, match=message):
+            made((real, synthetic))
+    path.unlink()
+    with pytest.raises(DataError, match=r"--real \(3 images\) and --synthetic \(2\) hold .*, only one has case_1"):
+        made((real, synthetic))
+    with pytest.raises(DataError, match=r"several sizes \(8 x 8 of aspect 1, 9 x 9 of aspect 1\)"):
+        made(write_patches(tmp_path / "patches", size=9))
+    with pytest.raises(DataError, match="is a volume, other images are patches"):
+        made((real, tmp_path / "patches" / "synthetic"))
