@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -100,10 +102,17 @@ def _is_busy() -> bool:
 def _relayed(command: Sequence[str], environment: Mapping[str, str], folder: bytes, name: bytes) -> int:
     """Run a command whose messages name another file in the place of a folder and what lies in it."""
     inside = re.compile(re.escape(folder) + rb"(/[^\s'\":;,]*)?")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, env=environment, **pipes) as process, _without_a_reader():  # type: ignore[call-overload]
+    messages, written = message_pipe(shutil.get_terminal_size().columns) if sys.stderr.isatty() else os.pipe()
+    try:
+        process = subprocess.Popen(command, env=environment, stdout=written, stderr=written)
+    except BaseException:
+        os.close(messages)
+        raise
+    finally:
+        os.close(written)
+    with process, os.fdopen(messages, "rb", buffering=0), _without_a_reader():
         try:
-            while chunk := process.stdout.read1():
+            while chunk := read_messages(messages):
                 with suppress(OSError, ValueError, AttributeError):  # stderr is closed, or nobody reads it
                     sys.stderr.buffer.write(inside.sub(lambda _: name, chunk))
                     sys.stderr.buffer.flush()
@@ -111,6 +120,33 @@ def _relayed(command: Sequence[str], environment: Mapping[str, str], folder: byt
             process.kill()
             raise
     return int(process.returncode)
+
+
+def message_pipe(columns: int) -> tuple[int, int]:
+    """Where messages are read and written: a terminal where there are such, since bars are shown on terminals alone.
+
+    Args:
+        columns: of the terminal; without a width bars are cut.
+    """
+    try:
+        import fcntl
+        import pty
+        import termios
+        import tty
+    except ImportError:  # Windows
+        return os.pipe()
+    reads, writes = pty.openpty()
+    tty.setraw(writes)
+    fcntl.ioctl(writes, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    return reads, writes
+
+
+def read_messages(descriptor: int) -> bytes:
+    """What a process has written; nothing where all that had it open have ended, which a terminal says by an error."""
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:
+        return b""
 
 
 @contextmanager

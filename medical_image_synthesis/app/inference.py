@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import struct
 import subprocess
 import sys
 import zipfile
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 from common.errors import UserError
 from medical_image_synthesis.infer import MANIFEST
-from medical_image_synthesis.process import HERE
+from medical_image_synthesis.process import HERE, message_pipe, read_messages
 
 BAR = re.compile(r"^(?P<stage>[\w ,]+):\s+(?P<percent>\d+)%\|.*?\[(?P<spent>[\d:]+)<(?P<left>[\d:?]+)")
 """A progress bar of tqdm."""
@@ -57,7 +56,7 @@ class CaseProcess:
         self.report = report
         self.lines: list[str] = []
         paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
-        self.messages, written = _pipe()
+        self.messages, written = message_pipe(COLUMNS)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-m", module, *words],
@@ -74,7 +73,7 @@ class CaseProcess:
         """Read the messages until the process has ended, and return its exit code."""
         text = ""
         with os.fdopen(self.messages, "rb", buffering=0) as messages:
-            while chunk := _read(messages.fileno()):
+            while chunk := read_messages(messages.fileno()):
                 *lines, text = re.split(r"[\r\n]+", text + chunk.decode(errors="replace"))
                 for line in lines:
                     self._take(line)
@@ -102,30 +101,6 @@ class CaseProcess:
             return said
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"the inference ended unexpectedly ({ended}): often too little memory; try a smaller scan"
-
-
-def _pipe() -> tuple[int, int]:
-    """Where messages are read and written: a terminal where there are such, since bars are shown on terminals alone."""
-    try:
-        import fcntl
-        import pty
-        import termios
-        import tty
-    except ImportError:  # Windows
-        return os.pipe()
-    reads, writes = pty.openpty()
-    tty.setraw(writes)
-    # without a width, bars are cut
-    fcntl.ioctl(writes, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-    return reads, writes
-
-
-def _read(descriptor: int) -> bytes:
-    """What a process has written; nothing where all that had it open have ended, which a terminal says by an error."""
-    try:
-        return os.read(descriptor, 1 << 16)
-    except OSError:
-        return b""
 
 
 def made(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medical_image_synthesis.catalogue import Bundle
-from medical_image_synthesis.process import run_python
+from medical_image_synthesis.process import message_pipe, read_messages, run_python
 from tools.repository import ROOT
 
 BUNDLE = Bundle("x_y", Path("bundles", "x_y"))
@@ -52,6 +52,23 @@ def test_threads_sleep_while_they_wait_on_a_busy_machine(
     assert run_python(BUNDLE, ["-c", program]) == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+def test_bars_are_shown_on_a_terminal_where_a_file_is_named_too() -> None:
+    """tqdm asks the process's own stderr."""
+    asked = "import sys; print(sys.stderr.isatty(), '.ct.nii.gz.a1b2')"
+    program = (
+        "from pathlib import Path; from medical_image_synthesis.catalogue import Bundle\n"
+        "from medical_image_synthesis.process import run_python\n"
+        f"run_python(Bundle('x_y', Path('x_y')), ['-c', {asked!r}], (Path('.ct.nii.gz.a1b2'), Path('ct.nii.gz')))"
+    )
+    for is_terminal in (True, False):
+        reads, writes = message_pipe(80) if is_terminal else os.pipe()
+        subprocess.run([sys.executable, "-c", program], stderr=writes, check=True)
+        os.close(writes)
+        assert read_messages(reads) == f"{is_terminal} ct.nii.gz\n".encode()
+        os.close(reads)
+
+
 def test_the_final_path_is_named_for_the_folder_and_what_lies_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     program = """
 import sys
@@ -70,7 +87,7 @@ def test_goes_on_where_nobody_reads_its_messages(tmp_path: Path) -> None:
 import signal
 from pathlib import Path
 from medical_image_synthesis.catalogue import Bundle
-from medical_image_synthesis.process import run_python
+from medical_image_synthesis.process import message_pipe, read_messages, run_python
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 code = run_python(Bundle("x", Path("x")), ["-c", {inner!r}], (Path("a"), Path("b")))
 print(code, signal.getsignal(signal.SIGPIPE) == signal.SIG_DFL)
