@@ -129,8 +129,7 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
     assert "simulation-trained" in header
     assert "not for clinical use" in header
     assert "shipped weights: " in caplog.text
-    assert "scan: UNLIKE THE TRAINING" in caplog.text
-    assert "voxels of 8.0 mm, more than 6" in caplog.text
+    assert "unlike the training data: voxels of 8.0 mm, more than 6" in caplog.text
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from common.trust.input_check import UNLIKE, UNSUITED
 from tools.demo import command
 from tools.repository import ROOT
 
@@ -39,4 +40,4 @@ def infer(bundle: str, source: Path, out: Path, weights: Path) -> tuple[dict[str
     if done.returncode:
         raise SystemExit(f"inference of {bundle} failed:\n{done.stderr[-2000:]}")
     made = {path.name.split("_synthetic_")[0]: read(path) for path in (out / "predictions").glob("*.nii.gz")}
-    return made, [line for line in (done.stdout + done.stderr).splitlines() if "UNLIKE" in line]
+    return made, [line for line in (done.stdout + done.stderr).splitlines() if UNLIKE in line or UNSUITED in line]

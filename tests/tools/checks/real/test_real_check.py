@@ -43,12 +43,12 @@ def test_predictions_have_the_names_of_their_cases(tmp_path: Path, monkeypatch: 
         out = Path(words[words.index("--predictions_dir") + 1])
         out.mkdir()
         nib.save(nib.Nifti1Image(np.full((2, 2, 2), 7, np.float32), np.eye(4)), out / "a_b_synthetic_ct.nii.gz")
-        return subprocess.CompletedProcess(words, 0, "x\nWARNING a_b is UNLIKE its training\n", "")
+        return subprocess.CompletedProcess(words, 0, "x\nwarning: a_b: unlike the training data: y\n", "")
 
     monkeypatch.setattr(images.subprocess, "run", ended)
     made, warnings = infer("mr2ct_pix2pix", tmp_path, tmp_path, tmp_path / "model.pt")
     assert {name: volume.max() for name, volume in made.items()} == {"a_b": 7}
-    assert warnings == ["WARNING a_b is UNLIKE its training"]
+    assert warnings == ["warning: a_b: unlike the training data: y"]
 
 
 def test_tissues_are_found_where_the_atlas_has_them() -> None:
