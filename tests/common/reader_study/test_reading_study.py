@@ -108,3 +108,5 @@ def test_images_that_tell_themselves_apart_are_refused(tmp_path):
         made((real, synthetic))
     with pytest.raises(DataError, match=r"several sizes \(8 x 8 of aspect 1, 9 x 9 of aspect 1\)"):
         made(write_patches(tmp_path / "patches", size=9))
+    with pytest.raises(DataError, match="is a volume, no patch: name the volumes of cases by --real_name"):
+        made((tmp_path, tmp_path))
