@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import OutputError, path_option
@@ -51,7 +50,7 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=make)
 
 
-def _require_free(paths: Sequence[Path], overwrite: bool) -> None:
+def _require_free(paths: list[Path], overwrite: bool) -> None:
     if not overwrite and (there := [path for path in paths if path.exists()]):
         raise OutputError(f"{there[0]} exists (from --out)", "add --overwrite, or choose another folder")
 

@@ -27,14 +27,19 @@ class StudyImage:
         case: name without the suffix of synthetic images; unique for each kind and class.
         label: class; empty without classes.
         path: file, or folder of a DICOM series.
-        patches: whether it is a patch (H, W, 1) or a stack of them (H, W, N), not the volume of a case.
+        stack: whether it is a stack of patches (H, W, N), not one (H, W, 1) or the volume of a case.
     """
 
     kind: str
     case: str
     label: str
     path: Path
-    patches: bool
+    stack: bool = False
+
+    @property
+    def patches(self) -> bool:
+        """Whether it is a patch or a stack of them."""
+        return self.stack or bool(self.label)
 
 
 def find_images(folder: Path, kind: str, name: str | None = None) -> list[StudyImage]:
@@ -74,16 +79,16 @@ def _of_case(path: Path, kind: str, name: str) -> Iterator[StudyImage]:
         if len(volumes) != 1:
             fault = f"--{kind} {path.parent} has no volume {name}, or several, in {path.name}"
             raise DataError(fault, f"leave one in each folder, or change --{kind}_name")
-        yield StudyImage(kind, path.name, "", volumes[0], patches=False)
+        yield StudyImage(kind, path.name, "", volumes[0])
 
 
 def _images(path: Path, kind: str) -> Iterator[StudyImage]:
     if path.is_dir() and not holds_series(path):
         files = [file for file in sorted(path.iterdir()) if _is_volume(file)]
-        yield from (StudyImage(kind, _case_of(file), path.name, file, patches=True) for file in files)
+        yield from (StudyImage(kind, _case_of(file), path.name, file) for file in files)
     elif path.is_dir() or _is_volume(path):
         about = _samples_of(path.with_name(f"{volume_stem(path)}.json"))
-        yield StudyImage(kind, _case_of(path), str(about.get("Class", "")), path, patches=bool(about))
+        yield StudyImage(kind, _case_of(path), str(about.get("Class", "")), path, bool(about))
 
 
 def _case_of(path: Path) -> str:

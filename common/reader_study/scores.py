@@ -22,8 +22,7 @@ COLUMNS = ["study", "reader", "position", "answer", "seconds"]
 TRIAL = ["item", "answer", "repeat", "kind", "case"]
 MEASURES = ["reader", "measure", "value", "low", "high", "n"]
 FILES = ("scores.csv", "confusion.csv")
-POOLED, BETWEEN = "(pooled)", "(between)"
-"""Names that the page accepts of no reader."""
+POOLED, BETWEEN = "(pooled)", "(between)"  # which the page accepts of no reader
 Measure = tuple[str, float | None, float | None, float | None, int]
 """Name, value, its interval at 95 % and the number of answers; None where there is none."""
 

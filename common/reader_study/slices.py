@@ -43,11 +43,11 @@ def patches_of(image: StudyImage, reader: VolumeReader) -> list[StudySlice]:
     """The patches of a file (H, W, N).
 
     Raises:
-        DataError: for a file that cannot be read, or the volume of a case.
+        DataError: for a file that cannot be read, or a volume that is no stack of samples.
     """
     volume = _read(image, reader)
-    if not image.patches and volume.shape[2] > 1:
-        raise DataError(f"{image.path} is a volume, other images are patches", "show one of the two")
+    if volume.shape[2] > 1 and not image.stack:
+        raise DataError(f"{image.path} is a volume, no patch", f"name the volumes of cases by --{image.kind}_name")
     return _slices(image, volume, range(volume.shape[2]))
 
 

@@ -22,10 +22,8 @@ from .slices import StudySlice, paired_slices, patches_of, png_of
 
 FOLDER = Path(__file__).parent
 PAGE, KEY = Path("for_readers", "page.html"), Path("key.json")
-PAIR, SINGLE = "two-alternative", "single"
-OF_CLASS = "class"
-Pair = tuple[StudySlice, StudySlice]
-"""Real and synthetic slice of one case, or of one class."""
+PAIR, SINGLE, OF_CLASS = "two-alternative", "single", "class"
+Pair = tuple[StudySlice, StudySlice]  # real and synthetic, of one case or of one class
 Images = Sequence[StudyImage]
 PageAndKey = tuple[dict[str, Any], dict[str, Any]]
 

@@ -92,6 +92,5 @@ def test_samples_can_be_shown_in_a_reader_study(make, tmp_path):
     found = find_images(tmp_path / "out", "synthetic")
     slides = [slide for image in found for slide in patches_of(image, VolumeReader())]
     assert [(slide.image.label, slide.place, slide.pixels.tolist(), slide.aspect) for slide in slides] == [
-        (label, value % 2, [[value] * 3] * 3, 1)
-        for label, value in (("cyst", 0), ("cyst", 1), ("met", 2), ("met", 3))
+        (label, value % 2, [[value] * 3] * 3, 1) for label, value in (("cyst", 0), ("cyst", 1), ("met", 2), ("met", 3))
     ]

@@ -1,17 +1,16 @@
 """Folders of small images for reader studies, and readers with prescribed answers."""
 
-import csv
-import json
-
 import nibabel as nib
 import numpy as np
+import pandas as pd
 
 CLASSES = ("cyst", "hemangioma", "metastasis")
+AFFINE = np.diag([2.0, 2, 2, 1])
 
 
-def save(path, values, affine=None):
+def save(path, values, affine=AFFINE):
     path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(values.astype(np.float32), np.diag([2.0, 2, 2, 1]) if affine is None else affine), path)
+    nib.save(nib.Nifti1Image(values.astype(np.float32), affine), path)
 
 
 def head(number):
@@ -29,23 +28,21 @@ def write_heads(root, cases=6):
     return root / "real", root / "synthetic"
 
 
-def write_patches(root, real=4, synthetic=9, classes=CLASSES, size=8):
+def write_patches(root, real=4, synthetic=9, size=8):
     """Real patches by class, and stacks of synthetic ones with the JSON file of samples."""
     rng = np.random.default_rng(0)
-    for name in classes:
+    for name in CLASSES:
         for k in range(real):
             save(root / "real" / name / f"liver_{k}.nii.gz", rng.normal(50, 20, (8, 8, 1)))
         save(root / "synthetic" / f"{name}_synthetic.nii.gz", rng.normal(50, 20, (size, size, synthetic)), np.eye(4))
-        about = {"SyntheticData": True, "Class": name, "Seeds": list(range(synthetic))}
-        (root / "synthetic" / f"{name}_synthetic.json").write_text(json.dumps(about))
+        (root / "synthetic" / f"{name}_synthetic.json").write_text(f'{{"Class": "{name}", "Seeds": [1, 2]}}')
     return root / "real", root / "synthetic"
 
 
 def answers_csv(path, key, choose, reader="A"):
     """Answers of a reader, in 0 s, 1 s and so on; ``choose`` takes trial and place, from 0, and returns the answer."""
     rows = [[key["study"], reader, k + 1, choose(trial, k), float(k)] for k, trial in enumerate(key["trials"])]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["study", "reader", "position", "answer", "seconds"], *rows])
+    pd.DataFrame(rows, columns=["study", "reader", "position", "answer", "seconds"]).to_csv(path, index=False)
     return path
 
 
