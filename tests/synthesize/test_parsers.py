@@ -12,7 +12,7 @@ from common.simulation.corruptions import masks, projection
 from common.simulation.corruptions import slices as thick
 from common.stitching import PLANES
 from common.weights.info import PRETRAINED_NAME
-from medical_image_synthesis import datasets, shipping, simulate, simulated_heads
+from medical_image_synthesis import datasets, simulate, simulated_heads
 from medical_image_synthesis.command import parser_of
 
 
@@ -40,7 +40,6 @@ def test_choices(listed, known):
         ("datalist --dataset_dir D --out O", "margin", rois.MARGIN),
         ("datalist --dataset_dir D --out O", "mask", folders.DEFAULT_MASK),
         ("score P T --mask M", "bone_hu", BONE_HU),
-        ("export mr2ct", "cases", shipping.PROFILE_CASES),
         ("export mr2ct", "name", PRETRAINED_NAME),
         ("calibrate mr2ct", "heads", simulated_heads.HEADS),
     ],

@@ -191,7 +191,8 @@ def test_mistakes_are_named(settings: dict, message: str) -> None:
 
 def test_a_run_goes_on_with_its_own_way_of_updating() -> None:
     fused = trained(acceleration={"fused": True})
-    fused.optimizers["generators"].param_groups[0]["lr"] = torch.tensor(0.25)  # as a recorded step has it
+    own = fused.optimizers["generators"].param_groups[0]  # as a recorded step has it, half way down a schedule
+    own["initial_lr"], own["lr"] = 0.5, torch.tensor(0.25)
     saved = fused.state_to_save()
     assert saved["optimizers"]["generators"]["param_groups"][0]["lr"] == 0.25
     plain = trained()
@@ -199,7 +200,7 @@ def test_a_run_goes_on_with_its_own_way_of_updating() -> None:
     group = plain.optimizers["generators"].param_groups[0]
     assert not group["fused"]
     assert type(group["lr"]) is float
-    assert group["lr"] == 0.25
+    assert group["lr"] == 2.0**-11  # half of its own
     fused.load_saved_state(plain.state_to_save())
     rate = fused.optimizers["generators"].param_groups[0]["lr"]
     assert isinstance(rate, Tensor)  # the very tensor that a recorded step reads
