@@ -74,7 +74,7 @@ def test_a_class_that_the_command_names_is_the_users_own():
     settings = {"network_def": {"_target_": "mine.Net"}}
     require_safe(settings, "model.json", given="network_def: {_target_: mine.Net}")
     with pytest.raises(
-        CheckpointError, match=r"'mine\.Net', a class of neither the bundle nor MONAI: pass the overlay"
+        CheckpointError, match=r"'mine\.Net', a class of neither the bundle nor MONAI: pass the"
     ):
         require_safe(settings, "model.json", given="network_def: {_target_: mine}")
 
