@@ -73,9 +73,7 @@ def test_what_would_execute_is_refused_with_its_place(value, place):
 def test_a_class_that_the_command_names_is_the_users_own():
     settings = {"network_def": {"_target_": "mine.Net"}}
     require_safe(settings, "model.json", given="network_def: {_target_: mine.Net}")
-    with pytest.raises(
-        CheckpointError, match=r"'mine\.Net', a class of neither the bundle nor MONAI: pass the"
-    ):
+    with pytest.raises(CheckpointError, match=r"'mine\.Net', a class of neither the bundle nor MONAI: pass the"):
         require_safe(settings, "model.json", given="network_def: {_target_: mine}")
 
 
