@@ -51,7 +51,6 @@ RUN_BY = {
     "tools.demo": "Makefile",
     "tools.docs.settings": "tests/tools/docs/test_settings_page.py",
     "tools.checks.environment": "tests/tools/checks/test_environment.py",
-    "tools.checks.hospital": "tests/tools/checks/test_hospital.py",
     "tools.checks.gpu": "tests/tools/checks/gpu/test_gpu_check_parts.py",
     "tools.checks.real": "tests/tools/checks/real/test_real_check.py",
     "tools.checks.train_weights": "tests/tools/checks/test_train_weights.py",
