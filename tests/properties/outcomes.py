@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from common.errors import user_error_in
+from common.config.start import end_command
 from medical_image_synthesis.command import main
 
 T = TypeVar("T")
@@ -79,15 +79,15 @@ def _contents(root: Path) -> dict[str, str]:
 
 
 def ended(work: Callable[[], T], root: Path) -> T | None:
-    """The result, or None after an error that is the user's; all else fails."""
-    before, result = _contents(root), None
+    """The result, or None after an error that a command ends with in one line; all else fails."""
+    before, result, err = _contents(root), None, io.StringIO()
     try:
         result = work()
     except Exception as error:
-        own = user_error_in(error)
-        if own is None:
-            raise
-        require_message(str(own))
+        with contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
+            end_command(type(error), error, error.__traceback__)
+        assert "Traceback" not in err.getvalue(), err.getvalue()
+        require_message(err.getvalue().strip().removeprefix("error: "))
     assert _contents(root) == before, "an input was changed, or a file written outside of the output folder"
     return result
 
