@@ -15,7 +15,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
-.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
+.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check test test-slow lint types clean
 
 demo: $(RUNTIME)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
 	@$(BUNDLE_IS_THERE)
@@ -56,13 +56,6 @@ gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # at most four minute
 
 real-check: $(READY)  # on the scans of ../shared/data, where they are
 	@$(PY) -W ignore -m tools.checks.real $(OPTIONS)
-
-metamorphic: $(READY)  # every translation bundle, unless BUNDLE is given
-	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.checks.metamorphic $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE))
-
-fuzz: $(READY)  # 300 commands with one mutation each, within five minutes on two cores; OPTIONS="--seed 1 --commands 3000 --resume"
-	@$(PY) -W ignore -m tests.fuzz $(OPTIONS)
 
 test: $(READY)  # every module, every message, each kind of command: 5 minutes on two idle cores
 	$(PYTEST) -m "not slow" $(OPTIONS)

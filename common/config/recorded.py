@@ -33,6 +33,9 @@ def require_recorded(about: WeightsInfo, shipped: Sequence[Settings]) -> None:
     known = {name for config in whole_configs(shipped) for name in config}
     named = re.findall(r"[@%](\w+)", json.dumps(about.settings, default=str))
     missing = [name for name in (*NEEDED, *named) if name in known and name not in (*recorded, READER)]
+    sections = {name: value for name, value in recorded.items() if isinstance(value, dict) and "_target_" not in value}
+    parts = re.findall(r"@(\w+)::(\w+)", json.dumps([*whole_configs(shipped)], default=str))
+    missing += [f"{name}::{part}" for name, part in parts if part not in sections.get(name, {part})]
     if missing:
         _refuse(f"the settings of {about.path} lack {missing[0]}")
     tree = recorded | ({"validate": {"inferer": about.settings["inferer"]}} if "inferer" in about.settings else {})

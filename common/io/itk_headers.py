@@ -48,6 +48,8 @@ def read_itk_header(path: Path, where: Where) -> ItkHeader:
     Raises:
         VolumeError: the file cannot be read, or a field leaves the place, the direction or the values of voxels open.
     """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise VolumeError(where("a pipe, socket or device, not a file", "", "copy the file itself"))
     try:
         with path.open("rb") as file:
             start = file.read(HEADER_BYTES)

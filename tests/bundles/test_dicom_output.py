@@ -46,7 +46,7 @@ def in_units(folder):
 
 
 def test_series_conforms_and_says_what_it_is(bundle, tiny_run, case, tmp_path, conformance_errors):
-    """That its values and places are those of the file is in ``test_metamorphic.py``."""
+    """That its values and places are those of the file is in ``test_invariance.py``."""
     settings = {"dataset_dir": tmp_path / "data", "weights": tiny_run / "models" / "model.pt"}
     out = tmp_path / "dicom"
     ok(bundle.run("inference", ["inference"], output_format="dicom", predictions_dir=out, **settings))

@@ -1,6 +1,6 @@
 """Inference shared out among processes, as torchrun starts it: no case replaces another's input; after a kill the rest.
 
-That each case is written once, and as by one process, is in ``test_metamorphic.py``.
+That each case is written once, and as by one process, is in ``test_invariance.py``.
 """
 
 from __future__ import annotations

@@ -50,6 +50,13 @@ def test_a_setting_that_is_missing(name: str) -> None:
         check(rest)
 
 
+def test_a_part_of_a_section_that_shipped_files_refer_to() -> None:
+    shipped = {**TRAIN, "output": {"unit": "HU", "suffix": "ct"}, "name": "@output::suffix"}
+    about = WeightsInfo(Path("model.pt"), "", "one", {**RECORDED, "output": {"unit": "HU"}}, {}, {}, {})
+    with pytest.raises(CheckpointError, match="^the settings of model.pt lack output::suffix: restore"):
+        require_recorded(about, [shipped])
+
+
 @pytest.mark.parametrize(
     ("place", "value", "found"),
     [

@@ -1,14 +1,12 @@
-"""Known movements of heads: images of what moved, and how far a registration is off."""
+"""Known movements of heads, and how far a registration is off."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 Points = NDArray[np.float64]
@@ -26,25 +24,6 @@ def moving(degrees: Sequence[float], shift: Sequence[float], warp: float = 0.0, 
         return moved
 
     return move
-
-
-def seen(image: NDArray[Any], scale: NDArray[Any], spacing: Sequence[float], move: Move) -> tuple[NDArray[Any], Any]:
-    """An image, of voxels of ``scale`` mm around the origin, at the moved points of a grid (means over its voxels).
-
-    Returns:
-        values (X, Y, Z) and affine (4, 4), along left, posterior and superior.
-    """
-    steps = np.array(spacing) * (-1, -1, 1)
-    shape = np.ceil(np.abs(scale) * image.shape / spacing).astype(int)
-    voxels = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3) - (shape - 1) / 2
-    parts = list(product(*((np.arange(int(mm)) + 0.5) / int(mm) - 0.5 for mm in spacing)))
-    values = np.zeros(len(voxels))
-    for part in parts:
-        places = move((voxels + part) * steps) / scale + (np.array(image.shape) - 1) / 2
-        values += ndimage.map_coordinates(image, places.T, order=1, cval=image.min()) / len(parts)
-    affine = np.diag([*steps, 1.0])
-    affine[:3, 3] = -steps * (shape - 1) / 2
-    return values.reshape(shape), affine
 
 
 def mapped(transform: Any, points: Points) -> Points:

@@ -17,7 +17,7 @@ distributed; what you train is yours to validate.
 From the repository's root, in `.venv`; `CONFIGS` stands for `configs`.
 
 | demo on phantoms | `make demo BUNDLE=toy` |
-| invariance | `make metamorphic BUNDLE=toy` |
+| release | `make dist BUNDLE=toy` |
 | train | `run --config_file "['CONFIGS/train.yaml','CONFIGS/a.yaml']"` |
 
 Of the demo (`make demo BUNDLE=toy`, two epochs): 5 HU.
