@@ -19,7 +19,7 @@ from common.config.start import end_command
 from medical_image_synthesis.command import main
 
 T = TypeVar("T")
-MESSAGE = re.compile(r"(?!.* (\(\)|is )[:;] )(.+[:;] .+|.+ must .+)")
+MESSAGE = re.compile(r"(?!.* is [:;] )(.+[:;] .+|.+ must .+)")
 """Fault and remedy, or a fault that says what must be; no empty value."""
 FOREIGN = re.compile(
     r"out of range$|has no attribute|not subscriptable|unsupported operand|'NoneType'|is not iterable|not callable"
