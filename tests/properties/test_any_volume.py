@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from dicom_phantom import Grid, write_series
 from hypothesis import given
 from hypothesis import strategies as st
+from nibabel.spatialimages import HeaderDataError
 from outcomes import PLACES, box, damaged, ended, examples
 from pydicom import config
 from pydicom.dataelem import DataElement
@@ -32,31 +33,22 @@ def require_sound(path: Path, root: Path) -> Scan | None:
     """What is read has finite values on a grid."""
     scan = ended(lambda: VolumeReader().read(path, "case_1"), root)
     if scan is not None:
-        assert scan.values.dtype == np.float32
-        assert scan.values.ndim in (3, 4)
+        assert (scan.values.dtype, scan.values.ndim) == (np.float32, 3)
         assert np.isfinite(scan.values).all()
         assert np.isfinite(scan.affine).all()
         assert abs(np.linalg.det(scan.affine[:3, :3])) > 0
     return scan
 
 
-# ---- NIfTI ----------------------------------------------------------------------------------------------------------
-
-INTEGERS = (0, 1, -1, 2, 3, 5, 7, 8, 16, 64, 128, 255, 512, 2304, 32767, -32768)
-REALS = (0.0, -1.0, 0.5, 351.0, 352.0, 1e6, 1e-6, 1e30, -1e30, np.nan, np.inf, -np.inf)
+NUMBERS = (
+    0, 1, -1, 2, 3, 0.5, 5, 7, 16, 64, 128, 255, 351, 352, 512, 2304, 32767, -32768, 1e-6, 1e6, 1e30, -1e30, np.nan,
+    np.inf, -np.inf,
+)  # fmt: skip
 FIELDS = nib.Nifti1Header().structarr.dtype
 GEOMETRY = (
     "dim", "pixdim", "datatype", "bitpix", "vox_offset", "scl_slope", "scl_inter", "qform_code", "sform_code",
     "quatern_b", "qoffset_x", "srow_x", "srow_y", "xyzt_units", "magic", "sizeof_hdr",
 )  # fmt: skip
-LINKS: Mapping[str, Callable[[Path], object]] = {
-    "a folder": Path.mkdir,
-    "a link to itself": lambda path: path.symlink_to(path.name),
-    "a link to nothing": lambda path: path.symlink_to("gone"),
-    "a device": lambda path: path.symlink_to("/dev/zero"),
-    "a pipe": os.mkfifo,
-    "nothing": lambda path: None,
-}
 
 
 @st.composite
@@ -71,23 +63,13 @@ def nifti(draw: Any) -> bytes:
         if name in fields.dtype.names:
             cell = fields[name].reshape(-1)
             at = draw(PLACES) % cell.size
-            if cell.dtype.kind == "S":
-                cell[at] = draw(st.sampled_from((b"ni1\0", b"n+1\0", b"n+2\0", b"", b"\xff\xff")))
-            elif cell.dtype.kind == "f":
-                cell[at] = draw(st.sampled_from(REALS))
-            else:
+            value = draw(st.sampled_from(NUMBERS))
+            if cell.dtype.kind in "iu":
                 limits = np.iinfo(cell.dtype)
-                cell[at] = min(max(draw(st.sampled_from(INTEGERS)), limits.min), limits.max)
+                value = int(min(max(np.nan_to_num(value), limits.min), limits.max))
+            cell[at] = f"n+{value}".encode() if cell.dtype.kind == "S" else value
             raw[:size] = fields.tobytes()
     return draw(st.just(bytes(raw)) | damaged(bytes(raw)))
-
-
-def as_nibabel_reads(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    try:
-        image: Any = nib.load(path)
-        return np.asarray(image.dataobj), image.affine
-    except Exception:  # nibabel has many types of errors for a file that is none
-        return None
 
 
 @examples(60)
@@ -101,21 +83,11 @@ def test_nifti_is_read_as_nibabel_reads_it_or_refused(content: bytes, is_packed:
         path.write_bytes(content)
         scan = require_sound(path, root)
         if scan is not None and not scan.warnings:
-            expected = as_nibabel_reads(path)
-            assert expected is not None
-            assert np.array_equal(scan.values, expected[0].squeeze().astype(np.float32))
-            np.testing.assert_allclose(scan.affine, expected[1])
+            with suppress(HeaderDataError):  # nibabel refuses what has no meaning, such as the marks of ends of lines
+                image: Any = nib.load(path)
+                assert np.array_equal(scan.values, np.asarray(image.dataobj).squeeze().astype(np.float32))
+                np.testing.assert_allclose(scan.affine, image.affine)
 
-
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ""])
-@pytest.mark.parametrize("kind", LINKS)
-def test_what_is_no_file_is_refused(kind: str, suffix: str) -> None:
-    with box() as root:
-        LINKS[kind](root / "in" / f"mr{suffix}")
-        assert require_sound(root / "in" / f"mr{suffix}", root) is None
-
-
-# ---- MetaImage and NRRD ---------------------------------------------------------------------------------------------
 
 HEADERS = {
     ".nrrd": {
@@ -151,8 +123,6 @@ def test_metaimage_and_nrrd_of_any_header(data: st.DataObject, suffix: str) -> N
         require_sound(root / "in" / f"mr{suffix}", root)
 
 
-# ---- DICOM ----------------------------------------------------------------------------------------------------------
-
 READ = (
     "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "Rows", "Columns", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation", "RescaleSlope", "PixelData",
@@ -179,13 +149,10 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @st.composite
 def change(draw: Any) -> Callable[[Any], None]:
     """A change of one element of a slice."""
-    name, how = (
-        draw(st.sampled_from(READ)),
-        draw(st.sampled_from(("deleted", "empty", "text", "number", "type", "other"))),
-    )
+    how = draw(st.sampled_from(("deleted", "empty", "text", "number", "type", "other")))
+    name, syntax = draw(st.sampled_from(READ)), draw(st.sampled_from((None, None, None, *SYNTAXES)))
     text, number = draw(st.sampled_from(ELEMENTS)), draw(st.sampled_from((0, 1, 2, 7, 33, 40, 99)))
     kind, other = draw(st.sampled_from(("US", "LO", "SQ", "OB", "FD", "UN"))), draw(st.sampled_from(sorted(OTHERS)))
-    syntax = draw(st.sampled_from((None, None, None, *SYNTAXES)))
     of_kind = {"US": 7, "SQ": [], "OB": b"ab", "FD": 1.5, "UN": b"ab"}
 
     def changed(header: Any) -> None:
@@ -209,17 +176,15 @@ def change(draw: Any) -> Callable[[Any], None]:
     return changed
 
 
-def write(header: Any, path: Path) -> None:
-    """As the elements stand, be they valid or not; unchanged where pydicom itself cannot write them."""
-    before = path.read_bytes()
-    earlier = config.settings.writing_validation_mode
-    config.settings.writing_validation_mode = config.IGNORE
+def rewrite(path: Path, changed: Callable[[Any], None]) -> None:
+    """A slice as its elements stand, be they valid or not; unchanged where pydicom itself cannot write them."""
+    before, header = path.read_bytes(), pydicom.dcmread(path)
     try:
-        header.save_as(path, enforce_file_format=False)
+        with config.disable_value_validation():
+            changed(header)
+            header.save_as(path, enforce_file_format=False)
     except Exception:  # pydicom has many
         path.write_bytes(before)
-    finally:
-        config.settings.writing_validation_mode = earlier
 
 
 @examples(50)
@@ -238,7 +203,5 @@ def test_series_of_any_slices(series: Path, data: st.DataObject, how: str) -> No
         else:
             changed = data.draw(change())
             for each in [path] if how == "one slice" else files:
-                header = pydicom.dcmread(each)
-                changed(header)
-                write(header, each)
+                rewrite(each, changed)
         require_sound(folder, root)

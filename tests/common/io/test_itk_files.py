@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -333,3 +334,10 @@ def test_the_exporter_writes_it_marked_as_synthetic(write: Write, tmp_path: Path
     assert itk.ReadImage(str(path)).GetMetaData("Description") == "SYNTHETIC b 1, not for clinical use"
     assert json.loads((tmp_path / "out" / "a_ct.json").read_text())["SyntheticData"] is True
     assert sorted(each.name for each in path.parent.iterdir()) == ["a_ct.json", f"a_ct.{name}"]
+
+
+@pytest.mark.parametrize("name", ["mr.mha", "mr.nrrd"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(VolumeError, match="a pipe, socket or device, not a file; copy the file itself"):
+        VolumeReader().check(tmp_path / name, "a")

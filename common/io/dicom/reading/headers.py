@@ -113,7 +113,7 @@ def is_screen_save(header: Dataset) -> bool:
     if any(name in header for name in ("ImagePositionPatient", "PerFrameFunctionalGroupsSequence")):
         return False
     uid = str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
-    return uid.startswith(SECONDARY_CAPTURE) or "SECONDARY" in (header.get("ImageType") or ())
+    return uid.startswith(SECONDARY_CAPTURE) or "SECONDARY" in str(header.get("ImageType"))
 
 
 def holds_series(folder: Path) -> bool:
@@ -202,7 +202,7 @@ def _frames(header: Dataset, path: Path, where: Where) -> list[Slice]:
     several = element_value(whole, "NumberOfFrames", where)
     frames = int(element_numbers(whole, "NumberOfFrames", 1, where)[0]) if several else 1
     # a frame of an enhanced object has its own position, whatever is left in its type
-    if groups is None and "MOSAIC" in (element_value(whole, "ImageType", where) or ()):
+    if groups is None and "MOSAIC" in str(element_value(whole, "ImageType", where)):
         remedy = "export it as slices or as an enhanced object, or convert it by dcm2niix"
         raise VolumeError(where("a Siemens mosaic, all slices of a volume in one image", path.name, remedy))
     if frames == 1 and groups is None:

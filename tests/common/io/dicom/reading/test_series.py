@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_phantom import PATIENT, Grid, write_enhanced, write_presentation_state, write_series
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import MediaStorageDirectoryStorage, SecondaryCaptureImageStorage
@@ -60,6 +61,15 @@ def test_what_is_no_slice_is_left_out_and_counted_in_one_note(tmp_path):
         "case7 (ct): other files or frames in the folder (2 not DICOM, 1 without an image, 4 localizers);"
         " they are ignored"
     ]
+
+
+@pytest.mark.parametrize(("kind", "value"), [("OB", b"ab"), ("US", 7), ("FD", 1.5)])
+def test_an_image_type_that_is_no_text_is_read_past(tmp_path, kind, value):
+    def change(header, number):
+        header["ImageType"] = DataElement(0x00080008, kind, value)
+
+    write_series(tmp_path / "ct", change=change)
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
 
 
 @pytest.mark.parametrize(
