@@ -1,4 +1,4 @@
-"""Inpainting: a lesion of a class is drawn into a hole of a patch, and the tissue around it goes on without a seam.
+"""Inpainting: a lesion of a class fills a hole of a patch, and the tissue around it goes on without a seam.
 
 A context encoder (Pathak et al. 2016) with an adversary that sees what is to be drawn (Isola et al. 2017): the lesion's
 outline and class. Of the hole only the rim around the lesion is compared with the real patch; the lesion itself has no
@@ -46,10 +46,10 @@ def with_class(source: Tensor, label: int, classes: int) -> Tensor:
     return torch.cat([source[..., :2, :, :], one_hot * source[..., 2:, :, :]], dim=-3)
 
 
-def noise(side: int, seed: int, number: int = 0) -> Tensor:
-    """Noise (1, side, side) to draw from: a coarse part that a lesion's slices share, and a fine part of each."""
+def noise(side: int, seed: int) -> Tensor:
+    """Noise (1, side, side) to fill the hole from: a coarse and a fine part."""
     coarse = torch.randn(1, 1, COARSE, COARSE, generator=torch.Generator().manual_seed(seed))
-    fine = torch.randn(1, side, side, generator=torch.Generator().manual_seed(derive(seed, number)))
+    fine = torch.randn(1, side, side, generator=torch.Generator().manual_seed(derive(seed, 0)))
     return (F.interpolate(coarse, (side, side), mode="bicubic", align_corners=False)[0] + fine) / 2
 
 

@@ -116,7 +116,7 @@ class Inpainter(nn.Module):
             ConfigError: for latent vectors.
         """
         if x.ndim != 4:
-            raise ConfigError("an inpainting network draws into a CT", "pass --into CT, --at x,y,z and --class NAME")
+            raise ConfigError("an inpainting network fills holes of patches", "pass --weights of another training")
         return torch.where(x[:, 1:2] > 0, torch.tanh(self.network(x)), x[:, :1])
 
 

@@ -72,22 +72,11 @@ def cut_rois(
         areas = lesion.sum(axis=(0, 1))
         if areas.max() >= SMALLEST:
             place = box[2].start + int(areas.argmax())
-            yield cut_slice(values, components[:, :, place] == number, affine, place, size, margin)
+            yield _cut(values, components[:, :, place] == number, affine, place, size, margin)
 
 
-def cut_slice(
-    values: NDArray, lesion: NDArray, affine: NDArray, place: int, size: int = SIZE, margin: float = MARGIN
-) -> Roi:
-    """Patch around the lesion of one axial slice, as :func:`cut_rois` describes it.
-
-    Args:
-        values: (X, Y, Z) in RAS orientation.
-        lesion: (X, Y), true inside the lesion of the slice.
-        affine: (4, 4), RAS.
-        place: index of the slice along z.
-        size: pixels per side.
-        margin: on each side, relative to the lesion's larger extent.
-    """
+def _cut(values: NDArray, lesion: NDArray, affine: NDArray, place: int, size: int, margin: float) -> Roi:
+    """Patch around the lesion (X, Y) of the axial slice ``place`` of values (X, Y, Z); all in RAS orientation."""
     low, high = np.array([np.flatnonzero(lesion.any(axis=1 - axis))[[0, -1]] for axis in (0, 1)]).T + [[0], [1]]
     steps = np.linalg.norm(affine[:3, :2], axis=0)
     side = float(((high - low) * steps).max() * (1 + 2 * margin))
