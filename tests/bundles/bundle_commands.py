@@ -171,7 +171,7 @@ def run_files(bundle: Bundle) -> set[str]:
     more = (
         {"models/model_backward.pt", "models/model_backward.json"} if "backward_def" in bundle.own("train") else set()
     )
-    return own | more | ({"models/samples.pt"} if "SampleLog" in str(bundle.own("train")) else set())
+    return own | more
 
 
 def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:

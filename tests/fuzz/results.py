@@ -37,7 +37,7 @@ def results(out: Path, stdout: str, texts: bool) -> Results:
         if name.endswith((".nii.gz", ".nii")):
             image: Any = nib.load(path)
             found |= {name: np.asarray(image.dataobj), f"{name} affine": image.affine}
-        elif name.endswith((".mha", ".nrrd", "samples.pt")):
+        elif name.endswith((".mha", ".nrrd")):
             found[name] = np.frombuffer(path.read_bytes(), np.uint8)
         elif path.name == "model.pt":
             content: Mapping[str, torch.Tensor] = torch.load(path, weights_only=True)

@@ -33,10 +33,6 @@ class Latent:
         """One vector for each seed, (N, dim), independent of the other seeds."""
         return torch.stack([self.draw(generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
-    def within(self, items: Sequence[dict[str, Any]]) -> Latent:
-        """The distribution of samples that may depend on these patches alone; here none does."""
-        return self
-
     def labelled(self, z: Tensor, label: int) -> Tensor:
         """Vectors (..., dim) followed by their one-hot class, (..., dim + K)."""
         one_hot = F.one_hot(torch.tensor(label), self.classes).to(z)

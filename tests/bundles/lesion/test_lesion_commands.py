@@ -17,8 +17,6 @@ import torch
 from bundle_commands import last_line, mistake, ok, snapshot
 from PIL import Image
 
-from common.weights import checkpoints
-
 pytestmark = pytest.mark.unconditional("lesion_dcgan_aug")
 
 METHODS = ["model", "acgan", "real_floor", "noise"]
@@ -65,12 +63,11 @@ def test_the_demo_learns(demo_run):
     assert 0.5 < summary["model"]["diversity"]["mean"] < 1.5
 
 
-def test_the_report_shows_every_class_and_epoch_and_needs_no_other_file(command_run):
+def test_the_report_shows_every_class_and_needs_no_other_file(command_run):
     page = (command_run.output_dir / "evaluation" / "report.html").read_text()
     assert re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^\s>]+|@import|url\((?!data:)|<iframe""", page) == []
     for name in classes(command_run.bundle):
         assert f"<h3>{name}</h3>" in page
-        assert f"<h3>{name} by epoch</h3>" in page
         assert re.search(rf"model, {name}: (no sign of copying|COPIES)", page)
     assert "fixed random convolutional network" in page
     assert all(method in page for method in METHODS)
@@ -193,39 +190,6 @@ def test_a_class_that_is_a_path_ends_the_command(bundle, tiny_run, tmp_path, nam
 def test_the_variant_samples_with_its_own_network(command_run, tmp_path):
     weights = command_run.output_dir / "variants" / "acgan" / "models" / "model.pt"
     assert infer(command_run.bundle, weights, tmp_path, "acgan", samples=2)["images"].shape == (6, 64, 64)
-
-
-# ---- training -------------------------------------------------------------------------------------------------------
-
-
-def test_samples_of_every_validation_are_kept_by_the_same_vectors(command_run):
-    kept = checkpoints.load(command_run.output_dir / "models" / "samples.pt")
-    log = pd.read_csv(command_run.output_dir / "log.csv")
-    assert kept["epochs"].tolist() == log["epoch"][log["val_kid"].notna()].tolist()
-    assert kept["samples"].shape == (len(kept["epochs"]), 3, 10, 64, 64)
-    best = int(log["epoch"][log["val_kid"].idxmin()])
-    network = command_run.bundle.parser("train", "demo").get_parsed_content("network_def").eval()
-    checkpoints.load_weights(network, command_run.weights)
-    from lesion_dcgan_aug.latent import Latent
-
-    from common.data.sample_requests import sample_seed
-
-    latent = Latent(100, 3)
-    z = latent.labelled(latent.seeded([sample_seed(1, 2, n) for n in range(10)]), 2)
-    with torch.no_grad():
-        expected = (network(z)[:, 0] + 1) * 127.5
-    shown = kept["samples"][kept["epochs"].tolist().index(best), 2].float()
-    assert (shown - expected).abs().max() < 0.51, "the samples of the best epoch are those of model.pt"
-
-
-def test_a_resumed_run_keeps_the_samples_of_before(bundle, tiny_data, tmp_path):
-    settings = {"dataset_dir": tiny_data, "output_dir": tmp_path, "samples_per_epoch": 4, "batch_size": 2}
-    ok(bundle.run("training", ["train", "demo"], max_epochs=1, val_interval=1, **settings))
-    first = checkpoints.load(tmp_path / "models" / "samples.pt")
-    ok(bundle.run("training", ["train", "demo"], max_epochs=3, val_interval=1, resume="true", **settings))
-    after = checkpoints.load(tmp_path / "models" / "samples.pt")
-    assert after["epochs"].tolist() == [1, 2, 3]
-    assert torch.equal(after["samples"][:1], first["samples"])
 
 
 # ---- the study ------------------------------------------------------------------------------------------------------
