@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.data import CacheDataset, Dataset
+from monai.data import Dataset
 from torch import Tensor
 from torch.nn import functional as F
 
 from common.data.sample_requests import sample_seed
+from lesion_dcgan_aug.patches import load_patches
 
 
 class Latent:
@@ -59,7 +60,7 @@ class LatentDataset(Dataset):
         return {"image": self.latent.labelled(z, item["label"]), "case": item["case"]}
 
 
-class ValidationLatents(CacheDataset):
+class ValidationLatents(Dataset):
     """Dataset of real patches under ``label`` with latent vectors of their class under ``image``, fixed for all epochs.
 
     A patch and its vector are unrelated: samples and real patches are compared as sets.
@@ -74,13 +75,9 @@ class ValidationLatents(CacheDataset):
     def __init__(
         self, data: Sequence[dict[str, Any]], transform: Callable, latent: Latent, classes: Sequence[str]
     ) -> None:
-        super().__init__(data, transform, progress=False, copy_cache=False)
-        self.latent = latent
-        self.labels = [list(classes).index(item["class"]) for item in data]
-
-    def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        z = self.latent.seeded([sample_seed(0, self.labels[index], index)])[0]
-        patch = self._cache[index]["image"]
-        patch = patch.as_tensor() if hasattr(patch, "as_tensor") else torch.as_tensor(patch)
-        case = self.data[index]["case"]
-        return {"image": self.latent.labelled(z, self.labels[index]), "label": patch, "case": case}
+        items = []
+        for number, (item, patch) in enumerate(zip(data, load_patches(data, transform), strict=True)):
+            label = list(classes).index(item["class"])
+            z = latent.seeded([sample_seed(0, label, number)])[0]
+            items.append({"image": latent.labelled(z, label), "label": patch, "case": item["case"]})
+        super().__init__(items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from common.data.datalist import Item
 from common.data.sample_requests import sample_seed
 from common.errors import DataError
-from lesion_dcgan_aug.latent import Latent
+
+if TYPE_CHECKING:
+    from lesion_dcgan_aug.latent import Latent
 
 BATCH = 64
 
