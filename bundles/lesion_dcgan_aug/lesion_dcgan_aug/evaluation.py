@@ -1,9 +1,8 @@
-"""Evaluation of samples: distance to real patches, diversity, memorisation and class consistency."""
+"""Evaluation of samples: distance to real patches, diversity and memorisation."""
 
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,16 +23,13 @@ from common.evaluation.report import Picture, Report, format_table, summarise, w
 from common.io.export.image_grid import tiled, to_grey
 from common.metrics.kid import kid
 from common.metrics.random_features import RandomFeatures
-from common.metrics.sample_quality import Nearest, copied, diversity, nearest_training, sample_verdict
+from common.metrics.sample_quality import copied, diversity, nearest_training, sample_verdict
 from common.seeds import derive
 from common.training.handlers import LOG_NAME
 from common.weights import checkpoints
-from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
-from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
+from lesion_dcgan_aug.patches import load_patches, synthesise
 
-logger = logging.getLogger(__name__)
 MODEL, FLOOR, NOISE = "model", "real_floor", "noise"
 REPEATS = 10
 """Number of random subsets over which a KID is averaged."""
@@ -41,9 +37,8 @@ SHOWN = 10
 """Number of samples in a picture."""
 HOW = (
     "kid: unbiased kernel distance (cubic kernel) to the n held-out real patches of the class, at equal n, on features "
-    "of a fixed random convolutional network, mean over 10 draws. class_consistency: share that a classifier trained "
-    "on the training patients takes for the class. real_floor: real training patches in place of samples (their "
-    "class_consistency is that of the held-out patches); noise: Gaussian noise with the class's mean and deviation."
+    "of a fixed random convolutional network, mean over 10 draws. real_floor: real training patches in place of "
+    "samples; noise: Gaussian noise with the class's mean and deviation."
 )
 CAPTION = (
     "From top to bottom: samples; the training patch nearest to each; real patches of held-out patients. "
@@ -63,15 +58,12 @@ class SampleEvaluation:
         network: instance of ``network_def``; weights are loaded into it.
         latent: the distribution of its inputs.
         preprocessing: of an item, to ``image`` in [-1, 1].
-        augmentation: for the classifier's training.
-        classifier: arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
-        classifier_patches: augmented patches of each class that it is trained on in addition to the real ones.
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.
         bundle: name and version.
         window: (low, high) in HU that [-1, 1] stands for.
         samples: number of samples of each class.
-        seed: of samples, draws and classifier.
+        seed: of samples and draws.
         record: of the command, whose settings the report lists.
     """
 
@@ -80,9 +72,6 @@ class SampleEvaluation:
     network: nn.Module
     latent: Latent
     preprocessing: Callable
-    augmentation: Augmentation
-    classifier: Mapping[str, Any]
-    classifier_patches: int
     device: torch.device
     output_dir: str
     bundle: str
@@ -104,23 +93,26 @@ class SampleEvaluation:
             raise DataError("section test has no patches to compare samples with", "add patients to it")
         folder = Path(self.output_dir, "evaluation")
         networks = trained_networks(Path(self.output_dir), MODEL, self.network, self.record)
-        classifier = self._trained_classifier()
         self.rows, self.verdicts = [], []
         pictures, counts = [], []
         for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class", disable=None)):
             training, test = self._real("training", name), self._real("test", name)
             counts.append(f"{name} {len(test)}")
             held_out = nearest_training(test, training)
-            for method, network in networks.items():
-                made = synthesise(network, self.latent, k, self.samples, derive(self.seed, 7), self.device)
+            sets = {
+                method: synthesise(network, self.latent, k, self.samples, derive(self.seed, 7), self.device)
+                for method, network in networks.items()
+            }
+            for method, made in {**sets, FLOOR: training, NOISE: self._noise(training, k)}.items():
+                self.rows.append({"case": name, "method": method, **self._scores(made, test, k)})
+                if method == FLOOR:
+                    continue  # each training patch is its own nearest
                 found = nearest_training(made, training)
-                self._score(method, k, made, test, made, classifier, found, held_out)
-                self.verdicts.append(sample_verdict(f"{method}, {name}", self.rows[-1], len(test)))
+                self.rows[-1]["copied"] = float(copied(found, held_out).double().mean())
+                if method in networks:
+                    self.verdicts.append(sample_verdict(f"{method}, {name}", self.rows[-1], len(test)))
                 if method == MODEL:
                     pictures.append(_picture(name, made, training[found.index[:SHOWN]], test))
-            noise = self._noise(training, k)
-            self._score(FLOOR, k, training, test, test, classifier)  # the classifier was trained on these patches
-            self._score(NOISE, k, noise, test, noise, classifier, nearest_training(noise, training), held_out)
         summary = summarise(self.rows)
         write_tables(folder, self.rows, summary)
         write_report(folder / "report.html", self._report(summary, pictures))
@@ -130,19 +122,11 @@ class SampleEvaluation:
         print(f"report: {folder / 'report.html'}")
         return summary
 
-    def _score(
-        self, method: str, k: int, made: Tensor, test: Tensor, classified: Tensor, classifier: LesionClassifier,
-        found: Nearest | None = None, held_out: Nearest | None = None,
-    ) -> None:  # fmt: skip
-        """Add a row with the scores of patches (N, 1, H, W) of class ``k``, ``copied`` where neighbours are given."""
+    def _scores(self, made: Tensor, test: Tensor, k: int) -> dict[str, float]:
+        """``kid`` and ``diversity`` of patches (N, 1, H, W) of class ``k``."""
         features = RandomFeatures()
         own, real = features(made), features(test)
-        row = {"case": self.classes[k], "method": method, "kid": self._kid(own, real, k)}
-        row["diversity"] = diversity(own, real)
-        if found is not None and held_out is not None:
-            row["copied"] = float(copied(found, held_out).double().mean())
-        row["class_consistency"] = float((classifier.predict(classified) == k).double().mean())
-        self.rows.append(row)
+        return {"kid": self._kid(own, real, k), "diversity": diversity(own, real)}
 
     def _kid(self, made: Tensor, test: Tensor, k: int) -> float:
         """Mean KID over random subsets of equal size, that of the smaller set."""
@@ -153,22 +137,6 @@ class SampleEvaluation:
             one, other = (part[torch.randperm(len(part), generator=generator)[:n]] for part in (made, test))
             draws.append(kid(one, other))
         return float(np.mean(draws))
-
-    def _trained_classifier(self) -> LesionClassifier:
-        """Classifier trained on the real training patches and augmented ones of each class, on the CPU."""
-        items, seed = self.cases["training"], derive(self.seed, 8)
-        patches, labels = load_patches(items, self.preprocessing), labels_of(items, self.classes)
-        generator = torch.Generator().manual_seed(seed)
-        chosen = []
-        for k in range(len(self.classes)):
-            own = torch.nonzero(labels == k).flatten()
-            chosen.append(own[torch.randint(len(own), (self.classifier_patches,), generator=generator)])
-        drawn = torch.cat(chosen)
-        augmented = [self.augmentation(part, generator) for part in patches[drawn].split(256)]
-        both, wanted = torch.cat([patches, *augmented]), torch.cat([labels, labels[drawn]])
-        logger.info(f"training the reference classifier on {len(both)} patches")
-        both, wanted = both.to(self.device), wanted.to(self.device)
-        return train_classifier(both, wanted, len(self.classes), seed=seed, **self.classifier).cpu()
 
     def _real(self, section: str, name: str) -> Tensor:
         return load_patches([item for item in self.cases[section] if item["class"] == name], self.preprocessing)

@@ -18,7 +18,7 @@ from common.data.run_split import Lists
 from common.data.selection import ALL, announce_split, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import DataError, choose
-from common.io.reader import NIFTI
+from common.io.reader import NIFTI, volume_stem
 from lesion_dcgan_aug.data.checks import check_patches
 
 FRACTIONS = (0.6, 0.15, 0.25)
@@ -103,7 +103,7 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
     files = {name: _files(root / name) for name in classes}
     if not any(files.values()):
         raise DataError(f"no patches in {root}, such as {LAYOUT}", "correct --dataset_dir or --classes")
-    cases = [(f"{name}_{_stem(path)}", name, path) for name in classes for path in files[name]]
+    cases = [(f"{name}_{volume_stem(path)}", name, path) for name in classes for path in files[name]]
     if not one_patient_per_file and not (root / "patients.csv").is_file():
         remedy = f"add {root / 'patients.csv'} (case,patient; a case is <class>_<file>), {ONE_EACH}"
         raise DataError(f"no patients.csv in {root}, {NO_PATIENTS}", remedy)
@@ -146,10 +146,6 @@ def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str])
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name.endswith(NIFTI)) if folder.is_dir() else []
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def _require_patients(datalist: Path, one_each: bool) -> None:

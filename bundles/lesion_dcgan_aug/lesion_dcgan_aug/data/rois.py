@@ -151,7 +151,7 @@ def _case(
     folder: Path, scan: Scan, source: str, classes: Sequence[str], size: int, margin: float, out: Path
 ) -> Iterator[Item]:
     for name in classes:
-        path = _nifti(folder, name)
+        path = next((path for suffix in NIFTI if (path := folder / f"{name}{suffix}").is_file()), None)
         if path is None:
             continue
         mask, own = read_volume(path, folder.name)
@@ -167,10 +167,6 @@ def _case(
                 image.header.set_xyzt_units("mm")
                 nib.save(image, paths[key])
             yield {"case": case, "class": name, **{key: str(path) for key, path in paths.items()}}
-
-
-def _nifti(folder: Path, name: str) -> Path | None:
-    return next((path for suffix in NIFTI if (path := folder / f"{name}{suffix}").is_file()), None)
 
 
 def _case_folders(root: Path, source: str) -> list[Path]:

@@ -91,7 +91,7 @@ class AugmentationStudy:
         self.gan_settings = changed_settings(config_of(self.record))
 
     def run(self) -> list[FoldResult]:
-        """Run what has no result yet, write tables and report, and print the table.
+        """Run what has no result yet, write the tables and print the main one.
 
         Raises:
             ConfigError: a classic size is more than the views of a fold's lesions, results of another study are in the
@@ -125,7 +125,7 @@ class AugmentationStudy:
         for seed, fold in repeats if mixed else []:
             results += [self._result(seed, fold, dealt[seed], arm) for arm in mixed]
         self.bar.close()
-        write_study(self.folder, results, self.classes, self.folds, self.bundle, self.settings)
+        write_study(self.folder, results, self.classes, self.folds, self.bundle)
         return results
 
     def _result(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> FoldResult:
