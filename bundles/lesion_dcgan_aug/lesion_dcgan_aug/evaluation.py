@@ -27,8 +27,8 @@ from common.metrics.sample_quality import copied, diversity, nearest_training, s
 from common.seeds import derive
 from common.training.handlers import LOG_NAME
 from common.weights import checkpoints
-from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.patches import load_patches, synthesise
+from lesion_dcgan_aug.data.class_patches import load_patches
+from lesion_dcgan_aug.latent import Latent, synthesise
 
 MODEL, FLOOR, NOISE = "model", "real_floor", "noise"
 REPEATS = 10

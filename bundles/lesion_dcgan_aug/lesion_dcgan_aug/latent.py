@@ -1,4 +1,4 @@
-"""Latent distribution and datasets of latent vectors for training, validation and inference."""
+"""Latent distribution, datasets of latent vectors for validation and inference, and synthesis from seeds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from monai.data import Dataset
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.data.sample_requests import sample_seed
-from lesion_dcgan_aug.patches import load_patches
+from lesion_dcgan_aug.data.class_patches import load_patches
+
+BATCH = 64
 
 
 class Latent:
@@ -81,3 +83,12 @@ class ValidationLatents(Dataset):
             z = latent.seeded([sample_seed(0, label, number)])[0]
             items.append({"image": latent.labelled(z, label), "label": patch, "case": item["case"]})
         super().__init__(items)
+
+
+@torch.no_grad()
+def synthesise(network: nn.Module, latent: Latent, label: int, count: int, seed: int, device: torch.device) -> Tensor:
+    """Synthetic patches (count, 1, H, W) of a class on the CPU, with seeds derived from ``seed``."""
+    network.to(device).eval()
+    z = latent.seeded([sample_seed(seed, label, number) for number in range(count)])
+    inputs = latent.labelled(z, label)
+    return torch.cat([network(part.to(device)).cpu() for part in inputs.split(BATCH)])

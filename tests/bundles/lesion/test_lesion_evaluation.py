@@ -5,9 +5,9 @@ import re
 import pytest
 import torch
 from bundle_commands import Bundle, mistake
+from lesion_dcgan_aug.data.class_patches import load_patches
 from lesion_dcgan_aug.evaluation import SampleEvaluation
 from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.patches import load_patches
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from torch import nn
 

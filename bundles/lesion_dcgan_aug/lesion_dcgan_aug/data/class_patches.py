@@ -1,4 +1,4 @@
-"""Training dataset with one patch of every class per sample."""
+"""Patches in memory with their classes, and a training dataset with one patch of every class per sample."""
 
 from __future__ import annotations
 
@@ -9,12 +9,29 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.seeds import derive
-from lesion_dcgan_aug.patches import load_patches
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 """(N, 1, H, W) in [-1, 1] and a random generator -> the same shape."""
+
+
+def load_patches(items: Sequence[Item], preprocessing: Callable) -> Tensor:
+    """Preprocessed patches (N, 1, H, W) in [-1, 1].
+
+    Raises:
+        DataError: ``items`` is empty.
+    """
+    if not items:
+        raise DataError("no patches to load", "add cases to the section")
+    images = [preprocessing(dict(item))["image"] for item in items]
+    return torch.stack([image.as_tensor() if hasattr(image, "as_tensor") else image for image in images]).float()
+
+
+def labels_of(items: Sequence[Item], classes: Sequence[str]) -> Tensor:
+    """Class index of each item, (N,)."""
+    return torch.tensor([list(classes).index(item["class"]) for item in items])
 
 
 class ClassPatches(Dataset):

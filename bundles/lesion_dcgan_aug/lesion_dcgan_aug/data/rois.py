@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -22,7 +21,6 @@ from common.grids import require_grid
 from common.io.nifti.reading import read_volume
 from common.io.reader import NIFTI, Scan, VolumeReader, volume_path
 
-logger = logging.getLogger(__name__)
 SIZE = 64
 MARGIN = 0.2
 """Margin on each side of the lesion, relative to its larger extent."""
@@ -31,15 +29,12 @@ SMALLEST = 4
 """Smallest component of a mask in pixels that counts as a lesion; smaller ones are annotation errors."""
 
 
-@dataclass(frozen=True)
-class Roi:
-    """Patch (size, size) with the lesion's mask, its affine (RAS), slice index along z, and side in mm."""
+class Roi(NamedTuple):
+    """Patch (size, size) with the lesion's mask and its affine (RAS, mm)."""
 
     values: NDArray[np.float32]
     lesion: NDArray[np.bool_]
     affine: NDArray[np.float64]
-    slice: int
-    side_mm: float
 
 
 def cut_rois(
@@ -89,7 +84,7 @@ def _cut(values: NDArray, lesion: NDArray, affine: NDArray, place: int, size: in
     inside = ndimage.map_coordinates(lesion.astype(np.float32), grid, order=1) > 0.5
     local = np.diag([*pixel, 1.0, 1.0])
     local[:3, 3] = [*first, place]
-    return Roi(patch.astype(np.float32), inside, affine @ local, place, side)
+    return Roi(patch.astype(np.float32), inside, affine @ local)
 
 
 def cut_cases(

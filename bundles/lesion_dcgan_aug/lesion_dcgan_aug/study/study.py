@@ -23,9 +23,9 @@ from common.errors import ConfigError
 from common.seeds import derive
 from common.training.handlers.lock import RunLock
 from lesion_dcgan_aug.classic_grid import ClassicGrid
+from lesion_dcgan_aug.data.class_patches import labels_of, load_patches
 from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
-from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
+from lesion_dcgan_aug.latent import Latent, synthesise
 from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 from lesion_dcgan_aug.study.fold_gan import changed_settings, decisive_settings, train_fold_gan
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, write_result
@@ -184,9 +184,8 @@ class AugmentationStudy:
 
     def _best(self, results: Sequence[FoldResult], arms: Sequence[Arm]) -> Arm:
         def score(arm: Arm) -> float:
-            own = [result for result in results if result.arm == arm]
-            scores = [classification_scores(result.confusion, self.classes)[SCORE] for result in own]
-            return float(np.mean(scores))
+            own = [classification_scores(each.confusion, self.classes)[SCORE] for each in results if each.arm == arm]
+            return float(np.mean(own))
 
         return max(arms, key=score)
 
