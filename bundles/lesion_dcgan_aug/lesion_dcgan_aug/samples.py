@@ -34,8 +34,8 @@ class SampleExporter:
     """Handler that collects the samples of a run and writes them at its end, by class.
 
     ``<class>_synthetic.png`` is an 8-bit grid over the window; ``<class>_synthetic.nii.gz`` a stack (H, W, N) with the
-    seeds in a JSON file next to it. ``manifest.json`` lists the files.
-    Interpolated samples are one row in the image, and have two seeds.
+    seeds in a JSON file next to it. ``manifest.json`` lists the files. Interpolated samples are one row in the image,
+    and have two seeds.
 
     Args:
         output_dir: folder of the files.
@@ -65,15 +65,9 @@ class SampleExporter:
         overwrite: bool = False,
     ) -> None:
         require_dtype(dtype)
-        self.output_dir = Path(output_dir)
-        self.data = data
-        self.classes = list(classes)
-        self.window = window
-        self.unit = unit
-        self.bundle = bundle
-        self.weights = Path(weights)
-        self.dtype = dtype
-        self.overwrite = overwrite
+        self.output_dir, self.weights = Path(output_dir), Path(weights)
+        self.data, self.classes, self.window, self.unit = data, list(classes), window, unit
+        self.bundle, self.dtype, self.overwrite = bundle, dtype, overwrite
         self._made: list[np.ndarray] = []
 
     @property

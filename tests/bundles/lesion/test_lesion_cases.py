@@ -153,7 +153,7 @@ def test_patches_of_mixed_size_or_depth_and_constant_ones_are_all_named(patients
 def test_copies_across_patients_are_errors_and_within_one_warnings(patients, tmp_path, caplog):
     save(patients / "met" / "p9.nii.gz", patch(0))  # cyst_p0 of patient cyst0
     save(patients / "cyst" / "p3.nii.gz", patch(2))  # cyst_p2, of the same patient cyst1
-    [found] = check_patches(find_patches(patients, CLASSES), 64)
+    [found] = check_patches(find_patches(patients, CLASSES))
     assert (found.case, found.severity) == ("met_p9", "error")
     assert re.search("the same patch of two patients.*that of cyst_p0 of patient cyst0.*; remove", str(found))
     save(patients / "met" / "p9.nii.gz", patch(109))

@@ -36,7 +36,6 @@ def lesion_cases(
     classes: Sequence[str],
     datalist: str | None = None,
     seed: int = 0,
-    size: int = 64,
     keep_split: bool = False,
     held_out: bool = False,
     one_patient_per_file: bool = False,
@@ -56,7 +55,6 @@ def lesion_cases(
         classes: names of the classes, in the order of the networks' one-hot input.
         datalist: instead of ``dataset_dir``; its items also have ``class``.
         seed: of the split.
-        size: of a patch, in pixels per side.
         keep_split: for a resume: the split of the run again, without added patches.
         held_out: for an evaluation: training and validation patches of the run, and a test that it has not seen.
         one_patient_per_file: whether each patch without a patient is its own patient. Otherwise these are refused.
@@ -79,7 +77,7 @@ def lesion_cases(
         require_classes(lists, classes)
         announce_split(lists)
         if data_check:
-            require_clean(check_patches([item for items in lists.values() for item in items], size))
+            require_clean(check_patches([item for items in lists.values() for item in items]))
         return Cases(lists, None if kept else new_record(lists, None, seed, origin))
 
     return devices.from_first(select)

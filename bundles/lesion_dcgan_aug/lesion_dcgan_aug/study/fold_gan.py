@@ -37,11 +37,7 @@ GAN_KEYS = (
 
 
 def train_fold_gan(
-    folder: Path,
-    config: str | Sequence[str],
-    settings: Mapping[str, Any],
-    training: Sequence[Item],
-    seed: int,
+    folder: Path, config: str | Sequence[str], settings: Mapping[str, Any], training: Sequence[Item], seed: int
 ) -> tuple[nn.Module, Latent]:
     """Train, resume or reload the GANs of a fold; returns the deployed network with its weights and its latent.
 
