@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClassicAugmentation:
     """Random rotation, flip, translation and scale, another one whenever a patch is seen: for the training of GANs.
 
