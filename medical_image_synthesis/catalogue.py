@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -103,11 +103,6 @@ class Bundle(NamedTuple):
     def other_formats(self) -> tuple[str, ...]:
         """Endings of files that it reads besides volumes, such as k-space."""
         return tuple(self.metadata["traits"].get("other_formats", ()))
-
-    def overlays_of(self, settings: Mapping[str, str]) -> list[Path]:
-        """The overlays that some settings belong to, such as those of another task."""
-        overlays = self.metadata["traits"].get("overlay_of", {})
-        return [Path(overlays[name]) for name in settings if name in overlays]
 
     def has_run(self, run_id: str, configs: Sequence[str]) -> bool:
         """Whether one of some configs has a run id."""

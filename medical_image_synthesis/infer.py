@@ -52,7 +52,7 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         settings["interpolate"] = f"[{', '.join(options.interpolate)}]"
     if options.number:
         settings["samples"] = options.number
-    files = config_files(bundle, ["inference"], [*bundle.overlays_of(settings), *options.overlay])
+    files = config_files(bundle, ["inference"], options.overlay)
     if options.weights:
         settings["weights"] = str(options.weights)
     if options.bids is not None:

@@ -252,8 +252,7 @@ def _check_synthesize(words: list[str]) -> None:
         assert rest == []
         return
     bundle = options.bundle
-    implied = bundle.overlays_of(settings_given(rest))
-    overlays = [overlay_path(bundle, path) for path in (*implied, *getattr(options, "overlay", []))]
+    overlays = [overlay_path(bundle, path) for path in getattr(options, "overlay", [])]
     names = FILES.get(getattr(options, "of", "inference"), ("train", "evaluate"))
     settings = read_config([*map(bundle.config, names), *(path for path in overlays if path.is_file())])
     assert _no_settings(settings_given(rest), settings_of(settings)) == []

@@ -91,8 +91,7 @@ class Bundle:
     @property
     def few_samples(self) -> dict[str, Any]:
         """Settings that make an evaluation of samples short; none where volumes are translated."""
-        short = {"lesion_dcgan_aug": {"classifier_patches": 10, "classifier::steps": 3}}
-        return {} if self.conditional else {"samples": 20, **short.get(self.name, {})}
+        return {} if self.conditional else {"samples": 20}
 
     @property
     def stages(self) -> int:
@@ -171,7 +170,7 @@ def run_files(bundle: Bundle) -> set[str]:
     more = (
         {"models/model_backward.pt", "models/model_backward.json"} if "backward_def" in bundle.own("train") else set()
     )
-    return own | more | ({"models/samples.pt"} if "SampleLog" in str(bundle.own("train")) else set())
+    return own | more
 
 
 def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
+@dataclass
 class ClassicAugmentation:
     """Random rotation, flip, translation and scale, another one whenever a patch is seen: for the training of GANs.
 
@@ -21,17 +23,10 @@ class ClassicAugmentation:
         scale: smallest and largest factor on the lesion's size.
     """
 
-    def __init__(
-        self,
-        rotation: float = 180.0,
-        flip: bool = True,
-        translation: float = 0.06,
-        scale: tuple[float, float] = (0.85, 1.15),
-    ) -> None:
-        self.rotation = rotation
-        self.flip = flip
-        self.translation = translation
-        self.scale = scale
+    rotation: float = 180.0
+    flip: bool = True
+    translation: float = 0.06
+    scale: tuple[float, float] = (0.85, 1.15)
 
     def matrices(self, count: int, generator: torch.Generator) -> Tensor:
         """Random affine maps (count, 2, 3) from output to input coordinates, both in [-1, 1]."""

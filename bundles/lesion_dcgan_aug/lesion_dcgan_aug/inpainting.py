@@ -1,4 +1,4 @@
-"""Inpainting: a lesion of a class is drawn into a hole of a patch, and the tissue around it goes on without a seam.
+"""Inpainting: a lesion of a class fills a hole of a patch, and the tissue around it goes on without a seam.
 
 A context encoder (Pathak et al. 2016) with an adversary that sees what is to be drawn (Isola et al. 2017): the lesion's
 outline and class. Of the hole only the rim around the lesion is compared with the real patch; the lesion itself has no
@@ -8,7 +8,6 @@ one true answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,22 +15,16 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.data.sample_requests import sample_seed
 from common.errors import DataError
 from common.seeds import derive
 from common.training.methods.conditional import ConditionalGan
 from lesion_dcgan_aug.data.class_patches import Augmentation
-from lesion_dcgan_aug.evaluation import FLOOR, NOISE, SampleEvaluation
 from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.sample_scores import Real
 
 RIM = 6
 """Pixels of the hole around the lesion."""
 COARSE = 4
 """Side of the coarse noise before it is enlarged, for the parts of a lesion; fine noise is for the grain."""
-FEATHER = 2.0
-"""Standard deviation in pixels of the edge of a patch that is blended in."""
-BLEND = "blend"
 
 
 def holed(patch: Tensor, lesion: Tensor, noise: Tensor) -> Tensor:
@@ -46,10 +39,10 @@ def with_class(source: Tensor, label: int, classes: int) -> Tensor:
     return torch.cat([source[..., :2, :, :], one_hot * source[..., 2:, :, :]], dim=-3)
 
 
-def noise(side: int, seed: int, number: int = 0) -> Tensor:
-    """Noise (1, side, side) to draw from: a coarse part that a lesion's slices share, and a fine part of each."""
+def noise(side: int, seed: int) -> Tensor:
+    """Noise (1, side, side) to fill the hole from: a coarse and a fine part."""
     coarse = torch.randn(1, 1, COARSE, COARSE, generator=torch.Generator().manual_seed(seed))
-    fine = torch.randn(1, side, side, generator=torch.Generator().manual_seed(derive(seed, number)))
+    fine = torch.randn(1, side, side, generator=torch.Generator().manual_seed(derive(seed, 0)))
     return (F.interpolate(coarse, (side, side), mode="bicubic", align_corners=False)[0] + fine) / 2
 
 
@@ -85,8 +78,7 @@ class Contexts(Latent):
             remedy = "cut the patches by synthesize datalist --layout rois --margin 0.4, and train on its datalist"
             raise DataError(f"{len(lacking)} patches have no mask of their lesion, first {lacking[0]}", remedy)
         self.data, self.augmentation, self.seed, self.views = data, augmentation, seed, views
-        self.transform, self.names = transform, list(classes)
-        self.labels = [self.names.index(item["class"]) for item in data]
+        self.labels = [list(classes).index(item["class"]) for item in data]
         loaded = [transform({**item}) for item in data]
         pairs = [torch.cat([item[key] for key in ("image", "lesion")]).float() for item in loaded]
         self.pairs = [convert_to_tensor(pair, track_meta=False) for pair in pairs]
@@ -107,17 +99,9 @@ class Contexts(Latent):
         image = with_class(source, self.labels[number], self.classes)
         return {"image": image, "label": patch, "rim": source[1:2] - source[2:], "case": self.data[number]["case"]}
 
-    def views_of(self, seeds: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        """A view for each seed, of a patch that the seed chooses."""
-        return [self.view(derive(seed, 1) % len(self.pairs), seed) for seed in seeds]
-
     def seeded(self, seeds: Sequence[int]) -> Tensor:
-        """One patch with a hole for each seed, (N, 3, H, W)."""
-        return torch.stack([source for source, _ in self.views_of(seeds)])
-
-    def within(self, items: Sequence[dict[str, Any]]) -> Contexts:
-        """Views of these patches alone."""
-        return Contexts(items, self.transform, self.names, self.augmentation)
+        """A patch with a hole for each seed, which chooses patch and view, (N, 3, H, W)."""
+        return torch.stack([self.view(derive(seed, 1) % len(self.pairs), seed)[0] for seed in seeds])
 
     def labelled(self, z: Tensor, label: int) -> Tensor:
         """The network's inputs, (N, 2 + K, H, W)."""
@@ -134,64 +118,3 @@ class InpaintingGan(ConditionalGan):
 def rim_l1(prediction: Tensor, target: Tensor, rim: Tensor) -> Tensor:
     """Mean absolute difference over the rim; all (B, 1, H, W)."""
     return ((prediction - target).abs() * rim).sum() / rim.sum().clamp_min(1)
-
-
-def seam(patches: Tensor, holes: Tensor) -> Tensor:
-    """Mean gradient magnitude in the two pixels at the edge of the hole over that outside, (N,); 1 without a seam.
-
-    Args:
-        patches: (N, 1, H, W).
-        holes: (N, 1, H, W), 1 inside.
-    """
-    rows, columns = torch.gradient(patches[:, 0].double(), dim=(1, 2))
-    steepness = torch.hypot(rows, columns)
-    wider, narrower = (F.max_pool2d(holes, 3, 1, 1)[:, 0], 1 - F.max_pool2d(1 - holes, 3, 1, 1)[:, 0])
-    edge, outside = wider - narrower, 1 - wider
-    means = [(steepness * part).sum((1, 2)) / part.sum((1, 2)).clamp_min(1) for part in (edge, outside)]
-    return means[0] / means[1]
-
-
-def blended(patch: Tensor, other: Tensor, holes: Tensor) -> Tensor:
-    """Another patch faded into a patch by the Gaussian-blurred holes of both, (1, H, W); the classical answer.
-
-    Args:
-        patch: (1, H, W), whose lesion is replaced.
-        other: (1, H, W), with the lesion to blend in.
-        holes: (2, H, W), of both.
-    """
-    reach = int(3 * FEATHER)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / FEATHER) ** 2)
-    line = (kernel / kernel.sum()).reshape(1, 1, 1, -1)
-    alpha = F.pad(holes.amax(0, keepdim=True)[None], (reach,) * 4, mode="replicate")
-    alpha = F.conv2d(F.conv2d(alpha, line), line.transpose(2, 3))[0]
-    return alpha * other + (1 - alpha) * patch
-
-
-@dataclass
-class InpaintingEvaluation(SampleEvaluation):
-    """As its parent, of lesions drawn into patches of the validation patients; compared with blending, and with seams.
-
-    ``blend`` fades a random training patch of the class in. ``seam`` is the median over the patches of :func:`seam`.
-    """
-
-    def _compared(self, name: str, k: int, real: Real) -> dict[str, Tensor]:
-        others = self._training(name)
-        pairs = zip(self._drawn_into(k), others.views_of(range(self.samples)), strict=True)
-        made = [blended(patch, other, torch.cat([own[1:2], hole[1:2]])) for (own, patch), (hole, other) in pairs]
-        return {BLEND: torch.stack(made), **super()._compared(name, k, real)}
-
-    def _further(self, method: str, name: str, k: int, made: Tensor) -> dict[str, float]:
-        if method == NOISE:
-            return {}
-        own = self._training(name)
-        sources = [own.view(number, 0) for number in range(len(own))] if method == FLOOR else self._drawn_into(k)
-        return {"seam": float(seam(made, torch.stack([source[1:2] for source, _ in sources])).median())}
-
-    def _drawn_into(self, k: int) -> list[tuple[Tensor, Tensor]]:
-        """The patches that the samples of a class are drawn into, with and without their hole."""
-        assert isinstance(self.latent, Contexts)
-        return self.latent.views_of([sample_seed(derive(self.seed, 7), k, number) for number in range(self.samples)])
-
-    def _training(self, name: str) -> Contexts:
-        items = [item for item in self.cases["training"] if item["class"] == name]
-        return Contexts(items, self.preprocessing, self.classes, lambda patches, _: patches)

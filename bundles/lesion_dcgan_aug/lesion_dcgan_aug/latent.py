@@ -1,4 +1,4 @@
-"""Latent distribution and datasets of latent vectors for training, validation and inference."""
+"""Latent distribution, datasets of latent vectors for validation and inference, and synthesis from seeds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.data import CacheDataset, Dataset
-from torch import Tensor
+from monai.data import Dataset
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.data.sample_requests import sample_seed
+from lesion_dcgan_aug.data.class_patches import load_patches
+
+BATCH = 64
 
 
 class Latent:
@@ -32,10 +35,6 @@ class Latent:
     def seeded(self, seeds: Sequence[int]) -> Tensor:
         """One vector for each seed, (N, dim), independent of the other seeds."""
         return torch.stack([self.draw(generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-
-    def within(self, items: Sequence[dict[str, Any]]) -> Latent:
-        """The distribution of samples that may depend on these patches alone; here none does."""
-        return self
 
     def labelled(self, z: Tensor, label: int) -> Tensor:
         """Vectors (..., dim) followed by their one-hot class, (..., dim + K)."""
@@ -63,7 +62,7 @@ class LatentDataset(Dataset):
         return {"image": self.latent.labelled(z, item["label"]), "case": item["case"]}
 
 
-class ValidationLatents(CacheDataset):
+class ValidationLatents(Dataset):
     """Dataset of real patches under ``label`` with latent vectors of their class under ``image``, fixed for all epochs.
 
     A patch and its vector are unrelated: samples and real patches are compared as sets.
@@ -78,13 +77,18 @@ class ValidationLatents(CacheDataset):
     def __init__(
         self, data: Sequence[dict[str, Any]], transform: Callable, latent: Latent, classes: Sequence[str]
     ) -> None:
-        super().__init__(data, transform, progress=False, copy_cache=False)
-        self.latent = latent
-        self.labels = [list(classes).index(item["class"]) for item in data]
+        items = []
+        for number, (item, patch) in enumerate(zip(data, load_patches(data, transform), strict=True)):
+            label = list(classes).index(item["class"])
+            z = latent.seeded([sample_seed(0, label, number)])[0]
+            items.append({"image": latent.labelled(z, label), "label": patch, "case": item["case"]})
+        super().__init__(items)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        z = self.latent.seeded([sample_seed(0, self.labels[index], index)])[0]
-        patch = self._cache[index]["image"]
-        patch = patch.as_tensor() if hasattr(patch, "as_tensor") else torch.as_tensor(patch)
-        case = self.data[index]["case"]
-        return {"image": self.latent.labelled(z, self.labels[index]), "label": patch, "case": case}
+
+@torch.no_grad()
+def synthesise(network: nn.Module, latent: Latent, label: int, count: int, seed: int, device: torch.device) -> Tensor:
+    """Synthetic patches (count, 1, H, W) of a class on the CPU, with seeds derived from ``seed``."""
+    network.to(device).eval()
+    z = latent.seeded([sample_seed(seed, label, number) for number in range(count)])
+    inputs = latent.labelled(z, label)
+    return torch.cat([network(part.to(device)).cpu() for part in inputs.split(BATCH)])

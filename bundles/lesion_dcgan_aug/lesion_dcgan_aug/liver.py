@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, special
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
+from scipy.special import expit
 
 from common.errors import ConfigError
 
@@ -105,7 +106,7 @@ def _parenchyma(rng: np.random.Generator, points: Array, steps: NDArray[np.float
         away = points - start.reshape(3, 1, 1, 1)
         along = np.tensordot(direction, away, 1)
         distance = np.sqrt(np.maximum((away**2).sum(0) - along**2, 0))
-        ct += _sigmoid((rng.uniform(1.0, 3.5) - distance) / 0.5) * (blood - ct)
+        ct += expit((rng.uniform(1.0, 3.5) - distance) / 0.5) * (blood - ct)
     return ct.astype(np.float32)
 
 
@@ -148,17 +149,17 @@ def lesion_depth(
 
 
 def _cyst(rng: np.random.Generator, depth: Array, directions: Array, radius: float) -> tuple[Array, Array]:
-    return _sigmoid(depth / rng.uniform(0.3, 1.0)), np.full_like(depth, rng.uniform(0, 20))
+    return expit(depth / rng.uniform(0.3, 1.0)), np.full_like(depth, rng.uniform(0, 20))
 
 
 def _metastasis(rng: np.random.Generator, depth: Array, directions: Array, radius: float) -> tuple[Array, Array]:
     values = np.full_like(depth, rng.uniform(20, 80))
-    necrosis = rng.uniform(0, 40) * _sigmoid((depth - 0.5 * radius) / 1.5)
+    necrosis = rng.uniform(0, 40) * expit((depth - 0.5 * radius) / 1.5)
     rim = rng.uniform(0, 1) < 0.7
     wall = rim * rng.uniform(15, 70) * np.exp(-(((depth - 1.5) / rng.uniform(1.0, 2.5)) ** 2))
     turn, lobes = directions @ _directions(rng, 1)[0], rng.integers(1, 5)
     broken = 0.5 + 0.5 * np.cos(lobes * turn + rng.uniform(0, 6))
-    return _sigmoid(depth / rng.uniform(0.6, 2.0)), values - necrosis + wall * broken
+    return expit(depth / rng.uniform(0.6, 2.0)), values - necrosis + wall * broken
 
 
 def _hemangioma(rng: np.random.Generator, depth: Array, directions: Array, radius: float) -> tuple[Array, Array]:
@@ -168,17 +169,13 @@ def _hemangioma(rng: np.random.Generator, depth: Array, directions: Array, radiu
     for at in _directions(rng, int(rng.integers(3, 9))):
         size = rng.uniform(0.2, 0.45)
         distance = np.linalg.norm(outward - 0.85 * at, axis=-1)
-        values += strength * _sigmoid((size - distance) / 0.08) * (blood - values)
-    return _sigmoid(depth / rng.uniform(0.4, 1.2)), values
+        values += strength * expit((size - distance) / 0.08) * (blood - values)
+    return expit(depth / rng.uniform(0.4, 1.2)), values
 
 
 def _directions(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     drawn = rng.standard_normal((count, 3))
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-
-
-def _sigmoid(x: Array) -> Array:
-    return special.expit(x)
 
 
 PAINTERS = {"cyst": _cyst, "metastasis": _metastasis, "hemangioma": _hemangioma}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from monai.networks.nets import BasicUNet
@@ -116,7 +117,7 @@ class Inpainter(nn.Module):
             ConfigError: for latent vectors.
         """
         if x.ndim != 4:
-            raise ConfigError("an inpainting network draws into a CT", "pass --into CT, --at x,y,z and --class NAME")
+            raise ConfigError("an inpainting network fills holes of patches", "pass --weights of another training")
         return torch.where(x[:, 1:2] > 0, torch.tanh(self.network(x)), x[:, :1])
 
 
@@ -125,20 +126,10 @@ class DcganDiscriminator(nn.Module):
 
     Args:
         width: features of the first layer.
-        norm: of all layers but the first and the last: ``batch``, ``instance``, ``virtual`` or ``none``.
-        spectral_norm: divide each layer's weights by their largest singular value.
-        minibatch_std: show the last layer how much the images of a batch differ.
-        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
+        **stability: of :func:`common.networks.stabilise.stabilise`, ``norm`` and the others.
     """
 
-    def __init__(
-        self,
-        width: int = 64,
-        norm: str = "batch",
-        spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
-    ) -> None:
+    def __init__(self, width: int = 64, **stability: Any) -> None:
         super().__init__()
         features = [1, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
@@ -148,7 +139,7 @@ class DcganDiscriminator(nn.Module):
             layers += [nn.LeakyReLU(0.2)] if first else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, 1))
         normal_(self)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+        stabilise(self.layers, **stability)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 64, 64) -> logits (B, 1) of being real."""
@@ -166,22 +157,16 @@ class AcganDiscriminator(nn.Module):
         classes: number of classes K.
         width: a quarter of it are the features of the first layer, 16 of the published 64.
         dropout: probability in training.
-        norm: of all layers but the first and the last: ``batch``, ``instance``, ``virtual`` or ``none``.
-        spectral_norm: divide each layer's weights by their largest singular value.
-        minibatch_std: show the last layer how much the images of a batch differ.
-        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
+        norm: of :func:`common.networks.stabilise.stabilise`; the three below likewise.
+        spectral_norm: see there.
+        minibatch_std: see there.
+        minibatch_discrimination: see there.
     """
 
     def __init__(
-        self,
-        classes: int = 3,
-        width: int = 64,
-        dropout: float = 0.5,
-        norm: str = "batch",
-        spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
-    ) -> None:
+        self, classes: int = 3, width: int = 64, dropout: float = 0.5, norm: str = "batch", spectral_norm: bool = False,
+        minibatch_std: bool = False, minibatch_discrimination: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         features = [1, *(max(1, width * 2**power // 4) for power in range(6))]
         layers: list[nn.Module] = []
@@ -204,27 +189,20 @@ class ClassDiscriminators(nn.Module):
     Args:
         classes: number of classes K.
         width: of each.
-        norm: of each, as of :class:`DcganDiscriminator`; the two below likewise.
+        norm: of each, of :func:`common.networks.stabilise.stabilise`; the three below likewise.
         spectral_norm: see there.
         minibatch_std: see there.
         minibatch_discrimination: see there.
     """
 
     def __init__(
-        self,
-        classes: int = 3,
-        width: int = 64,
-        norm: str = "batch",
-        spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
-    ) -> None:
+        self, classes: int = 3, width: int = 64, norm: str = "batch", spectral_norm: bool = False,
+        minibatch_std: bool = False, minibatch_discrimination: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
-        each = (
-            DcganDiscriminator(width, norm, spectral_norm, minibatch_std, minibatch_discrimination)
-            for _ in range(classes)
-        )
-        self.discriminators = nn.ModuleList(each)
+        each = {"norm": norm, "spectral_norm": spectral_norm, "minibatch_std": minibatch_std,
+                "minibatch_discrimination": minibatch_discrimination}  # fmt: skip
+        self.discriminators = nn.ModuleList(DcganDiscriminator(width, **each) for _ in range(classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of being real."""

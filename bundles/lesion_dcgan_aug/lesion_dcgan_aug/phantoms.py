@@ -16,13 +16,7 @@ from lesion_dcgan_aug.liver import LESIONS, liver
 PATCHES = "patches"
 
 
-def write_liver_lesions(
-    root: Path,
-    cases: int,
-    spacing: float,
-    seed: int,
-    margin: float = MARGIN,
-) -> None:
+def write_liver_lesions(root: Path, cases: int, spacing: float, seed: int, margin: float = MARGIN) -> None:
     """Write livers with cysts, metastases and hemangiomas, and their patches of 64 x 64 pixels.
 
     A case is the folder ``phantom_000`` and on with ``ct`` and a mask of each class of lesions. The patches are in

@@ -16,7 +16,7 @@ from monai.utils import convert_to_numpy
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from common.errors import ConfigError, choose
+from common.errors import ConfigError
 from common.files import require_file_name, write_text, write_whole
 from common.io.export import DESCRIPTION_LENGTH
 from common.io.export.image_grid import tiled, to_grey
@@ -25,7 +25,7 @@ from common.io.stored_values import require_dtype, to_stored
 from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
-FORMATS = ("png", "npz", "nifti")
+ENDS = (".png", ".nii.gz", ".json")
 GRID_SAMPLES = 400
 """Largest number of patches in an image; the stacks hold all."""
 
@@ -34,9 +34,8 @@ class SampleExporter:
     """Handler that collects the samples of a run and writes them at its end, by class.
 
     ``<class>_synthetic.png`` is an 8-bit grid over the window; ``<class>_synthetic.nii.gz`` a stack (H, W, N) with the
-    seeds in a JSON file next to it; ``synthetic.npz`` holds ``images`` (N, H, W) in the unit, ``labels`` (N,),
-    ``seeds`` (N,), ``classes``, ``unit`` and ``description`` of all classes. ``manifest.json`` lists the files.
-    Interpolated samples are one row in the image, and have two seeds.
+    seeds in a JSON file next to it. ``manifest.json`` lists the files. Interpolated samples are one row in the image,
+    and have two seeds.
 
     Args:
         output_dir: folder of the files.
@@ -46,12 +45,11 @@ class SampleExporter:
         unit: of the values.
         bundle: name and version.
         weights: file whose hash is recorded.
-        format: ``png``, ``npz``, ``nifti``, or ``all``.
         dtype: stored type.
         overwrite: replace files that exist.
 
     Raises:
-        ConfigError: ``format`` is not one of these, or another stored type than those of files.
+        ConfigError: another stored type than those of files.
     """
 
     def __init__(
@@ -63,23 +61,13 @@ class SampleExporter:
         unit: str,
         bundle: str,
         weights: str,
-        format: str = "all",
         dtype: str = "int16",
         overwrite: bool = False,
     ) -> None:
-        if format not in (*FORMATS, "all"):
-            raise ConfigError(f"--format is {format!r}", choose((*FORMATS, "all")))
         require_dtype(dtype)
-        self.output_dir = Path(output_dir)
-        self.data = data
-        self.classes = list(classes)
-        self.window = window
-        self.unit = unit
-        self.bundle = bundle
-        self.weights = Path(weights)
-        self.formats = FORMATS if format == "all" else (format,)
-        self.dtype = dtype
-        self.overwrite = overwrite
+        self.output_dir, self.weights = Path(output_dir), Path(weights)
+        self.data, self.classes, self.window, self.unit = data, list(classes), window, unit
+        self.bundle, self.dtype, self.overwrite = bundle, dtype, overwrite
         self._made: list[np.ndarray] = []
 
     @property
@@ -99,16 +87,11 @@ class SampleExporter:
         Raises:
             ConfigError: for a class whose name cannot be that of a file.
         """
-        per_class = [self._file(name, end) for name in self.classes for end in self._ends()]
-        return [*per_class, *([self.output_dir / "synthetic.npz"] if "npz" in self.formats else [])]
+        return [self._file(name, end) for name in self.classes for end in ENDS]
 
     def _file(self, name: str, end: str) -> Path:
         require_file_name(name, "--classes", f"_synthetic{end}", ConfigError)
         return self.output_dir / f"{name}_synthetic{end}"
-
-    def _ends(self) -> list[str]:
-        ends = {"png": [".png"], "nifti": [".nii.gz", ".json"]}
-        return [end for name in self.formats for end in ends.get(name, [])]
 
     def require_free(self, engine: Engine) -> None:
         """Refuse outputs that must not be written, before anything is computed.
@@ -137,12 +120,8 @@ class SampleExporter:
         seeds = np.array([[item["seed"], item["seed_to"]] if "seed_to" in item else item["seed"] for item in self.data])
         for k, name in enumerate(self.classes):
             own = labels == k
-            if "png" in self.formats:
-                self._write_png(self._file(name, ".png"), images[own][:GRID_SAMPLES])
-            if "nifti" in self.formats:
-                self._write_nifti(name, images[own], seeds[own])
-        if "npz" in self.formats:
-            self._write_npz(self.output_dir / "synthetic.npz", images=images, labels=labels, seeds=seeds)
+            self._write_png(self._file(name, ".png"), images[own][:GRID_SAMPLES])
+            self._write_nifti(name, images[own], seeds[own])
         listed = [{"file": path.name, "samples": len(images) // len(self.classes)} for path in self.files()]
         write_text(self.output_dir / MANIFEST_NAME, json.dumps(listed, indent=2) + "\n")
         logger.info(f"{len(images)} synthetic patches written to {self.output_dir}")
@@ -153,16 +132,6 @@ class SampleExporter:
         columns = len(images) if "seed_to" in self.data[0] else None
         picture = Image.fromarray(to_grey(tiled(images, columns), self.window))
         write_whole(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=text))
-
-    def _write_npz(self, path: Path, **arrays: np.ndarray) -> None:
-        texts = {"classes": self.classes, "unit": self.unit, "description": self.description}
-        content: dict[str, Any] = {**arrays, **{name: np.array(text) for name, text in texts.items()}}
-
-        def write(temporary: str) -> None:
-            with open(temporary, "wb") as file:  # numpy adds a suffix to names, but not to open files
-                np.savez_compressed(file, **content)
-
-        write_whole(path, write)
 
     def _write_nifti(self, name: str, images: np.ndarray, seeds: np.ndarray) -> None:
         stack = nib.Nifti1Image(np.moveaxis(images, 0, 2), np.eye(4))

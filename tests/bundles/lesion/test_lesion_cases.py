@@ -113,20 +113,6 @@ def test_missing_patients_are_refused_unless_each_file_is_declared_one(root, tmp
     assert sum(len({item["patient"] for item in items}) for items in lists.values()) == 20
 
 
-def test_a_csv_with_patients(root, tmp_path):
-    rows = [f"{name}/p{n}.nii.gz,{name},{name}{n // 2}" for name in CLASSES for n in range(10)]
-    (root / "patches.csv").write_text("file,class,patient\n" + "\n".join(rows) + "\n")
-    items = find_patches(root, CLASSES)
-    assert len({item["case"] for item in items}) == 20, "equal file names of two classes are distinct"
-    assert [item["patient"] for item in items[:3]] == ["cyst0", "cyst0", "cyst1"]
-    (root / "patches.csv").write_text("file,class,patient\n" + "\n".join([*rows[:4], "met/p0.nii.gz,met,"]) + "\n")
-    with pytest.raises(DataError, match=r"patches.csv, line 6: no patient, so that .*: add it, or pass"):
-        find_patches(root, CLASSES)
-    (root / "patches.csv").write_text("path,kind\na,b\n")
-    with pytest.raises(DataError, match=r"patches.csv has the columns \['kind', 'path'\]: give"):
-        find_patches(root, CLASSES)
-
-
 def test_a_datalist_without_patients_is_refused_too(root, tmp_path):
     with pytest.raises(DataError, match=r"mine.json: 1 patches have no patient, first cyst_p3, so that "):
         cases(root, tmp_path, **listed(root, tmp_path, patient=None))
@@ -167,7 +153,7 @@ def test_patches_of_mixed_size_or_depth_and_constant_ones_are_all_named(patients
 def test_copies_across_patients_are_errors_and_within_one_warnings(patients, tmp_path, caplog):
     save(patients / "met" / "p9.nii.gz", patch(0))  # cyst_p0 of patient cyst0
     save(patients / "cyst" / "p3.nii.gz", patch(2))  # cyst_p2, of the same patient cyst1
-    [found] = check_patches(find_patches(patients, CLASSES), 64)
+    [found] = check_patches(find_patches(patients, CLASSES))
     assert (found.case, found.severity) == ("met_p9", "error")
     assert re.search("the same patch of two patients.*that of cyst_p0 of patient cyst0.*; remove", str(found))
     save(patients / "met" / "p9.nii.gz", patch(109))

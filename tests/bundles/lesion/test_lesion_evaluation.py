@@ -5,9 +5,9 @@ import re
 import pytest
 import torch
 from bundle_commands import Bundle, mistake
+from lesion_dcgan_aug.data.class_patches import load_patches
 from lesion_dcgan_aug.evaluation import SampleEvaluation
 from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.patches import load_patches
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from torch import nn
 
@@ -16,7 +16,6 @@ from common.weights import checkpoints
 
 BUNDLE = Bundle("lesion_dcgan_aug")
 CLASSES = ["cyst", "metastasis", "hemangioma"]
-CLASSIFIER = {"width": 2, "steps": 3, "batch_size": 8}
 
 
 class Copying(nn.Module):
@@ -45,7 +44,7 @@ def data(tmp_path_factory):
 def parts(data, tmp_path_factory):
     places = {"dataset_dir": str(data), "output_dir": str(tmp_path_factory.mktemp("parts")), "width": 1}
     parser = BUNDLE.parser("train", **places)
-    names = {"cases": "data", "preprocessing": "preprocessing", "augmentation": "augmentation"}
+    names = {"cases": "data", "preprocessing": "preprocessing"}
     return {argument: parser.get_parsed_content(name) for argument, name in names.items()}
 
 
@@ -64,8 +63,6 @@ def evaluate(parts, network, out, **settings):
         classes=CLASSES,
         network=network,
         latent=Latent(100, 3),
-        classifier=CLASSIFIER,
-        classifier_patches=4,
         device=torch.device("cpu"),
         output_dir=str(out),
         bundle="lesion_dcgan_aug 0.1.0",

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from lesion_dcgan_aug.augment import ClassicAugmentation
@@ -12,7 +10,7 @@ from lesion_dcgan_aug.networks import (
     DcganDiscriminator,
     DcganGenerator,
 )
-from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier, updates
+from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 from torch import nn
 
 from common.data.sample_requests import requests
@@ -238,6 +236,11 @@ def test_it_learns_what_is_plain_and_repeats_itself():
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(("steps", "expected"), [(None, 150 * math.ceil(130 / 64)), (7, 7)])
-def test_epochs_as_published_or_so_many_updates(steps, expected):
-    assert updates(130, 150, steps, 64) == expected
+def test_epochs_are_passes_over_the_patches():
+    """Five patches in batches of two are three updates an epoch."""
+    patches, labels = torch.rand(5, 1, 64, 64, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 2
+    settings = {"seed": 0, "width": 2, "batch_size": 2}
+    one, other = (
+        train_classifier(patches, labels, 2, **settings, **length) for length in ({"epochs": 3}, {"steps": 9})
+    )
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))

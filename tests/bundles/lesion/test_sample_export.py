@@ -43,8 +43,8 @@ def test_files_are_those_that_were_checked_whatever_dots_the_classes_have(make, 
     exporter = make(["site.a", "site.b"])
     export(exporter)
     names = [f"site.{each}_synthetic{end}" for each in "ab" for end in (".json", ".nii.gz", ".png")]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", *names, "synthetic.npz"]
-    assert {path.name for path in exporter.files()} == {*names, "synthetic.npz"}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", *names]
+    assert {path.name for path in exporter.files()} == {*names}
     for number, each in enumerate("ab"):
         about = json.loads((tmp_path / "out" / f"site.{each}_synthetic.json").read_text())
         assert about["Class"] == f"site.{each}"
@@ -66,10 +66,10 @@ def test_classes_with_the_same_files_are_refused(make, tmp_path, names):
 
 
 def test_weights_are_no_output(make, tmp_path):
-    weights = tmp_path / "out" / "synthetic.npz"
+    weights = tmp_path / "out" / "cyst_synthetic.json"
     weights.parent.mkdir()
     weights.write_bytes(b"weights")
-    with pytest.raises(OutputError, match="synthetic.npz would replace .*, an input of the same run"):
+    with pytest.raises(OutputError, match="cyst_synthetic.json would replace .*, an input of the same run"):
         export(make(weights=str(weights), overwrite=True))
     assert weights.read_bytes() == b"weights"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,14 +18,12 @@ from common.data.run_split import Lists
 from common.data.selection import ALL, announce_split, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import DataError, choose
-from common.files import text_of_cell
-from common.io.reader import NIFTI
+from common.io.reader import NIFTI, volume_stem
 from lesion_dcgan_aug.data.checks import check_patches
 
-CSV_NAME = "patches.csv"
 FRACTIONS = (0.6, 0.15, 0.25)
 """Shares of patients for training, validation and test; the evaluation compares sets and needs many test patches."""
-LAYOUT = f"DIR/<class>/<patch>.nii.gz, or DIR/{CSV_NAME} (file,class,patient)"
+LAYOUT = "DIR/<class>/<patch>.nii.gz with DIR/patients.csv (case,patient)"
 NO_PATIENTS = "so that a patient could be on both sides of a split"
 ONE_EACH = "or pass --one_patient_per_file true where every file is another patient"
 
@@ -39,7 +36,6 @@ def lesion_cases(
     classes: Sequence[str],
     datalist: str | None = None,
     seed: int = 0,
-    size: int = 64,
     keep_split: bool = False,
     held_out: bool = False,
     one_patient_per_file: bool = False,
@@ -51,16 +47,14 @@ def lesion_cases(
     The split of a new run, and that of an earlier one, are handled as in :func:`common.data.cases.training_cases`.
 
     Args:
-        dataset_dir: holds ``datalist.json`` (see ``synthesize datalist --layout rois``), else
-            ``patches.csv`` with the columns ``file,class,patient``, else a folder of NIfTI files per class, with
-            ``patients.csv`` (``case,patient``) next to them.
+        dataset_dir: holds ``datalist.json`` (see ``synthesize datalist --layout rois``), else a folder of NIfTI files
+            per class, with ``patients.csv`` (``case,patient``) next to them.
         demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
         phantoms: writes them.
         run_dir: holds ``datalist.json``, the record of the split, for resume and evaluation.
         classes: names of the classes, in the order of the networks' one-hot input.
         datalist: instead of ``dataset_dir``; its items also have ``class``.
         seed: of the split.
-        size: of a patch, in pixels per side.
         keep_split: for a resume: the split of the run again, without added patches.
         held_out: for an evaluation: training and validation patches of the run, and a test that it has not seen.
         one_patient_per_file: whether each patch without a patient is its own patient. Otherwise these are refused.
@@ -83,7 +77,7 @@ def lesion_cases(
         require_classes(lists, classes)
         announce_split(lists)
         if data_check:
-            require_clean(check_patches([item for items in lists.values() for item in items], size))
+            require_clean(check_patches([item for items in lists.values() for item in items]))
         return Cases(lists, None if kept else new_record(lists, None, seed, origin))
 
     return devices.from_first(select)
@@ -99,24 +93,20 @@ def _find(origin: Origin, classes: Sequence[str], one_patient_per_file: bool) ->
 
 
 def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool = False) -> list[Item]:
-    """Patches listed in ``patches.csv``, or in one folder per class.
+    """Patches in one folder per class.
 
     Raises:
         DataError: there are no patches, or their patients are not known.
     """
-    if (root / CSV_NAME).is_file():
-        items = _from_csv(root, one_patient_per_file)
-    else:
-        files = {name: _files(root / name) for name in classes}
-        if not any(files.values()):
-            raise DataError(f"no patches in {root}, such as {LAYOUT}", "correct --dataset_dir or --classes")
-        cases = [(f"{name}_{_stem(path)}", name, path) for name in classes for path in files[name]]
-        if not one_patient_per_file and not (root / "patients.csv").is_file():
-            remedy = f"add {root / 'patients.csv'} (case,patient; a case is <class>_<file>), {ONE_EACH}"
-            raise DataError(f"no patients.csv in {root}, {NO_PATIENTS}", remedy)
-        patients = patients_of(root, [case for case, _, _ in cases], None)
-        items = [{"case": c, "patient": patients[c], "class": name, "image": str(path)} for c, name, path in cases]
-    return items
+    files = {name: _files(root / name) for name in classes}
+    if not any(files.values()):
+        raise DataError(f"no patches in {root}, such as {LAYOUT}", "correct --dataset_dir or --classes")
+    cases = [(f"{name}_{volume_stem(path)}", name, path) for name in classes for path in files[name]]
+    if not one_patient_per_file and not (root / "patients.csv").is_file():
+        remedy = f"add {root / 'patients.csv'} (case,patient; a case is <class>_<file>), {ONE_EACH}"
+        raise DataError(f"no patients.csv in {root}, {NO_PATIENTS}", remedy)
+    patients = patients_of(root, [case for case, _, _ in cases], None)
+    return [{"case": c, "patient": patients[c], "class": name, "image": str(path)} for c, name, path in cases]
 
 
 def split_lesions(items: Iterable[Item], fractions: Sequence[float], seed: int) -> dict[str, list[Item]]:
@@ -152,34 +142,8 @@ def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str])
             raise DataError(f"class {name} has fewer than two patches in a section ({each})", remedy)
 
 
-def _from_csv(root: Path, one_each: bool) -> list[Item]:
-    with open(root / CSV_NAME, newline="", encoding="utf-8-sig") as stream:
-        rows = [{key: text_of_cell(value or "") for key, value in row.items() if key} for row in csv.DictReader(stream)]
-    if not rows or not {"file", "class"} <= rows[0].keys():
-        fault = f"{CSV_NAME} has the columns {sorted(rows[0])}" if rows else f"{CSV_NAME} has no rows"
-        raise DataError(fault, "give it the columns file,class,patient, and a row for each patch")
-    items = []
-    for number, row in enumerate(rows, start=2):
-        if not row.get("patient") and not one_each:
-            raise DataError(f"{CSV_NAME}, line {number}: no patient, {NO_PATIENTS}", f"add it, {ONE_EACH}")
-        name = row["file"] or ""
-        case = _stem(Path(name)) if name else ""
-        path = root / name
-        if not path.is_file():
-            raise DataError(f"{CSV_NAME}, line {number}: no file {row['file']!r}", f"write its path below {root}")
-        items.append({"case": case, "patient": row.get("patient") or case, "class": row["class"], "image": str(path)})
-    cases = [item["case"] for item in items]
-    if len(set(cases)) < len(cases):  # equal names in different folders
-        items = [{**item, "case": f"{item['class']}_{item['case']}_{i}"} for i, item in enumerate(items)]
-    return items
-
-
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name.endswith(NIFTI)) if folder.is_dir() else []
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def _require_patients(datalist: Path, one_each: bool) -> None:

@@ -10,9 +10,10 @@ from common.data.datalist import Item
 from common.data.identity import content_hash, remember
 from common.errors import Finding, VolumeError
 from common.io.nifti.reading import is_constant, read_volume
+from lesion_dcgan_aug.data.rois import SIZE
 
 
-def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
+def check_patches(items: Sequence[Item]) -> list[Finding]:
     """Read every patch and report wrong shapes, constant patches, and patches that two patients share.
 
     The latter could leak between the sections of a split and between folds; for other copies see
@@ -27,9 +28,9 @@ def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
         except VolumeError as error:
             findings.append(error.finding)
             continue
-        if values.shape != (size, size, 1):
-            fault, shape = f"not {size} x {size} x 1 voxels", " x ".join(map(str, values.shape))
-            remedy = f"cut all patches to one size by synthesize datalist --layout rois --size {size}"
+        if values.shape != (SIZE, SIZE, 1):
+            fault, shape = f"not {SIZE} x {SIZE} x 1 voxels", " x ".join(map(str, values.shape))
+            remedy = f"cut all patches to one size by synthesize datalist --layout rois --size {SIZE}"
             findings.append(where(fault, shape, remedy))
         if is_constant(values):
             findings.append(where("the patch is constant", f"{values.flat[0]:g} everywhere", "exclude it"))

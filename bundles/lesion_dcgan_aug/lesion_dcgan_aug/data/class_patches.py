@@ -1,4 +1,4 @@
-"""Training dataset with one patch of every class per sample."""
+"""Patches in memory with their classes, and a training dataset with one patch of every class per sample."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.data import CacheDataset
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.seeds import derive
 
@@ -16,7 +17,24 @@ Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 """(N, 1, H, W) in [-1, 1] and a random generator -> the same shape."""
 
 
-class ClassPatches(CacheDataset):
+def load_patches(items: Sequence[Item], preprocessing: Callable) -> Tensor:
+    """Preprocessed patches (N, 1, H, W) in [-1, 1].
+
+    Raises:
+        DataError: ``items`` is empty.
+    """
+    if not items:
+        raise DataError("no patches to load", "add cases to the section")
+    images = [preprocessing(dict(item))["image"] for item in items]
+    return torch.stack([image.as_tensor() if hasattr(image, "as_tensor") else image for image in images]).float()
+
+
+def labels_of(items: Sequence[Item], classes: Sequence[str]) -> Tensor:
+    """Class index of each item, (N,)."""
+    return torch.tensor([list(classes).index(item["class"]) for item in items])
+
+
+class ClassPatches(Dataset):
     """Dataset whose samples hold one patch of every class, so that a batch of B samples holds B patches of each.
 
     ``image`` is (K, H, W), channel k a patch of class k. An epoch visits each patch of the largest class ``views``
@@ -46,7 +64,6 @@ class ClassPatches(CacheDataset):
     ) -> None:
         if views < 1:
             raise ConfigError(f"--views is {views}, below 1", "raise it")
-        super().__init__(data, transform, progress=False, copy_cache=False)
         self.augmentation = augmentation
         self.seed = seed
         self.views = views
@@ -54,23 +71,20 @@ class ClassPatches(CacheDataset):
         for name, members in zip(classes, self.members, strict=True):
             if not members:
                 raise DataError(f"class {name} has no patches to train on", "add some, or change --classes")
+        self.names = [str(item["case"]) for item in data]
+        self.patches = load_patches(data, transform)
 
     def __len__(self) -> int:
         return self.views * max(map(len, self.members))
 
-    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:  # type: ignore[override]
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         largest = len(self) // self.views
         chosen = [
             members[index % largest if len(members) == largest else derive(self.seed, epoch, index, k) % len(members)]
             for k, members in enumerate(self.members)
         ]
-        patches = torch.stack([self.patch(number) for number in chosen])
+        patches = self.patches[chosen]
         if self.augmentation is not None:
             patches = self.augmentation(patches, torch.Generator().manual_seed(derive(self.seed, epoch, index)))
-        return {"image": patches[:, 0], "case": ", ".join(str(self.data[number]["case"]) for number in chosen)}
-
-    def patch(self, number: int) -> Tensor:
-        """One preprocessed patch (1, H, W) without augmentation."""
-        value = self._cache[number]["image"]
-        return value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)
+        return {"image": patches[:, 0], "case": ", ".join(self.names[number] for number in chosen)}

@@ -9,7 +9,7 @@ from common.errors import ConfigError, Finding
 from common.io import VolumeReader
 from lesion_dcgan_aug.data.cases import split_lesions
 from lesion_dcgan_aug.data.checks import check_patches
-from lesion_dcgan_aug.data.rois import SIZE, cut_cases
+from lesion_dcgan_aug.data.rois import cut_cases
 
 
 def make_datalist(options: argparse.Namespace, reader: VolumeReader) -> int:
@@ -39,4 +39,4 @@ def make_datalist(options: argparse.Namespace, reader: VolumeReader) -> int:
 
 def check(items: list[Item]) -> list[Finding]:
     """Findings about patches of 64 x 64 pixels."""
-    return check_patches([item for item in items if "class" in item], SIZE)
+    return check_patches([item for item in items if "class" in item])

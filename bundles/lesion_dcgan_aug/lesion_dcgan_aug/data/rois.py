@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -18,29 +16,25 @@ from tqdm import tqdm
 from common.data.datalist import Item
 from common.data.layouts.folders import patients_of
 from common.errors import ConfigError, DataError, OutputError
-from common.files import as_cell, require_file_name
+from common.files import require_file_name
 from common.grids import require_grid
 from common.io.nifti.reading import read_volume
 from common.io.reader import NIFTI, Scan, VolumeReader, volume_path
 
-logger = logging.getLogger(__name__)
 SIZE = 64
 MARGIN = 0.2
 """Margin on each side of the lesion, relative to its larger extent."""
-ROIS_NAME, MASKS = "rois.csv", "masks"
+MASKS = "masks"
 SMALLEST = 4
 """Smallest component of a mask in pixels that counts as a lesion; smaller ones are annotation errors."""
 
 
-@dataclass(frozen=True)
-class Roi:
-    """Patch (size, size) with the lesion's mask, its affine (RAS), slice index along z, and side in mm."""
+class Roi(NamedTuple):
+    """Patch (size, size) with the lesion's mask and its affine (RAS, mm)."""
 
     values: NDArray[np.float32]
     lesion: NDArray[np.bool_]
     affine: NDArray[np.float64]
-    slice: int
-    side_mm: float
 
 
 def cut_rois(
@@ -72,22 +66,11 @@ def cut_rois(
         areas = lesion.sum(axis=(0, 1))
         if areas.max() >= SMALLEST:
             place = box[2].start + int(areas.argmax())
-            yield cut_slice(values, components[:, :, place] == number, affine, place, size, margin)
+            yield _cut(values, components[:, :, place] == number, affine, place, size, margin)
 
 
-def cut_slice(
-    values: NDArray, lesion: NDArray, affine: NDArray, place: int, size: int = SIZE, margin: float = MARGIN
-) -> Roi:
-    """Patch around the lesion of one axial slice, as :func:`cut_rois` describes it.
-
-    Args:
-        values: (X, Y, Z) in RAS orientation.
-        lesion: (X, Y), true inside the lesion of the slice.
-        affine: (4, 4), RAS.
-        place: index of the slice along z.
-        size: pixels per side.
-        margin: on each side, relative to the lesion's larger extent.
-    """
+def _cut(values: NDArray, lesion: NDArray, affine: NDArray, place: int, size: int, margin: float) -> Roi:
+    """Patch around the lesion (X, Y) of the axial slice ``place`` of values (X, Y, Z); all in RAS orientation."""
     low, high = np.array([np.flatnonzero(lesion.any(axis=1 - axis))[[0, -1]] for axis in (0, 1)]).T + [[0], [1]]
     steps = np.linalg.norm(affine[:3, :2], axis=0)
     side = float(((high - low) * steps).max() * (1 + 2 * margin))
@@ -101,7 +84,7 @@ def cut_slice(
     inside = ndimage.map_coordinates(lesion.astype(np.float32), grid, order=1) > 0.5
     local = np.diag([*pixel, 1.0, 1.0])
     local[:3, 3] = [*first, place]
-    return Roi(patch.astype(np.float32), inside, affine @ local, place, side)
+    return Roi(patch.astype(np.float32), inside, affine @ local)
 
 
 def cut_cases(
@@ -118,8 +101,7 @@ def cut_cases(
     """Extract patches of the lesions in ``ROOT/<case>/<source>`` with the masks ``ROOT/<case>/<class>.nii.gz``.
 
     ``source`` is a NIfTI file or a folder with a DICOM series. Writes ``OUT/<class>/<case>_<class>_<n>.nii.gz`` in the
-    volume's unit, the lesion's mask on its grid under the same name in ``OUT/<class>/masks``, and ``OUT/rois.csv`` with
-    the patient, volume, slice and side in mm of every patch.
+    volume's unit, the lesion's mask on its grid under the same name in ``OUT/<class>/masks``.
 
     Args:
         root: folders of cases.
@@ -147,40 +129,31 @@ def cut_cases(
     root, out = Path(os.path.abspath(root)), Path(os.path.abspath(out))
     folders = _case_folders(root, source)
     patients = _patients(root, [folder.name for folder in folders], patient_separator, one_patient_per_file)
-    if existing := [name for name in (*classes, ROIS_NAME) if (out / name).exists()]:
+    if existing := [name for name in classes if (out / name).exists()]:
         raise OutputError(f"{out} already has {', '.join(existing)}", "remove them, or choose another --out")
-    items, rows = [], []
+    items = []
     for folder in tqdm(folders, desc="cutting", unit="case", disable=None):
-        for item, roi in _case(
-            folder, _volume(folder, source, reader or VolumeReader()), source, classes, size, margin, out
-        ):
-            items.append(item | {"patient": patients[folder.name]})
-            paths = {key: os.path.relpath(item[key], out) for key in ("image", "lesion")}
-            rows.append({**items[-1], **paths, "volume": f"{folder.name}/{source}",
-                         "slice": roi.slice, "side_mm": round(roi.side_mm, 2)})  # fmt: skip
+        scan = (reader or VolumeReader()).read(volume_path(folder, source, NIFTI)[0], folder.name)
+        found = _case(folder, scan, source, classes, size, margin, out)
+        items += [item | {"patient": patients[folder.name]} for item in found]
     if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
         remedy = f"name masks {', '.join(f'<case>/{name}.nii.gz' for name in empty)}, or correct --classes"
         raise DataError(f"no lesions of {', '.join(empty)} in {root}", remedy)
-    with open(out / ROIS_NAME, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
     return items
 
 
 def _case(
     folder: Path, scan: Scan, source: str, classes: Sequence[str], size: int, margin: float, out: Path
-) -> Iterator[tuple[Item, Roi]]:
-    volume, affine = scan.values, scan.affine
+) -> Iterator[Item]:
     for name in classes:
-        path = _nifti(folder, name)
+        path = next((path for suffix in NIFTI if (path := folder / f"{name}{suffix}").is_file()), None)
         if path is None:
             continue
         mask, own = read_volume(path, folder.name)
         remedy = f"draw or resample it on the grid of {source}"
-        require_grid(f"{folder.name}: {name}", mask.shape, own, volume.shape, affine, remedy, source)
+        require_grid(f"{folder.name}: {name}", mask.shape, own, scan.values.shape, scan.affine, remedy, source)
         (out / name / MASKS).mkdir(parents=True, exist_ok=True)
-        for number, roi in enumerate(cut_rois(volume, affine, mask, size, margin)):
+        for number, roi in enumerate(cut_rois(scan.values, scan.affine, mask, size, margin)):
             case = f"{folder.name}_{name}_{number}"
             paths = {"image": out / name / f"{case}.nii.gz", "lesion": out / name / MASKS / f"{case}.nii.gz"}
             arrays: dict[str, NDArray] = {"image": roi.values, "lesion": roi.lesion.astype(np.uint8)}
@@ -188,15 +161,7 @@ def _case(
                 image = nib.Nifti1Image(values[..., None], roi.affine)
                 image.header.set_xyzt_units("mm")
                 nib.save(image, paths[key])
-            yield {"case": case, "class": name, **{key: str(path) for key, path in paths.items()}}, roi
-
-
-def _volume(folder: Path, source: str, reader: VolumeReader) -> Scan:
-    return reader.read(volume_path(folder, source, NIFTI)[0], folder.name)
-
-
-def _nifti(folder: Path, name: str) -> Path | None:
-    return next((path for suffix in NIFTI if (path := folder / f"{name}{suffix}").is_file()), None)
+            yield {"case": case, "class": name, **{key: str(path) for key, path in paths.items()}}
 
 
 def _case_folders(root: Path, source: str) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +66,6 @@ def train_classifier(
     batch_size: int = 64,
     learning_rate: float = 1.0e-3,
     momentum: float = 0.9,
-    done: Callable[[int], object] = lambda count: None,
 ) -> LesionClassifier:
     """Train from scratch by stochastic gradient descent; normalisation is fitted to these patches alone.
 
@@ -81,7 +80,6 @@ def train_classifier(
         batch_size: of an update.
         learning_rate: of SGD.
         momentum: of SGD.
-        done: called after each update with its number of patches.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -92,20 +90,15 @@ def train_classifier(
     model.fit_intensities(patches)
     optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate, momentum=momentum)
     model.train()
-    for chosen in _batches(len(patches), batch_size, updates(len(patches), epochs, steps, batch_size), generator):
+    updates = steps or epochs * -(-len(patches) // batch_size)
+    for chosen in _batches(len(patches), batch_size, updates, generator):
         loss = F.cross_entropy(model(patches[chosen]), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        done(len(chosen))
     if not torch.isfinite(loss):
         raise TrainingError(f"the loss of the classifier is {float(loss)}", "lower --classifier::learning_rate")
     return model.eval()
-
-
-def updates(count: int, epochs: int, steps: int | None, batch_size: int) -> int:
-    """Number of updates of a training."""
-    return steps or epochs * -(-count // batch_size)
 
 
 def _batches(count: int, batch_size: int, number: int, generator: torch.Generator) -> Iterator[Tensor]:

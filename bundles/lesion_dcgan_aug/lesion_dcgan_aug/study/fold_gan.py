@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Events
 from monai.bundle import ConfigParser
 from torch import nn
 
@@ -22,7 +20,6 @@ from common.weights import checkpoints
 from lesion_dcgan_aug.data.cases import split_lesions
 from lesion_dcgan_aug.latent import Latent
 
-logger = logging.getLogger(__name__)
 VALIDATION = 0.15
 """Share of a fold's training patients used to select the GANs' best epoch; they are training patients all the same."""
 DONE = "done.json"
@@ -31,40 +28,16 @@ OWN = ("bundle_root", "output_dir", "variant", "run_dir", "dataset_dir", "demo_d
 PARTS = ("network_def", "discriminator_def", "method")
 """Components in which a variant differs."""
 GAN_KEYS = (
-    "width",
-    "max_epochs",
-    "constant_epochs",
-    "decay_epochs",
-    "val_interval",
-    "samples_per_epoch",
-    "views",
-    "batch_size",
-    "learning_rate",
-    "losses",
-    "precision",
-    "accumulation_steps",
-    "clip_norm",
-    "target_window",
-    "ema_decay",
-    *PARTS,
-    "adversarial_loss",
-    "augmentation",
-    "optimizer",
-    "schedule",
-    "latent",
-    "preprocessing",
+    *("width", "max_epochs", "constant_epochs", "decay_epochs", "val_interval", "samples_per_epoch", "views"),
+    *("batch_size", "learning_rate", "losses", "precision", "accumulation_steps", "clip_norm", "target_window"),
+    *("ema_decay", *PARTS, "adversarial_loss", "augmentation", "optimizer", "schedule", "latent", "preprocessing"),
     "train",
 )
 """Settings that the samples depend on."""
 
 
 def train_fold_gan(
-    folder: Path,
-    config: str | Sequence[str],
-    settings: Mapping[str, Any],
-    training: Sequence[Item],
-    seed: int,
-    progress: Callable[[], object] = lambda: None,
+    folder: Path, config: str | Sequence[str], settings: Mapping[str, Any], training: Sequence[Item], seed: int
 ) -> tuple[nn.Module, Latent]:
     """Train, resume or reload the GANs of a fold; returns the deployed network with its weights and its latent.
 
@@ -77,7 +50,6 @@ def train_fold_gan(
         settings: those that differ from ``train.yaml``.
         training: the fold's training items; some of their patients validate. No other item reaches the run.
         seed: of the run.
-        progress: called after each epoch.
     """
     folder.mkdir(parents=True, exist_ok=True)
     asked = folder / "asked.json"
@@ -88,12 +60,11 @@ def train_fold_gan(
     if not (folder / DONE).is_file():
         torch.manual_seed(parser.get_parsed_content("seed"))
         trainer = parser.get_parsed_content("train::trainer")
-        trainer.add_event_handler(Events.EPOCH_COMPLETED, progress)
         trainer.run()
         write_text(folder / DONE, json.dumps({"epochs": trainer.state.epoch, "seed": own["seed"]}) + "\n")
     network = parser.get_parsed_content("network_def")
     checkpoints.load_weights(network, folder / "models" / checkpoints.WEIGHTS_NAME)
-    return network, parser.get_parsed_content("validate::dataset::latent").within(training)
+    return network, parser.get_parsed_content("validate::dataset::latent")
 
 
 def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:

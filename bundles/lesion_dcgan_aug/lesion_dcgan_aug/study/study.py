@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -22,20 +20,17 @@ from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.data.split_record import write_split
 from common.errors import ConfigError
-from common.raw_settings import settings_of
 from common.seeds import derive
 from common.training.handlers.lock import RunLock
 from lesion_dcgan_aug.classic_grid import ClassicGrid
-from lesion_dcgan_aug.confusion import classification_scores, confusion_matrix
+from lesion_dcgan_aug.data.class_patches import labels_of, load_patches
 from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
-from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
+from lesion_dcgan_aug.latent import Latent, synthesise
 from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
-from lesion_dcgan_aug.study.embedding import REAL, SYNTHETIC, coordinates, read_table
 from lesion_dcgan_aug.study.fold_gan import changed_settings, decisive_settings, train_fold_gan
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, write_result
-from lesion_dcgan_aug.study.progress import WorkEstimate
 from lesion_dcgan_aug.study.report import write_study
+from lesion_dcgan_aug.study.scores import classification_scores, confusion_matrix
 
 logger = logging.getLogger(__name__)
 SCORE = "balanced_accuracy"
@@ -93,13 +88,10 @@ class AugmentationStudy:
                 raise ConfigError(f"--{name} is {sizes}", "give numbers of 0 or more, each once")
         self.items = [item for section in self.cases.values() for item in section]
         self.folder = Path(self.output_dir, "study")
-        self.models: dict[Arm, LesionClassifier] = {}
-        self.gan_settings = {**_train_settings(self.train_config), **changed_settings(config_of(self.record))}
-        counts = (len(self.items), len(self.classes), self.folds)
-        self.estimate = WorkEstimate(*counts, self.classifier, self.gan_settings)
+        self.gan_settings = changed_settings(config_of(self.record))
 
     def run(self) -> list[FoldResult]:
-        """Run what has no result yet, write tables, figure and report, and print the table.
+        """Run what has no result yet, write the tables and print the main one.
 
         Raises:
             ConfigError: a classic size is more than the views of a fold's lesions, results of another study are in the
@@ -118,9 +110,9 @@ class AugmentationStudy:
         self._require_views(dealt)
         self.patches = load_patches(self.items, self.preprocessing)
         self.settings = self._settings()
-        total = self.estimate.of_study(len(self.seeds), self.classic_sizes, self.gan_sizes)
-        self.bar = tqdm(total=total, desc="study", unit="patch", unit_scale=True, mininterval=2, disable=None)
         repeats = [(seed, fold) for seed in self.seeds for fold in range(self.folds)]
+        total = len(repeats) * (len(self.classic_sizes) + len(self.gan_sizes))
+        self.bar = tqdm(total=total, desc="study", unit="classifier", disable=None)
         classic = [Arm(size) for size in self.classic_sizes]
         for seed, fold in repeats:  # those of another study are refused before anything is written
             for arm in classic:
@@ -132,17 +124,11 @@ class AugmentationStudy:
         mixed = [Arm(best.classic, size) for size in self.gan_sizes]
         for seed, fold in repeats if mixed else []:
             results += [self._result(seed, fold, dealt[seed], arm) for arm in mixed]
-        shown = [best, *([self._best(results, mixed)] if mixed else [])]
-        places = self._coordinates(dealt[self.seeds[0]], shown)
         self.bar.close()
-        write_study(self.folder, results, self.classes, self.folds, self.bundle, self.settings, places)
+        write_study(self.folder, results, self.classes, self.folds, self.bundle)
         return results
 
     def _result(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> FoldResult:
-        originals = sum(len(part) for number, part in enumerate(dealt) if number != fold)
-        gan_work = self.estimate.of_gan() / len(self.gan_sizes) if arm.gan else 0
-        work = self.estimate.of_classifier(arm, originals) + gan_work
-        begun = self.bar.n
         result = read_result(self.folder, fold, seed, arm, self.settings)
         if result is None:
             self.bar.set_postfix_str(f"fold {fold}, seed {seed}, {arm.label}")
@@ -150,23 +136,22 @@ class AugmentationStudy:
             test = list(dealt[fold])
             model = self._train(seed, fold, dealt, arm)
             predicted = model.predict(self._patches(test).to(self.device))
-            result = self._outcome(fold, seed, arm, test, predicted, time.monotonic() - start)
+            seconds = round(time.monotonic() - start, 1)
+            matrix = confusion_matrix(labels_of(test, self.classes).tolist(), predicted.tolist(), len(self.classes))
+            named = {item["case"]: self.classes[k] for item, k in zip(test, predicted.tolist(), strict=True)}
+            result = FoldResult(fold, seed, arm, matrix.tolist(), named, seconds, self.settings)
             write_result(self.folder, result)
-        self.bar.update(max(0, begun + work - self.bar.n))
+        self.bar.update()
         return result
 
     def _train(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> LesionClassifier:
-        """Classifier trained on all folds but one; those of the first repeat are kept for the figure."""
+        """Classifier trained on all folds but one."""
         training = [item for number, part in enumerate(dealt) if number != fold for item in part]
         require_disjoint(training, dealt[fold])
         patches, labels = self._training_set(dealt, arm, fold, seed)
-        model = train_classifier(
-            patches.to(self.device), labels.to(self.device), len(self.classes), seed=derive(seed, fold, 2),
-            done=lambda count: self.bar.update(count), **self.classifier,
-        )  # fmt: skip
-        if (seed, fold) == (self.seeds[0], 0):
-            self.models[arm] = model
-        return model
+        return train_classifier(
+            patches.to(self.device), labels.to(self.device), len(self.classes), derive(seed, fold, 2), **self.classifier
+        )
 
     def _training_set(self, dealt: Sequence[Sequence[Item]], arm: Arm, fold: int, seed: int) -> tuple[Tensor, Tensor]:
         """Original patches of all folds but one, classic views of each of these folds, and samples of each class."""
@@ -187,12 +172,7 @@ class AugmentationStudy:
 
     def _gan(self, training: Sequence[Item], fold: int, seed: int) -> tuple[nn.Module, Latent]:
         folder = self.folder / "gans" / f"fold{fold}_seed{seed}"
-        epochs = max(1, int(self.gan_settings.get("max_epochs", 1)))
-        share = self.estimate.of_gan() / epochs
-        return train_fold_gan(
-            folder, self.train_config, self.gan_settings, training, derive(seed, fold, 5),
-            lambda: self.bar.update(share),
-        )  # fmt: skip
+        return train_fold_gan(folder, self.train_config, self.gan_settings, training, derive(seed, fold, 5))
 
     def _require_views(self, dealt: Mapping[int, Sequence[Sequence[Item]]]) -> None:
         """Refuse a classic size for which a fold's lesions have too few views."""
@@ -202,40 +182,10 @@ class AugmentationStudy:
             fault = f"--classic_sizes has {largest}, over {views} views of each of the smallest fold's {fewest} lesions"
             raise ConfigError(fault, f"remove sizes above {fewest * views}")
 
-    def _outcome(
-        self, fold: int, seed: int, arm: Arm, test: Sequence[Item], predicted: Tensor, seconds: float
-    ) -> FoldResult:
-        matrix = confusion_matrix(labels_of(test, self.classes).tolist(), predicted.tolist(), len(self.classes))
-        named = {item["case"]: self.classes[k] for item, k in zip(test, predicted.tolist(), strict=True)}
-        return FoldResult(fold, seed, arm, matrix.tolist(), named, round(seconds, 1), self.settings)
-
-    def _coordinates(self, dealt: Sequence[Sequence[Item]], arms: Sequence[Arm]) -> pd.DataFrame:
-        """t-SNE of the first repeat by the classifiers of some arms, or that of an earlier run of this study."""
-        seed, fold, test = self.seeds[0], 0, list(dealt[0])
-        known = read_table(self.folder, [arm.label for arm in arms], seed)
-        if known is not None:
-            return known
-        sets = {REAL: (self._patches(test), labels_of(test, self.classes))}
-        if self.gan_sizes:
-            sets[SYNTHETIC] = self._samples_like(sets[REAL][1], dealt[1:], seed)
-        tables = []
-        for arm in arms:
-            model = self.models.get(arm) or self._train(seed, fold, dealt, arm)
-            tables.append(coordinates(model.to("cpu"), sets, self.classes, seed).assign(augmentation=arm.label))
-        return pd.concat(tables)
-
-    def _samples_like(self, labels: Tensor, parts: Sequence[Sequence[Item]], seed: int) -> tuple[Tensor, Tensor]:
-        """As many samples of each class as are labelled so, by the GANs of the first fold; none was trained on."""
-        network, latent = self._gan([item for part in parts for item in part], 0, seed)
-        counts = torch.bincount(labels, minlength=len(self.classes)).tolist()
-        own = [synthesise(network, latent, k, n, derive(seed, 6), self.device) for k, n in enumerate(counts)]
-        return torch.cat(own), torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-
     def _best(self, results: Sequence[FoldResult], arms: Sequence[Arm]) -> Arm:
         def score(arm: Arm) -> float:
-            own = [result for result in results if result.arm == arm]
-            scores = [classification_scores(result.confusion, self.classes)[SCORE] for result in own]
-            return float(np.mean(scores))
+            own = [classification_scores(each.confusion, self.classes)[SCORE] for each in results if each.arm == arm]
+            return float(np.mean(own))
 
         return max(arms, key=score)
 
@@ -250,9 +200,3 @@ class AugmentationStudy:
         return {"folds": self.folds, "classes": list(self.classes), "classifier": dict(self.classifier),
                 "classic_grid": vars(self.classic_grid), "gan": decisive_settings(self.train_config, self.gan_settings),
                 "data": digest}  # fmt: skip
-
-
-def _train_settings(paths: str | Sequence[str]) -> dict[str, Any]:
-    parser = ConfigParser()
-    parser.read_config(paths)
-    return changed_settings(settings_of(parser))
