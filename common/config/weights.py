@@ -20,6 +20,7 @@ from ..weights import checkpoints
 from ..weights.info import IMAGES, PRETRAINED_NAME, WEIGHTS, WeightsInfo, bundle_name, read_info
 from .adoption import Adoption
 from .checks import check_sizes
+from .compose import INSTALLED, outside_installation
 from .files import whole_configs
 from .recorded import require_recorded
 
@@ -145,6 +146,7 @@ def _shipped(models: Path, name: str) -> Path:
 def _chosen(config: Settings, bundle: RunningBundle) -> list[str]:
     """The options by which the user says which weights are meant."""
     whole = whole_configs(bundle.shipped)
+    whole += [outside_installation(one, bundle.root) for one in whole] if INSTALLED else []
     known = {name: [one[name] for one in whole if name in one] for name in CHOOSES_WEIGHTS}
     named = [name for name in CHOOSES_WEIGHTS if name in config and config[name] not in known[name]]
     return [name for name in CHOOSES_WEIGHTS if name in bundle.given or name in named]

@@ -1,6 +1,5 @@
-"""Evaluation on held-out cases: the model, its trained variants and the copied input, in one table and report."""
+"""Evaluation on held-out cases (:mod:`common.evaluation.evaluation`), and its error during training."""
 
-from .evaluation import Evaluation
 from .true_target import SourceDataset, TrueTargetMetric, output_error
 
-__all__ = ["Evaluation", "SourceDataset", "TrueTargetMetric", "output_error"]
+__all__ = ["SourceDataset", "TrueTargetMetric", "output_error"]

@@ -21,7 +21,7 @@ class Pictures:
         source_unit: of the source; if it is the target's, the source is shown in the same window.
         window: shown, (low, high) in the target's unit; None for each case its own.
         show_residual: whether to also show the prediction minus the source.
-        maps: further maps of a prediction, see :class:`common.evaluation.Evaluation`.
+        maps: further maps of a prediction, see :class:`common.evaluation.evaluation.Evaluation`.
     """
 
     unit: str

@@ -14,8 +14,8 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from brain_fanogan.networks import FAnoGan
 from common.data.datalist import Item
-from common.evaluation import Evaluation
 from common.evaluation.cases import Case
+from common.evaluation.evaluation import Evaluation
 from common.evaluation.methods import EvaluatedMethod
 from common.metrics.masked import dice
 
@@ -73,7 +73,7 @@ class LesionEvaluation(Evaluation):
     trained: dict[str, EvaluatedMethod] = field(default_factory=dict, init=False)
 
     def run(self) -> dict[str, Any]:
-        """Choose the thresholds, then evaluate; see :meth:`common.evaluation.Evaluation.run`."""
+        """Choose the thresholds, then evaluate; see :meth:`common.evaluation.evaluation.Evaluation.run`."""
         self.trained, line = self._methods(), self._line()
         cases = [self._load(item) for item in self.cases["validation"] if "lesion" in item]
         if not cases:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from monai.engines import SupervisedEvaluator
 from monai.networks.utils import eval_mode
-from PIL import Image
 
 from ...files import write_whole
 from .. import SynthesisTrainer
@@ -26,6 +25,8 @@ def write_picture(path: Path, engine: SynthesisTrainer, validator: SupervisedEva
         engine: whose deployed network is shown.
         validator: its loader has at least one case.
     """
+    from PIL import Image  # which trainings without pictures do not need
+
     loader: Any = validator.data_loader
     item, device = loader.dataset[0], engine.state.device
     with engine.deployed_weights(), eval_mode(validator.network), torch.compiler.set_stance("force_eager"):
