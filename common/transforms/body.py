@@ -91,7 +91,7 @@ class AirOutsideBodyd(MapTransform):
             offset = to_coarse[:3, :3] @ (number, 0, 0) + to_coarse[:3, 3]
             shape = (1, *plane.shape)
             away = ndimage.affine_transform(distance, to_coarse[:3, :3], offset, shape, order=1, mode="nearest")[0]
-            beyond = away > self.margin_mm
+            beyond = away > self.margin_mm + 1e-3  # rounding of headers
             false = beyond & (plane > CAVITY_HU)
             outside += int(beyond.sum())
             tissue += int(false.sum())
@@ -118,7 +118,7 @@ def distance_from_body(volume: Volume, affine: Volume, largest: bool = True) -> 
 
 def coarse_and_smooth(volume: Volume, spacing: Volume) -> tuple[Volume, NDArray[np.int_]]:
     """Means of cells of about ``COARSE_MM``, smoothed over as much, (X', Y', Z'), and the voxels of a cell."""
-    steps = np.maximum(1, np.round(COARSE_MM / spacing)).astype(int)
+    steps = np.maximum(1, np.round(COARSE_MM / spacing - 1e-4)).astype(int)  # headers round sizes; no tie is left
     whole = torch.from_numpy(np.ascontiguousarray(volume, dtype=np.float32))[None, None]
     coarse = functional.avg_pool3d(whole, tuple(steps.tolist()), ceil_mode=True)[0, 0].numpy()
     return ndimage.gaussian_filter(coarse, COARSE_MM / (spacing * steps), mode="nearest"), steps
@@ -158,9 +158,12 @@ def outline(above: NDArray[np.bool_], sides: Volume, largest: bool = True) -> ND
 
 
 def distance_from(mask: NDArray[np.bool_], sides: Volume) -> Volume:
-    """Distance of each voxel from a mask, 0 inside, in mm, float32."""
+    """Distance of each voxel from a mask, 0 inside, in mm, float32.
+
+    Rounded to a micrometre, since headers round voxel sizes, and limits in mm are often whole numbers of voxels.
+    """
     distance: Volume = ndimage.distance_transform_edt(~mask, sampling=sides)
-    return distance.astype(np.float32)
+    return np.round(distance, 3).astype(np.float32)
 
 
 def lower_otsu_threshold(values: Volume) -> float:
