@@ -91,7 +91,7 @@ class AirOutsideBodyd(MapTransform):
             offset = to_coarse[:3, :3] @ (number, 0, 0) + to_coarse[:3, 3]
             shape = (1, *plane.shape)
             away = ndimage.affine_transform(distance, to_coarse[:3, :3], offset, shape, order=1, mode="nearest")[0]
-            beyond = away > self.margin_mm + 1e-3  # rounding of headers
+            beyond = away > self.margin_mm + 1e-3  # headers round sizes
             false = beyond & (plane > CAVITY_HU)
             outside += int(beyond.sum())
             tissue += int(false.sum())
@@ -158,12 +158,9 @@ def outline(above: NDArray[np.bool_], sides: Volume, largest: bool = True) -> ND
 
 
 def distance_from(mask: NDArray[np.bool_], sides: Volume) -> Volume:
-    """Distance of each voxel from a mask, 0 inside, in mm, float32.
-
-    Rounded to a micrometre, since headers round voxel sizes, and limits in mm are often whole numbers of voxels.
-    """
+    """Distance of each voxel from a mask, 0 inside, in mm, float32."""
     distance: Volume = ndimage.distance_transform_edt(~mask, sampling=sides)
-    return np.round(distance, 3).astype(np.float32)
+    return distance.astype(np.float32)
 
 
 def lower_otsu_threshold(values: Volume) -> float:

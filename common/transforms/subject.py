@@ -70,7 +70,7 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
         spacing = np.linalg.norm(np.asarray(image.affine, float)[:3, :3], axis=0)
         channels = [with_dark_padding(convert_to_numpy(channel)) for channel in image]
         box, body, kept = subject_in(channels[0], spacing, self.clear_mm)
-        margin = np.ceil(self.margin_mm / spacing - 1e-6).astype(int)
+        margin = np.ceil(self.margin_mm / spacing - 1e-3).astype(int)  # headers round sizes
         for key in self.key_iterator(cropped):
             volume = cropped[key]
             if key == source:

@@ -13,7 +13,7 @@ from scipy import ndimage
 from skimage.filters import threshold_multiotsu
 
 from common.errors import ConfigError
-from common.transforms import AirOutsideBodyd
+from common.transforms import AirOutsideBodyd, SubjectBoxd
 from common.transforms.body import distance_from_body, lower_otsu_threshold
 
 TEMPLATES = Path(__file__).resolve().parents[4] / "shared" / "data" / "spm_templates"
@@ -38,6 +38,21 @@ def cleared(source, spacing=(2.0, 2.0, 2.0), made=None, scan=None, **options) ->
     made = np.full(source.shape, TISSUE, np.float32) if made is None else made
     pred = MetaTensor(torch.from_numpy(made)[None], affine=affine if scan is None else scan)
     return AirOutsideBodyd("pred", **options)({"image": image, "pred": pred})
+
+
+@pytest.mark.parametrize("spacing", [(0.8, 0.8, 0.8), (4 / 3, 4 / 3, 4 / 3), (1.5, 1.5, 3.0), (1.0, 1.0, 1.0)])
+def test_the_rounding_of_voxel_sizes_in_headers_changes_nothing(spacing):
+    """2 mm are 2.5 and 1.5 voxels of the first two, 3 and 6 mm whole numbers of the others."""
+    source = ball((72, 72, 60), (36, 36, 28), 20, noise=0)
+    outputs, boxes = [], []
+    for factor in (1 - 1e-6, 1.0, 1 + 1e-6):
+        image = MetaTensor(torch.from_numpy(source)[None], affine=np.diag([*np.multiply(spacing, factor), 1.0]))
+        outputs.append(np.asarray(cleared(source, np.multiply(spacing, factor))["pred"]))
+        boxes.append(SubjectBoxd("image")({"image": image})["image"].shape)
+    assert (outputs[0] == -1000).any()
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    np.testing.assert_array_equal(outputs[2], outputs[1])
+    assert len(set(boxes)) == 1
 
 
 def kept(item) -> np.ndarray:
