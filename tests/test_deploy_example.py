@@ -33,10 +33,6 @@ EXAMPLE = ROOT / "examples" / "deploy"
 PYTHON = Path(os.environ.get("DEPLOY_PYTHON", ROOT / "build" / "deploy-venv" / "bin" / "python"))
 ONE = "mr2ct_pix2pix"
 GRID = Grid(shape=(40, 36, 34), orientation=OBLIQUE)
-_PLACES = np.stack(np.meshgrid(*map(np.arange, GRID.shape), indexing="ij"), axis=-1)
-_INSIDE = (((_PLACES - 17) / 13) ** 2).sum(axis=-1) < 1
-HEAD = np.where(_INSIDE, GRID.values() - GRID.values()[_INSIDE].min() + 300, 0)
-"""A ball in air."""
 UID, OTHER = "1.2.3.4", "1.2.3.5"
 MALFORMED = "1.2.SECRET"
 
@@ -71,7 +67,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def study(root: Path) -> Path:
     """A study as archives export it: series in folders of their own, a DICOMDIR, something else."""
-    write_series(root / "images" / "mr", GRID, "MR", series=UID, values=HEAD)
+    write_series(root / "images" / "mr", GRID, "MR", series=UID)
     write_series(root / "images" / "ct", Grid(shape=(6, 5, 3)), "CT", series=OTHER, change=malformed)
     (root / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
     (root / "readme.txt").write_text("not DICOM")
@@ -155,7 +151,7 @@ def test_the_derived_series_has_the_values_and_the_grid_of_the_bundles_own_infer
     made: Any = by_hand(written)
     np.testing.assert_allclose(made.affine, GRID.affine, atol=1e-4)
 
-    stored = np.rint((HEAD + 1000) / 0.1) * 0.1 - 1000  # as the series has them
+    stored = np.rint((GRID.values() + 1000) / 0.1) * 0.1 - 1000  # as the series has them
     nib.save(nib.Nifti1Image(stored.astype(np.float32), GRID.affine), tmp_path / "mr.nii.gz")
     words = ["run", "inference", "--config_file", "configs/inference.yaml", "--output_dtype", "float32"]
     words += ["--dataset_dir", str(tmp_path / "mr.nii.gz"), "--predictions_dir", str(tmp_path / "nifti")]
