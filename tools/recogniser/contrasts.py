@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from common.simulation.corruptions.intensity import blurred
-from common.simulation.head import partial_volume
+from common.simulation.head import Anatomy, partial_volume
 from common.simulation.label_heads import heads_of
 from common.simulation.mr_contrasts import FLAIR, PD, T1, T2
 from common.simulation.physics import PulseSequence, Tissues, drawn
@@ -36,6 +36,8 @@ COPIES = 4
 SIMULATED_HEADS = {False: 30, True: 9}
 """To fit to, and to test on."""
 Volume = NDArray[np.float32]
+Scan = tuple[str, Volume, NDArray[np.float64]]
+"""Contrast, image (X, Y, Z) and spacing (3,) in mm."""
 
 
 class Sample(NamedTuple):
@@ -66,26 +68,30 @@ def of_archives(
     return scan, spacing
 
 
-def simulated(label_maps: Path, is_test: bool) -> Iterator[tuple[str, Volume, NDArray[np.float64]]]:
-    """Contrast, scan and spacing of heads by the simulation of trainings, one in four of them skull-stripped."""
+def simulated(label_maps: Path, is_test: bool) -> Iterator[Scan]:
+    """Scans of heads by the simulation of trainings."""
     heads = heads_of(str(label_maps), defaced_probability=0, spacings_mm=[2.0])
-    heads, scanner = heads.held_out() if is_test else heads, Scanner()
+    heads = heads.held_out() if is_test else heads
     for number in range(SIMULATED_HEADS[is_test]):
         rng = np.random.default_rng((int(is_test), number))
-        head = heads(rng)
-        shape, spacing = head.fractions["grey"].shape, head.spacing
-        for name, sequence in SEQUENCES.items():
-            anatomy = Variety(stripped_probability=0.25, defaced_probability=0.1)(head, rng)
-            signals = sequence.signals(Tissues(outside_spread=0.2).draw(rng), (rng.random(), rng.random()))
-            texture, (bias, _) = scanner.texture_field(rng, shape, spacing), scanner.bias_fields(rng, shape, spacing)
-            sigma = drawn(scanner.blur_mm, rng.random(), "blur_mm")
-            shaped = scanner.sampling(rng, shape, spacing, anatomy.head)
-            image = shaped.received(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
-            skin = shaped(anatomy.head.astype(np.float32)) > 0.5
-            yield name, scanner.degraded(image, skin, rng, shaped), np.asarray(shaped.spacing, float)
+        yield from scans_of(heads(rng), Scanner(), rng)
 
 
-def computed(label_maps: Path, is_test: bool) -> Iterator[tuple[str, Volume, NDArray[np.float64]]]:
+def scans_of(head: Anatomy, scanner: Scanner, rng: np.random.Generator) -> Iterator[Scan]:
+    """A scan of each contrast of a head, one in four of them skull-stripped."""
+    shape, spacing = head.fractions["grey"].shape, head.spacing
+    for name, sequence in SEQUENCES.items():
+        anatomy = Variety(stripped_probability=0.25, defaced_probability=0.1)(head, rng)
+        signals = sequence.signals(Tissues(outside_spread=0.2).draw(rng), (rng.random(), rng.random()))
+        texture, (bias, _) = scanner.texture_field(rng, shape, spacing), scanner.bias_fields(rng, shape, spacing)
+        sigma = drawn(scanner.blur_mm, rng.random(), "blur_mm")
+        shaped = scanner.sampling(rng, shape, spacing, anatomy.head)
+        image = shaped.received(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
+        skin = shaped(anatomy.head.astype(np.float32)) > 0.5
+        yield name, scanner.degraded(image, skin, rng, shaped), np.asarray(shaped.spacing, float)
+
+
+def computed(label_maps: Path, is_test: bool) -> Iterator[Scan]:
     """The same by the other physics, at 1 mm."""
     paths = sorted(label_maps.glob("*.nii.gz"))
     for number, path in enumerate(paths[-VALIDATION_MAPS:] if is_test else paths[:-VALIDATION_MAPS]):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contrast_scans import SEQUENCES, real, simulated
+from contrast_scans import real
 
 from common.simulation.mr_contrasts import weightings
 from common.simulation.scanner import Scanner
@@ -24,6 +24,7 @@ from common.trust.contrast import (
     white_level,
 )
 from common.trust.input_check import UNLIKELY
+from tools.recogniser.contrasts import SEQUENCES, scans_of
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -95,7 +96,8 @@ def scans():
     """One scan of each contrast of one head, 2.3 mm, without artefacts."""
     heads = AverageHeads(spacings_mm=(2.3,), turn_probability=0.0)
     plain = Scanner(artefacts=None, coil_probability=0, quantised_probability=0)
-    return {name: (image, spacing) for name, image, spacing in simulated(7100, heads, plain)}
+    rng = np.random.default_rng(7100)
+    return {name: (image, spacing) for name, image, spacing in scans_of(heads.unvaried(rng), plain, rng)}
 
 
 def test_every_sequence_has_the_contrast_of_its_name():
