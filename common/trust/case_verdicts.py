@@ -19,7 +19,7 @@ from .verdict import verdict_of
 
 logger = logging.getLogger(__name__)
 MOST_PERIODIC = 3.0
-"""[chosen] Largest :func:`periodicity` that needs no look; five real MR have up to 1.6."""
+"""[chosen] Largest :func:`periodicity` that needs no look; twelve real MR have up to 1.6."""
 
 
 class NetworkInput(NamedTuple):
