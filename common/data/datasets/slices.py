@@ -12,6 +12,8 @@ import torch
 from monai.data import CacheDataset
 from monai.data.utils import affine_to_spacing
 from monai.transforms import Compose
+from monai.utils import MetaKeys
+from nibabel.orientations import io_orientation
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -28,6 +30,15 @@ ELONGATED = 2.0
 
 LEAST_PIXELS = 4
 """Sides of a slice below which it is a line, where another plane has slices."""
+
+
+def _scanned_shape(volume: Tensor) -> Sequence[int]:
+    """Voxels of the scan of a prepared volume (C, X, Y, Z) along its axes, in RAS order; its own if none is known."""
+    meta = getattr(volume, "meta", {})
+    if MetaKeys.SPATIAL_SHAPE not in meta or MetaKeys.ORIGINAL_AFFINE not in meta:
+        return volume.shape[1:]
+    axes = io_orientation(np.asarray(meta[MetaKeys.ORIGINAL_AFFINE], float))[:, 0]
+    return [int(side) for _, side in sorted(zip(axes, meta[MetaKeys.SPATIAL_SHAPE], strict=True))]
 
 
 def elongation(spacing: Sequence[float] | np.ndarray) -> dict[str, float]:
@@ -104,10 +115,10 @@ class SliceDataset(CacheDataset):
                 raise ConfigError(fault, "move random transforms to augmentation")
 
     def _require_slices(self) -> None:
-        """Refuse volumes a few voxels thick in a plane that cuts them into lines."""
+        """Refuse scans a few voxels thick in a plane that cuts them into lines, whatever margin they were given."""
         own = next(name for name, axis in PLANES.items() if axis == self.axis)
         for number, item in enumerate(self._cache):
-            shape = self._volume(number, self.keys[0]).shape[1:]
+            shape = _scanned_shape(item[self.keys[0]])
             sides = {name: np.delete(shape, axis) for name, axis in PLANES.items()}
             best = max(sides, key=lambda name: int(sides[name].min()))
             if sides[own].min() < LEAST_PIXELS <= sides[best].min():

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Compose, Identityd, Lambda, RandFlipd, RandSpatialCropd
+from monai.transforms import Compose, Identityd, Lambda, Orientationd, RandFlipd, RandSpatialCropd
 from sample_checks import assert_samples_follow_from_seed_epoch_and_index, assert_workers_draw_the_same
 
 from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
 from common.errors import ConfigError, DataError
-from common.transforms import random_augmentation
+from common.transforms import LoadVolumed, SubjectBoxd, random_augmentation
 
 SHAPE = (5, 6, 7)
 
@@ -68,6 +69,20 @@ def test_lines_of_volumes_that_another_plane_cuts_into_slices_are_refused(shape,
     with pytest.raises(DataError, match=fault):
         SliceDataset([{}], Lambda(thin), plane=plane)
     assert len(SliceDataset([{}], Lambda(thin), plane=other)) == min(shape)
+
+
+def test_a_margin_around_lines_makes_no_slices_of_them(tmp_path):
+    """An axial slice of 30 x 40 voxels, stored with its normal first, in a margin of 6 mm, two voxels of 4 mm."""
+    values = np.pad(np.full((1, 34, 24), 300, np.float32), [(0, 0), (3, 3), (3, 3)])
+    storage = np.array([[0, 0, 4.0, 0], [0, 4, 0, 0], [4, 0, 0, 0], [0, 0, 0, 1]])
+    nib.save(nib.Nifti1Image(values, storage), tmp_path / "mr.nii.gz")
+    paths = dict.fromkeys(("image", "label", "mask"), str(tmp_path / "mr.nii.gz"))
+    keys = list(paths)
+    prepare = Compose([LoadVolumed(keys), Orientationd(keys, "RAS", labels=None), SubjectBoxd(keys)])
+    assert prepare({"case": "one", **paths})["image"].shape[3] == 5
+    with pytest.raises(DataError, match="^case one has sagittal slices of 40 x 1 pixels: pass --plane axial"):
+        SliceDataset([{"case": "one", **paths}], prepare, plane="sagittal")
+    assert len(SliceDataset([{"case": "one", **paths}], prepare, plane="axial")) == 1
 
 
 CROP = [RandSpatialCropd(keys=["image", "label"], roi_size=[3, 3], random_size=False)]
