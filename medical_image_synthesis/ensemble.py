@@ -27,8 +27,8 @@ def ensemble(options: argparse.Namespace) -> int:
     """Join the folds, and print how to use the result."""
     name = options.name or f"{options.variant}_ensemble"
     require_file_name(name, "--name", error=ConfigError)
+    from common.runs import run_dir
     from common.training.ensemble import folds_of, join
-    from common.training.handlers import run_dir
 
     runs = folds_of(options.output_dir, options.variant)
     path = join(runs, Path(run_dir(str(options.output_dir), name)))

@@ -14,12 +14,9 @@ from .. import devices
 from ..errors import ConfigError
 from ..path_names import is_path, is_reference, texts
 from ..raw_settings import components
+from ..units import HU, HU_MAXIMUM, HU_MINIMUM
 
 WINDOWS = ("source_window", "target_window", "source_percentiles")
-HU = "HU"
-"""The unit of CT."""
-HU_MINIMUM, HU_MAXIMUM = -200, 200
-"""A CT in HU has air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
 TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
 """Settings that MONAI adds for ``--tracking mlflow``."""
 A_NUMBER = re.compile(r"[+-]?[\d.]+e[+-]?\d+", re.IGNORECASE)

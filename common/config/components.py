@@ -88,7 +88,7 @@ def require_loader(place: str, handlers: Sequence[Any], known: Mapping[str, Sequ
     shipped = [part for each in _defaults(place, known) if isinstance(each, list) for part in each]
     own = any(is_reference(part) and part not in shipped for part in handlers)  # it may be one
     if any(map(_loads, shipped)) and not own and not any(map(_loads, handlers)):
-        fault = f"--{place} has no handler that loads the weights, such as common.training.handlers.WeightsLoader"
+        fault = f"--{place} has no handler that loads the weights, such as common.runs.WeightsLoader"
         raise ConfigError(fault, "keep the bundle's, and do not disable it")
 
 

@@ -20,7 +20,7 @@ from ..transforms.head import head_mask
 PERCENTILES = (0.5, 99.5)
 """Of the foreground, as in nnU-Net."""
 LEAST_FOREGROUND = 0.01
-"""Slices with a smaller share of foreground are no training samples, see :class:`common.data.SliceDataset`."""
+"""Slices with a smaller share of foreground are no training samples, see :mod:`common.data.datasets.slices`."""
 Triple = tuple[float, float, float]
 Range = tuple[float, float]
 
@@ -52,7 +52,7 @@ def fingerprint(data: Mapping[str, Sequence[Item]], preprocessing: Compose) -> l
     """The fingerprint of the training section, sorted by name; one case is in memory at a time.
 
     Args:
-        data: cases by section, of :func:`common.data.training_cases`.
+        data: cases by section, of :func:`common.data.selection.training_cases`.
         preprocessing: of the bundle; volumes are read and oriented by what it does before the working spacing, and the
             foreground is the case's mask, otherwise its head.
 

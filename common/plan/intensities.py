@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..config.checks import HU
 from ..transforms import ScaleWindowd
+from ..units import HU
 from .fingerprint import PERCENTILES, CaseProperties, Range
 from .recipe import Recipe, Setting
 

@@ -78,7 +78,7 @@ class Recipe:
         """The cases by section, checked as before a training.
 
         Raises:
-            UserError: as :func:`common.data.training_cases`.
+            UserError: as :func:`common.data.selection.training_cases`.
         """
         return dict(self._parsed("data"))
 

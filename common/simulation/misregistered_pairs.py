@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 
 from ..data.datalist import Item
 from ..data.degraded_pairs import MASKS, PairFolders, save_volume
-from ..data.layouts.folders import find_cases
+from ..data.layouts.data_sets import find_cases
 from ..io import VolumeReader
 from .corruptions.misregistration import Misregisterd
 

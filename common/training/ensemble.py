@@ -15,10 +15,10 @@ from ..data.datalist import SPLITS
 from ..data.split_record import DATALIST_NAME, SplitRecord
 from ..errors import CheckpointError
 from ..raw_settings import as_json
+from ..runs import run_dir
 from ..weights import checkpoints
 from ..weights.info import WeightsInfo, read_info, save
 from .epochs_done import unfinished
-from .handlers import run_dir
 
 logger = logging.getLogger(__name__)
 STAGE = "stages.0."

@@ -12,7 +12,7 @@ import torch
 from bundle_commands import Bundle
 from mri_dagan.phantoms import write_dagan
 
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
 from common.simulation.corruptions.undersampling import Undersampled
 
 SPACING = 5.0

@@ -156,7 +156,7 @@ def test_lists_of_components_stay_lists_and_handlers_are_not_left_out(place: str
 
 
 def test_handlers_load_the_weights() -> None:
-    loader = {"_target_": "common.training.handlers.WeightsLoader", "network": "@network", "path": "@weights"}
+    loader = {"_target_": "common.runs.WeightsLoader", "network": "@network", "path": "@weights"}
     others = {"_target_": "StatsHandler"}
     shipped = [{"handlers": [loader, others, "@exporter"], "use": {"_target_": "dict", "val_handlers": "@handlers"}}]
     message = "handlers has no handler that loads the weights, such as .*: keep the bundle's, and do not disable it$"
