@@ -13,8 +13,9 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from monai.utils import ensure_tuple
 
+from ..case_keys import ITEM_KEYS
 from ..errors import ConfigError, choose
-from ..path_names import ITEM_KEYS, is_reference, texts
+from ..path_names import is_reference, texts
 from ..raw_settings import Settings, components, lookup, references
 from ..weights.info import OUTPUT
 from .checks import check_type
