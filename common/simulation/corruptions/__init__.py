@@ -11,5 +11,5 @@
 | ``low_dose`` (``projection``) | CT at a lower dose: fraction of the dose |
 | ``spatial`` | rotation: degrees; size: factor; field of view: share |
 | ``misregistration`` | shift and warp of a target: mm |
-| ``cases`` | corruptions of a whole case by name and strength |
+| ``graded`` | corruptions of a whole case by name and strength |
 """

@@ -17,8 +17,8 @@ from scipy.ndimage import gaussian_filter
 
 from common.config import RunRecord
 from common.errors import CheckpointError, ConfigError, DataError
-from common.evaluation.cases import load_case
 from common.evaluation.evaluation import Evaluation
+from common.evaluation.held_out_case import load_case
 from common.io import VolumeReader
 from common.metrics import score
 from common.stitching import PlaneInferer

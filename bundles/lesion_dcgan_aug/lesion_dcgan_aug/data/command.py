@@ -7,9 +7,9 @@ import argparse
 from common.data.datalist import Item, write_datalist
 from common.errors import ConfigError, Finding
 from common.io import VolumeReader
-from lesion_dcgan_aug.data.cases import split_lesions
 from lesion_dcgan_aug.data.checks import check_patches
 from lesion_dcgan_aug.data.rois import cut_cases
+from lesion_dcgan_aug.data.selection import split_lesions
 
 
 def make_datalist(options: argparse.Namespace, reader: VolumeReader) -> int:
