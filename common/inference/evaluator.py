@@ -234,11 +234,11 @@ class CaseEvaluator(SupervisedEvaluator):
         batchdata.clear()
         self.state.batch = self.state.output = None
         del output
-        given = dict(item)
+        loaded = dict(item)
         item["image"] = emptied(image)
 
         def restored(pred: Tensor) -> dict[str, Any]:
-            done: dict[str, Any] = self._postprocessing({**given, "pred": pred})
+            done: dict[str, Any] = self._postprocessing({**loaded, "pred": pred})
             return {**done, "image": item["image"]}
 
         done = restored(pred)
@@ -253,7 +253,7 @@ class CaseEvaluator(SupervisedEvaluator):
             predicted = (image.to(self.state.device), values, self.inferer, self.network)
             of_item = partial(self.exporter.on_host, item)
             widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored(pred)["pred"]))
-        given.clear()  # not kept while the case before is still written
+        loaded.clear()  # not kept while the case before is still written
         del image
         self._hand_over(done, values, widths)
 
@@ -287,8 +287,8 @@ class CaseEvaluator(SupervisedEvaluator):
         self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
         item = {**item, WARNINGS: warnings, BACKEND: self.inferer.backend.names(), "pred": None}
         self._settle()
-        given = (values,) if widths is None else (values, widths)
-        future = self._writer.submit(self.exporter.write, item, *given)
+        volumes = (values,) if widths is None else (values, widths)
+        future = self._writer.submit(self.exporter.write, item, *volumes)
         future.add_done_callback(lambda _: self._release(case))
         self._writing = case, future
 

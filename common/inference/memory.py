@@ -97,10 +97,10 @@ class MemoryPlan:
         self.further = further
         self.require = require
         self.on_host = device.type != "cuda"
-        given = None if max_memory_gb is None else max_memory_gb * GB
+        limit = None if max_memory_gb is None else max_memory_gb * GB
         self.taken = _taken() + LIBRARIES
-        self.limit = _limit(given if self.on_host else None, self.taken, _free())
-        self.device_limit = math.inf if self.on_host else _device_limit(given, device)
+        self.limit = _limit(limit if self.on_host else None, self.taken, _free())
+        self.device_limit = math.inf if self.on_host else _device_limit(limit, device)
         self.network = without_values(network).eval()
         self.inferer = inferer
         self.reader = reader

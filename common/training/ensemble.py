@@ -38,8 +38,8 @@ def folds_of(output_dir: Path, variant: str) -> list[Path]:
             folds[int(match[1])] = folder
     runs = [folds[fold] for fold in sorted(folds) if (folds[fold] / "models" / checkpoints.WEIGHTS_NAME).is_file()]
     if len(runs) < 2:
-        found = "one trained fold" if runs else "no trained folds"
-        fault = f"{found} of {variant} in {output_dir} (from --output_dir), two are needed"
+        few = "one trained fold" if runs else "no trained folds"
+        fault = f"{few} of {variant} in {output_dir} (from --output_dir), two are needed"
         raise CheckpointError(fault, "train folds by --fold 0, --fold 1, ...")
     return runs
 

@@ -84,14 +84,14 @@ def _residuals(volume: Volume, spacing: Volume) -> dict[Axes, float]:
     means = ndimage.uniform_filter(clipped, steps, mode="nearest")[tuple(slice(s // 2, None, s) for s in steps)]
     sizes = spacing * steps
     smooth = ndimage.gaussian_filter(means, COARSE_MM / sizes, mode="constant", cval=air)
-    found = {}
+    residuals = {}
     for axes in _all_axes():
         values = _in_cells(smooth, sizes, axes, air).ravel()
         values -= values.mean()
         total = float(values @ values)
         explained = max(float(((base.T @ values) ** 2).sum()) for base in _bases())
-        found[axes] = 1 - explained / total if total > 0 else 1.0
-    return found
+        residuals[axes] = 1 - explained / total if total > 0 else 1.0
+    return residuals
 
 
 def _all_axes() -> Iterator[Axes]:

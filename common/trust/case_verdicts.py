@@ -84,8 +84,8 @@ class CaseVerdicts:
         if (ratio := periodicity(np.asarray(output))) > MOST_PERIODIC:
             pattern = "the synthetic image has a periodic pattern, such as a checkerboard: look at it magnified"
             warnings = [*warnings, f"{pattern} (a line of its spectrum is {ratio:.1f} times its surroundings)"]
-        found = features_of(self.features, source, output, outside)
-        name, reasons = verdict_of(found, limits, warnings, partial(self._where, source, output))
+        features = features_of(self.features, source, output, outside)
+        name, reasons = verdict_of(features, limits, warnings, partial(self._where, source, output))
         verdict: dict[str, Any] = {"verdict": name}
         if name != REFUSE:
             verdict |= {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}

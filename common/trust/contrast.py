@@ -125,8 +125,8 @@ def contrast_seen(head: HeadPlaces) -> Seen:
 
 def contrast_quantiles(head: HeadPlaces) -> np.ndarray | None:
     """Quantiles at ``PERCENTILES`` of the values over white matter deep in a head; None where there is no such part."""
-    found = _over_white(head)
-    return None if isinstance(found, str) else np.percentile(found[0], PERCENTILES)
+    values = _over_white(head)
+    return None if isinstance(values, str) else np.percentile(values[0], PERCENTILES)
 
 
 def _over_white(head: HeadPlaces) -> tuple[Values, np.ndarray] | str:

@@ -116,14 +116,14 @@ class CaseFeatures:
         """
         head = head_mask(source[0], None, axial=2, case="source")
         shown = output if self.unit == HU else standardised(output, head)
-        found = dict(_of_source(source, head))
-        found["slice thickness in mm"] = thickness
-        found |= dict(_of_shape(head))
-        found |= dict(_of_output(shown, head, self.unit))
-        found |= dict(_of_both(source[0], shown, head))
-        found["overlap of the heads"] = dice(head, self._head_of(shown))
-        found |= dict(self._tissues(source[0], output, head))
-        return {name: float(value) for name, value in found.items()}
+        features = dict(_of_source(source, head))
+        features["slice thickness in mm"] = thickness
+        features |= dict(_of_shape(head))
+        features |= dict(_of_output(shown, head, self.unit))
+        features |= dict(_of_both(source[0], shown, head))
+        features["overlap of the heads"] = dice(head, self._head_of(shown))
+        features |= dict(self._tissues(source[0], output, head))
+        return {name: float(value) for name, value in features.items()}
 
     def worst_part(self, name: str, source: Volume, output: Volume) -> str:
         """The third of the head, from bottom to top, in which an overlap is worst; empty for other features.

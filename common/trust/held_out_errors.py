@@ -109,5 +109,5 @@ class HeldOutErrors:
     def _baselines(self, case: Case) -> dict[str, float]:
         assert case.truth is not None
         truth = case.truth[case.mask]
-        found = {CONSTANT: float(np.abs(truth - np.median(truth)).mean())}
-        return found | ({COPIED: mae(case.source, case.truth, case.mask)} if self.copied else {})
+        baselines = {CONSTANT: float(np.abs(truth - np.median(truth)).mean())}
+        return baselines | ({COPIED: mae(case.source, case.truth, case.mask)} if self.copied else {})

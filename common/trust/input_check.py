@@ -66,14 +66,14 @@ def findings_of(
         scanned: spacing of the scan before it was resampled to a working spacing, in mm; None where it was not.
         to_ct: whether the weights predict the bone of a head, which a skull-stripped scan does not have.
     """
-    found = Findings([], [])
+    findings = Findings([], [])
     if (coarsest := max(spacing if scanned is None else scanned)) > MAX_SPACING_MM:
-        found.warnings.append(f"voxels of {coarsest:.1f} mm, more than {MAX_SPACING_MM:g}")
+        findings.warnings.append(f"voxels of {coarsest:.1f} mm, more than {MAX_SPACING_MM:g}")
     if np.ptp(image) == 0:
-        found.warnings.append(f"the value {image.flat[0]:g} everywhere")
+        findings.warnings.append(f"the value {image.flat[0]:g} everywhere")
     elif contrasts:
-        _check_head(found, image, np.asarray(spacing, float), contrasts, to_ct)
-    return found
+        _check_head(findings, image, np.asarray(spacing, float), contrasts, to_ct)
+    return findings
 
 
 def _check_head(found: Findings, image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str], to_ct: bool) -> None:
@@ -145,12 +145,12 @@ class InputCheck:
             affine = getattr(image, "affine", np.eye(4))
             scanned = _spacing(getattr(image, "meta", {}).get(MetaKeys.ORIGINAL_AFFINE, affine))
             values, spacing = convert_to_numpy(image)[0], _spacing(affine)
-            found = findings_of(values, spacing, self.contrasts, scanned, self.to_ct)
-            if found.refusals and getattr(engine, "refuses", False):
+            findings = findings_of(values, spacing, self.contrasts, scanned, self.to_ct)
+            if findings.refusals and getattr(engine, "refuses", False):
                 remedy = f"pass a {names(self.contrasts)} scan of a whole head; --refuse false infers it, not as DICOM"
-                raise DataError(f"{case}: {'; '.join(found.refusals)}", remedy)
-            reasons = [f"{UNSUITED}: {each}" for each in found.refusals]
-            reasons += [f"{UNLIKE}: {each}" for each in found.warnings]
+                raise DataError(f"{case}: {'; '.join(findings.refusals)}", remedy)
+            reasons = [f"{UNSUITED}: {each}" for each in findings.refusals]
+            reasons += [f"{UNLIKE}: {each}" for each in findings.warnings]
             if reasons:
                 if (noted := getattr(engine, "warnings", None)) is not None:
                     noted.setdefault(case, []).extend(reasons)

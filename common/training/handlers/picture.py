@@ -15,10 +15,10 @@ from .. import SynthesisTrainer
 
 
 def write_picture(path: Path, engine: SynthesisTrainer, validator: SupervisedEvaluator) -> None:
-    """Write source, output and target of the first validation case side by side as PNG, on the scale of the network.
+    """Write source, pred and target of the first validation case side by side as PNG, on the scale of the network.
 
     [-1, 1] is black to white. Of a volume (C, X, Y, Z) it is the first channel's middle axial slice; what
-    has another shape than the output, such as a latent vector, is left out.
+    has another shape than the pred, such as a latent vector, is left out.
 
     Args:
         path: of the file.
@@ -31,9 +31,9 @@ def write_picture(path: Path, engine: SynthesisTrainer, validator: SupervisedEva
     item, device = loader.dataset[0], engine.state.device
     with engine.deployed_weights(), eval_mode(validator.network), torch.compiler.set_stance("force_eager"):
         image = torch.as_tensor(item["image"])[None].to(device)
-        made = torch.as_tensor(validator.inferer(image, validator.network))[0, 0].float().cpu()
-    source, target = (torch.as_tensor(item[key])[0].float() if key in item else made[:0] for key in ("image", "label"))
-    planes = [_plane(each.numpy()) for each in (source, made, target) if each.shape == made.shape]
+        pred = torch.as_tensor(validator.inferer(image, validator.network))[0, 0].float().cpu()
+    source, target = (torch.as_tensor(item[key])[0].float() if key in item else pred[:0] for key in ("image", "label"))
+    planes = [_plane(each.numpy()) for each in (source, pred, target) if each.shape == pred.shape]
     grey = np.round((np.clip(np.hstack(planes), -1, 1) + 1) * 127.5).astype(np.uint8)
     write_whole(path, lambda temporary: Image.fromarray(grey).save(temporary, format="PNG"))
 

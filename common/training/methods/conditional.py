@@ -48,8 +48,8 @@ class ConditionalGan(GanMethod):
 
     def generate(self, batch: Batch) -> Losses:
         """Synthetic targets, (B, C', ...); of a network with several resolutions in training the finest."""
-        made = self.generators["generator"](batch["image"])
-        return {"pred": made[0] if isinstance(made, list) else made}
+        pred = self.generators["generator"](batch["image"])
+        return {"pred": pred[0] if isinstance(pred, list) else pred}
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """The discriminator's loss on real and synthetic targets, each with its source where it is conditional."""

@@ -63,13 +63,13 @@ class CycleGan(GanMethod):
 
     def to_a(self, image: Tensor) -> Tensor:
         """An image of kind B as one of kind A."""
-        made: Tensor = self.generators["generator_ba"](image)
-        return made
+        fake: Tensor = self.generators["generator_ba"](image)
+        return fake
 
     def to_b(self, image: Tensor) -> Tensor:
         """An image of kind A as one of kind B."""
-        made: Tensor = self.generators["generator_ab"](image)
-        return made
+        fake: Tensor = self.generators["generator_ab"](image)
+        return fake
 
     def discriminator(self, kind: str) -> nn.Module:
         """The discriminator of images of kind ``a`` or ``b``."""
@@ -112,12 +112,12 @@ class CycleGan(GanMethod):
         if name in ("cycle", "identity"):
             return self.between(fakes[f"{name}_a"], batch["image"]) + self.between(fakes[f"{name}_b"], batch["label"])
         loss, (a, b) = self.adversarial_loss, (batch["image"], batch["label"])
-        made = {"a": self.seen(fakes["fake_a"], b), "b": self.seen(fakes["pred"], a)}
+        seen = {"a": self.seen(fakes["fake_a"], b), "b": self.seen(fakes["pred"], a)}
         if name == "adversarial":
-            verdicts = (self.discriminator(kind)(loss.noised(image)) for kind, image in made.items())
+            verdicts = (self.discriminator(kind)(loss.noised(image)) for kind, image in seen.items())
             return torch.stack([loss.generator(each) for each in verdicts]).sum()
         real = {"a": self.seen(a, a), "b": self.seen(b, b)}
         matched = [
-            loss.feature_matching(self.discriminator(kind), real[kind], made[kind], paired=False) for kind in made
+            loss.feature_matching(self.discriminator(kind), real[kind], seen[kind], paired=False) for kind in seen
         ]
         return torch.stack(matched).sum()

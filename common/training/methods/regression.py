@@ -28,8 +28,8 @@ class Regression(GanMethod):
 
     def generate(self, batch: Batch) -> Losses:
         """Synthetic targets (B, C', ...), and those of lower resolutions as ``pred_1``, ``pred_2``, ..."""
-        made = self.generators["generator"](batch["image"])
-        levels = made if isinstance(made, list) else [made]
+        pred = self.generators["generator"](batch["image"])
+        levels = pred if isinstance(pred, list) else [pred]
         return {"pred": levels[0], **{f"pred_{level}": each for level, each in enumerate(levels) if level}}
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
