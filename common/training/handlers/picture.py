@@ -15,10 +15,10 @@ from .. import SynthesisTrainer
 
 
 def write_picture(path: Path, engine: SynthesisTrainer, validator: SupervisedEvaluator) -> None:
-    """Write source, pred and target of the first validation case side by side as PNG, on the scale of the network.
+    """Write source, output and target of the first validation case side by side as PNG, on the scale of the network.
 
     [-1, 1] is black to white. Of a volume (C, X, Y, Z) it is the first channel's middle axial slice; what
-    has another shape than the pred, such as a latent vector, is left out.
+    has another shape than the output, such as a latent vector, is left out.
 
     Args:
         path: of the file.
