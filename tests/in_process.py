@@ -1,43 +1,36 @@
 """Commands in this process: exit code, stdout and stderr of ``python -m MODULE ...`` without seconds of imports.
 
-What a command changes of the process is given back when it ends. Signals, a closed stdout and several processes at once
-need processes: see ``processes/``.
+What a command changes of the process is given back. What only a process shows, such as signals, a closed stdout and
+several at once, is in ``test_processes.py``.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import random
 import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
-from weakref import WeakValueDictionary
 
-import numpy as np
 import torch
 
 from tools.repository import ROOT, bundle_names
 
 PACKAGES = {"common", "examples", "medical_image_synthesis", "tools", *bundle_names()}
 """What a command imports anew where it finds other copies first."""
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE") if hasattr(signal, name)]
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGPIPE") if hasattr(signal, name)]
 
 
 def run(
-    module: str,
-    *arguments: object,
-    cwd: str | Path | None = None,
-    env: Mapping[str, str] | None = None,
-    path: Sequence[str | Path] = (),
+    module: str, *arguments: object, cwd: str | Path | None = None, path: Sequence[str | Path] = ()
 ) -> subprocess.CompletedProcess[str]:
     """What ``python -W ignore -m MODULE ARGUMENTS`` gives, on the CPU and in one thread.
 
@@ -45,13 +38,11 @@ def run(
         module: its name, or the path of a script.
         arguments: as they are typed.
         cwd: the working directory, by default this one.
-        env: variables besides those of this process.
-        path: folders that stand before all others in ``PYTHONPATH``; this project is imported anew from there.
+        path: folders of ``PYTHONPATH``, from which this project is imported anew.
     """
     words = [module, *map(str, arguments)]
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         with mock.patch("sys.stdout", stdout), mock.patch("sys.stderr", stderr), _state(), _modules(cwd, path):
-            os.environ.update({"OMP_NUM_THREADS": "1", **(env or {})})
             code = _code(module, words)
         said = [file.seek(0) or file.read() for file in (stdout, stderr)]
     return subprocess.CompletedProcess(words, code, *said)
@@ -85,8 +76,8 @@ def bundle_runs() -> Iterator[None]:
 
 def _code(module: str, words: list[str]) -> int:
     """Run it as the main program and give its exit code; its own hook shows an uncaught error."""
-    ended = ExitStack()
-    with mock.patch("sys.argv", words), mock.patch("atexit.register", ended.callback), ended:
+    at_exit = ExitStack()
+    with mock.patch("sys.argv", words), mock.patch("atexit.register", at_exit.callback), at_exit:
         try:
             _main(module)
         except SystemExit as end:
@@ -115,7 +106,7 @@ def _modules(cwd: str | Path | None, path: Sequence[str | Path]) -> Iterator[Non
     before, here = dict(sys.modules), os.getcwd()
     for name in [name for name in before if path and name.partition(".")[0] in PACKAGES]:
         del sys.modules[name]
-    with mock.patch("sys.path", [*map(str, path), str(cwd or here), *sys.path]):
+    with mock.patch("sys.path", [str(cwd or here), *map(str, path), *sys.path]):
         os.chdir(cwd or here)
         try:
             yield
@@ -134,26 +125,22 @@ def _is_of_one(module: ModuleType) -> bool:
 
 @contextmanager
 def _state() -> Iterator[None]:
-    """Logging, warnings, hooks and environment as Python starts with them, and afterwards what was before."""
-    held = {logger: (logger.level, logger.disabled, [*logger.handlers]) for logger in _loggers()}
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    numbers, numpy_numbers, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()
+    """Logging, warnings, hooks and threads as Python starts with them, and afterwards as before."""
+    held = {logger: (logger.level, [*logger.handlers]) for logger in _loggers()}
+    handlers, threads = {number: signal.getsignal(number) for number in SIGNALS}, torch.get_num_threads()
+    of_libraries = {each for _, own in held.values() for each in own if type(each) is logging.StreamHandler}
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
+        for context in (
+            warnings.catch_warnings(),
+            torch.random.fork_rng(devices=[]),
+            mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"}),
+            mock.patch("sys.excepthook", sys.__excepthook__),
+            mock.patch("logging.raiseExceptions", True),
+            mock.patch("torch.accelerator.is_available", return_value=False),
+            *(mock.patch.object(handler, "stream", sys.stdout) for handler in of_libraries),
+        ):
+            stack.enter_context(context)
         warnings.simplefilter("ignore")
-        stack.enter_context(torch.random.fork_rng(devices=[]))
-        stack.enter_context(mock.patch.dict(os.environ))
-        for target, value in {
-            "sys.excepthook": sys.__excepthook__,
-            "torch.accelerator.is_available": lambda: False,
-            "logging.raiseExceptions": True,
-            "logging._handlers": WeakValueDictionary(),
-            "logging._handlerList": [],
-        }.items():
-            stack.enter_context(mock.patch(target, value))
-        for handler in {handler for _, _, handlers in held.values() for handler in handlers}:
-            if type(handler) is logging.StreamHandler:  # MONAI's, since its import
-                stack.enter_context(mock.patch.object(handler, "stream", sys.stdout))
         logging.root.handlers[:] = []
         logging.root.setLevel(logging.WARNING)
         torch.set_num_threads(1)
@@ -161,12 +148,10 @@ def _state() -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(threads)
-            random.setstate(numbers)
-            np.random.set_state(numpy_numbers)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             for logger in _loggers():
-                level, logger.disabled, logger.handlers[:] = held.get(logger, (logger.level, False, []))
+                level, logger.handlers[:] = held.get(logger, (logger.level, []))
                 logger.setLevel(level)
 
 

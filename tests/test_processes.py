@@ -19,6 +19,7 @@ from toy_training import Toy, loader, regression, train
 
 from common.files import write_whole_folder
 from common.weights import checkpoints
+from tools.bench.memory import peak_of
 from tools.repository import ROOT
 
 
@@ -192,6 +193,10 @@ def test_kill_while_writing_leaves_nothing_at_the_name(tmp_path: Path) -> None:
     assert not (tmp_path / "case").exists()
     write_whole_folder(tmp_path / "case", lambda folder: (folder / "IM0001.dcm").write_text("again"), lambda _: True)
     assert (tmp_path / "case" / "IM0001.dcm").read_text() == "again"
+
+
+def test_the_peak_of_memory_is_that_of_the_process(tmp_path: Path) -> None:
+    assert peak_of(["-c", "b'x' * 3 * 10**8"], tmp_path / "log") == (0, pytest.approx(0.3, abs=0.05))
 
 
 # ---- imports --------------------------------------------------------------------------------------------------------

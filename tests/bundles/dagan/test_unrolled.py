@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import in_process
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -30,7 +31,6 @@ from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.undersampling import Undersampled
 from common.training.methods.regression import Regression
 from common.transforms import head_mask
-from medical_image_synthesis.command import main
 
 BUNDLE = Bundle("mri_dagan")
 KINDS = pytest.mark.parametrize("kind", ["cartesian", "radial"])
@@ -233,7 +233,7 @@ def test_inference_and_evaluation_need_the_weights_alone(pretrained: Path, tmp_p
     pair = {**item, "label": str(tmp_path / "mr.nii.gz")}
     (tmp_path / "cases.json").write_text(json.dumps({"training": [], "test": [pair]}))
     words = [str(tmp_path / "scan.h5"), "-o", str(tmp_path / "mr_of_scan.nii.gz"), "--weights", given["weights"]]
-    assert main(["mri", *words]) == 0
+    assert in_process.synthesize("mri", *words).returncode == 0
     alone = nib.load(tmp_path / "mr_of_scan.nii.gz").get_fdata()
     np.testing.assert_allclose(alone, made, atol=1e-3 * brightness)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import in_process
 import pytest
@@ -147,13 +149,28 @@ def test_every_test_that_needs_a_gpu_is_found() -> None:
     assert unmarked == []
 
 
-def test_passed_failed_and_skipped_tests_are_rows(tmp_path: Path) -> None:
-    file = tmp_path / "test_three.py"
-    file.write_text(
-        "import pytest\npytestmark = pytest.mark.gpu\n"
-        "def test_a(): pass\ndef test_b(): assert 1 == 2\ndef test_c(): pytest.skip('needs a CUDA device')\n"
-    )
-    found = {each.case: each for each in run_tests([file], tmp_path / "report.xml")}
+def ended(report: str, said: str) -> Callable[..., CompletedProcess[str]]:
+    """A pytest that leaves this report and says so much."""
+
+    def run(words: list[str], **_: object) -> CompletedProcess[str]:
+        if report:
+            Path(next(word for word in words if "xml" in word).partition("=")[2]).write_text(report)
+        return CompletedProcess(words, 1, said, "")
+
+    return run
+
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.test_three" name="test_a" />
+<testcase classname="tests.test_three" name="test_b"><failure message="assert 1 == 2">...</failure></testcase>
+<testcase classname="tests.test_three" name="test_c"><skipped message="needs a CUDA device">...</skipped></testcase>
+</testsuite></testsuites>"""
+"""As pytest writes it."""
+
+
+def test_passed_failed_and_skipped_tests_are_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts.subprocess, "run", ended(REPORT, "2 failed"))
+    found = {each.case: each for each in run_tests([], tmp_path / "report.xml")}
     results = {name: (row.measured, row.passed) for name, row in found.items()}
     assert results == {
         "test_three::test_a": ("passed", True),
@@ -163,9 +180,9 @@ def test_passed_failed_and_skipped_tests_are_rows(tmp_path: Path) -> None:
     assert found["test_three::test_c"].note == "needs a CUDA device"
 
 
-def test_a_pytest_that_finds_nothing_is_a_row(tmp_path: Path) -> None:
-    (tmp_path / "test_none.py").write_text("")
-    (row,) = run_tests([tmp_path / "test_none.py"], tmp_path / "report.xml")
+def test_a_pytest_that_finds_nothing_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts.subprocess, "run", ended("", "no tests ran in 0.01s"))
+    (row,) = run_tests([], tmp_path / "report.xml")
     assert (row.case, row.passed) == ("pytest", False)
     assert "no tests ran" in row.note
 
