@@ -28,7 +28,6 @@ COMMANDS = {
     "score cases/a/ct.nii.gz cases/a/ct.nii.gz --mask cases/a/mask.nii.gz --unit HU": '"mae": 0.0',
     "config mr2ct --overlay resenc": "_target_: medical_image_synthesis.common.training.SynthesisTrainer",
     "reader-study make --real cases --real_name ct --synthetic made --synthetic_name mr": "not for readers: ",
-    "plan mr2ct --dataset_dir cases": "# Plan of mr2ct_pix2pix for 1 training case of 2 x 2 x 3 mm",
 }
 """A command of each kind with what it prints; those of a bundle have tests of their own."""
 
