@@ -22,7 +22,7 @@ PACKAGES = {
 ROOMS = (
     *("errors", "path_names", "files", "grids", "seeds", "devices", "raw_settings"),
     *("networks", "weights", "config", "stitching", "segmenter", "io", "transforms", "metrics", "losses", "data"),
-    *("simulation", "training", "evaluation", "registration", "trust", "inference", "plan", "reader_study"),
+    *("simulation", "training", "evaluation", "registration", "trust", "inference", "reader_study"),
 )
 """What lies in ``common``; each imports only what stands before it."""
 

@@ -66,8 +66,6 @@ class Duration:
         if (device := engine.state.device).type == "cuda":
             held = torch.cuda.max_memory_reserved(device) / 1e9
             text += f", and {held:.1f} GB of the GPU's memory"
-        if minutes > DAY:
-            text += "; synthesize plan --hours 24 fits a training to a time"
         with tqdm.external_write_mode():  # a bar makes way for the line
             logger.info(text)
 
