@@ -159,8 +159,6 @@ class PatchCritic(nn.Module):
         width: features of the first layer.
         norm: of all convolutions but the first: ``none`` as published, ``batch``, ``instance`` or ``virtual``.
         spectral_norm: divide each layer's weights by their largest singular value.
-        minibatch_std: show the last layer how much the patches of a batch differ.
-        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -169,8 +167,6 @@ class PatchCritic(nn.Module):
         width: int = 64,
         norm: str = "none",
         spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
@@ -187,7 +183,7 @@ class PatchCritic(nn.Module):
         for part in self.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(part.weight)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+        stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Output for each patch."""
