@@ -55,7 +55,7 @@ def network() -> UNetGenerator:
 
 
 def inferer(batch_size: int = 8) -> PlaneInferer:
-    return PlaneInferer("sagittal", 1, batch_size, 4, progress=False)
+    return PlaneInferer("sagittal", 1, batch_size, 4)
 
 
 def plan(limit: float | None, transform=None, of=None) -> MemoryPlan:

@@ -68,9 +68,9 @@ def test_weights_that_know_no_heads_take_all(tmp_path: Path) -> None:
 
 def test_the_check_warns_since_mice_are_data_too(heads: HeadSize, tmp_path: Path) -> None:
     item = {"case": "mouse", "image": scan(tmp_path / "mouse.nii", 0.5, 0.5, 0.5)}
-    (finding,) = check_cases({"training": [item]}, head_size=heads, progress=False)
+    (finding,) = check_cases({"training": [item]}, head_size=heads)
     assert (finding.severity, finding.fault) == ("warning", "no head like those of the shipped weights")
-    assert check_cases({"training": [item]}, progress=False) == []
+    assert check_cases({"training": [item]}) == []
 
 
 @pytest.mark.parametrize(
