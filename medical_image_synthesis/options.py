@@ -48,20 +48,6 @@ def settings_of(words: Sequence[str], remedy: str = "write --NAME VALUE") -> dic
     return found
 
 
-def value_of(name: str, text: str) -> Any:
-    """The value of a setting that is given as text, as YAML.
-
-    Raises:
-        ConfigError: it is no YAML.
-    """
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--{name} is {text}, not valid YAML", "quote lists, such as '[0, 255]'") from error
-
-
 def require_none(words: Sequence[str], known: Sequence[str] = ()) -> None:
     """Refuse words that a command does not know.
 

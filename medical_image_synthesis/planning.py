@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import ConfigError, path_option
-from medical_image_synthesis.options import add_bundle, add_overlay, config_files, settings_of, value_of
+from medical_image_synthesis.options import add_bundle, add_overlay, config_files, settings_of
 
 EXAMPLES = """examples:
   synthesize plan mr2ct --dataset_dir DATA --out plan.yaml --hours 12
@@ -41,13 +41,14 @@ def plan(options: argparse.Namespace, words: Sequence[str]) -> int:
             raise ConfigError(f"--{name} is {value:g}, not above zero", "pass a positive number")
     if not options.dataset_dir and not options.datalist:
         raise ConfigError("no data are named", "pass --dataset_dir DATA or --datalist FILE")
-    settings = {name: value_of(name, text) for name, text in settings_of(words).items()}
+    from common.config.command import read_option
     from common.files import write_text
     from common.plan.fingerprint import fingerprint
     from common.plan.overlay import require_free, text_of
     from common.plan.planning import plan_of
     from common.plan.recipe import Recipe
 
+    settings = {name: read_option(name, text) for name, text in settings_of(words).items()}
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)  # of the step that is measured
     _, *overlays = config_files(options.bundle, ["train"], options.overlay)

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 from monai.transforms import Compose
 
 from ..config import read_config
-from ..config.checks import check
-from ..config.files import configs_in, shipped_settings
-from ..config.tree import check_references, check_tree
+from ..config.checks import check, check_references
+from ..config.files import files_of
 from ..data.datalist import POOLS
 from ..errors import ConfigError, user_error_in
 from ..raw_settings import Settings, followed, lookup, settings_of
@@ -104,10 +103,8 @@ class Recipe:
             ConfigError: as :func:`common.config.prepare`.
         """
         values = {**settings, **self.given, **self.where}
-        shipped = configs_in(self.folder / "configs")
         config = settings_of(read_config(self.files, **values))
-        check(config, shipped_settings(shipped))
-        check_tree(config, shipped, values)
+        check(config, files_of(self.folder / "configs"), values)
         check_references(config, "training")
         return config
 

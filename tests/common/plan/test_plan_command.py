@@ -12,7 +12,6 @@ from plan_cases import write_dataset
 
 from common.plan.recipe import Recipe
 from medical_image_synthesis.command import main as synthesize
-from medical_image_synthesis.options import settings_of, value_of
 
 
 def main(words: list[str]) -> int:
@@ -154,12 +153,6 @@ def test_data_must_be_named(capsys, tmp_path):
     assert main(["mr2ct_pix2pix", "--out", str(tmp_path / "plan.yaml")]) == 2
     assert "error: no data are named: pass --dataset_dir DATA or --datalist FILE" in capsys.readouterr().err
     assert not (tmp_path / "plan.yaml").exists()
-
-
-def test_settings_are_read_as_yaml():
-    texts = settings_of(["--source", "t1", "--target_window", "[0, 255]", "--keep_split=false"])
-    found = {name: value_of(name, text) for name, text in texts.items()}
-    assert found == {"source": "t1", "target_window": [0, 255], "keep_split": False}
 
 
 @pytest.mark.slow
