@@ -15,7 +15,7 @@ import torch
 from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import nn
 
-from common.config.ranges import check_range
+from common.config.checks import check_range
 from common.errors import CasesFailedError, ConfigError, DataError
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
 from common.inference.memory import MemoryPlan
