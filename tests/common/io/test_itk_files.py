@@ -24,24 +24,8 @@ itk = pytest.importorskip("SimpleITK")
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 RAS = np.array([[-1.0, 0, 0, -10], [0, -2, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1]])
 """Of a file with spacing 1, 2, 3 mm and origin 10, 20, 30 mm in LPS."""
+OBLIQUE = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.3, -0.2) * [-0.9, 1.1, 3], [12.5, -30, 7])
 Write = Callable[..., Path]
-
-
-def oblique() -> np.ndarray:
-    """Axes turned about two axes, of 0.9, 1.1 and 3 mm."""
-    turns = []
-    for angle, (one, other) in ((0.3, (0, 1)), (-0.2, (1, 2))):
-        turn = np.eye(4)
-        turn[[one, one, other, other], [one, other, one, other]] = [
-            np.cos(angle),
-            -np.sin(angle),
-            np.sin(angle),
-            np.cos(angle),
-        ]
-        turns.append(turn)
-    affine = turns[0] @ turns[1] @ np.diag([-0.9, 1.1, 3, 1])
-    affine[:3, 3] = [12.5, -30, 7]
-    return affine
 
 
 @pytest.fixture
@@ -132,27 +116,6 @@ def test_a_missing_origin_is_assumed_with_a_warning(tmp_path: Path) -> None:
     assert [warning.fault for warning in scan.warnings] == ["no space origin in the header"]
 
 
-@pytest.mark.parametrize(
-    ("field", "message"),
-    [
-        ("ElementSpacing", "no ElementSpacing in the header; export it with its geometry"),
-        ("ElementDataFile", "not in one file next to the header .*/etc/hostname.; put both into one folder"),
-        ("TransformMatrix", None),
-    ],
-)
-def test_a_metaimage_that_leaves_its_place_open(write: Write, field: str, message: str | None) -> None:
-    path = write(VALUES, "mr.mhd")
-    lines = [line for line in path.read_text().splitlines() if not line.startswith(field)]
-    lines += ["ElementDataFile = /etc/hostname"] if field == "ElementDataFile" else []
-    path.write_text("\n".join(lines) + "\n")
-    if message:
-        with pytest.raises(VolumeError, match=message):
-            VolumeReader().check(path, "a")
-    else:
-        scan = VolumeReader().check(path, "a")
-        assert [warning.fault for warning in scan.warnings] == ["no TransformMatrix in the header"]
-
-
 @pytest.mark.parametrize(("unit", "size"), [("mm", 1), ("um", 0.001), ("cm", 10), ("m", 1000)])
 def test_units_of_lengths_are_converted(tmp_path: Path, unit: str, size: float) -> None:
     """ITK passes them over."""
@@ -175,9 +138,11 @@ def metaimage(path: Path, **changed: str | None) -> Path:
         "ObjectType": "Image", "NDims": "3", "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
         "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "10 20 30", "CenterOfRotation": "0 0 0",
         "AnatomicalOrientation": "RAI", "ElementSpacing": "1 2 3", "DimSize": "2 3 4", "ElementType": "MET_FLOAT",
+        "ElementDataFile": "LOCAL",
     } | changed  # fmt: skip
-    lines = [f"{name} = {value}" for name, value in header.items() if value is not None]
-    path.write_bytes("\n".join([*lines, "ElementDataFile = LOCAL\n"]).encode() + VALUES.tobytes(order="F"))
+    fields = sorted(header.items(), key=lambda field: field[0] == "ElementDataFile")  # the last one
+    lines = [f"{name} = {value}\n" for name, value in fields if value is not None]
+    path.write_bytes("".join(lines).encode() + VALUES.tobytes(order="F"))
     return path
 
 
@@ -205,6 +170,8 @@ HONOURED: dict[str, tuple[dict[str, str | None], np.ndarray, np.ndarray, list[st
     ),
     "no place": ({"Offset": None}, RAS @ np.array([[1, 0, 0, -10], [0, 1, 0, -10], [0, 0, 1, -10], [0, 0, 0, 1]]),
                  VALUES, ["no Offset in the header"]),
+    "no matrix": ({"TransformMatrix": None, "AnatomicalOrientation": None}, RAS, VALUES,
+                  ["no TransformMatrix in the header"]),
     "size of the elements": ({"ElementSpacing": None, "ElementSize": "1 2 3"}, RAS, VALUES, []),
     "a step backwards": ({"ElementSpacing": "-1 2 3"}, RAS @ np.diag([-1, 1, 1, 1]), VALUES, []),
 }  # fmt: skip
@@ -222,6 +189,8 @@ def test_fields_of_a_metaimage_that_are_honoured(tmp_path: Path, name: str) -> N
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"ElementSpacing": None}, "no ElementSpacing in the header; export it with its geometry"),
+        ({"ElementDataFile": "/etc/hostname"}, "the voxels are not in one file next .*/etc/hostname.; put both"),
         ({"DistanceUnits": "inch"}, r"the unit of lengths is unknown \(inch\); export it in mm"),
         ({"TransformMatrix": "2 0 0 0 1 0 0 0 1"}, r"axes of TransformMatrix have not the length 1 \(2 0 0 0 1"),
         ({"TransformMatrix": "1 0 0 0 1"}, r"TransformMatrix is not 9 finite numbers \(1 0 0 0 1\)"),
@@ -288,17 +257,8 @@ def test_simpleitk_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pyt
         VolumeExporter(str(tmp_path), "ct", "CT", "HU", "b 1", "w.pt", output_format="nrrd")
 
 
-def test_loaded_like_nifti(write: Write, tmp_path: Path) -> None:
-    nib.save(nib.nifti1.Nifti1Image(VALUES, RAS), tmp_path / "mr.nii.gz")
-    paths = (write(VALUES), tmp_path / "mr.nii.gz")
-    mha, nifti = (LoadVolumed("image")({"image": str(path), "case": "a"})["image"] for path in paths)
-    np.testing.assert_array_equal(mha, nifti)
-    np.testing.assert_allclose(mha.affine, nifti.affine)
-    assert mha.meta["filename_or_obj"] == str(tmp_path / "mr.mha")
-
-
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
-@pytest.mark.parametrize("affine", [RAS, oblique()], ids=["straight", "oblique"])
+@pytest.mark.parametrize("affine", [RAS, OBLIQUE], ids=["straight", "oblique"])
 def test_written_volumes_read_back_are_the_same(tmp_path: Path, suffix: str, affine: np.ndarray) -> None:
     path = tmp_path / f"ct{suffix}"
     write_itk(VALUES - 7, affine, str(path), "int16", {"SyntheticData": "YES"})
@@ -336,8 +296,7 @@ def test_the_exporter_writes_it_marked_as_synthetic(write: Write, tmp_path: Path
     assert sorted(each.name for each in path.parent.iterdir()) == ["a_ct.json", f"a_ct.{name}"]
 
 
-@pytest.mark.parametrize("name", ["mr.mha", "mr.nrrd"])
-def test_a_pipe_is_not_waited_for(tmp_path, name):
-    os.mkfifo(tmp_path / name)
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mr.mha")
     with pytest.raises(VolumeError, match="a pipe, socket or device, not a file; copy the file itself"):
-        VolumeReader().check(tmp_path / name, "a")
+        VolumeReader().check(tmp_path / "mr.mha", "a")

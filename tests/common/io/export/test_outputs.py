@@ -34,48 +34,30 @@ def refused(tmp_path, source, name="a_ct.nii.gz"):
 
 
 def test_neighbours_are_no_inputs(tmp_path, source):
-    inputs = [
-        source,
-        tmp_path / "out" / "a.nii.gz",
-        tmp_path / "out" / "b_ct.nii.gz",
-        tmp_path / "out" / "b_ct2" / "mr",
-    ]
-    require_apart(outputs(tmp_path), inputs)
+    neighbours = [tmp_path / "out" / name for name in ("a.nii.gz", "b_ct.nii.gz", "b_ct2/mr")]
+    require_apart(outputs(tmp_path), [source, *neighbours])
 
 
-def test_an_input_by_its_own_path(tmp_path, source):
-    refused(tmp_path, source.rename(tmp_path / "out" / "a_ct.nii.gz"))
+def link(path, target):
+    path.symlink_to(target)
+    return path
 
 
-def test_an_input_that_is_a_link_to_the_output(tmp_path, source):
-    source.rename(tmp_path / "out" / "a_ct.nii.gz")
-    source.symlink_to(tmp_path / "out" / "a_ct.nii.gz")
-    refused(tmp_path, source)
+INPUTS = {
+    "by its own path": lambda source, output: source.rename(output),
+    "a link to the output": lambda source, output: link(source, source.rename(output)),
+    "that the output is a link to": lambda source, output: link(output, source) and source,
+    "a link by the name of an output": lambda source, output: link(output, source),
+    "a hard link": lambda source, output: os.link(source, output) or source,
+    "in a link to the folder": lambda source, output: link(source.parent / "link", output.parent) / output.name,
+    "from the working directory": lambda source, output: Path("data", "..", "out", output.name),
+}
 
 
-def test_an_output_that_is_a_link_to_the_input(tmp_path, source):
-    (tmp_path / "out" / "a_ct.nii.gz").symlink_to(source)
-    refused(tmp_path, source)
-
-
-def test_an_input_that_is_a_link_by_the_name_of_an_output(tmp_path, source):
-    (tmp_path / "out" / "a_ct.nii.gz").symlink_to(source)
-    refused(tmp_path, tmp_path / "out" / "a_ct.nii.gz")
-
-
-def test_a_hard_link(tmp_path, source):
-    os.link(source, tmp_path / "out" / "a_ct.nii.gz")
-    refused(tmp_path, source)
-
-
-def test_a_link_to_the_folder_of_the_outputs(tmp_path, source):
-    (tmp_path / "link").symlink_to(tmp_path / "out")
-    refused(tmp_path, tmp_path / "link" / "a_ct.nii.gz")
-
-
-def test_a_path_from_the_working_directory(tmp_path, source, monkeypatch):
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_input_in_the_place_of_an_output(tmp_path, source, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    refused(tmp_path, Path("data", "..", "out", "a_ct.nii.gz"))
+    refused(tmp_path, INPUTS[name](source, tmp_path / "out" / "a_ct.nii.gz"))
 
 
 @pytest.mark.parametrize("linked", [False, True])
