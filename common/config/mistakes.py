@@ -46,7 +46,7 @@ def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> 
 
 
 def _built(causes: list[BaseException]) -> tuple[ConfigComponent | ConfigExpression | None, bool]:
-    """The component or expression that was being built, None elsewhere, and whether its own text failed, no function."""
+    """The component or expression that was being built, None elsewhere; whether its own text failed."""
     frames = [frame for cause in causes for frame, _ in walk_tb(cause.__traceback__)]
     owners = [frame.f_locals.get("self") for frame in frames]
     found = [owner for owner in owners if isinstance(owner, ConfigComponent | ConfigExpression)]
