@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import forked_commands
+import in_process
 import pytest
 
 from common.config.files import files_of, read_file
@@ -73,16 +72,15 @@ def test_what_a_bundle_does_not_have_is_refused(
 
 def test_a_setting_that_reaches_into_nothing_ends_with_one_line() -> None:
     words = ["train", "mr2ct", "--overlay", "demo", "--losses::gdl::weight", "1"]
-    done = forked_commands.run([sys.executable, "-m", "medical_image_synthesis", *words])
+    done = in_process.synthesize(*words)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     message = "error: --losses::gdl::weight reaches into losses::gdl, which this configuration does not have: choose "
     assert done.stderr.splitlines()[-1].startswith(message)
 
 
 def test_a_mistake_in_a_setting_ends_with_one_line() -> None:
-    """The process becomes a Python of its own, which ends as MONAI's command does."""
-    command = [sys.executable, "-m", "medical_image_synthesis", "train", "mr2ct", "--widht", "8"]
-    done = forked_commands.run(command)
+    """The process becomes that of the bundle's run, which ends as MONAI's command does."""
+    done = in_process.synthesize("train", "mr2ct", "--widht", "8")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: --widht")
     assert "did you mean --width?" in done.stderr.splitlines()[-1]

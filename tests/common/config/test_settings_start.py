@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import forked_commands
+import in_process
 import pytest
 import torch
 from monai.bundle import ConfigParser, run
@@ -85,8 +85,7 @@ def test_a_key_given_twice(bundle, monkeypatch, as_list):
 
 def command(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
     config = str(bundle / "configs" / "train.yaml")
-    line = [sys.executable, "-m", "monai.bundle", "run", *arguments, "--config_file", config]
-    return forked_commands.run(line, cwd=bundle, timeout=600)
+    return in_process.run("monai.bundle", "run", *arguments, "--config_file", config, cwd=bundle)
 
 
 class TestCommand:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from threading import Event, Thread
 
 import pytest
@@ -56,10 +54,3 @@ def test_reading_leaves_the_mode_as_it_was_also_where_it_fails(tmp_path, monkeyp
     with pytest.raises(VolumeError):
         load_series(tmp_path / "absent", "a")
     assert config.settings.reading_validation_mode == config.RAISE
-
-
-def test_an_import_changes_no_validation():
-    program = (
-        "import common.io; from pydicom import config; assert config.settings.reading_validation_mode == config.WARN"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=600)
