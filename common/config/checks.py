@@ -26,15 +26,12 @@ from .. import devices
 from ..errors import ConfigError, choose
 from ..path_names import ITEM_KEYS, is_path, is_reference, texts
 from ..raw_settings import Settings, components, is_inside, lookup, parts, references
+from ..units import HU, HU_MAXIMUM, HU_MINIMUM
 from ..weights.info import OUTPUT, WEIGHTS
 from .files import BundleFiles, top
 
 logger = logging.getLogger(__name__)
 WINDOWS = ("source_window", "target_window", "source_percentiles")
-HU = "HU"
-"""The unit of CT."""
-HU_MINIMUM, HU_MAXIMUM = -200, 200
-"""A CT in HU has air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
 TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
 """Settings that MONAI adds for ``--tracking mlflow``."""
 A_NUMBER = re.compile(r"[+-]?[\d.]+e[+-]?\d+", re.IGNORECASE)
@@ -309,7 +306,7 @@ def _check_built(place: str, value: Any, shipped: Sequence[Any]) -> None:
         known = [part for each in shipped for part in each]
         own = is_list and any(is_reference(part) and part not in known for part in value)  # it may be one that loads
         if is_list and any(map(_loads, known)) and not own and not any(map(_loads, value)):
-            fault = f"--{place} has no handler that loads the weights, such as common.training.handlers.WeightsLoader"
+            fault = f"--{place} has no handler that loads the weights, such as common.runs.WeightsLoader"
             raise ConfigError(fault, "keep the bundle's, and do not disable it")
         if value in (None, []):
             fault = f"--{place} has no handlers, which load the weights and record the run"

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ..config.checks import HU
 from ..config.record import RunRecord, config_of
 from ..data.datalist import Item
 from ..errors import ConfigError, DataError, naming_case
@@ -25,6 +24,7 @@ from ..io.modality import NOT_IN_HU, modality_of
 from ..path_names import GROUPS
 from ..training.epochs_done import unfinished
 from ..training.handlers import LOG_NAME
+from ..units import HU
 from ..weights import checkpoints
 from ..weights.info import identity
 from .cases import Case, fitted_line, load_case, own_window
@@ -64,7 +64,7 @@ class Evaluation:
     by their names.
 
     Args:
-        cases: items by section, as :func:`common.data.cases.training_cases` gives them.
+        cases: items by section, as :func:`common.data.selection.training_cases` gives them.
         network: instance of ``network_def``; weights are loaded into it.
         preprocessing: of an item, to ``image``.
         inferer: (1, C, X, Y, Z) -> (1, C', X, Y, Z).

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config.checks import HU
 from ..errors import ConfigError, DataError
 from ..grids import reoriented, require_grid
 from ..io import Scan, VolumeReader
 from ..io.export.outputs import written_about
 from ..io.modality import IN_HU, modality_of
 from ..io.reader import VOLUMES
+from ..units import BONE_ABOVE_HU, HU
 from . import CT_RANGE, HFEN_SIGMA, score
 from .attenuation import attenuation_errors
 from .masked import mask_fault
-from .tissue import BONE_HU
 from .undefined import INFINITE, why_undefined
 
 
@@ -97,7 +96,7 @@ def _range_of(unit: str | None) -> tuple[float, float]:
 
 
 def attenuation_of_files(
-    pred: Path, truth: Path, mask: Path, kvp: int = 120, bone_hu: float = BONE_HU
+    pred: Path, truth: Path, mask: Path, kvp: int = 120, bone_hu: float = BONE_ABOVE_HU
 ) -> dict[str, object]:
     """Errors of a synthetic CT, of water and of four classes as attenuation maps, from files on one grid (X, Y, Z).
 

@@ -1,4 +1,4 @@
-"""Segmentation of volumes slice by slice, and the overlap of the classes."""
+"""Segmentation of volumes slice by slice, and the overlap of masks and classes."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def segmented(volume: ArrayLike, network: nn.Module) -> Classes:
         parts = (network(F.pad(part, edge, mode="replicate")) for part in slices.split(AT_ONCE))
         classes = torch.cat([part[:, :, :height, :width].argmax(dim=1).to(torch.uint8) for part in parts])
     return classes.movedim(0, 2).numpy()
+
+
+def dice(predicted: NDArray[np.bool_], real: NDArray[np.bool_]) -> float:
+    """Dice overlap in [0, 1] of two boolean arrays of one shape; nan where both are empty (Dice 1945)."""
+    total = predicted.sum() + real.sum()
+    return float(2 * (predicted & real).sum() / total) if total else float("nan")
 
 
 def dice_by_class(predicted: Classes, real: Classes, mask: NDArray[np.bool_]) -> dict[str, float]:

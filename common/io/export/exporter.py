@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai.utils import MetaKeys, convert_to_numpy
 
@@ -21,7 +21,6 @@ from ..dicom.writing.template import MapOf
 from ..reader import WARNINGS
 from ..stored_values import require_dtype
 from .dicom import DicomFormat
-from .itk import ItkFormat
 from .nifti import NiftiFormat
 from .outputs import (
     BACKEND,
@@ -38,6 +37,9 @@ from .outputs import (
 from .record import Provenance
 from .verdicts import MARK, QUALITY, REFUSE
 from .volume import volume_of
+
+if TYPE_CHECKING:
+    from .itk import ItkFormat
 
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
 MAP_ENDING = "_uncertainty"
@@ -95,6 +97,8 @@ class VolumeExporter:
         if output_format == "nifti":
             self.format = NiftiFormat(named, output_dtype)
         elif output_format != "dicom":
+            from .itk import ItkFormat  # few write it
+
             self.format = ItkFormat(named, output_dtype, f".{output_format}")
         self.maps: DicomFormat | NiftiFormat | None = None
         self._about_maps: dict[str, Any] = {}

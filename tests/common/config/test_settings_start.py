@@ -29,7 +29,7 @@ seed: 0
 max_epochs: 5
 dataset_dir: null
 prepare: {{_target_: common.config.prepare, bundle_root: "@bundle_root"}}
-data: {{_target_: common.data.cases.require_dir, dataset_dir: "@dataset_dir"}}
+data: {{_target_: common.data.origins.require_dir, dataset_dir: "@dataset_dir"}}
 normalisation: {{_target_: common.networks.unet.require_norm, norm: batch}}
 fault: "$__import__('fractions').Fraction(1, 0)"
 run: ["%prepare"]

@@ -158,7 +158,7 @@ def test_lists_of_components_stay_lists_and_handlers_are_not_left_out(place: str
 
 
 def test_handlers_load_the_weights() -> None:
-    loader = {"_target_": "common.training.handlers.WeightsLoader", "network": "@network", "path": "@weights"}
+    loader = {"_target_": "common.runs.WeightsLoader", "network": "@network", "path": "@weights"}
     others = {"_target_": "StatsHandler"}
     shipped = BundleFiles(
         {

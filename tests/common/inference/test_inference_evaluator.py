@@ -22,8 +22,8 @@ from common.inference import CaseDataset, CaseEvaluator, evaluator
 from common.inference.dataset import reason_of
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
+from common.runs import WeightsLoader
 from common.stitching import PlaneInferer
-from common.training.handlers import WeightsLoader
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
 from common.weights import checkpoints
 

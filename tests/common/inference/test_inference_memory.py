@@ -22,8 +22,8 @@ from common.inference.memory import MemoryPlan
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.networks.unet import UNetGenerator
+from common.runs import WeightsLoader
 from common.stitching import CascadeInferer, PatchStitchingInferer, PlaneInferer
-from common.training.handlers import WeightsLoader
 from common.transforms import LoadVolumed, ScaleWindowd, WorkingSpacingd
 from common.weights import checkpoints
 

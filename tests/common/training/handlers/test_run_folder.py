@@ -33,8 +33,9 @@ from common.data.identity import FileIdentity
 from common.data.split_record import Cases, SplitRecord
 from common.errors import CheckpointError, ConfigError
 from common.files import TEMPORARY_PREFIX
+from common.runs import run_dir
 from common.training import SynthesisTrainer
-from common.training.handlers import RunFolder, Validation, run_dir, run_folder
+from common.training.handlers import RunFolder, Validation, run_folder
 from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints, info
 

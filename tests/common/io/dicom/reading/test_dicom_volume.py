@@ -13,10 +13,11 @@ import pydicom
 import pytest
 from dicom_phantom import OBLIQUE, Grid, changing, write_enhanced, write_series
 
-from common.data.cases import inference_cases, training_cases
 from common.data.checks.cases import check_cases
 from common.data.datalist import load_datalist, write_datalist
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
+from common.data.selection import training_cases
+from common.data.sources import inference_cases
 from common.errors import DataError, VolumeError
 from common.inference import CaseDataset
 from common.io import VolumeReader

@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 from common.data.loader import EpochLoader
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-from common.training import SynthesisTrainer, acceleration
-from common.training.acceleration import Acceleration
+from common.runs import acceleration
+from common.runs.acceleration import Acceleration
+from common.training import SynthesisTrainer
 from common.training.methods.conditional import ConditionalGan
 
 ADAM = partial(torch.optim.Adam, lr=2.0**-10, betas=(0.5, 0.999))

@@ -12,9 +12,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.data.cases import inference_cases, training_cases
 from common.data.datalist import POOLS, SPLITS
-from common.data.selection import announce_split
+from common.data.selection import announce_split, training_cases
+from common.data.sources import inference_cases
 from common.data.split_record import write_split
 from common.errors import ConfigError, DataError
 from common.io import VolumeReader

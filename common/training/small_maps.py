@@ -1,44 +1,19 @@
-"""Mixed precision."""
+"""Convolutions whose gradients in bf16 are wrong on a CPU."""
 
 from __future__ import annotations
-
-import logging
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from ..errors import ConfigError, choose
+from ..errors import ConfigError
 
-logger = logging.getLogger(__name__)
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-WITHOUT_HALF = ("NO AVX", "AVX2")
-"""What PyTorch calls processors whose convolutions have no instructions for 16 bits: they emulate them."""
 LEAST_SIDES = {1: (1, 1), 2: (2, 1), 3: (1, 3)}
 """Voxels of a side of a convolution's input and output, by dimensions, from which its gradients in bf16 are right.
 
 Below, PyTorch 2.13 took values of uninitialised memory on a CPU, finite or not, with kernels of 3 and 4; in fp16 it
 did not.
 """
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The autocast context of a precision; that of ``fp32`` changes nothing.
-
-    Warns of a processor on which 16 bits are slower than 32.
-
-    Raises:
-        ConfigError: for another than ``fp32``, ``bf16`` and ``fp16``.
-    """
-    if precision not in PRECISIONS:
-        raise ConfigError(f"--precision is {precision!r}", choose(PRECISIONS))
-    if precision != "fp32" and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in WITHOUT_HALF:
-        logger.warning(
-            f"--precision {precision} takes some ten times as long as fp32 on this processor, which has no "
-            "instructions for it: use fp32, which is as good"
-        )
-    return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "fp32")
 
 
 def refuse_small_maps(networks: nn.Module) -> None:

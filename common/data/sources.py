@@ -1,124 +1,26 @@
-"""Case selection: datalist, folder layout or generated phantoms."""
+"""The cases of an inference: files, series, folders, a datalist, the test cases of a run, or generated phantoms."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from .. import devices
 from ..config.record import RunRecord
 from ..errors import ConfigError, DataError, Finding, choose, some
-from ..io import VolumeReader
 from ..io.dicom.reading.headers import holds_series
 from ..io.modality import FAULT, SOURCE_MODALITY
 from ..io.reader import KSPACE, VOLUMES, volume_stem
-from .checks.cases import check_cases, require_clean
-from .datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
-from .layouts.folders import find_cases
+from .datalist import SPLITS, Item, load_datalist, split_by_patient
+from .layouts.folders import cases_of_folders
 from .layouts.studies import nested_series, require_whole_series
-from .origins import Origin, cases_of_program, require_dir
-from .run_split import Lists
-from .selection import ALL, announce_split, new_record, select_lists
-from .split_record import DATALIST_NAME, Cases, SplitRecord, require_files
+from .origins import Origin, require_dir
+from .split_record import DATALIST_NAME, SplitRecord, require_files
 
 logger = logging.getLogger(__name__)
 NOT_READ = (".mgz", ".mgh", ".nii.bz2", ".nii.xz", ".nii.zst", ".hdr", ".img", ".mnc", ".par")
 """Endings of unsupported volumes: next to others they are cases that fail."""
-SCORED = "scored"
-"""The section of the validation cases whose metrics this process computes."""
-
-
-def training_cases(
-    dataset_dir: str,
-    demo_data: str,
-    phantoms: Callable[[Path], None],
-    run_dir: str,
-    datalist: str | None = None,
-    source: str = "mr",
-    target: str = "ct",
-    mask: str = "mask",
-    seed: int = 0,
-    reader: VolumeReader | None = None,
-    source_range: Any = None,
-    target_range: Sequence[float] | None = None,
-    target_unclipped: bool = False,
-    data_check: bool = True,
-    keep_split: bool = False,
-    held_out: bool = False,
-    target_dir: str | None = None,
-    fold: int | None = None,
-    folds: int = 5,
-    record: RunRecord | None = None,
-) -> Cases:
-    """Select and check the cases of a training or an evaluation; nothing is written but phantoms.
-
-    A new run gets the record of its split, which :class:`common.training.handlers.RunFolder` writes. Resume and
-    evaluation keep the split of the run in ``run_dir``, whose cases are recognised by their content; see
-    :class:`common.data.run_split.RunSplit`. Where a program gave the training its own cases, as MONAI Label does, all
-    sections are empty.
-
-    Sections are ``training`` (pairs; empty for unpaired data), ``training_A`` and ``training_B`` (unpaired pools: those
-    of the datalist, otherwise sources and targets of ``training``), ``validation`` and ``test``. An item of pool B has
-    its scan under ``label``. ``scored`` is this process's share of the validation cases with a target.
-
-    Args:
-        dataset_dir: holds ``<case>/<name>.nii.gz`` (or folders ``<case>/<name>`` with a DICOM series), or a
-            ``datalist.json`` of its files; the default of a bundle is ``demo_data``.
-        demo_data: folder of the phantoms, which are generated if ``dataset_dir`` is this folder and does not exist.
-        phantoms: writes the phantoms.
-        run_dir: holds ``datalist.json``, the record of the split, for resume and evaluation.
-        datalist: JSON file in MONAI's decathlon format, instead of ``dataset_dir``.
-        source: file name of the source without suffix; channels separated by commas, as many as ``in_channels``.
-        target: file name of the target.
-        mask: file name of the mask.
-        seed: of the split by patient, 70 : 15 : 15.
-        reader: of the volumes.
-        source_range: window of the source, or one per channel, against which cases are checked; see
-            :func:`common.data.checks.cases.check_cases`.
-        target_range: window of the target against which cases are checked.
-        target_unclipped: whether the training keeps values of the target beyond its window.
-        data_check: whether every case is read and checked.
-        keep_split: for a resume: the split of the run again, without added cases.
-        held_out: for an evaluation: keep the cases of the run, and test cases that it has not seen.
-        target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets,
-            and there is neither validation nor test.
-        fold: of a new run: the fold of its training and validation cases that validates, 0 to ``folds - 1``; see
-            :func:`common.data.datalist.with_fold`. None: as they were split.
-        folds: how many folds there are.
-        record: of the command, whose options name the data; see :class:`common.data.origins.Origin`.
-
-    Raises:
-        DataError: for a folder or file that does not exist, an empty pool, unusable cases, which are all named, an
-            image in two sections, or a split of the run that cannot be kept.
-        ConfigError: for a datalist that the run would replace.
-    """
-    if cases_of_program(record) is not None:
-        return Cases({section: [] for section in (*SPLITS, *POOLS, SCORED)})
-    origin = Origin(dataset_dir, demo_data, phantoms, datalist, record=record)
-    find = partial(_find, origin, target_dir, source, target, mask)
-
-    def select() -> Cases:
-        split = partial(split_by_patient, seed=seed)
-        lists, kept = select_lists(origin, run_dir, find, split, reader, keep_split, held_out)
-        if fold is not None and not kept:
-            lists = {**lists, **with_fold(lists, fold, folds, seed)}
-        if not held_out:
-            _require_training(lists)
-        announce_split(lists)
-        checked = {**lists, POOLS[1]: [as_target(item) for item in lists[POOLS[1]]]}
-        if data_check:
-            keep = devices.world_size() == 1  # volumes read here are of no use to other processes
-            ranges = {"source_range": source_range, "target_range": target_range, "target_unclipped": target_unclipped}
-            require_clean(check_cases(checked, reader, keep=keep, images=len(source.split(",")), **ranges))
-        return Cases(checked, None if kept else new_record(lists, reader, seed, origin))
-
-    cases = devices.from_first(select)
-    scored = devices.shard([item for item in cases["validation"] if "label" in item])
-    pools = {} if any(cases[pool] for pool in POOLS) else dict.fromkeys(POOLS, cases["training"])
-    return Cases({**cases, SCORED: scored, **pools}, cases.record)
 
 
 def inference_cases(
@@ -205,7 +107,7 @@ def _volumes(root: Path) -> list[Path]:
 
 def _cases_or_series(root: Path, source: str, modality: str | None) -> list[Item]:
     try:
-        return find_cases(root, "folders", source, None, None)
+        return cases_of_folders(root, source, None, None)
     except DataError:
         first, *others = source.split(",")
         held = (path for folder in root.iterdir() if folder.is_dir() for path in folder.iterdir())
@@ -214,30 +116,6 @@ def _cases_or_series(root: Path, source: str, modality: str | None) -> list[Item
             raise
         logger.info(f"data: {len(items)} DICOM series below {root}, each a case")
         return items
-
-
-def _find(origin: Origin, target_dir: str | None, source: str, target: str, mask: str) -> Lists:
-    """The sections of a datalist, the pools of two folders, or the cases of a folder under ``ALL``."""
-    if origin.listed is not None:
-        return load_datalist(origin.listed)
-    folder = require_dir(origin.dataset_dir)
-    if target_dir is None:
-        return {ALL: find_cases(folder, "folders", source, target, mask)}
-    targets = find_cases(require_dir(target_dir), "folders", target, None, mask)
-    return dict(zip(POOLS, (find_cases(folder, "folders", source, None, mask), targets), strict=True))
-
-
-def _require_training(lists: Lists) -> None:
-    if not any("label" in item for item in lists["validation"]):
-        logger.warning("data: no validation cases, so that the last epoch is kept rather than the best")
-    for section in POOLS if any(lists[pool] for pool in POOLS) else ("training",):
-        if not lists[section]:
-            counts = ", ".join(f"{name} {len(items)}" for name, items in lists.items())
-            raise DataError(f"section {section} has no cases ({counts})", "add cases, or write a datalist")
-    lacking = [item["case"] for item in lists["training"] if "label" not in item]
-    if 0 < len(lacking) < len(lists["training"]):
-        fault = f"{len(lacking)} of {len(lists['training'])} training cases have no label ({some(lacking)})"
-        raise DataError(fault, "add their labels, or exclude these cases")
 
 
 def _record_with(section: str, run_dir: str) -> SplitRecord | None:
@@ -273,11 +151,6 @@ def _with_image(item: Item, key: str) -> Item:
         fault = f"{item['case']} has no scan to translate under {key}, only {', '.join(sorted(item))}"
         raise DataError(fault, f"add {key}")
     return {**item, "image": item[key]}
-
-
-def as_target(item: Item) -> Item:
-    """An item of pool B with its scan, ``image`` in the datalist, as ``label``."""
-    return {"label" if key == "image" else key: value for key, value in item.items()}
 
 
 def _files(paths: Sequence[Path]) -> list[Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ignite.engine import Engine, Events
 from torch import nn
 
-from ...weights.checkpoints import load_weights
+from ..weights.checkpoints import load_weights
 
 
 class WeightsLoader:
