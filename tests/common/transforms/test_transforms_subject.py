@@ -72,6 +72,8 @@ def test_channels_have_their_own_air() -> None:
     image = MetaTensor(torch.from_numpy(volumes), affine=torch.from_numpy(AFFINE))
     made = SubjectBoxd("image")({"image": image})["image"]
     assert made.amin(dim=(1, 2, 3)).tolist() == [0, 1]
+    with pytest.raises(ConfigError, match="margin_mm is -1, below 0"):
+        SubjectBoxd("image", margin_mm=-1)
 
 
 def test_without_air_the_field_of_view_is_kept() -> None:
@@ -130,8 +132,3 @@ def test_zero_that_is_the_mean_of_z_scores_is_air_outside() -> None:
     made = with_dark_padding(scores)
     assert made[0, 0, 0] == pytest.approx(np.percentile(scores[scores != 0], 1))
     assert np.array_equal(made[10:-10, 10:-10, 10:-10], scores[10:-10, 10:-10, 10:-10])
-
-
-def test_a_negative_margin_is_refused() -> None:
-    with pytest.raises(ConfigError, match="margin_mm is -1, below 0"):
-        SubjectBoxd("image", margin_mm=-1)
