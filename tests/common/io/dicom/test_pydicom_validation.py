@@ -1,7 +1,5 @@
 """Value validation is off inside the context alone, whichever thread leaves it first."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from threading import Event, Thread
