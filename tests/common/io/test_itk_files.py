@@ -67,7 +67,6 @@ def test_values_and_affine(write: Write, suffix: str) -> None:
     [
         ("LPS", "(1,0,0) (0,2,0) (0,0,3)", "(10,20,30)"),
         ("right-anterior-superior", "(-1,0,0) (0,-2,0) (0,0,3)", "(-10,-20,30)"),
-        ("RAS", "(-1,0,0) (0,-2,0) (0,0,3)", "(-10,-20,30)"),
         ("left-anterior-superior", "(1,0,0) (0,-2,0) (0,0,3)", "(10,-20,30)"),
     ],
 )
@@ -90,7 +89,6 @@ def test_all_three_spaces_of_patients_lead_to_one_affine(
         ),
         ({"space_directions": None}, "no space directions in the header; export it with"),
         ({"space_directions": "(0,0,0) (0,2,0) (0,0,3)"}, r"ITK cannot read the file \("),
-        ({"sizes": "2 3 400000"}, r"ITK cannot read the file \("),
         (
             {"data_file": "../other/mr.raw"},
             r"the voxels are not in one file next to the header \(\.\./other/mr\.raw\); put both",

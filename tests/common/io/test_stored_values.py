@@ -1,7 +1,5 @@
 """What is stored: rounded, clipped and counted; never a number in place of NaN."""
 
-from __future__ import annotations
-
 import logging
 
 import numpy as np

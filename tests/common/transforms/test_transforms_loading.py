@@ -64,9 +64,6 @@ def test_nan_is_refused_unless_filled(tmp_path):
     assert filled.flatten().tolist() == [1, -5, -5, -5]
 
 
-# ---- several channels in one file ---------------------------------------------------------------------------------
-
-
 def test_a_file_of_several_channels_is_the_same_as_one_file_each(tmp_path):
     maps = np.random.default_rng(0).normal(size=(3, 4, 5, 2)).astype(np.float32)
     together = save(tmp_path / "maps.nii.gz", maps, LPS)
@@ -92,9 +89,6 @@ def test_channels_are_those_of_the_image_and_as_many_as_declared(tmp_path):
             load(item)
     with pytest.raises(DataError, match=r"length of the fourth dimension \(2 instead of 3"):
         LoadVolumed("image", VolumeReader(channels=3))({"image": path})
-
-
-# ---- other grids --------------------------------------------------------------------------------------------------
 
 
 def along_x(spacing: float, offset: float) -> np.ndarray:

@@ -19,10 +19,6 @@ def found(lists: dict) -> list[tuple[str, str]]:
     return [(finding.severity, str(finding)) for finding in copies(lists, files)]
 
 
-def test_other_images_are_no_copies() -> None:
-    assert found({"training": [item("a", "1", label="2")], "test": [item("b", "3", label="4")]}) == []
-
-
 @pytest.mark.parametrize("sections", [("training", "test"), ("training_A", "validation"), ("validation", "test")])
 def test_two_sections_are_an_error_that_names_both(sections: tuple[str, str]) -> None:
     one, two = sections

@@ -34,16 +34,12 @@ def scan(path: Path, *spacing: float, shape: tuple[int, int, int] = (20, 20, 20)
 @pytest.mark.parametrize(
     ("sides", "fits"),
     [
-        ((180, 220, 190), True),
         ((512, 512, 256), True),  # a large field of view
-        ((200, 240, 20), True),  # a slab of thick slices
-        ((80, 60, 5), True),
+        ((80, 60, 5), True),  # a slab
         ((79, 79, 79), False),
         ((10.9, 13.1, 10.9), False),  # a mouse, or cm
         ((500, 200, 600), True),
         ((601, 220, 190), False),
-        ((180, 220, 601), False),
-        ((1820, 2180, 1820), False),  # ten times too large
     ],
 )
 def test_the_longest_side_is_that_of_a_scan_of_a_head(heads: HeadSize, sides: tuple, fits: bool) -> None:

@@ -1,7 +1,5 @@
 """What the exporter writes beside the volume, what it refuses early, and that nothing half done is left."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

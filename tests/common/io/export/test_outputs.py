@@ -1,7 +1,5 @@
 """What an output must not be: another output, an input by any path, a folder with one, or another's manifest."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -100,8 +100,7 @@ def claimed(path: Path, side: int) -> Path:
 
 
 FAULTS = {
-    "truncated gz": (lambda p: truncated(p / "mr.nii.gz", 0.5), "read to its end .EOFError.*copy or export"),
-    "gz without its last bytes": (lambda p: truncated(p / "mr.nii.gz", 0.9998), "cannot be read to its end.*EOFError"),
+    "truncated gz": (lambda p: truncated(p / "mr.nii.gz", 0.9998), "read to its end .EOFError.*copy or export"),
     "gz of a cut file": (
         lambda p: written(p / "mr.nii.gz", gzip.compress(raw_bytes(p / "x")[:-20])),
         r"cannot be read to its end .*20 bytes are missing",
@@ -130,13 +129,11 @@ FAULTS = {
         lambda p: save(p / "mr.nii", np.where(ramp() < 3, np.nan, ramp())),
         r"voxels are not finite \(3 NaN or Inf of 120 voxels\); .*--nan_fill 0",
     ),
-    "inf voxels": (lambda p: save(p / "mr.nii.gz", np.where(ramp() == 7, np.inf, ramp())), r"\(1 NaN or Inf of 120"),
     "4-D": (
         lambda p: save(p / "mr.nii", ramp((3, 4, 5, 2))),
         r"fourth dimension \(2 instead of 1, shape 3x4x5x2\); set reader::channels",
     ),
     "2-D": (lambda p: save(p / "mr.nii", ramp((3, 4))), r"not a 3-D volume \(2-D, 3x4\); export 3-D"),
-    "5-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 1, 2))), r"not a 3-D volume \(5-D, 3x4x5x1x2\)"),
     "rgb": (
         lambda p: save(p / "mr.nii", np.zeros((3, 4, 5), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])),
         r"voxels are not real numbers \(datatype 128",
@@ -152,11 +149,6 @@ FAULTS = {
     ),
     "nan sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", np.nan)), r"not finite and invertible \(\[nan 0 0"),
     "singular sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0] * 4)), r"invertible \(\[0 0 0 0; 0 1"),
-    "two equal axes": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0, 1, 0, 0])), r"invertible \(\[0 1 0 0"),
-    "nan quaternion": (
-        lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", np.nan)),
-        r"not finite and invertible \(\[nan nan nan",
-    ),
     "no rotation": (
         lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", 2)),
         r"not finite and invertible \(\[nan nan nan",
@@ -175,7 +167,6 @@ FAULTS = {
         r"truncated \(\d+ bytes, 1000x1000x1000 float32 needs 4000000352",
     ),
     "zero dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 4, 0, 6])), r"invalid dim.*\[3, 4, 0, 6,"),
-    "negative dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, -1, 5])), r"invalid dim.*\[3, -1, 5,"),
     "no dimensions": (lambda p: patched(p / "mr.nii", (DIM, "<i2", 0)), r"invalid dimensions in the header \(dim"),
     "intercept nan": (
         lambda p: patched(p / "mr.nii", (SLOPE, "<f4", 2), (INTER, "<f4", np.nan)),
@@ -203,12 +194,6 @@ def test_faults_name_case_file_value_and_remedy(name: str, tmp_path: Path) -> No
     assert "\n" not in str(caught.value)
     again = pickle.loads(pickle.dumps(caught.value))  # as from a worker
     assert (str(again), again.finding) == (str(caught.value), caught.value.finding)
-
-
-def test_faults_of_a_header_are_found_without_reading_voxels(tmp_path: Path) -> None:
-    path = patched(tmp_path / "mr.nii", (DIM, "<i2", [4, 4, 5, 6, 9]))
-    with pytest.raises(VolumeError, match=r"fourth dimension \(9 instead of 1"):
-        read_header(path, "case")
 
 
 def test_the_most_compressible_volume_is_not_mistaken_for_a_lie(tmp_path: Path) -> None:
@@ -311,7 +296,7 @@ def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path:
     assert values.shape == (2, 3, 4, 5)
     assert values[:, 0, 0, 1].tolist() == [2, 3]
     with pytest.raises(VolumeError, match=r"fourth dimension \(2 instead of 3, shape 3x4x5x2\)"):
-        read_volume(two, "case", channels=3)
+        read_header(two, "case", channels=3)
 
 
 def test_without_sform_and_qform_the_assumption_is_nibabels_and_a_warning(
@@ -342,11 +327,12 @@ def test_disagreeing_sform_and_qform_are_both_shown(tmp_path: Path) -> None:
 
 def test_a_qform_without_a_sign_has_the_standards(tmp_path: Path) -> None:
     """pixdim[0], at byte 76, is 1, -1, or 0, "which should be treated as 1" (nifti1.h)."""
-    fields = ((QFORM_CODE, "<i2", 1), (SFORM_CODE, "<i2", 0), (76, "<f4", 0))
-    header = read_header(patched(tmp_path / "mr.nii", *fields), "case")
-    expected = read_header(patched(tmp_path / "one.nii", *fields[:2], (76, "<f4", 1)), "case")
-    np.testing.assert_array_equal(header.affine, expected.affine)
-    assert np.isfinite(header.affine).all()
+    fields = ((QFORM_CODE, "<i2", 1), (SFORM_CODE, "<i2", 0))
+    found, expected = (
+        read_header(patched(tmp_path / f"{sign}.nii", *fields, (76, "<f4", sign)), "case").affine for sign in (0, 1)
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert np.isfinite(found).all()
 
 
 def test_shear_is_flagged_and_handedness_is_not(tmp_path: Path) -> None:

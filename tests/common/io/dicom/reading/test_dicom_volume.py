@@ -1,7 +1,5 @@
 """Series folders through everything that reads a volume, and real scans against SimpleITK."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 import zipfile
@@ -28,9 +26,6 @@ from common.transforms import LoadVolumed
 REAL = Path(__file__).parents[5].parent / "shared" / "data" / "dicom"
 ON_REQUEST = SeriesOptions(resample_tilt=True)
 MOSAIC = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
-
-
-# ---- wherever a NIfTI file is accepted ------------------------------------------------------------------------------
 
 
 def no_phantoms(path):
@@ -246,8 +241,6 @@ def test_channels_of_several_series(tmp_path):
     assert image.shape == (2, 6, 5, 4)
     np.testing.assert_allclose(image[1] - image[0], 1, atol=0.1)
 
-
-# ---- real scans -----------------------------------------------------------------------------------------------------
 
 AWKWARD = {
     "failing/notavolume/001": "all slices lie at one position (4 of them); pass the whole series",

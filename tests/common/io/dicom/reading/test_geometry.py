@@ -34,9 +34,6 @@ def phantom_error(volume):
     return np.abs(volume.values - wanted)[inside].max(), inside.mean()
 
 
-# ---- what is exact --------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("orientation", [AXIAL, CORONAL, SAGITTAL, OBLIQUE])
 @pytest.mark.parametrize("spacing", [(0.8, 0.5, 2.5), (1.25, 3.0, 0.625)])
 def test_every_orientation_and_spacing(tmp_path, orientation, spacing):
@@ -89,9 +86,6 @@ def test_frames_in_any_order_with_slopes_of_their_own(tmp_path, orientation):
     volume = load_series(tmp_path / "mr", "case7")
     np.testing.assert_allclose(volume.affine, grid.affine, atol=1e-6)
     np.testing.assert_allclose(volume.values, grid.values(), atol=0.11)
-
-
-# ---- what is refused ------------------------------------------------------------------------------------------------
 
 
 def test_a_missing_slice(tmp_path):
@@ -171,9 +165,7 @@ def test_one_slice_unlike_the_others(tmp_path, fields, match):
             r"not two unit vectors at right angles \(lengths 2\.0000 and 1\.0000, product 0\.0000",
         ),
         ({"ImageOrientationPatient": [1, 0, 0, 0.6, 0.8, 0]}, r"at right angles \(.* product 0\.6000"),
-        ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, r"at right angles \(lengths 0\.0000 and 0\.0000"),
         ({"PixelSpacing": [0, 0.8]}, r"PixelSpacing is not above 0 and at most 1000 mm \(0 and 0.8"),
-        ({"PixelSpacing": [-0.5, 0.8]}, r"PixelSpacing is not above 0 and at most 1000 mm \(-0.5 and 0.8"),
         ({"Rows": 0}, r"slices without pixels \(6 x 0\)"),
         ({"ImagePositionPatient": [0, 0, 0]}, r"all slices lie at one position \(4 of them\)"),
     ],
@@ -201,9 +193,6 @@ def test_a_single_slice(tmp_path):
 def test_frames_that_are_not_what_their_object_says(tmp_path, change, match):
     write_enhanced(tmp_path / "mr", change=change)
     refused(tmp_path / "mr", match)
-
-
-# ---- what is resampled on request -----------------------------------------------------------------------------------
 
 
 def test_a_good_series_is_not_resampled(tmp_path):

@@ -33,9 +33,6 @@ def add(amount):
     return change
 
 
-# ---- which files ----------------------------------------------------------------------------------------------------
-
-
 def test_what_is_no_slice_is_left_out_and_counted_in_one_note(tmp_path):
     series = write_series(tmp_path / "ct")
 
@@ -144,9 +141,6 @@ def test_a_slice_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr("common.io.dicom.reading.headers.pydicom.dcmread", denied)
     refused(tmp_path / "ct", r"cannot read the header of a slice \(PermissionError in 001.dcm\); copy or export")
-
-
-# ---- which series ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -265,9 +259,6 @@ def test_empty_patient_ids_are_no_other_patient(tmp_path):
 def test_options_of_another_kind(options, match):
     with pytest.raises(ConfigError, match=match):
         SeriesOptions(**options)
-
-
-# ---- several acquisitions -------------------------------------------------------------------------------------------
 
 
 def phases(folder, keyword, values, slices=None):
@@ -473,9 +464,6 @@ def test_frames_of_several_time_points(tmp_path):
 def test_a_folder_without_a_choice_needs_none(tmp_path):
     write_series(tmp_path / "ct")
     assert is_the_phantom(load_series(tmp_path / "ct", "case7", SeriesOptions(series=["1.2.3"], phase=2)))
-
-
-# ---- headers for those who write ------------------------------------------------------------------------------------
 
 
 def test_source_headers_follow_the_third_axis_without_pixels(tmp_path):

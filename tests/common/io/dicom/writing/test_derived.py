@@ -1,7 +1,5 @@
 """Derived series as written: UIDs, references, conformance, and what five readers make of them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path

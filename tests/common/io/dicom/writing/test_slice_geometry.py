@@ -1,7 +1,5 @@
 """Order and place of slices, by literals and by the value that each point in space keeps."""
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 import pytest

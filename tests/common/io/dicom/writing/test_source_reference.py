@@ -1,7 +1,5 @@
 """What a derived series takes from its source, and what it must not."""
 
-from __future__ import annotations
-
 import hashlib
 
 import pytest

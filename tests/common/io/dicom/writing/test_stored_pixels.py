@@ -1,7 +1,5 @@
 """What each modality stores: steps, limits and clipping by literals."""
 
-from __future__ import annotations
-
 import logging
 
 import numpy as np

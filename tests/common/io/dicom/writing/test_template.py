@@ -1,7 +1,5 @@
 """Every item that the slices of a derived series share, as literals."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import numpy as np
