@@ -247,23 +247,17 @@ class TestResume:
         ]
 
 
-def test_the_same_image_in_two_sections_of_a_new_run_is_refused(tmp_path, call):
+def test_the_same_image_in_two_sections_of_a_new_run_is_refused_and_twice_in_one_warned_of(tmp_path, call, caplog):
     write(tmp_path / "data", CASES[:3])
     shutil.copytree(tmp_path / "data" / "case_0", tmp_path / "data" / "again")
-    item = lambda name: {"case": name, "image": f"data/{name}/mr.nii.gz"}  # noqa: E731
-    parts = {"training": [item("case_0"), item("case_1")], "validation": [item("case_2")], "test": [item("again")]}
+    zero, one, two, again = (
+        {"case": name, "image": f"data/{name}/mr.nii.gz"} for name in ("case_0", "case_1", "case_2", "again")
+    )
     rule = r"again \(mr.nii.gz\): .*, a leak \(voxels of case_0, mr.nii.gz, in training; here in test\); "
     with pytest.raises(DataError, match=rule):
-        call(datalist=listed(tmp_path, **parts))
-
-
-def test_the_same_image_twice_in_one_section_is_a_warning(tmp_path, call, caplog):
-    write(tmp_path / "data", CASES[:1])
-    item = {"case": "a", "image": "data/case_0/mr.nii.gz"}
-    shutil.copytree(tmp_path / "data" / "case_0", tmp_path / "data" / "again")
-    parts = {"training": [item, {"case": "b", "image": "data/again/mr.nii.gz"}]}
-    assert names(call(datalist=listed(tmp_path, **parts))["training"]) == ["a", "b"]
-    assert "b (mr.nii.gz): the same image twice (voxels of a, mr.nii.gz, in training; here in training)" in caplog.text
+        call(datalist=listed(tmp_path, training=[zero, one], validation=[two], test=[again]))
+    assert names(call(datalist=listed(tmp_path, training=[zero, again]))["training"]) == ["case_0", "again"]
+    assert "again (mr.nii.gz): the same image twice (voxels of case_0, mr.nii.gz, in training; here in" in caplog.text
 
 
 def test_a_resume_on_other_data_is_refused(tmp_path, run, call):

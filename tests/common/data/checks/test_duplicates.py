@@ -39,7 +39,4 @@ def test_within_training_it_is_a_warning_pools_included() -> None:
     [(severity, message)] = found({"training_A": [item("a", "1_x")], "training_B": [item("b", "1_y")]})
     assert (severity, "a, 1_x, in training_A; here in training_B" in message) == ("warning", True)
     assert found({"training_A": [item("a", "1")], "training_B": [item("a", "1")]}) == [], "one file in both pools"
-
-
-def test_two_files_of_a_case_are_no_two_cases() -> None:
-    assert found({"training": [item("a", "1_mr", label="1_ct")]}) == []
+    assert found({"training": [item("a", "1_mr", label="1_ct")]}) == [], "two files of a case are no two cases"

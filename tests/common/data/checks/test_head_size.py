@@ -45,6 +45,7 @@ def scan(path: Path, *spacing: float, shape: tuple[int, int, int] = (20, 20, 20)
 def test_the_longest_side_is_that_of_a_scan_of_a_head(heads: HeadSize, sides: tuple, fits: bool) -> None:
     affine = np.diag([*(side / 20 for side in sides), 1.0])
     assert (heads.fault((20, 20, 20), affine) == "") == fits
+    assert HeadSize(Path("none.pt")).fault((20, 20, 20), affine) == "", "weights that know no heads take all"
 
 
 def test_a_case_of_another_size_is_refused_in_one_sentence(heads: HeadSize, tmp_path: Path) -> None:
@@ -56,10 +57,6 @@ def test_a_case_of_another_size_is_refused_in_one_sentence(heads: HeadSize, tmp_
     )
     with pytest.raises(DataError, match=message):
         heads("mouse", grid)
-
-
-def test_weights_that_know_no_heads_take_all(tmp_path: Path) -> None:
-    assert HeadSize(tmp_path / "none.pt").fault((20, 20, 20), np.diag([0.5, 0.5, 0.5, 1])) == ""
 
 
 def test_the_check_warns_since_mice_are_data_too(heads: HeadSize, tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ import pytest
 from common.errors import OutputError
 from common.io.export.outputs import require_apart, require_distinct, require_own_manifest
 
-OUTCOMES = [{"case": "a", "status": "failed", "reason": "no"}, {"case": "b", "status": "done", "file": "b.nii.gz"}]
-
 
 @pytest.fixture
 def source(tmp_path):
@@ -31,9 +29,10 @@ def refused(tmp_path, source, name="a_ct.nii.gz"):
     assert str(caught.value) == f"{fault}: choose another --predictions_dir"
 
 
-def test_neighbours_are_no_inputs(tmp_path, source):
+def test_neighbours_are_no_inputs_and_distinct_names_let_through(tmp_path, source):
     neighbours = [tmp_path / "out" / name for name in ("a.nii.gz", "b_ct.nii.gz", "b_ct2/mr")]
     require_apart(outputs(tmp_path), [source, *neighbours])
+    require_distinct(Path("out", name) for name in ("a.png", "b.png", "a.json", "ab.png", "é.png", "e.png"))
 
 
 def link(path, target):
@@ -96,8 +95,7 @@ def test_each_folder_is_looked_at_once_however_many_cases_it_holds(tmp_path, sou
     assert len([place for place in places if place == tmp_path]) < 10
 
 
-def test_distinct_names_are_let_through():
-    require_distinct(Path("out", name) for name in ("a.png", "b.png", "a.json", "ab.png", "é.png", "e.png"))
+OUTCOMES = [{"case": "a", "status": "failed", "reason": "no"}, {"case": "b", "status": "done", "file": "b.nii.gz"}]
 
 
 @pytest.mark.parametrize(
@@ -111,15 +109,14 @@ def test_the_manifest_of_an_earlier_run_is_replaced(tmp_path, content):
 @pytest.mark.parametrize(
     "content", ['{"name": "app"}', '[{"case": "a", "url": "x"}]', '["a"]', "not JSON", "\udcff", "null"]
 )
-def test_another_manifest_is_kept_without_overwrite(tmp_path, content):
-    (tmp_path / "manifest.json").write_bytes(content.encode(errors="surrogateescape"))
+def test_another_manifest_is_kept_without_overwrite_and_a_folder_always(tmp_path, content):
+    path = tmp_path / "manifest.json"
+    path.write_bytes(content.encode(errors="surrogateescape"))
     message = "manifest.json is not the manifest of an earlier run: pass --overwrite true"
     with pytest.raises(OutputError, match=message):
         require_own_manifest(tmp_path, overwrite=False)
     require_own_manifest(tmp_path, overwrite=True)
-
-
-def test_a_folder_is_no_manifest(tmp_path):
-    (tmp_path / "manifest.json").mkdir()
+    path.unlink()
+    path.mkdir()
     with pytest.raises(OutputError, match="manifest.json is a folder, and a file is to be written there: move"):
         require_own_manifest(tmp_path, overwrite=True)

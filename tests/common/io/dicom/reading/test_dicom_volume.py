@@ -169,6 +169,9 @@ def test_pools_of_series_folders(tmp_path):
     )
     assert [item["image"] for item in pools["training_A"]] == [str(tmp_path / "sources" / name) for name in "ab"]
     assert [item["label"] for item in pools["training_B"]] == [str(tmp_path / "targets" / f"{name}2") for name in "ab"]
+    write_datalist({"test": [{"case": "a", "image": str(tmp_path / "sources" / "a")}]}, tmp_path / "list.json")
+    assert '"image": "sources/a"' in (tmp_path / "list.json").read_text()
+    assert load_datalist(tmp_path / "list.json")["test"][0]["image"] == str(tmp_path / "sources" / "a")
 
 
 def test_a_pair_of_series_folders_is_a_case_and_a_file_beside_one_is_not_guessed(tmp_path):
@@ -180,13 +183,6 @@ def test_a_pair_of_series_folders_is_a_case_and_a_file_beside_one_is_not_guessed
     (case / "mr.nii.gz").touch()
     with pytest.raises(DataError, match="c1: 'mr' is there twice, .nii.gz and a DICOM folder: remove one"):
         to_infer(tmp_path / "all")
-
-
-def test_a_datalist_names_folders(tmp_path):
-    write_series(tmp_path / "mr")
-    write_datalist({"test": [{"case": "a", "image": str(tmp_path / "mr")}]}, tmp_path / "list.json")
-    assert '"image": "mr"' in (tmp_path / "list.json").read_text()
-    assert load_datalist(tmp_path / "list.json")["test"][0]["image"] == str(tmp_path / "mr")
 
 
 def test_pairs_of_series_and_files_train_together(tmp_path):

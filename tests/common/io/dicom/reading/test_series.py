@@ -108,9 +108,14 @@ def test_a_slice_cut_off_in_its_header_is_named_not_passed_over(tmp_path):
     refused(tmp_path / "ct", r"(Rows|readable|SeriesInstanceUID).*001\.dcm")
 
 
-def test_a_slice_that_is_a_link_to_nothing_is_named(tmp_path):
+def test_links_to_slices_are_followed_and_one_to_nothing_is_named(tmp_path):
     """As of git-annex where the content was not fetched; of the outermost slice no gap is seen."""
-    write_series(tmp_path / "ct")
+    write_series(tmp_path / "away")
+    (tmp_path / "ct").mkdir()
+    for path in (tmp_path / "away").iterdir():
+        (tmp_path / "ct" / path.name).symlink_to(path)
+    (tmp_path / "ct" / "folder").symlink_to(tmp_path / "away")
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
     last = tmp_path / "ct" / "004.dcm"
     last.unlink()
     last.symlink_to("../.git/annex/objects/MD5E-s4711--0.dcm")
@@ -122,15 +127,6 @@ def test_a_slice_that_is_a_link_to_nothing_is_named(tmp_path):
     last.unlink()
     last.symlink_to(tmp_path / "ct" / "004.dcm")
     refused(tmp_path / "ct", r"a link to content that is not here \(004\.dcm\)")
-
-
-def test_links_to_slices_and_to_folders_are_followed_as_ever(tmp_path):
-    write_series(tmp_path / "away")
-    (tmp_path / "ct").mkdir()
-    for path in (tmp_path / "away").iterdir():
-        (tmp_path / "ct" / path.name).symlink_to(path)
-    (tmp_path / "ct" / "folder").symlink_to(tmp_path / "away")
-    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
 
 
 def test_a_slice_that_may_not_be_read_is_named(tmp_path, monkeypatch):
@@ -266,8 +262,7 @@ def phases(folder, keyword, values, slices=None):
     for number, value in enumerate(values):
 
         def change(header, place, number=number, value=value):
-            if keyword:
-                setattr(header, keyword, value)
+            setattr(header, keyword, value)
             header.InstanceNumber = number * GRID.shape[2] + place + 1
             add(100 * number)(header, place)
 
@@ -285,6 +280,7 @@ def phases(folder, keyword, values, slices=None):
         ("DiffusionBValue", [0.0, 500.0, 1000.0]),
         ("AcquisitionNumber", [2, 4, 11]),
         ("AcquisitionTime", ["101500", "101530", "101600.5"]),
+        ("InstanceNumber", [1, 2, 3]),
     ],
 )
 def test_acquisitions_at_the_same_positions_ask_for_a_phase(tmp_path, keyword, values):
@@ -298,13 +294,6 @@ def test_acquisitions_at_the_same_positions_ask_for_a_phase(tmp_path, keyword, v
         volume = load_series(folder, "case7", SeriesOptions(phase=number + 1))
         assert np.abs(volume.values - GRID.values() - 10 * number).max() < 0.06
     refused(folder, rf"the series has no phase 4 \(3 that differ in {keyword}\)", phase=4)
-
-
-def test_acquisitions_that_only_instance_numbers_distinguish(tmp_path):
-    folder = phases(tmp_path / "ct", None, [1, 2])
-    refused(folder, r"acquisitions \(2 that differ in InstanceNumber\); choose one by --phase 1 to --phase 2")
-    volume = load_series(folder, "case7", SeriesOptions(phase=2))
-    assert np.abs(volume.values - GRID.values() - 10).max() < 0.06
 
 
 def acquisitions(folder, blocks, grid, change=lambda header, number: None, brighter=0, key="AcquisitionNumber"):
@@ -466,23 +455,17 @@ def test_a_folder_without_a_choice_needs_none(tmp_path):
     assert is_the_phantom(load_series(tmp_path / "ct", "case7", SeriesOptions(series=["1.2.3"], phase=2)))
 
 
-def test_source_headers_follow_the_third_axis_without_pixels(tmp_path):
+def test_source_headers_of_slices_and_frames_follow_the_third_axis_without_pixels(tmp_path):
     write_series(tmp_path / "ct")
-    headers = source_headers(tmp_path / "ct", "case7")
-    assert [header.InstanceNumber for header in headers] == [1, 2, 3, 4]
-    assert [float(header.ImagePositionPatient[2]) for header in headers] == [100, 102.5, 105, 107.5]
-    assert not any("PixelData" in header for header in headers)
-    assert headers[0].PatientID == "SECRET-4711", "the writer copies patient and study"
-
-
-def test_source_headers_of_frames_are_like_those_of_slices(tmp_path):
     write_enhanced(tmp_path / "mr", order=[2, 0, 3, 1])
-    headers = source_headers(tmp_path / "mr", "case7")
-    assert [float(header.ImagePositionPatient[2]) for header in headers] == [100, 102.5, 105, 107.5]
-    assert [header.ReferencedFrameNumber for header in headers] == [2, 4, 1, 3]
-    assert all(header.PixelSpacing == [0.5, 0.8] for header in headers)
-    assert not any("PerFrameFunctionalGroupsSequence" in header for header in headers)
-    assert headers[0].PatientID == "SECRET-4711"
+    slices, frames = (source_headers(tmp_path / name, "case7") for name in ("ct", "mr"))
+    for headers in (slices, frames):
+        assert [float(header.ImagePositionPatient[2]) for header in headers] == [100, 102.5, 105, 107.5]
+        assert all(header.PixelSpacing == [0.5, 0.8] for header in headers)
+        assert not any("PixelData" in header or "PerFrameFunctionalGroupsSequence" in header for header in headers)
+        assert headers[0].PatientID == "SECRET-4711", "the writer copies patient and study"
+    assert [header.InstanceNumber for header in slices] == [1, 2, 3, 4]
+    assert [header.ReferencedFrameNumber for header in frames] == [2, 4, 1, 3]
 
 
 def test_no_patient_in_any_log_line(tmp_path, caplog, recwarn):

@@ -114,14 +114,19 @@ def test_conforms(tmp_path, conformance_errors, modality, source):
 
 
 def test_files_are_named_and_encoded_as_promised(tmp_path):
-    slices, _ = write(tmp_path / "out", random_values((6, 7, 3)), np.eye(4), file_origin(tmp_path), axial=True)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["IM0001.dcm", "IM0002.dcm", "IM0003.dcm"]
+    values = np.arange(24.0).reshape(2, 3, 4)
+    affine, origin = np.diag([-1.0, -1, 1, 1]), file_origin(tmp_path)
+    slices, _ = write(tmp_path / "out", values, affine, origin, axial=True)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"IM000{n}.dcm" for n in (1, 2, 3, 4)]
     for number, each in enumerate(slices, start=1):
         assert each.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
         assert each.file_meta.MediaStorageSOPInstanceUID == each.SOPInstanceUID
         assert each.file_meta.MediaStorageSOPClassUID == each.SOPClassUID
         assert each.InstanceNumber == number
-        assert (each.Columns, each.Rows) == (6, 7)
+        assert (each.Columns, each.Rows) == (2, 3)
+    assert slices[1].pixel_array.tolist() == [[1, 13], [5, 17], [9, 21]], "pixels go by rows"
+    slices, _ = write(tmp_path / "pet", values, affine, origin, synthesis("PT"))
+    assert [(each.ImageIndex, each.NumberOfSlices) for each in slices] == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 @pytest.mark.parametrize(
@@ -142,18 +147,6 @@ def test_text_is_unicode_whatever_the_source_s_was(tmp_path, conformance_errors,
     assert {(str(each.PatientName), str(each.ReferringPhysicianName)) for each in slices} == {(name, name)}
     assert name.encode() in (tmp_path / "out" / "IM0001.dcm").read_bytes()
     assert conformance_errors(tmp_path / "out") == []
-
-
-def test_pixels_go_by_rows(tmp_path):
-    values = np.arange(24.0).reshape(2, 3, 4)
-    slices, _ = write(tmp_path / "out", values, np.diag([-1.0, -1, 1, 1]), file_origin(tmp_path), axial=True)
-    assert slices[1].pixel_array.tolist() == [[1, 13], [5, 17], [9, 21]]
-
-
-def test_pet_slices_count_themselves(tmp_path):
-    slices, _ = write(tmp_path / "out", random_values((2, 3, 4)), np.eye(4), file_origin(tmp_path), synthesis("PT"))
-    assert [each.ImageIndex for each in slices] == [1, 2, 3, 4]
-    assert {each.NumberOfSlices for each in slices} == {4}
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

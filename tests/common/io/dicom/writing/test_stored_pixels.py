@@ -55,11 +55,8 @@ def test_the_largest_pet_value_is_never_clipped(caplog, largest):
     assert pixels.stored.ravel().tolist() == [0, 65535]
     assert len(pixels.slope) <= 16
     assert caplog.text == ""
-
-
-def test_pet_without_any_activity():
-    pixels = pet_pixels(volume(0, -1), "a")
-    assert (pixels.slope, pixels.stored.ravel().tolist()) == ("1", [0, 0])
+    without = pet_pixels(volume(0, -1), "a")
+    assert (without.slope, without.stored.ravel().tolist()) == ("1", [0, 0])
 
 
 @pytest.mark.parametrize("modality", TO_PIXELS)
