@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PATHS = ("datalist", "demo_data", "label_maps", "reconstruct", "weights")
+PATHS = ("datalist", "demo_data", "label_maps", "output_file", "reconstruct", "weights")
 REGIONS = ("lesion", "nawm", "vessel")
 """Keys of optional masks of regions: lesions, normal-appearing white matter, enhanced vessels."""
 PATH_KEYS = ("image", "label", "mask", *REGIONS)

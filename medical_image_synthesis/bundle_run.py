@@ -18,7 +18,7 @@ from common.config.command import Command, read_option, set_options
 from common.config.files import BundleFiles, files_of, merged, read_file, top
 from common.config.mistakes import end_command
 from common.config.start import start
-from common.errors import ConfigError
+from common.errors import ConfigError, of_stdout
 from common.path_names import texts
 from common.raw_settings import Settings
 from medical_image_synthesis.terminal import for_users
@@ -32,6 +32,10 @@ def main() -> None:
     sys.excepthook = end_command
     logging.raiseExceptions = False  # as in prepare, for the lines before it
     _run(**json.loads(sys.argv[1]))
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        of_stdout(error)  # nobody reads the messages; all is written nevertheless
 
 
 def _run(run_id: str, config_file: list[str], options: dict[str, str], verbose: bool) -> None:

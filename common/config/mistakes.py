@@ -38,15 +38,13 @@ def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> 
     sys.stdout.flush()
     print(f"\n{mistake.label}{mistake}", file=sys.stderr, flush=True)  # a progress bar may not have ended its line
     for thread in threading.enumerate():
-        if isinstance(
-            thread, DummyProcess
-        ):  # loads the next case into a cache: PyTorch aborts if Python ends meanwhile
+        if isinstance(thread, DummyProcess):  # loads the next case: PyTorch aborts if Python ends meanwhile
             thread.join(PATIENCE_S)
     raise SystemExit(mistake.exit_code)
 
 
 def _built(causes: list[BaseException]) -> tuple[ConfigComponent | ConfigExpression | None, bool]:
-    """The component or expression that was being built, None elsewhere; whether its own text failed."""
+    """The component or expression that was being built, None elsewhere, and whether its own text failed."""
     frames = [frame for cause in causes for frame, _ in walk_tb(cause.__traceback__)]
     owners = [frame.f_locals.get("self") for frame in frames]
     found = [owner for owner in owners if isinstance(owner, ConfigComponent | ConfigExpression)]
