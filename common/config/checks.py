@@ -23,8 +23,9 @@ from monai.utils import ensure_tuple
 from torch import nn
 
 from .. import devices
+from ..case_keys import ITEM_KEYS
 from ..errors import ConfigError, choose
-from ..path_names import ITEM_KEYS, is_path, is_reference, texts
+from ..path_names import is_path, is_reference, texts
 from ..raw_settings import Settings, components, is_inside, lookup, parts, references
 from ..units import HU, HU_MAXIMUM, HU_MINIMUM
 from ..weights.info import OUTPUT, WEIGHTS

@@ -15,13 +15,13 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from ..case_keys import GROUPS, REGIONS
 from ..config.record import RunRecord, config_of
 from ..data.datalist import Item
 from ..errors import ConfigError, DataError, choose, naming_case
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
-from ..path_names import GROUPS, REGIONS
 from ..training.epochs_done import unfinished
 from ..training.handlers import LOG_NAME
 from ..units import HU

@@ -6,7 +6,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike
 
-from ..segmenter.pretrained import segmenter
+from ..segmenter.network import segmenter
 from ..segmenter.segmentation import Classes, dice_by_class, segmented
 from ..segmenter.tissues import NAMES
 from ..units import HU, Z_SCORES

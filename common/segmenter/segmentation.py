@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from ..networks.tissue_segmenter import LEAST_SIDE
+from .network import LEAST_SIDE
 from .tissues import NAMES
 
 AT_ONCE = 16
@@ -26,7 +26,7 @@ def segmented(volume: ArrayLike, network: nn.Module) -> Classes:
 
     Args:
         volume: in HU or z-scores, as the network takes; each axis along one of the body.
-        network: see :class:`common.networks.tissue_segmenter.TissueSegmenter`, in evaluation mode.
+        network: see :class:`common.segmenter.network.TissueSegmenter`, in evaluation mode.
     """
     slices = torch.from_numpy(np.asarray(volume, np.float32)).movedim(2, 0)[:, None]
     height, width = slices.shape[2:]

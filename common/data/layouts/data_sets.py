@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from ...case_keys import REGIONS
 from ...errors import ConfigError, DataError, choose
-from ...path_names import REGIONS
 from ..datalist import Item
 from . import bids, ldct
 from .folders import CASE_FOLDERS, DEFAULT_MASK, folder_files, items_of, names_of

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from ...case_keys import REGIONS
 from ...errors import DataError, some
 from ...files import GET_CONTENT, NOT_HERE, is_broken_link, text_of_cell
 from ...io.dicom.reading.headers import holds_series
 from ...io.reader import NIFTI, VOLUMES, volume_path
-from ...path_names import REGIONS
 from ..datalist import Item
 
 logger = logging.getLogger(__name__)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ConfigError, DataError
-from ..grids import reoriented, require_grid
-from ..io import Scan, VolumeReader
-from ..io.export.outputs import written_about
-from ..io.modality import IN_HU, modality_of
-from ..io.reader import VOLUMES
-from ..units import BONE_ABOVE_HU, HU
-from . import CT_RANGE, HFEN_SIGMA, score
-from .attenuation import attenuation_errors
-from .masked import mask_fault
-from .undefined import INFINITE, why_undefined
+from common.errors import ConfigError, DataError
+from common.grids import reoriented, require_grid
+from common.io import Scan, VolumeReader
+from common.io.export.outputs import written_about
+from common.io.modality import IN_HU, modality_of
+from common.io.reader import VOLUMES
+from common.metrics import CT_RANGE, HFEN_SIGMA, score
+from common.metrics.attenuation import attenuation_errors
+from common.metrics.masked import mask_fault
+from common.metrics.undefined import INFINITE, why_undefined
+from common.units import BONE_ABOVE_HU, HU
 
 
 def score_files(

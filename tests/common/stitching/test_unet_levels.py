@@ -9,7 +9,7 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from common.networks.unet_levels import unet_levels
+from common.stitching.unet_levels import unet_levels
 
 FEATURES = (2, 2, 4, 8, 16, 2)
 

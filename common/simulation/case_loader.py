@@ -8,8 +8,8 @@ from monai.data import DataLoader
 from torch.utils.data import Sampler
 
 from .. import devices
+from ..data.datasets.simulated import SimulatedCases
 from ..errors import ConfigError
-from .datasets.simulated import SimulatedCases
 
 PREFETCHED = 8
 """Batches prefetched by a worker, over which the time of rendering a case is spread."""

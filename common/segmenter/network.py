@@ -1,10 +1,19 @@
-"""A small U-Net that segments the tissues of a head in slices of CT or MR."""
+"""A small U-Net that segments the tissues of a head in slices of CT or MR, and its weights."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
+
+from ..errors import ConfigError, choose
+from ..weights import checkpoints
+from .tissues import MODALITIES, NAMES
+
+FOLDER = Path(__file__).parent / "weights"
+"""Of the weights; their card is ``docs/reference/tissue-segmenters.md``."""
 
 CT_WINDOWS = ((-160.0, 240.0), (-1000.0, 2000.0))
 """In HU: soft tissue, where 20 HU are a twentieth, and everything from air to compact bone."""
@@ -38,3 +47,20 @@ class TissueSegmenter(nn.Module):
         shown = [((slices - low) / (high - low) * 2 - 1).clamp(-1, 1) for low, high in self.windows]
         logits: Tensor = self.network(torch.cat(shown, dim=1))
         return logits
+
+
+def segmenter(modality: str) -> TissueSegmenter:
+    """The network of a modality with its weights, frozen, in evaluation mode, on the CPU.
+
+    Args:
+        modality: ``CT`` or ``MR``.
+
+    Raises:
+        ConfigError: another modality.
+        CheckpointError: the weights are missing or damaged.
+    """
+    if modality not in MODALITIES:
+        raise ConfigError(f"no tissue segmenter for modality {modality}", choose(MODALITIES))
+    network = TissueSegmenter(modality, len(NAMES))
+    checkpoints.load_weights(network, FOLDER / f"{modality.lower()}.pt")
+    return network.eval().requires_grad_(False)
