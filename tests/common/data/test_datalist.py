@@ -187,12 +187,18 @@ def test_numbers_of_patients(count: int, fractions: tuple[float, ...], expected:
     assert [len(items) for items in lists.values()] == expected
 
 
-def test_a_split_keeps_patients_together_and_loses_nothing() -> None:
+def test_a_split_keeps_patients_together_and_depends_on_the_seed_and_not_on_the_order() -> None:
     items = patients(9, cases=3)
     lists = split_by_patient(items, seed=5)
     check_leaks(lists)
     assert sorted(i["case"] for key in lists for i in lists[key]) == sorted(i["case"] for i in items)
     assert all(len(part) % 3 == 0 for part in lists.values())
+    for trial in range(5):
+        assert split_by_patient(random.Random(trial).sample(items, len(items)), seed=5) == lists
+    assert split_by_patient(items, seed=2) != lists
+    more = split_by_patient([*items, {"case": "p03_new", "patient": "p03", "image": "x"}], seed=5)
+    one, other = ({item["patient"]: key for key in each for item in each[key]} for each in (lists, more))
+    assert one == other, "a new case of a known patient moves nobody"
 
 
 def test_ids_that_differ_by_case_or_space_are_one_patient(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -205,25 +211,6 @@ def test_ids_that_differ_by_case_or_space_are_one_patient(tmp_path: Path, caplog
         load_datalist(written(tmp_path, {"training": [one], "test": [other]}))
     alike = load_datalist(written(tmp_path, {"training": [one, other]}))["training"]
     assert alike[0]["patient"] == alike[1]["patient"]
-
-
-def test_a_split_depends_on_the_seed_and_not_on_the_order() -> None:
-    items = patients(12, cases=2)
-    expected = split_by_patient(items, seed=1)
-    for trial in range(5):
-        shuffled = random.Random(trial).sample(items, len(items))
-        assert split_by_patient(shuffled, seed=1) == expected
-    assert split_by_patient(items, seed=2) != expected
-
-
-def test_a_new_case_of_a_known_patient_moves_nobody() -> None:
-    items = patients(8)
-    more = [*items, {"case": "p03_new", "patient": "p03", "image": "x"}]
-
-    def place(lists: dict[str, list[Item]]) -> dict[str, str]:
-        return {item["patient"]: key for key in lists for item in lists[key]}
-
-    assert place(split_by_patient(items)) == place(split_by_patient(more))
 
 
 @pytest.mark.parametrize(
@@ -288,13 +275,9 @@ def test_every_patient_is_validated_once_and_the_test_stays() -> None:
         check_leaks(fold)
         assert len(fold["training"]) + len(fold["validation"]) == 34
         assert {len(fold["validation"])} <= {6, 8}, "17 patients in five folds"
-
-
-def test_folds_depend_on_the_seed_and_not_on_the_order() -> None:
-    lists = split_by_patient(patients(12, 2))
     turned = {key: items[::-1] for key, items in lists.items()}
-    assert with_fold(lists, 2)["validation"] == with_fold(turned, 2)["validation"]
-    assert with_fold(lists, 2, seed=1) != with_fold(lists, 2)
+    assert with_fold(turned, 2)["validation"] == folds[2]["validation"]
+    assert with_fold(lists, 2, seed=1) != folds[2]
 
 
 def test_folds_that_there_are_not() -> None:

@@ -35,14 +35,11 @@ def hash_of(path: str | Path, reader: VolumeReader | None = None) -> str:
     return identify([{"case": "a", "image": str(path)}], reader)[str(path)].sha256
 
 
-def test_name_compression_header_text_and_stored_type_make_no_difference(tmp_path: Path) -> None:
+def test_a_voxel_or_the_shape_makes_a_difference_and_name_compression_text_and_stored_type_none(tmp_path: Path) -> None:
     first = hash_of(nifti(tmp_path / "a.nii.gz"))
     assert hash_of(nifti(tmp_path / "b" / "other.nii", text="exported again")) == first
     assert hash_of(nifti(tmp_path / "c.nii", VALUES.astype(np.float32))) == first
     assert hash_of(nifti(tmp_path / "d.nii", np.where(VALUES == 0, -0.0, VALUES).astype(np.float32))) == first
-
-
-def test_a_voxel_or_the_shape_makes_a_difference(tmp_path: Path) -> None:
     changed = VALUES.copy()
     changed[4, 3, 2] += 1
     files = [VALUES, changed, VALUES.reshape(4, 5, 3), VALUES[::-1]]

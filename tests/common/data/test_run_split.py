@@ -122,17 +122,13 @@ class TestEvaluation:
         }  # fmt: skip
         assert "label" in found["test"][0], "what the folder has besides is used"
 
-    def test_cases_that_are_not_in_the_folder_keep_their_place(self, tmp_path, call, run):
+    def test_cases_that_are_not_in_the_folder_keep_their_place_or_are_excluded(self, tmp_path, call, run, caplog):
         (test,) = names(run["test"])
         part = shutil.copytree(tmp_path / "data" / test, tmp_path / "part" / test).parent
         found = call(part, held_out=True)
         assert sections(found) == sections(run)
         assert Path(found["test"][0]["image"]).parents[1] == part
         assert {Path(item["image"]).parents[1] for item in found["training"]} == {tmp_path / "data"}
-
-    def test_cases_that_are_nowhere_are_excluded_and_counted(self, tmp_path, call, run, caplog):
-        (test,) = names(run["test"])
-        part = shutil.copytree(tmp_path / "data" / test, tmp_path / "part" / test).parent
         shutil.rmtree(tmp_path / "data")
         assert sections(call(part, held_out=True)) == {"training": [], "validation": [], "test": [test]}
         assert f"training: 7 of 7 cases of {tmp_path / 'run'} are missing and excluded" in caplog.text
@@ -219,17 +215,16 @@ class TestResume:
         assert {Path(item["image"]).parents[1] for item in found["training"]} == {copy}
 
     @pytest.mark.parametrize("given", [False, True])
-    def test_lost_and_changed_cases_are_counted(self, tmp_path, call, run, given):
+    def test_lost_and_changed_cases_are_counted_unless_they_are_of_the_test(self, tmp_path, call, run, given):
         first, second = run["training"][:2]
+        shutil.copy(run["test"][0]["label"], tmp_path / "other.nii.gz")
+        shutil.rmtree(Path(run["test"][0]["image"]).parent)
+        assert sections(call(keep_split=True)) == {**sections(run), "test": []}
         shutil.rmtree(Path(first["image"]).parent)
-        shutil.copy(run["test"][0]["label"], second["label"])
+        shutil.copy(tmp_path / "other.nii.gz", second["label"])
         rule = rf"cannot resume, 2 of 9 training and .* missing or changed \({first['case']}, {second['case']}\): pass"
         with pytest.raises(DataError, match=rule):
             call(tmp_path / "data" if given else None, keep_split=True)
-
-    def test_a_lost_test_case_is_no_obstacle(self, tmp_path, call, run):
-        shutil.rmtree(Path(run["test"][0]["image"]).parent)
-        assert sections(call(keep_split=True)) == {**sections(run), "test": []}
 
     def test_pools_are_found_in_their_two_folders(self, tmp_path, call):
         write(tmp_path / "a", CASES[:4])

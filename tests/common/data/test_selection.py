@@ -229,10 +229,6 @@ def infer(tmp_path):
 
 
 class TestInference:
-    def test_a_single_file(self, tmp_path, infer):
-        path = volumes(tmp_path / "data") / "mr.nii.gz"
-        assert infer(dataset_dir=str(path)) == [{"case": "mr", "image": str(path)}]
-
     def test_a_list_of_more_images_than_the_network_has_channels(self, tmp_path, infer):
         path = str(volumes(tmp_path / "data") / "mr.nii.gz")
         given = {"dataset_dir": "unused", "datalist": listed(tmp_path, test=[{"case": "a", "image": [path, path]}])}
@@ -241,7 +237,7 @@ class TestInference:
             infer(**given)
         assert infer(**given, source="t1,t2") == [{"case": "a", "patient": "a", "image": [path, path]}]
 
-    def test_a_flat_folder(self, tmp_path, infer):
+    def test_a_flat_folder_and_a_single_file(self, tmp_path, infer):
         folder = volumes(tmp_path / "data", ("b", "a.v2"))
         (folder / "notes.txt").touch()
         items = infer(dataset_dir=str(folder))
@@ -249,6 +245,7 @@ class TestInference:
             {"case": "a.v2", "image": str(folder / "a.v2.nii.gz")},
             {"case": "b", "image": str(folder / "b.nii.gz")},
         ]
+        assert infer(dataset_dir=items[1]["image"]) == items[1:]
 
     def test_one_name_twice(self, tmp_path, infer):
         folder = volumes(tmp_path / "data", ("a",))

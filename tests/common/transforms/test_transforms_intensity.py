@@ -27,6 +27,8 @@ class TestScaleWindow:
         assert made.flatten().tolist() == pytest.approx([-1, 1, 0, -0.5])
         restored = ToUnitd("image", window=window)({"image": made})["image"]
         torch.testing.assert_close(restored, image, rtol=0, atol=1e-3)
+        with pytest.raises(ConfigError, match="^air is 1000 HU, above -300: pass -1000, or null"):
+            ToUnitd("image", window=window, air=1000)
 
     def test_clipping(self):
         image = channel(-1600, 2400)
@@ -95,8 +97,6 @@ class TestScaleWindow:
         to_unit = ToUnitd("image", window=window, points=points, air=-1000)
         restored = to_unit({"image": channel(*scaled_values)})["image"]
         assert restored.flatten().tolist() == pytest.approx(values, abs=1e-2)
-        with pytest.raises(ConfigError, match="^air is 1000 HU, above -300: pass -1000, or null"):
-            ToUnitd("image", window=window, air=1000)
 
     @pytest.mark.parametrize(
         ("settings", "fault"),
