@@ -19,7 +19,7 @@ import torch
 from common.config import read_config
 from common.raw_settings import settings_of
 from common.weights import info
-from tools.release.pack.renaming import package_name
+from tools.release.pack.packages import package_name
 from tools.repository import ROOT, bundle_names
 
 BUNDLES = bundle_names()

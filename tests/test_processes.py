@@ -155,7 +155,7 @@ sys.exit(main())
 """
 OF_MONAI = """
 import sys
-from common.config.start import end_command
+from common.config.mistakes import end_command
 sys.excepthook = end_command
 try:
     print("result", flush=True)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from common.io.itk_files import write_itk
-from common.simulation import Anatomy, head_anatomy, render_t1
+from common.simulation.head import Anatomy, head_anatomy
+from common.simulation.mr import render_t1
 from examples.synthrad import __main__ as program
 
 itk = pytest.importorskip("SimpleITK")

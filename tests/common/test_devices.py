@@ -70,13 +70,14 @@ def test_processes_that_never_come_are_logged_and_given_up(monkeypatch, caplog):
     for name, value in there.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(devices, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(devices, "TIMEOUT_S", 1)
     with pytest.raises(ConfigError, match="cannot join the processes of WORLD_SIZE=2, RANK=0, MASTER_ADDR=127.0.0.1"):
-        devices.distributed_device(timeout=1)
+        devices.distributed_device()
     assert "waiting for the processes of WORLD_SIZE=2, RANK=0" in caplog.text
     assert "unset these variables to run alone" in caplog.text
     monkeypatch.delenv("RANK")
     with pytest.raises(ConfigError, match=r"RANK expected, but not set\): start all of them by torchrun, or unset"):
-        devices.distributed_device(timeout=1)
+        devices.distributed_device()
 
 
 @pytest.mark.parametrize(

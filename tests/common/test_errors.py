@@ -14,7 +14,7 @@ from monai.utils import optional_import
 from torch.utils.data import DataLoader, Dataset
 
 from common import errors
-from common.config.start import end_command
+from common.config.mistakes import end_command
 
 ROOT = Path(__file__).parents[2]
 KINDS = [

@@ -93,11 +93,6 @@ def test_recorded_steps_are_no_slower(eager: float, recorded: float, recordings:
     assert training.faster("case", eager, recorded, 1.0, 1.0, recordings).passed is passed
 
 
-@pytest.mark.parametrize(("trained", "passed"), [(2.0, True), (2.1, True), (2.2, False)])
-def test_a_training_needs_the_planned_memory(trained: float, passed: bool) -> None:
-    assert training.planned("case", 2.0, trained).passed is passed
-
-
 def test_a_bundle_learns_on_its_own_data_path(data: Path) -> None:
     (row,) = training.learning(BUNDLE, "demo", data, 4, limit_s=60, **SMALL, batch_size=2)
     assert row.measured.startswith("l1: ")
