@@ -59,7 +59,7 @@ def _run(run_id: str, config_file: list[str], options: dict[str, str], verbose: 
     )
     workflow.config_root_path = folder  # whose parent it puts on the path
     workflow.initialize()
-    start(workflow.parser, Command(workflow.parser, files, given, run_id), str(folder.parent))
+    start(workflow.parser, Command(workflow.parser, files, given, run_id), str(folder.resolve().parent))
     workflow.run()
     workflow.finalize()
 

@@ -134,8 +134,8 @@ def require_known(config: Settings, names: Collection[str], files: BundleFiles) 
     for key in (name.split("::")[0] for name in names):
         if key in files.tops or key in TRACKING or key == FOR_PROGRAMS or _names(text, key):
             continue
-        sections = [place for place in files.known if f"{place}::{key}" in files.known]
-        inside = [place for place in sections if any("_target_" in value for value in files.known[place])]
+        sections = [place for place in files.known if f"{place}::{key}" in files.known and top(place) in config]
+        inside = [place for place in sections if any(map(_is_component, files.known[place]))]
         nearest = [f"{inside[0]}::{key}"] if inside else difflib.get_close_matches(key, files.tops, n=1)
         remedy = f"did you mean --{nearest[0]}?" if nearest else LISTED
         raise ConfigError(f"--{key} is not a setting of this bundle (value {config[key]!r})", remedy)

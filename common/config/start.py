@@ -13,6 +13,7 @@ from monai.bundle import ConfigParser
 from monai.utils import ensure_tuple
 
 from .. import devices
+from ..path_names import is_reference
 from ..raw_settings import Settings, copied, put, resolved, settings_of
 from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
 from ..weights.module_names import with_local_targets
@@ -101,7 +102,8 @@ def _with_options(config: Settings, options: Settings, files: BundleFiles) -> tu
     for key, value in options.items():
         if isinstance(value, tuple):
             final[key] = ",".join(map(str, value)) if files.is_text(key) else list(value)
-        put(config, key, final[key])
+        if not is_reference(value):  # MONAI has read those: a macro is what it stands for
+            put(config, key, final[key])
     return config, final
 
 

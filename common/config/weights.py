@@ -11,7 +11,7 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -180,13 +180,10 @@ def _adopted(
     named = "shipped weights" if by_default else "weights"
     data = about.trained_on.get("data", IMAGES)
     logger.info(f"{named}: {about.path} (sha256 {about.sha256[:12]}), trained on {data}")
-    if about.origin and not by_default and not _on_phantoms(config):
+    on_phantoms = config.get("dataset_dir") in (config.get("demo_data"), "@demo_data") and not config.get("datalist")
+    if about.origin and not by_default and not on_phantoms:
         logger.warning(f"the weights were trained on {about.origin}")
     return adopted
-
-
-def _on_phantoms(config: Mapping[str, Any]) -> bool:
-    return config.get("dataset_dir") in (config.get("demo_data"), "@demo_data") and not config.get("datalist")
 
 
 def require_recorded(about: WeightsInfo, files: BundleFiles) -> None:

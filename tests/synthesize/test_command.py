@@ -59,6 +59,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "circle": "seed: &a {b: *a}",
         "merge": "base: &b {seed: 3}\n<<: *b",
         "number": "1: 2",
+        "nameless": "'': 1",
         "macro": 'seed: "%/etc/passwd::x"',
     }
     for name, text in {"good": "seed: 1", "broken": "seed: 1\na: b: c", "list": "- 1", **hostile}.items():
@@ -134,6 +135,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o out --overlay circle.yaml", "circle.yaml has over 10000 settings or 50 levels, aliases"),
         ("mr2ct mr.nii.gz -o out --overlay merge.yaml", "merge.yaml:2 has a merge (<<)"),
         ("mr2ct mr.nii.gz -o out --overlay number.yaml", "number.yaml has the name 1, which is no text: correct the"),
+        ("mr2ct mr.nii.gz -o out --overlay nameless.yaml", "nameless.yaml has the name '', which is no setting: corr"),
         ("mr2ct mr.nii.gz -o out --overlay macro.yaml", "macro.yaml has the macro %/etc/passwd::x of another file"),
         ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: train first, synthesize train cect2ct"),
         ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz follows no option: omit it, its images are"),

@@ -37,6 +37,13 @@ class TestNames:
     def test_nearest_match(self, typo, meant):
         refused({typo: 3}, rf"^--{typo} is not a setting of this bundle \(value 3\): did you mean --{meant}\?$")
 
+    def test_a_part_of_a_component_of_the_configuration(self):
+        files = BundleFiles({"train.yaml": {"reader": {"_target_": "R", "phase": 1}, "losses": {"phase": 2}},
+                             "more.yaml": {"reader": None, "losses": None}})  # fmt: skip
+        for config, remedy in (({"reader": None}, "did you mean --reader::phase"), ({}, "see docs/reference")):
+            with pytest.raises(ConfigError, match=rf"^--phase is not a setting of this bundle \(value 3\): {remedy}"):
+                checks.check({"phase": 3, **config}, files)
+
     def test_nothing_near_names_the_page_of_all(self):
         refused({"zzz": 3}, "see docs/reference/settings.md or the output of synthesize config BUNDLE")
 
