@@ -25,7 +25,8 @@ def make(tmp_path):
     def exporter(classes=("cyst", "met"), **settings):
         data = requests(classes, 2, 0)
         fixed = {"window": [-60, 200], "unit": "HU", "bundle": "lesion 1", "weights": str(tmp_path / "model.pt")}
-        return SampleExporter(str(tmp_path / "out"), data, classes, **{**fixed, **settings})
+        places = {"output_dir": str(tmp_path / "out"), "data": data}
+        return SampleExporter(classes=classes, **{**places, **fixed, **settings})
 
     return exporter
 
