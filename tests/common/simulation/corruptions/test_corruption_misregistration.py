@@ -34,9 +34,6 @@ def made(transform: Misregisterd, case: str = "case_1", **volumes: MetaTensor) -
     return transform({"case": case, **volumes})
 
 
-# ---- amounts ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("affine", [ANISOTROPIC, OBLIQUE], ids=["anisotropic", "oblique"])
 @pytest.mark.parametrize("shift", [1.0, 2.0, 5.5])
 def test_a_block_moves_by_the_shift_in_mm(affine: np.ndarray, shift: float) -> None:
@@ -45,12 +42,13 @@ def test_a_block_moves_by_the_shift_in_mm(affine: np.ndarray, shift: float) -> N
     assert float(result.sum()) == pytest.approx(float(block().sum()), rel=1e-4)
 
 
-def test_the_direction_is_the_same_for_every_length() -> None:
-    near, far = (
-        place_mm(made(Misregisterd("label", shift=shift), label=block())["label"]) - place_mm(block())
-        for shift in (1.5, 4.5)
+def test_the_direction_is_the_same_for_every_length_and_a_warp_adds() -> None:
+    near, far, both, warp = (
+        Misregisterd("label", shift=shift, warp=warp).displacement("case_1", (12, 10, 8), ANISOTROPIC)
+        for shift, warp in ((1.5, 0), (4.5, 0), (1.5, 1), (0, 1))
     )
-    np.testing.assert_allclose(3 * near, far, atol=2e-3)
+    np.testing.assert_allclose(3 * near, far, atol=1e-9)
+    np.testing.assert_allclose(both, near + warp, atol=1e-9)
 
 
 def test_the_warp_has_its_mean_square_and_no_mean_and_is_smooth() -> None:
@@ -60,15 +58,6 @@ def test_the_warp_has_its_mean_square_and_no_mean_and_is_smooth() -> None:
     np.testing.assert_allclose(field.mean(axis=(1, 2, 3)), 0, atol=1e-12)
     slopes = [np.diff(field, axis=axis + 1) / mm for axis, mm in enumerate((1, 2, 4))]
     assert max(np.abs(slope).max() for slope in slopes) < 0.3  # of mm per mm: nothing folds
-
-
-def test_shift_and_warp_add() -> None:
-    shape = (12, 10, 8)
-    both, shift, warp = (
-        Misregisterd("label", shift=a, warp=b).displacement("case_1", shape, ANISOTROPIC)
-        for a, b in ((2, 1), (2, 0), (0, 1))
-    )
-    np.testing.assert_allclose(both, shift + warp, atol=1e-9)
 
 
 def test_the_same_head_moves_alike_on_another_grid() -> None:
@@ -81,9 +70,6 @@ def test_the_same_head_moves_alike_on_another_grid() -> None:
     back = Orientation("LAS", labels=None)(made(step, label=turned)["label"])
     straight = Orientation("LAS", labels=None)(made(step, label=block())["label"])
     np.testing.assert_allclose(back, straight, atol=0.01)
-
-
-# ---- what it depends on ----------------------------------------------------------------------------------------------
 
 
 def test_it_belongs_to_the_case_and_the_seed() -> None:
@@ -104,21 +90,13 @@ def test_all_keys_move_together_and_masks_stay_binary() -> None:
     assert "lesion" not in result
 
 
-# ---- what it leaves alone --------------------------------------------------------------------------------------------
-
-
-def test_amounts_of_0_leave_the_object_alone() -> None:
-    label = block()
-    assert made(Misregisterd("label", shift=0, warp=0), label=label)["label"] is label
-
-
 def test_the_image_the_geometry_and_the_input_stay() -> None:
     image, label = block(), block()
+    assert made(Misregisterd("label", shift=0, warp=0), label=label)["label"] is label
     result = made(Misregisterd("label", shift=3, warp=1), image=image, label=label)
     assert result["image"] is image
     assert torch.equal(label, block())
-    assert result["label"].shape == label.shape
-    assert result["label"].dtype == torch.float32
+    assert (result["label"].shape, result["label"].dtype) == (label.shape, torch.float32)
     np.testing.assert_array_equal(result["label"].affine, ANISOTROPIC)
     assert result["label"].applied_operations == label.applied_operations
 
@@ -134,9 +112,6 @@ def test_the_border_is_filled_with_the_background_of_each_channel() -> None:
     moved = made(Misregisterd("label", shift=4, warp=2), label=positive)["label"]
     assert float(positive.min()) <= float(moved.min()) <= float(moved.max()) <= float(positive.max())
     assert float((moved == positive.min()).float().mean()) > 0.1
-
-
-# ---- refusals --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
