@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from common.data import identity
-from common.data.cases import training_cases
+from common.data.selection import training_cases
 from common.data.split_record import Cases, write_split
 from common.errors import DataError
 

@@ -8,7 +8,8 @@ from dicom_phantom import Grid, write_series
 from monai.data import CacheDataset
 from monai.transforms import Compose
 
-from common.data import SliceDataset, training_cases
+from common.data.datasets.slices import SliceDataset
+from common.data.selection import training_cases
 from common.errors import ConfigError, VolumeError
 from common.io import nifti
 from common.io.reader import VolumeReader, volume_path

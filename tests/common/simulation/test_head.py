@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.simulation import head_anatomy
 from common.simulation.grid import Motion
+from common.simulation.head import head_anatomy
 from common.simulation.tissues import TISSUES
 
 

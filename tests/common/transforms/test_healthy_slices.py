@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from monai.data import MetaTensor
 
-from common.transforms import HealthySlicesd
+from common.transforms.healthy_slices import HealthySlicesd
 
 
 def test_slices_with_a_lesion_leave_the_mask() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from common.case_keys import REGIONS
 from common.errors import DataError
 from common.io import VolumeReader
-from common.path_names import REGIONS
 from common.transforms import LoadVolumed
 
 LPS = np.diag([-1.0, -1, 1, 1])

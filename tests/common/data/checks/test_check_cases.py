@@ -14,7 +14,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from common.data.checks.cases import check_cases, require_clean
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
 from common.errors import ConfigError, DataError, Finding
 from common.io import VolumeReader
 
@@ -45,7 +45,7 @@ def case(folder: Path, **replaced: Any) -> dict[str, Any]:
 
 def found(item: dict[str, Any], **options: Any) -> list[Finding]:
     reading = {name: options.pop(name) for name in ("channels", "nan_fill", "resample") if name in options}
-    return check_cases({"training": [item]}, VolumeReader(**reading), progress=False, **options)
+    return check_cases({"training": [item]}, VolumeReader(**reading), **options)
 
 
 def test_a_sound_case_has_no_findings(tmp_path: Path) -> None:
@@ -333,10 +333,10 @@ def test_require_clean_lists_every_error_and_logs_warnings(caplog: pytest.LogCap
 def test_real_scans_pass_and_shifted_ones_are_reported(tmp_path: Path) -> None:
     items = find_cases(OPEN_MS, "folders", "t1,t2", "flair", "lesions")
     assert [item["case"] for item in items] == ["patient07", "patient19", "patient26"]
-    assert check_cases({"test": items}, VolumeReader(channels=2), min_shape=(182, 218, 182), progress=False) == []
+    assert check_cases({"test": items}, VolumeReader(channels=2), min_shape=(182, 218, 182)) == []
     flair = nib.Nifti1Image.from_filename(items[0]["label"])
     shifted = np.roll(np.asarray(flair.dataobj, dtype=np.float32), 3, axis=0)
     items[0]["label"] = save(tmp_path / "flair.nii.gz", shifted, flair.affine)
-    (finding,) = check_cases({"test": items[:1]}, progress=False)
+    (finding,) = check_cases({"test": items[:1]})
     assert finding.severity == "warning"
     assert "along its axis 0" in finding.value

@@ -89,9 +89,9 @@ def test_the_check_of_cases_measures_what_is_clipped(tmp_path: Path) -> None:
     path = str(tmp_path / "t2.nii.gz")
     nib.save(nib.Nifti1Image(HUNDRED.astype(np.float32), AFFINE), path)
     lists = {"training_B": [{"case": "c1", "patient": "p1", "label": path}]}
-    found = [str(one) for one in check_cases(lists, target_range=(0, 1050), progress=False)]
+    found = [str(one) for one in check_cases(lists, target_range=(0, 1050))]
     assert len(found) == 1
     assert "(50% here" in found[0]
-    assert check_cases(lists, target_range=(0, 1050), target_unclipped=True, progress=False) == []
-    (other,) = check_cases(lists, target_range=(0, 100), progress=False)
+    assert check_cases(lists, target_range=(0, 1050), target_unclipped=True) == []
+    (other,) = check_cases(lists, target_range=(0, 100))
     assert "differ in magnitude from the window [0, 100]" in str(other), "another unit is reported as such alone"

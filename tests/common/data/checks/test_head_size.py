@@ -61,9 +61,9 @@ def test_a_case_of_another_size_is_refused_in_one_sentence(heads: HeadSize, tmp_
 
 def test_the_check_warns_since_mice_are_data_too(heads: HeadSize, tmp_path: Path) -> None:
     item = {"case": "mouse", "image": scan(tmp_path / "mouse.nii", 0.5, 0.5, 0.5)}
-    (finding,) = check_cases({"training": [item]}, head_size=heads, progress=False)
+    (finding,) = check_cases({"training": [item]}, head_size=heads)
     assert (finding.severity, finding.fault) == ("warning", "no head like those of the shipped weights")
-    assert check_cases({"training": [item]}, progress=False) == []
+    assert check_cases({"training": [item]}) == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from common.data.datasets.patches import VolumePatchDataset
 from common.errors import ConfigError, DataError
 from common.losses import region_weighted_l1
-from common.transforms import random_augmentation
+from common.transforms.augment import random_augmentation
 
 SHAPE = (8, 9, 10)
 

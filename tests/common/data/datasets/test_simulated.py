@@ -3,9 +3,9 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from common.data.case_loader import CaseLoader, CaseSampler
 from common.data.datasets.simulated import SimulatedPatches, SimulatedSlices, SimulatedVolumes
 from common.errors import ConfigError
+from common.simulation.case_loader import CaseLoader, CaseSampler
 from common.transforms import WorkingSpacingd
 
 RENDERED = []

@@ -14,7 +14,8 @@ from sample_checks import assert_samples_follow_from_seed_epoch_and_index, asser
 
 from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
 from common.errors import ConfigError, DataError
-from common.transforms import LoadVolumed, SubjectBoxd, random_augmentation
+from common.transforms import LoadVolumed, SubjectBoxd
+from common.transforms.augment import random_augmentation
 
 SHAPE = (5, 6, 7)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from empty_files import make
 
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
 from common.errors import DataError
 
 

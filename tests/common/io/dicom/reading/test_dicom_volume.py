@@ -11,10 +11,11 @@ import pydicom
 import pytest
 from dicom_phantom import OBLIQUE, Grid, changing, write_enhanced, write_series
 
-from common.data.cases import inference_cases, training_cases
 from common.data.checks.cases import check_cases
 from common.data.datalist import load_datalist, write_datalist
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
+from common.data.selection import training_cases
+from common.data.sources import inference_cases
 from common.errors import DataError, VolumeError
 from common.inference import CaseDataset
 from common.io import VolumeReader
@@ -201,11 +202,11 @@ def test_the_check_reports_what_is_wrong_with_a_series(tmp_path):
     write_series(tmp_path / "good", Grid(shape=(9, 9, 9)))
     write_series(tmp_path / "good", Grid(shape=(9, 9, 9)), series="1.2.3", prefix="b")
     items = [{"case": name, "image": str(tmp_path / name)} for name in ("tilted", "good")]
-    found = [str(finding) for finding in check_cases({"test": items}, progress=False)]
+    found = [str(finding) for finding in check_cases({"test": items})]
     assert len(found) == 2
     assert "tilted (tilted): slices are not stacked along their normal" in found[0]
     assert "good (good): several series in the folder (2 series: " in found[1]
-    resampled = check_cases({"test": items}, VolumeReader(series=["1.2.3"], resample_tilt=True), progress=False)
+    resampled = check_cases({"test": items}, VolumeReader(series=["1.2.3"], resample_tilt=True))
     assert [finding.severity for finding in resampled] == ["warning", "warning"]
 
 
