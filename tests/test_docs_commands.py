@@ -110,7 +110,6 @@ EXAMPLES = (
     (r"(?<=tools\.release\.pack )NAME", "BUNDLE_NAME"),
     (r"\bOVERLAY\b(?!=)", "no_adversarial"),
     (r"tools\.<name>", "tools.release.pack"),
-    (r",'plan\.yaml'", ""),
     (r"\b\w+_v\d+_\d+_\d+\.(?=common)", ""),
     (r"(?<= )(N|F|LOW)\b", "1"),
     (r"\bHIGH\b", "2"),

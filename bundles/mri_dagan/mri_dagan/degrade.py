@@ -13,7 +13,7 @@ from nibabel.orientations import io_orientation
 
 from common.data.datalist import Item
 from common.data.degraded_pairs import PairFolders, WriteCase, require_hu, save_masks, save_volume
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
 from common.errors import ConfigError, DataError, Finding, VolumeError, Where, naming_case
 from common.grids import in_ras, ras_spacing, respaced
 from common.io import Scan, VolumeReader

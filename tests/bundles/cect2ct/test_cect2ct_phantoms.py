@@ -9,8 +9,8 @@ from cect2ct_rescyclegan.metrics import enhancement_scores
 from cect2ct_rescyclegan.phantoms import write_cect2ct
 
 from common.data.datalist import load_datalist
-from common.simulation import head_anatomy
 from common.simulation.dataset import case_seed
+from common.simulation.head import head_anatomy
 
 SPACING = 5.0
 CASES = 12

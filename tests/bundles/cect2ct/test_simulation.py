@@ -133,26 +133,10 @@ def test_shared_noise_leaves_the_enhancement_alone(iodine):
     assert (noisy["label"] - iodine["label"])[inside].std() == pytest.approx(20, rel=0.03)
 
 
-# ---- misregistration ------------------------------------------------------------------------------------------------
-
-
-def test_the_unenhanced_head_is_moved_as_far_as_was_drawn(iodine):
-    settings = STILL | {"artery_hu": [200, 200], "vein_share": [1, 1], "tissue_hu": {"muscle": [12, 12]}}
-    moved = CectCtPair(**WHOLE, **settings | {"misregistration_mm": [10, 10]})(SEED)
-    assert np.array_equal(moved["image"], iodine["image"])
-    spectra = [np.fft.fftn(case["label"] + 1000) for case in (moved, iodine)]
-    match = np.fft.ifftn(spectra[0] * spectra[1].conj()).real
-    best = np.array(np.unravel_index(match.argmax(), match.shape))
-    shift = np.where(best > np.array(match.shape) / 2, best - match.shape, best) * 3.0
-    assert np.linalg.norm(shift) == pytest.approx(10, abs=2.2)
-
-
 # ---- mistakes -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["artery_hu", "vein_share", "noise_hu", "target_noise_hu", "blur_mm", "misregistration_mm"]
-)
+@pytest.mark.parametrize("name", ["artery_hu", "vein_share", "noise_hu", "target_noise_hu", "blur_mm"])
 def test_swapped_ranges_are_refused(name):
     with pytest.raises(ConfigError, match=rf"{name} is \[9, 1\], not a range \[low, high\]: pass"):
         CectCtPair(heads=COARSE, **{name: [9, 1]})(0)

@@ -91,7 +91,7 @@ def test_the_discriminator_scores_all_of_a_slice(side: int) -> None:
 
 
 def test_a_discriminator_without_batch_normalisation_has_none_in_its_residual_block() -> None:
-    discriminator = SliceDiscriminator(width=1, norm="instance", spectral_norm=True, minibatch_std=True)
+    discriminator = SliceDiscriminator(width=1, norm="instance", spectral_norm=True)
     names = [type(part).__name__ for part in discriminator.modules()]
     assert names.count("InstanceNorm2d") == 10
     assert "BatchNorm2d" not in names

@@ -13,7 +13,7 @@ from bundle_commands import Bundle
 from mri_dagan.phantoms import write_dagan
 from mri_dagan.simulation import AnyUndersampling, DegradedMr
 
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
 from common.errors import ConfigError
 from common.simulation.corruptions.undersampling import Undersampled
 from common.simulation.mr_contrasts import T1

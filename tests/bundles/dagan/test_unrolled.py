@@ -24,10 +24,11 @@ from mri_dagan.unrolled import UnrolledNetwork, mask_of
 from torch import Tensor, nn
 
 from common.errors import VolumeError
-from common.simulation import head_anatomy, render_t1
 from common.simulation.corruptions.kspace import to_kspace
 from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.undersampling import Undersampled
+from common.simulation.head import head_anatomy
+from common.simulation.mr import render_t1
 from common.training.methods.regression import Regression
 from common.transforms import head_mask
 from medical_image_synthesis.command import main

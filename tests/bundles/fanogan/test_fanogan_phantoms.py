@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from brain_fanogan.phantoms import write_brains
+from brain_fanogan import phantoms
 from bundle_commands import Bundle
 
 
@@ -18,14 +18,16 @@ def volumes(folder: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("individual", [False, True])
-def test_a_healthy_brain_has_no_lesion_file(tmp_path: Path, individual: bool) -> None:
+def test_a_healthy_brain_has_no_lesion_file(tmp_path: Path, individual: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phantoms, "LESION_PROBABILITY", 0)
     maps = label_maps.write(tmp_path / "maps", 4) if individual else None
-    write_brains(tmp_path / "data", 1, 6.0, label_maps=maps, lesion_probability=0)
+    phantoms.write_brains(tmp_path / "data", 1, 6.0, label_maps=maps)
     assert set(volumes(tmp_path / "data" / "phantom_000")) == {"t1", "t2", "flair"}
 
 
-def test_lesions_are_bright_in_t2_and_flair_and_dark_in_t1(tmp_path: Path) -> None:
-    write_brains(tmp_path / "data", 1, 4.0, seed=1, lesion_probability=1)
+def test_lesions_are_bright_in_t2_and_flair_and_dark_in_t1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phantoms, "LESION_PROBABILITY", 1)
+    phantoms.write_brains(tmp_path / "data", 1, 4.0, seed=1)
     found = volumes(tmp_path / "data" / "phantom_000")
     lesion = found.pop("lesion") > 0
     white = found["t1"] > np.percentile(found["t1"][found["t1"] > 0.3 * found["t1"].max()], 80)

@@ -13,8 +13,8 @@ from bundle_commands import TINY, Bundle, ok
 from mr2ct_pix2pix.lesions import FlairLesions
 from mr2ct_pix2pix.phantoms import write_flair
 
-from common.simulation import head_anatomy
 from common.simulation.dataset import case_seed
+from common.simulation.head import head_anatomy
 from common.transforms import head_mask
 
 BUNDLE = Bundle("mr2ct_pix2pix")

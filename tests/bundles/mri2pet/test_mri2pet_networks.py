@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mri2pet_sketcher_refiner import networks
 from mri2pet_sketcher_refiner.networks import PatchGanDiscriminator, SketcherRefiner, VoxelNetwork
 from torch import nn
 
@@ -59,8 +60,9 @@ def test_another_number_of_stages_is_refused(stages: int) -> None:
 # ---- one voxel alone ------------------------------------------------------------------------------------------------
 
 
-def test_two_layers_by_hand() -> None:
-    network = VoxelNetwork(in_channels=2, hidden=2)
+def test_two_layers_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "HIDDEN", 2)
+    network = VoxelNetwork(in_channels=2)
     first, second = convolutions(network)
     # hidden: relu(x0 - x1 + 1) and relu(x1); output: 2 h0 + 3 h1 - 5
     first.weight.data = torch.tensor([[1.0, -1.0], [0.0, 1.0]])[:, :, None, None, None]

@@ -145,8 +145,6 @@ def method_of(*configs: str, **settings: Any) -> StagedGan:
         (["resgan_acm"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
         (["no_adversarial"], 2, True, {"adversarial": 0, "l1": 1, "gdl": 1}),
         (["published"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
-        (["misregistered"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
-        (["tolerant"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 0}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) and value else None,
 )
@@ -168,8 +166,7 @@ def test_each_variant_is_the_method_it_names(
 def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
     names = {path.stem: BUNDLE.own(path.stem).get("variant") for path in BUNDLE.overlays}
     assert {name for name, variant in names.items() if variant} == {
-        "adv", "adv_gdl", "flow", "misregistered", "no_adversarial", "published", "resenc", "resgan", "resgan_acm",
-        "tolerant",
+        "adv", "adv_gdl", "flow", "no_adversarial", "published", "resenc", "resgan", "resgan_acm",
     }  # fmt: skip
     assert BUNDLE.raw("train")["variant"] == ""
     assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm", "augmentation": None}, "the default as published"

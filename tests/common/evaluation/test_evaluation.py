@@ -416,6 +416,13 @@ def test_a_metric_gets_what_it_asks_for_by_name_and_rests_where_a_case_lacks_it(
     assert list(rows.xs("copy_input", level="method")["copied"]) == [0, 0]
 
 
+def test_a_metric_of_what_no_case_has_is_refused_before_anything_is_computed(tmp_path, cases):
+    fault = r"metrics::1 has the argument prediction, which no case has: choose pred, truth, mask"
+    with pytest.raises(ConfigError, match=fault):
+        evaluation(tmp_path, cases, metrics=[masked_mae, lambda prediction: {}]).run()
+    assert not (tmp_path / "evaluation").exists()
+
+
 def test_channels_of_one_file_and_a_truth_on_another_grid_are_read_as_in_training(tmp_path):
     ramp = np.broadcast_to(np.arange(12.0, dtype=np.float32)[:, None, None], SHAPE)
     nib.save(nib.Nifti1Image(np.stack([ramp, 9 * ramp], axis=-1), RAS), tmp_path / "maps.nii.gz")

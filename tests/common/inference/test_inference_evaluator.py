@@ -22,8 +22,8 @@ from common.inference import CaseDataset, CaseEvaluator, evaluator
 from common.inference.dataset import reason_of
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
+from common.runs import WeightsLoader
 from common.stitching import PlaneInferer
-from common.training.handlers import WeightsLoader
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
 from common.weights import checkpoints
 
@@ -222,6 +222,15 @@ def test_a_second_run_lists_its_own_outcomes(tmp_path, cases, network):
     evaluator.exporter.overwrite = True
     evaluator.run()
     assert len(json.loads((tmp_path / "out" / "manifest.json").read_text())) == 3
+
+
+def test_one_volume_with_a_name_of_its_own_has_no_manifest(tmp_path, cases, network, caplog):
+    evaluator = build(tmp_path, cases[:1], network)
+    evaluator.exporter.output_file = file = tmp_path / "out" / "one.nii.gz"
+    with caplog.at_level("INFO"):
+        evaluator.run()
+    assert sorted(path.name for path in file.parent.iterdir()) == ["one.json", "one.nii.gz"]
+    assert caplog.messages[-1] == f"1 of 1 cases written to {file}"
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,15 @@ from monai.transforms import Compose
 from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import nn
 
-from common.config.ranges import check_range
+from common.config.checks import check_range
 from common.errors import CasesFailedError, ConfigError, DataError
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
 from common.inference.memory import MemoryPlan
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.networks.unet import UNetGenerator
+from common.runs import WeightsLoader
 from common.stitching import CascadeInferer, PatchStitchingInferer, PlaneInferer
-from common.training.handlers import WeightsLoader
 from common.transforms import LoadVolumed, ScaleWindowd, WorkingSpacingd
 from common.weights import checkpoints
 
@@ -56,7 +56,7 @@ def network() -> UNetGenerator:
 
 
 def inferer(batch_size: int = 8) -> PlaneInferer:
-    return PlaneInferer("sagittal", 1, batch_size, 4, progress=False)
+    return PlaneInferer("sagittal", 1, batch_size, 4)
 
 
 def plan(limit: float | None, transform=None, of=None) -> MemoryPlan:

@@ -149,7 +149,7 @@ def test_metric_is_the_mean_over_the_classes_of_each_class_s_own_kid():
     pred, label = torch.rand(2, 8, 1, 64, 64, generator=generator) * 2 - 1
     classes = torch.tensor([0, 1, 0, 1, 0, 1, 0, 1])
     image = torch.cat([torch.zeros(8, 5), torch.nn.functional.one_hot(classes, 2)], 1)
-    metric = ClassKid(2, output_transform=lambda output: output)
+    metric = ClassKid(2)
     metric.update((pred[:3], label[:3], image[:3]))
     metric.update((pred[3:], label[3:], image[3:]))
     extract = RandomFeatures()

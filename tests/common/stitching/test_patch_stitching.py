@@ -229,12 +229,6 @@ def test_geometry_is_handed_on_for_the_inversion(stitch):
     np.testing.assert_array_equal(restored.affine, affine)
 
 
-def test_sums_are_kept_on_the_accumulator():
-    meta = inferer(accumulator="meta")(volume(), lambda patches: patches)
-    assert meta.device.type == "meta"
-    assert meta.shape == (1, 1, *ODD)
-
-
 @BOTH
 def test_no_gradient_is_kept(stitch):
     weight = torch.ones(1, requires_grad=True)

@@ -18,7 +18,7 @@ from torch import nn
 
 from common.errors import CheckpointError, OutputError
 from common.networks.strict_loading import refuse_other_weights
-from common.training.handlers import WeightsLoader
+from common.runs import WeightsLoader
 from common.weights import checkpoints
 
 

@@ -6,7 +6,7 @@ import json
 
 import yaml
 
-from common.config.adoption import Adoption
+from common.config.weights import Adoption
 from common.errors import ConfigError
 from common.weights.info import IMAGES, WeightsInfo
 
@@ -75,7 +75,7 @@ def _end(node: yaml.Node, text: str) -> int:
 def of_weights(about: WeightsInfo, config: str) -> str:
     """The text of a config with what weights were trained with; settings that it does not have come at its end."""
     own = yaml.safe_load(config)
-    changes = Adoption(about, own, [own], ()).changes(about.bundle)
+    changes = Adoption(about, own, [own]).changes()
     lines = {name: f"{name}: {json.dumps(value)}" for name, value in changes.items()}
     origin = f"# Trained on {about.trained_on.get('data', IMAGES)}."
     text = "\n".join(["# Settings of the weights inside.", "#", origin, *lines.values()]) + "\n"

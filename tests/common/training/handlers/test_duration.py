@@ -9,8 +9,9 @@ from ignite.engine import Events
 from toy_networks import Scale
 from toy_training import Toy, loader, on, scalars, train
 
+from common.runs.durations import spoken
 from common.training.handlers import duration
-from common.training.handlers.duration import Duration, spoken
+from common.training.handlers.duration import Duration
 
 NUMBERS = loader(scalars(*((n / 10, n / 10) for n in range(1, 7))))
 """Six steps an epoch."""
@@ -47,14 +48,6 @@ def test_steps_after_the_warm_up_are_measured_and_no_validation(told: Callable[.
 def test_fast_steps_are_measured_by_their_number(told: Callable[..., list[str]]) -> None:
     (message,) = told(10, lambda step: 0.0625 if step <= 55 else 1000)
     assert message.endswith(": 5 steps of 0.062 s are left")
-
-
-def test_a_run_of_more_than_a_day_names_the_plan(told: Callable[..., list[str]]) -> None:
-    (message,) = told(10, lambda step: 3600)
-    assert message == (
-        "training takes about 2 d 6 h, without validation: 54 steps of 3.6e+03 s are left; "
-        "synthesize plan --hours 24 fits a training to a time"
-    )
 
 
 def test_steps_of_critics_alone_are_measured_in_whole_turns(told: Callable[..., list[str]]) -> None:

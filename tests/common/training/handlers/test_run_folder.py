@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import math
@@ -9,14 +10,12 @@ import operator
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -34,8 +33,9 @@ from common.data.identity import FileIdentity
 from common.data.split_record import Cases, SplitRecord
 from common.errors import CheckpointError, ConfigError
 from common.files import TEMPORARY_PREFIX
+from common.runs import run_dir
 from common.training import SynthesisTrainer
-from common.training.handlers import RunFolder, Validation, run_dir, run_folder
+from common.training.handlers import RunFolder, Validation, run_folder
 from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints, info
 
@@ -336,64 +336,55 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
 
 # ---- the lock -----------------------------------------------------------------------------------------------------
 
-HOLDER = """
-import fcntl, os, sys, time
-file = open(sys.argv[1], "a+")
-fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-file.write(f"process {os.getpid()} on elsewhere")
-file.flush()
-print("held", flush=True)
-time.sleep(120)
-"""
+OWNER = "process 7 on elsewhere"
+
+
+def locked(path: Path) -> IO[str]:
+    """The file of a lock, held as by another process: the system tells holders by the file that each has open."""
+    file = open(path, "a+")  # noqa: SIM115
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> Iterator[subprocess.Popen]:
-    """Another process that holds the lock of the folder."""
+def holder(tmp_path: Path) -> Iterator[IO[str]]:
+    """Another run that holds the lock of the folder, until the file is closed, as that of a killed process is."""
     (tmp_path / "models").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "models" / ".lock")], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.wait()
+    with locked(tmp_path / "models" / ".lock") as file:
+        file.write(OWNER)
+        file.flush()
+        yield file
 
 
-def test_a_folder_in_use_is_refused_with_its_owner(tmp_path: Path, holder: subprocess.Popen) -> None:
-    match = f"is in use by a run of process {holder.pid} on elsewhere: wait for it"
-    with pytest.raises(ConfigError, match=match):
+def test_a_folder_in_use_is_refused_with_its_owner(tmp_path: Path, holder: IO[str]) -> None:
+    with pytest.raises(ConfigError, match=f"is in use by a run of {OWNER}: wait for it"):
         build(tmp_path, cases=split("a")).run()
-    assert (tmp_path / "models" / ".lock").read_text() == f"process {holder.pid} on elsewhere"
+    assert (tmp_path / "models" / ".lock").read_text() == OWNER
     assert os.listdir(tmp_path) == ["models"]
     assert os.listdir(tmp_path / "models") == [".lock"]
 
 
 def test_the_lock_of_a_killed_process_is_taken_over(
-    tmp_path: Path, holder: subprocess.Popen, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, holder: IO[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    holder.kill()
-    holder.wait()
+    holder.close()
     build(tmp_path, epochs=1).run()
-    expected = f"was locked by process {holder.pid} on elsewhere, which ended without releasing it: taken over"
-    assert expected in caplog.text
+    assert f"was locked by {OWNER}, which ended without releasing it: taken over" in caplog.text
     assert len(rows(tmp_path)) == 1
 
 
 def test_while_it_runs_a_run_keeps_others_out(tmp_path: Path) -> None:
     lock = tmp_path / "models" / ".lock"
-    found: list[tuple[str, int]] = []
+    found: list[str] = []
 
     def intrude(engine: SynthesisTrainer) -> None:
-        attempt = subprocess.run([sys.executable, "-c", HOLDER, str(lock)], capture_output=True, text=True)
-        found.append((lock.read_text(), attempt.returncode))
-        assert "BlockingIOError" in attempt.stderr
+        with pytest.raises(BlockingIOError):
+            locked(lock)
+        found.append(lock.read_text())
 
     build(tmp_path, epochs=1, handlers=[on(Events.ITERATION_COMPLETED(once=2), intrude)]).run()
-    ((owner, code),) = found
+    (owner,) = found
     assert owner.startswith(f"process {os.getpid()} on ")
-    assert code == 1
     assert lock.read_text() == ""
 
 

@@ -98,7 +98,7 @@ def test_the_last_of_three_steps_arrives() -> None:
 def test_slices_at_a_time_do_not_matter() -> None:
     """The noise is that of the volume, whichever slices are computed together."""
     made = [
-        FlowInferer(PlaneInferer("axial", 1, batch, multiple_of=1, progress=False), 3)(
+        FlowInferer(PlaneInferer("axial", 1, batch, multiple_of=1), 3)(
             SOURCE, Recorded(lambda x: x[:, :1] + x[:, 1:2] * x[:, 2:])
         )
         for batch in (1, 3, 4)
