@@ -58,10 +58,9 @@ def synthesize(*words: object, cwd: str | Path | None = None) -> subprocess.Comp
 def bundle_runs() -> Iterator[None]:
     """Runs of bundles that ``synthesize`` starts, or becomes, are commands in this process too."""
 
-    def start(_: object, words: Sequence[str], named: tuple[Path, Path] | None = None) -> int:
+    def start(_: object, words: Sequence[str]) -> int:
         done = run(*words[words.index("-m") + 1 :])
-        said = done.stdout + done.stderr
-        sys.stderr.write(said.replace(named[0].name, named[1].name) if named else said)
+        sys.stderr.write(done.stdout + done.stderr)
         return done.returncode
 
     def become(_: str, words: Sequence[str], __: object) -> None:

@@ -11,6 +11,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 from same_state import assert_same
@@ -18,6 +20,8 @@ from torch import nn
 from toy_training import Toy, loader, regression, train
 
 from common.files import write_whole_folder
+from common.simulation.head import head_anatomy
+from common.simulation.mr import render_t1
 from common.weights import checkpoints
 from tools.bench.memory import peak_of
 from tools.repository import ROOT
@@ -179,6 +183,8 @@ def test_a_standard_output_that_takes_nothing_is_one_line(place: str, program: s
 
 WRITING = """
 import sys, time; from pathlib import Path; from common.files import write_whole_folder
+from common.simulation.head import head_anatomy
+from common.simulation.mr import render_t1
 def write(folder):
     (folder / 'IM0001.dcm').touch(); print('begun', flush=True); time.sleep(60)
 write_whole_folder(Path(sys.argv[1]), write, lambda path: False)
@@ -196,7 +202,10 @@ def test_kill_while_writing_leaves_nothing_at_the_name(tmp_path: Path) -> None:
 
 
 def test_the_peak_of_memory_is_that_of_the_process(tmp_path: Path) -> None:
-    assert peak_of(["-c", "b'x' * 3 * 10**8"], tmp_path / "log") == (0, pytest.approx(0.3, abs=0.05))
+    """Of which Linux takes at least that of the process which starts it."""
+    code, peak = peak_of(["-c", "b'x' * 3 * 10**8; raise SystemExit(3)"], tmp_path / "log")
+    assert code == 3
+    assert 0.3 < peak < 10
 
 
 # ---- imports --------------------------------------------------------------------------------------------------------
@@ -206,6 +215,32 @@ def test_the_command_lists_bundles_without_pytorch_and_monai() -> None:
     program = "import sys; from medical_image_synthesis import command; command.main(['list']); print(*sys.modules)"
     said, _ = python(program, stdout=subprocess.PIPE).communicate(timeout=600)
     assert {"torch", "monai", "numpy", "yaml"}.isdisjoint(said.splitlines()[-1].split())
+
+
+INFERENCE = """
+import sys
+from medical_image_synthesis import bundle_run, command
+command.parser_of(["mr2ct"])
+bundle_run.main()
+own = ("common", "medical_image_synthesis", "mr2ct_pix2pix")
+print(*sorted(name for name in sys.modules if name.split(".")[0] in own))
+"""
+MOST = 150
+"""Modules of the project that an inference imports, with those of the command."""
+
+
+def test_an_inference_imports_few_modules_and_none_of_a_training(tmp_path: Path) -> None:
+    head = head_anatomy(0, spacing=4.0)
+    scan = render_t1(head, np.random.default_rng(0))
+    nib.save(nib.Nifti1Image(scan.astype(np.int16), head.affine), tmp_path / "t1.nii.gz")
+    places = {"dataset_dir": str(tmp_path / "t1.nii.gz"), "predictions_dir": str(tmp_path / "out")}
+    config = str(ROOT / "bundles" / "mr2ct_pix2pix" / "configs" / "inference.yaml")
+    run = {"run_id": "inference", "config_file": [config], "options": {**places, "refuse": "false"}, "verbose": False}
+    said, _ = python(INFERENCE, json.dumps(run), stdout=subprocess.PIPE).communicate(timeout=600)
+    assert (tmp_path / "out" / "t1_synthetic_ct.nii.gz").is_file()
+    modules = said.splitlines()[-1].split()
+    assert len(modules) <= MOST, modules
+    assert not any(name.startswith("common.training") for name in modules)
 
 
 def test_an_import_changes_no_validation_of_pydicom() -> None:
