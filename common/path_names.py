@@ -9,15 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PATHS = ("datalist", "demo_data", "label_maps", "reconstruct", "weights")
-REGIONS = ("lesion", "nawm", "vessel")
-"""Keys of optional masks of regions: lesions, normal-appearing white matter, enhanced vessels."""
-PATH_KEYS = ("image", "label", "mask", *REGIONS)
-"""Keys of a case in a datalist whose values are paths."""
-GROUPS = ("centre", "body_part")
-"""Keys of a case by which an evaluation has tables of its own."""
-ITEM_KEYS = ("case", "patient", "class", *GROUPS, *PATH_KEYS)
-"""All keys of a case."""
+PATHS = ("datalist", "demo_data", "label_maps", "output_file", "reconstruct", "weights")
 READ_BY_MONAI = ("#", "::")
 """Separators of ids, which it replaces in any text."""
 

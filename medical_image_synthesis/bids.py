@@ -32,7 +32,7 @@ def list_cases(root: Path, source: str, file: Path) -> list[str]:
         DataError: no case has all sources, or one has two files of a suffix.
     """
     from common.data.datalist import write_datalist
-    from common.data.layouts.folders import BIDS, find_cases
+    from common.data.layouts.data_sets import BIDS, find_cases
 
     items = find_cases(root, BIDS, source, None, None)
     write_datalist({"test": items}, file)

@@ -110,12 +110,12 @@ def datalist(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print the findings; 2 where one is an error."""
-    from common.data.cases import as_target
     from common.data.checks.cases import check_cases, grouped
     from common.data.checks.duplicates import copies
     from common.data.checks.head_size import HeadSize
     from common.data.datalist import POOLS, load_datalist
     from common.data.identity import identify
+    from common.data.selection import as_target
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options.images, options.masked = None, ()
@@ -173,9 +173,9 @@ def cases_of(options: argparse.Namespace) -> list[Item]:
 
     Raises:
         ConfigError: none is named.
-        DataError: as :func:`common.data.layouts.folders.find_cases`.
+        DataError: as :func:`common.data.layouts.data_sets.find_cases`.
     """
-    from common.data.layouts.folders import find_cases
+    from common.data.layouts.data_sets import find_cases
 
     if options.root is None:
         raise ConfigError("no data are named", "pass --dataset_dir DATA")
@@ -184,7 +184,7 @@ def cases_of(options: argparse.Namespace) -> list[Item]:
 
 def names_of(options: argparse.Namespace) -> tuple[str, str, str]:
     """Names of source, target and mask: the given ones, otherwise those of the layout."""
-    from common.data.layouts.folders import DEFAULT_NAMES
+    from common.data.layouts.data_sets import DEFAULT_NAMES
 
     source, target = DEFAULT_NAMES[options.layout]
     return (

@@ -147,8 +147,9 @@ def require_settings(path: Path) -> None:
     require_bounded(content, str(path))
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {repr(content)[:80]}, no settings NAME: VALUE", "see the bundle's overlays")
-    if names := [name for name in content if not isinstance(name, str)]:
-        raise ConfigError(f"{path} has the name {names[0]!r}, which is no text", "correct the name, or remove it")
+    if names := [name for name in content if not isinstance(name, str) or not name.strip(":#+")]:
+        kind = "setting" if isinstance(names[0], str) else "text"
+        raise ConfigError(f"{path} has the name {names[0]!r}, which is no {kind}", "correct the name, or remove it")
     for text in texts(content).splitlines():
         if text.startswith("%") and (".yaml" in text or ".json" in text or "/" in text):
             raise ConfigError(f"{path} has the macro {text} of another file", "write the value itself")

@@ -38,7 +38,7 @@ def score(options: argparse.Namespace) -> int:
     for name in ("pred", "truth", "mask"):
         if not getattr(options, name).exists():
             raise DataError(f"no file or folder {getattr(options, name)} ({name})", "check the path")
-    from common.metrics.scored_files import attenuation_of_files, score_files
+    from medical_image_synthesis.scored_files import attenuation_of_files, score_files
 
     files = (options.pred, options.truth, options.mask)
     if options.attenuation:

@@ -88,7 +88,7 @@ def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
     names.add_argument("--mr", default="mr", help=f"name of the MR's file or folder of slices {CHOSEN}")
     if kind in ("thicken", "interpolate"):
         names.add_argument("--ct", help="name of the CT's, in HU, in place of an MR's")
-    parser.set_defaults(run=degrade)
+    parser.set_defaults(run=undersample if kind == "undersample" else degrade)
 
 
 def low_dose(options: argparse.Namespace) -> int:
@@ -98,6 +98,13 @@ def low_dose(options: argparse.Namespace) -> int:
 
 def degrade(options: argparse.Namespace) -> int:
     """Write pairs of corrupted and given MR, or of thick and given CT."""
+    from common.simulation.degraded_cases import write_pairs
+
+    return _written(options, write_pairs(options, reader_of(options)))
+
+
+def undersample(options: argparse.Namespace) -> int:
+    """Write pairs of undersampled and given MR, from volumes or k-space."""
     return _written(options, bundle_named("mri_dagan").module("degrade").write_pairs(options, reader_of(options)))
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from common.simulation import Anatomy, head_anatomy, render_t1
+from common.simulation.head import Anatomy, head_anatomy
+from common.simulation.mr import render_t1
 from common.simulation.tissues import TISSUES
 
 

@@ -70,7 +70,7 @@ NOT_RUN = {
     "cd": "a step of the shell",
     "source": "a step of the shell",
     "curl": "needs the internet or a server; make label-test runs those to MONAI Label",
-    "docker": "needs a container engine; the Dockerfile is linted and its context built (tests/test_docker.py)",
+    "docker": "needs a container engine; test_docker.py lints the Dockerfile, test_wheel.py builds its context",
     "build": "a program of its own, which the page installs",
     "bump-my-version": "likewise",
     "cyclonedx-py": "likewise",

@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +21,9 @@ PACKAGES = {
     **{path.name: path for path in BUNDLES},
 }
 ROOMS = (
-    *("errors", "path_names", "files", "grids", "seeds", "devices", "raw_settings"),
-    *("networks", "weights", "config", "stitching", "segmenter", "io", "transforms", "metrics", "losses", "data"),
-    *("simulation", "training", "evaluation", "registration", "trust", "inference", "reader_study"),
+    *("errors", "path_names", "case_keys", "files", "grids", "seeds", "devices", "raw_settings", "units"),
+    *("networks", "weights", "config", "runs", "stitching", "segmenter", "io", "transforms", "metrics", "losses"),
+    *("data", "simulation", "training", "evaluation", "registration", "trust", "inference", "reader_study"),
 )
 """What lies in ``common``; each imports only what stands before it."""
 
@@ -135,6 +136,15 @@ def test_networks_need_no_trainer_and_no_data(folder: Path) -> None:
     assert {
         name for name in found if not name.startswith(("common.networks.", folder.name)) and name not in allowed
     } == set()
+
+
+@pytest.mark.parametrize("folder", BUNDLES, ids=lambda folder: folder.name)
+def test_inference_reaches_nothing_of_a_training(folder: Path) -> None:
+    targets = re.findall(r"_target_: ([\w.]+)", (folder / "configs" / "inference.yaml").read_text())
+    named = {name for target in targets for name in MODULES if target.startswith(f"{name}.")}
+    assert {"common.config", "common.runs"} <= named
+    found = set().union(*map(reached, named))
+    assert {name for name in found if name.startswith("common.training")} == set()
 
 
 def test_common_networks_need_torch_and_monai_alone() -> None:

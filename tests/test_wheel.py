@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+import zipfile
 from email import message_from_string
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from built_wheel import PRODUCT, Environment, built, copied, expected
+from test_docker import sent
 
 from common.config import read_config
 from common.weights import checkpoints
@@ -164,3 +166,9 @@ def test_an_editable_installation_has_the_same_command(source: Path, tmp_path: P
     done = environment.run(tmp_path, ["python", "-c", program])
     modules = source / "common", source / "bundles" / ONE / ONE
     assert done.stdout.split() == [str(folder / "__init__.py") for folder in modules], done.stderr
+
+
+def test_what_docker_is_sent_builds_the_whole_wheel(tmp_path: Path) -> None:
+    with zipfile.ZipFile(built(copied(tmp_path / "source", sent), tmp_path)) as wheel:
+        held = {name for name in wheel.namelist() if name.startswith(f"{PRODUCT}/")}
+    assert held == expected()

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..case_keys import GROUPS, ITEM_KEYS, PATH_KEYS
 from ..errors import ConfigError, DataError, choose
 from ..files import require_file_name, write_text
-from ..path_names import GROUPS, ITEM_KEYS, PATH_KEYS
 from ..seeds import derive
 from .case_names import name_cases
 from .splits import require_counts, sizes_by_fraction

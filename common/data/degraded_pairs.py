@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ..case_keys import REGIONS
 from ..errors import Finding, OutputError, VolumeError
 from ..files import require_own_folder, write_text, write_whole_folder
 from ..io import Scan, VolumeReader
 from ..io.export.nifti import save_like, save_on
 from ..io.reader import NIFTI
-from ..path_names import REGIONS
 from .checks.volumes import CheckedVolume, plausible_hu
 from .datalist import Item
 from .layouts.folders import DEFAULT_MASK

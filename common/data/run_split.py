@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..case_keys import PATH_KEYS
 from ..errors import DataError, some
 from ..io import VolumeReader
-from ..path_names import PATH_KEYS
 from .datalist import POOLS, SPLITS, Item
 from .identity import identify, masks_of, paths_of, recall
 from .split_record import DATALIST_NAME, SplitRecord, require_files

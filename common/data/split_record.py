@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..case_keys import PATH_KEYS
 from ..errors import DataError, some
-from ..path_names import PATH_KEYS
 from .datalist import POOLS, SPLITS, Item, absolute, load_datalist, relative, write_datalist
 from .identity import FileIdentity, paths_of
 

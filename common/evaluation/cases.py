@@ -10,12 +10,12 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from ..case_keys import REGIONS
 from ..data.datalist import Item
 from ..errors import DataError
 from ..grids import reoriented, require_grid
 from ..io import VolumeReader
 from ..metrics.masked import mask_fault
-from ..path_names import REGIONS
 from ..transforms import LoadVolumed, head_mask, scale
 
 VOLUMES = ("image", "label", "mask", *REGIONS)

@@ -13,15 +13,14 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from ..config.checks import HU
 from ..io.export import VolumeExporter
 from ..io.export.outputs import REFUSED
 from ..io.export.verdicts import ACCEPT, QUALITY, VERDICTS, in_words
 from ..io.modality import MODALITY
 from ..io.reader import WARNINGS
-from ..metrics.tissue import AIR_HU, BONE_HU
 from ..raw_settings import followed
 from ..transforms import LoadVolumed, head_mask
+from ..units import HU, tissues_of
 from ..weights.info import identity
 from .report import Panel, Report, plain_settings, summarise, write_report
 
@@ -145,8 +144,8 @@ def quality(panel: Panel, window: tuple[float, float] | None) -> dict[str, float
     scores = {"head_volume": inside.size * float(np.prod(panel.spacing)) / 1000}
     groups = {"mean": np.ones(inside.shape, bool)}
     if panel.unit == HU:
-        air, bone = inside < AIR_HU, inside > BONE_HU
-        groups = {"mean_soft": ~(air | bone), "mean_bone": bone, "mean_air": air}
+        tissues = tissues_of(inside)
+        groups = {f"mean_{name}": tissues[name] for name in ("soft", "bone", "air")}
     scores |= {name: float(inside[group].mean()) if group.any() else float("nan") for name, group in groups.items()}
     if window is not None:
         near = AT_END * (window[1] - window[0])

@@ -16,8 +16,8 @@ from torch import nn
 from ..config.record import RunRecord, config_of
 from ..errors import CheckpointError, ConfigError
 from ..grids import require_grid
-from ..metrics.masked import ARBITRARY
 from ..raw_settings import references
+from ..units import ARBITRARY
 from ..weights import checkpoints
 from ..weights.info import READER, known_unit, read_info
 from .cases import Case

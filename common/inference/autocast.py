@@ -10,7 +10,7 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
-from ..training.precision import autocast
+from ..runs.precision import autocast
 from .backend import Backend
 
 

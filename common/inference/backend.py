@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ..training.acceleration import AUTO, OPENVINO, TORCH, backend_of
+from ..runs.acceleration import AUTO, OPENVINO, TORCH, backend_of
 from ..weights import checkpoints
 from .measurements import Measurement, Measurements
 from .openvino_networks import HINTS, Run, is_there, openvino_of

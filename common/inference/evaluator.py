@@ -25,12 +25,11 @@ from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED, require_n
 from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, in_words, why_refused
 from ..io.reader import WARNINGS
 from ..path_names import is_reference
-from ..training.acceleration import Acceleration
-from ..training.handlers.duration import spoken
+from ..runs.acceleration import Acceleration
+from ..runs.durations import spoken
 from ..transforms.body import OUTSIDE
 from ..trust.case_verdicts import CaseVerdicts, NetworkInput
 from ..trust.input_check import CASE_LOADED
-from ..trust.maps import UncertaintyMaps
 from .autocast import AutocastInferer
 from .backend import Backend
 from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
@@ -39,6 +38,7 @@ from .outcomes import require_volumes
 
 if TYPE_CHECKING:
     from ..evaluation.inference_report import InferenceReport
+    from ..trust.maps import UncertaintyMaps
 
 logger = logging.getLogger(__name__)
 MAP_VOLUMES = 5
@@ -56,7 +56,7 @@ class CaseEvaluator(SupervisedEvaluator):
     Args:
         exporter: writes the volumes; the outputs of all processes are checked before inference.
         precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are float32.
-        acceleration: see :class:`common.training.acceleration.Acceleration`, of which only ``channels_last`` and
+        acceleration: see :class:`common.runs.acceleration.Acceleration`, of which only ``channels_last`` and
             ``compile`` have an effect, and ``backend`` of :class:`common.inference.backend.Backend`.
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
             it left them; the others are computed again, with the reason in the log.
@@ -124,6 +124,8 @@ class CaseEvaluator(SupervisedEvaluator):
         self._items = devices.gather(loader.dataset.data)
         self._verdicts = CaseVerdicts.of(self.exporter.weights)
         if self._with_maps:
+            from ..trust.maps import UncertaintyMaps  # as the report, for those who ask for it
+
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
             self._maps.require_same_inference(self.inferer, self.network)
             if passes := self._maps.passes:
@@ -191,14 +193,16 @@ class CaseEvaluator(SupervisedEvaluator):
         """Write the manifest of all processes, and raise if cases failed."""
         if devices.rank() > 0:
             return
+        place = self.exporter.output_file or self.exporter.output_dir
         manifest = self.exporter.output_dir / MANIFEST_NAME
-        write_text(manifest, json.dumps(outcomes, indent=2))
+        if self.exporter.output_file is None:
+            write_text(manifest, json.dumps(outcomes, indent=2))
         counts = Counter(outcome["status"] for outcome in outcomes)
         kept = f", {counts[KEPT]} kept from an earlier run" if counts[KEPT] else ""
         if self._report is not None:
             self._report.write(self._items, outcomes)
         if len(outcomes) > 1 or counts["done"]:
-            logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
+            logger.info(f"{counts['done']} of {len(outcomes)} cases written to {place}{kept}")
         require_volumes(outcomes, manifest)
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:

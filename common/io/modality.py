@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError
+from ..units import TISSUE_ABOVE_HU
 
 MODALITY = "modality"
 """Entry of a loaded volume's ``meta``."""
@@ -17,8 +18,6 @@ SOURCE_MODALITY = "source_modality"
 FAULT = "fault"
 """Entry of a case to infer whose files cannot be read: the reason."""
 
-AIR_HU = -300.0
-"""Above the HU of air and lung, below those of tissue."""
 PERCENTILE = 1
 STEP = 2
 """Every second voxel along each axis is enough."""
@@ -47,7 +46,7 @@ def modality_of(values: np.ndarray) -> str:
         some = values[..., ::STEP, ::STEP, ::STEP]
     if low >= 0 or max(-low, high) > MOST_HU:
         return NOT_IN_HU
-    return IN_HU if np.percentile(some, PERCENTILE) <= AIR_HU else UNKNOWN
+    return IN_HU if np.percentile(some, PERCENTILE) <= TISSUE_ABOVE_HU else UNKNOWN
 
 
 def require_modality(case: str, wanted: str, found: str) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import Where
+from ..units import HU_OF_AIR
 from .modality import IN_HU, STEP, modality_of
 
 logger = logging.getLogger(__name__)
-AIR_HU = -1000.0
 PADDING_HU = -1100.0
 """Padding lies below: that of scanners is -1500, -2000, -2048 or -3024; air with its noise lies above."""
 ONE_VALUE, LEAST_SHARE = 1.0, 0.5
@@ -19,7 +19,7 @@ ONE_VALUE, LEAST_SHARE = 1.0, 0.5
 
 
 def padding_to_air(values: np.ndarray, where: Where, is_ct: bool | None = None) -> None:
-    """Set the padding of a CT to ``AIR_HU`` in place, with a log line; other volumes stay.
+    """Set the padding of a CT to ``HU_OF_AIR`` in place, with a log line; other volumes stay.
 
     Padding is what lies below ``PADDING_HU``, is connected to the border of the volume, and has one value in most of
     its voxels: interpolated with tissue it would pull that down by thousands of HU.
@@ -35,8 +35,8 @@ def padding_to_air(values: np.ndarray, where: Where, is_ct: bool | None = None) 
         padding = _padding(channel)
         if padding.any() and (is_ct or _is_ct(channel, padding)):
             share = f"{np.count_nonzero(padding)} of {channel.size}"
-            logger.info("%s", where(f"voxels of padding below {PADDING_HU:g} HU", share, f"read as {AIR_HU:g}"))
-            channel[padding] = AIR_HU
+            logger.info("%s", where(f"voxels of padding below {PADDING_HU:g} HU", share, f"read as {HU_OF_AIR:g}"))
+            channel[padding] = HU_OF_AIR
 
 
 def _padding(values: np.ndarray) -> np.ndarray:

@@ -17,10 +17,8 @@ from pydicom.dataset import Dataset
 
 from ..errors import ConfigError, DataError, Finding, VolumeError, Where
 from ..grids import ras_sides, show_sides
-from .dicom.reading.geometry import stack_geometry
 from .dicom.reading.headers import holds_series
 from .dicom.reading.series import ALL, SeriesOptions, find_series, source_headers
-from .dicom.reading.volume import load_series
 from .itk_files import SUFFIXES, itk_grid, read_itk
 from .modality import CT
 from .nifti.reading import is_constant, read_header, read_values
@@ -159,6 +157,8 @@ class VolumeReader:
 
     def _grid(self, path: Path, case: str, channels: int | None, modality: str | None) -> Scan:
         if path.is_dir():
+            from .dicom.reading.geometry import stack_geometry  # few inferences read a series
+
             stack, _ = find_series(path, case, replace(self.options, modality=modality))
             geometry = stack_geometry(stack, self.options.resample_tilt, partial(Finding, case, path.name))
             grid = geometry.resampling
@@ -198,6 +198,8 @@ class VolumeReader:
     def _read(self, path: Path, case: str, channels: int | None, modality: str | None = None) -> Scan:
         where = partial(Finding, case, path.name)
         if path.is_dir():
+            from .dicom.reading.volume import load_series
+
             series = load_series(path, case, replace(self.options, modality=modality))
             self._headers[str(path)] = series.headers
             while len(self._headers) > KEPT_HEADERS:

@@ -80,7 +80,7 @@ def region_weighted_l1(
         lesion: (B, 1, H, W[, D]), booleans or numbers above 0 inside.
         nawm: likewise.
         region_counts: voxels of lesion, NAWM and other that divide the sums of a sample; (B, 3), 0 for an
-            absent region, by :class:`common.data.VolumePatchDataset`. None: those of the sample.
+            absent region, by :class:`common.data.datasets.patches.VolumePatchDataset`. None: those of the sample.
 
     Raises:
         ValueError: for images, regions or counts of different shapes.

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import CheckpointError, ConfigError
-from ..networks.tissue_segmenter import LEAST_SIDE
 from ..networks.vgg import LEAST_SIDE as VGG_SIDE
 from ..networks.vgg import Vgg19
 from ..segmenter import segmenter
+from ..segmenter.network import LEAST_SIDE
 from ..transforms.piecewise_linear import PiecewiseLinearScale
 from .distances import at_least_float32, require_same_shape
 from .features import hidden_features

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from ..config.checks import HU
+from ..units import HU
 from .attenuation import attenuation_scores
 from .detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from .fidelity import vif

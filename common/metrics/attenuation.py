@@ -13,12 +13,11 @@ from nibabel.affines import apply_affine
 from numpy.typing import ArrayLike
 from scipy.ndimage import find_objects
 
-from ..config.checks import HU
 from ..errors import ConfigError, DataError, choose
 from ..transforms.body import CAVITY_HU
+from ..units import BONE_ABOVE_HU, HU
 from .line_integrals import checked_affine, line_integrals
 from .masked import Mask, Volume, checked_volumes, mean_or_nan
-from .tissue import BONE_HU
 
 logger = logging.getLogger(__name__)
 WATER = 0.096
@@ -62,7 +61,7 @@ def linear_attenuation(hu: ArrayLike, kvp: int = 120) -> Volume:
     return np.maximum(np.minimum(WATER / 1000 * above_air, slope * above_air + offset), 0)
 
 
-def class_attenuation(hu: ArrayLike, bone_hu: float = BONE_HU) -> Volume:
+def class_attenuation(hu: ArrayLike, bone_hu: float = BONE_ABOVE_HU) -> Volume:
     """Linear attenuation of the class of each voxel in 1/cm: air, fat, soft tissue, bone.
 
     The classes begin at ``CAVITY_HU``, ``FAT_HU`` and ``bone_hu``. Of the true CT this is an ideal segmentation, which
@@ -113,7 +112,12 @@ def ray_errors(integrals: ArrayLike, truth: ArrayLike) -> dict[str, float]:
 
 
 def attenuation_errors(
-    pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine: ArrayLike, kvp: int = 120, bone_hu: float = BONE_HU
+    pred: ArrayLike,
+    truth: ArrayLike,
+    mask: ArrayLike,
+    affine: ArrayLike,
+    kvp: int = 120,
+    bone_hu: float = BONE_ABOVE_HU,
 ) -> dict[str, dict[str, float]]:
     """Errors of line integrals through the head of three attenuation maps, against that of the true CT.
 

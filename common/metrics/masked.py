@@ -1,4 +1,4 @@
-"""Masked MAE, MSE, PSNR and Dice, and the checks of their inputs; the background has no effect."""
+"""Masked MAE, MSE and PSNR, and the checks of their inputs; the background has no effect."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ from ..errors import ConfigError, DataError
 Volume = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-Z_SCORES = "z"
-"""The unit of volumes of mean 0 and standard deviation 1 inside the head."""
-ARBITRARY = "a.u."
-"""Unit of intensities without one, such as the grey values of a scanner's MR: another scale in each scan."""
-PERCENT = "percent of brightness"
-"""Of such intensities: percent of what is bright in the volume itself."""
 INVERTED_SIDES = 0.75
 """Share of the voxels on the six sides of a volume that a mask of the body does not have, but the inverted one."""
 CT_RANGE = (-1024.0, 3000.0)
@@ -77,12 +71,6 @@ def _is_air(image: NDArray[np.floating], inside: Mask) -> bool:
 def mean_or_nan(values: Volume) -> float:
     """Mean of values of any shape; nan if there are none."""
     return float(values.mean()) if values.size else float("nan")
-
-
-def dice(predicted: Mask, real: Mask) -> float:
-    """Dice overlap in [0, 1] of two boolean arrays of one shape; nan where both are empty (Dice 1945)."""
-    total = predicted.sum() + real.sum()
-    return float(2 * (predicted & real).sum() / total) if total else float("nan")
 
 
 def checked_range(value_range: tuple[float, float]) -> tuple[float, float]:

@@ -10,9 +10,9 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike, NDArray
 
-from ..config.checks import HU
 from ..errors import ConfigError, DataError
-from .masked import dice
+from ..segmenter.segmentation import dice
+from ..units import HU
 from .surfaces import hd95
 
 PACKAGE = "totalsegmentator"

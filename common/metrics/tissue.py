@@ -8,18 +8,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..config.checks import HU
 from ..errors import ConfigError, choose
+from ..segmenter.segmentation import dice
 from ..transforms.body import CAVITY_HU
+from ..units import BONE_ABOVE_HU, HU, tissues_of
 from .detail import slice_jumps
-from .masked import Volume, checked_volumes, dice, mean_or_nan
-
-AIR_HU = -200.0
-"""Upper threshold of air in the truth."""
-
-BONE_HU = 250.0
-"""Lower threshold of bone in the truth; soft tissue is neither air nor bone."""
-
+from .masked import Volume, checked_volumes, mean_or_nan
 
 TISSUES = ("air", "soft", "bone")
 
@@ -59,12 +53,12 @@ def tissue_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[st
 
 
 def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
-    """Dice overlap in [0, 1] of bone (above ``BONE_HU``) in prediction and truth; nan where neither has bone.
+    """Dice overlap in [0, 1] of bone (above ``BONE_ABOVE_HU``) in prediction and truth; nan where neither has bone.
 
     Args and Raises: see :func:`tissue_mae`.
     """
     pred, truth, inside = checked_volumes(pred, truth, mask)
-    return dice(pred[inside] > BONE_HU, truth[inside] > BONE_HU)
+    return dice(pred[inside] > BONE_ABOVE_HU, truth[inside] > BONE_ABOVE_HU)
 
 
 def air_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
@@ -132,6 +126,5 @@ def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> 
     if tissue not in TISSUES:
         raise ConfigError(f"tissue is {tissue!r}", choose(TISSUES))
     pred, truth, inside = checked_volumes(pred, truth, mask)
-    air, bone = truth < AIR_HU, truth > BONE_HU
-    where = inside & {"air": air, "soft": ~(air | bone), "bone": bone}[tissue]
+    where = inside & tissues_of(truth)[tissue]
     return pred[where] - truth[where]

@@ -6,11 +6,11 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike
 
-from ..config.checks import HU
-from ..segmenter.pretrained import segmenter
+from ..segmenter.network import segmenter
 from ..segmenter.segmentation import Classes, dice_by_class, segmented
 from ..segmenter.tissues import NAMES
-from .masked import Z_SCORES, checked_volumes, mean_or_nan
+from ..units import HU, Z_SCORES
+from .masked import checked_volumes, mean_or_nan
 from .surfaces import hd95
 
 MODALITY_OF = {HU: "CT", Z_SCORES: "MR"}

@@ -24,8 +24,8 @@ from ..errors import ConfigError, DataError, OutputError, failure, some
 from ..files import as_cell, remove, require_file_name, require_own_folder, write_text, write_whole, write_whole_folder
 from ..io import VolumeReader
 from ..io.itk_files import itk_image
-from ..io.padding import AIR_HU
 from ..transforms.body import distance_from_body
+from ..units import HU_OF_AIR
 from .align import Alignment, Grid, align, mask_on, on_grid, simpleitk
 from .inputs import Inputs, Registration, read_case
 from .page import checkerboards, write_page
@@ -163,7 +163,7 @@ def _write(
     for name in plan.still:
         save_volume(like, fixed.affine, inputs.scans[name].values, folder / f"{name}.nii.gz", "as given")
     for name in plan.moved:
-        values = resampled(inputs.scans[name], grid, alignment, AIR_HU if name in plan.ct else None)
+        values = resampled(inputs.scans[name], grid, alignment, HU_OF_AIR if name in plan.ct else None)
         save_volume(like, fixed.affine, values, folder / f"{name}.nii.gz", f"registered to {plan.still[0]}")
     for name, mask in inputs.masks.items():
         own = mask.values > 0

@@ -1,4 +1,4 @@
-"""Segmentation of volumes slice by slice, and the overlap of the classes."""
+"""Segmentation of volumes slice by slice, and the overlap of masks and classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from ..networks.tissue_segmenter import LEAST_SIDE
+from .network import LEAST_SIDE
 from .tissues import NAMES
 
 AT_ONCE = 16
@@ -26,7 +26,7 @@ def segmented(volume: ArrayLike, network: nn.Module) -> Classes:
 
     Args:
         volume: in HU or z-scores, as the network takes; each axis along one of the body.
-        network: see :class:`common.networks.tissue_segmenter.TissueSegmenter`, in evaluation mode.
+        network: see :class:`common.segmenter.network.TissueSegmenter`, in evaluation mode.
     """
     slices = torch.from_numpy(np.asarray(volume, np.float32)).movedim(2, 0)[:, None]
     height, width = slices.shape[2:]
@@ -35,6 +35,12 @@ def segmented(volume: ArrayLike, network: nn.Module) -> Classes:
         parts = (network(F.pad(part, edge, mode="replicate")) for part in slices.split(AT_ONCE))
         classes = torch.cat([part[:, :, :height, :width].argmax(dim=1).to(torch.uint8) for part in parts])
     return classes.movedim(0, 2).numpy()
+
+
+def dice(predicted: NDArray[np.bool_], real: NDArray[np.bool_]) -> float:
+    """Dice overlap in [0, 1] of two boolean arrays of one shape; nan where both are empty (Dice 1945)."""
+    total = predicted.sum() + real.sum()
+    return float(2 * (predicted & real).sum() / total) if total else float("nan")
 
 
 def dice_by_class(predicted: Classes, real: Classes, mask: NDArray[np.bool_]) -> dict[str, float]:

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .ct import render_ct
 from .dataset import save_nifti, write_heads
-from .head import head_anatomy
-from .mr import render_t1
 
 
 def write_mr2ct(root: Path, cases: int, spacing: float, seed: int) -> None:
@@ -31,6 +28,10 @@ def write_mr2ct(root: Path, cases: int, spacing: float, seed: int) -> None:
 
 
 def _write_case(folder: Path, seed: int, spacing: float) -> None:
+    from .ct import render_ct  # an inference names this module, and rarely needs what renders heads
+    from .head import head_anatomy
+    from .mr import render_t1
+
     anatomy = head_anatomy(seed, spacing)
     mr = render_t1(anatomy, np.random.default_rng((seed, 1)))
     ct = render_ct(anatomy, np.random.default_rng((seed, 2)))

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..networks.unet_levels import UNetLevels, unet_levels
 from .memory import FLOAT_BYTES, forward_bytes, trim_memory
 from .sliding_windows import Cut, Place, cheapest_cut, core, every
+from .unet_levels import UNetLevels, unet_levels
 
 See = Callable[[Place], Tensor]
 """A tile (1, C, X, Y, Z) of a volume."""

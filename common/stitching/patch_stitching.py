@@ -41,7 +41,7 @@ class PatchStitchingInferer(Inferer):
     ``faithful`` cuts windows of ``roi_size`` every ``stride`` voxels and averages the overlapping predictions: with 32
     and 8 the stitching of Nie et al. 2018. ``fast`` takes the whole volume in one pass where ``max_voxels`` allows, or
     else the largest windows that do, overlapping so far that the result is that of one pass; of a U-Net that can be cut
-    (:func:`common.networks.unet_levels.unet_levels`) these are tiles of its outer levels. The results of the two modes
+    (:func:`common.stitching.unet_levels.unet_levels`) these are tiles of its outer levels. The results of the two modes
     differ a little for networks trained on patches: a small window has more zero padding around it.
 
     Args:

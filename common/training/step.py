@@ -12,9 +12,10 @@ from torch.optim import Optimizer
 
 from .. import devices
 from ..losses import weighted_sum
+from ..runs.precision import autocast
 from .methods.base import GanMethod, Losses
 from .nonfinite import FiniteWatch
-from .precision import autocast, refuse_small_maps
+from .small_maps import refuse_small_maps
 
 
 class StepResult(NamedTuple):

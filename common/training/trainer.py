@@ -21,9 +21,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .. import devices
 from ..errors import ConfigError
+from ..runs.acceleration import Acceleration
 from ..seeds import derive
 from . import resume
-from .acceleration import Acceleration
 from .cuda_graph import GraphedStep
 from .methods.base import GanMethod
 from .nonfinite import FiniteWatch
@@ -65,7 +65,7 @@ class SynthesisTrainer(SupervisedTrainer):
         precision: ``fp32``, ``bf16`` or ``fp16`` (autocast; fp16 with a gradient scaler).
         accumulation_steps: batches whose gradients are averaged for one update, fewer for the last one of an epoch.
             The discriminators are updated before the generators' loss of the last of these batches.
-        acceleration: see :class:`~common.training.acceleration.Acceleration`; each ``true``, ``false`` or ``auto``.
+        acceleration: see :class:`~common.runs.acceleration.Acceleration`; each ``true``, ``false`` or ``auto``.
             Where ``cuda_graph`` is on, the next step overwrites the tensors of ``state.output``.
         ema_decay: decay per step of the moving average of the deployed network (None: off). Validation and ``model.pt``
             use the average.

@@ -1,9 +1,7 @@
-"""Checked loading, intensities by modality, head mask, air outside the body, z-scores inside the head, augmentation."""
+"""Checked loading, intensities by modality, head mask, air outside the body, z-scores inside the head."""
 
-from .augment import random_augmentation
 from .body import AirOutsideBodyd
 from .head import HeadMaskd, head_mask
-from .healthy_slices import HealthySlicesd
 from .intensity import ScaleWindowd, ToUnitd
 from .loading import LoadVolumed, WorkingSpacingd
 from .monai_label import ServedAsFloatd
@@ -15,7 +13,6 @@ from .subject import SubjectBoxd
 __all__ = [
     "AirOutsideBodyd",
     "HeadMaskd",
-    "HealthySlicesd",
     "LoadVolumed",
     "OrientationByChanneld",
     "ScaleBySourced",
@@ -26,6 +23,5 @@ __all__ = [
     "ToUnitd",
     "WorkingSpacingd",
     "head_mask",
-    "random_augmentation",
     "scale",
 ]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional
 
-from ..config.checks import HU
 from ..errors import ConfigError
+from ..units import HU
 
 COARSE_MM = 2.0
 """The outline is found on voxels of about this size: noise averages out, and it takes a second at most."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,14 +15,15 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..io.modality import AIR_HU
+from ..units import TISSUE_ABOVE_HU
 from .piecewise_linear import PiecewiseLinearScale, Point
-from .voxelwise import for_each_slab
 
 LEAST_SPAN = 1e-4
 """Range of an image with contrast, in parts of its largest value; float32 has 800 grey levels left in it."""
 LOWEST = 0.05
 """Part of the scale, 2 wide, that is stretched down to air; with 0.1 and 0.2 soft tissue got worse in a short run."""
+SLAB_VOXELS = 2**22
+"""Voxels at a time; 16 MiB as float32."""
 
 
 class ScaleWindowd(MapTransform):
@@ -148,11 +149,11 @@ class ToUnitd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.piecewise = PiecewiseLinearScale(window, points)
-        if air is not None and air > AIR_HU:
+        if air is not None and air > TISSUE_ABOVE_HU:
             remedy = "pass -1000, or null to keep the window"
-            raise ConfigError(f"air is {air:g} HU, above {AIR_HU:g}", remedy)
+            raise ConfigError(f"air is {air:g} HU, above {TISSUE_ABOVE_HU:g}", remedy)
         self.clip = air is not None
-        if air is not None and air < self.piecewise.low <= AIR_HU:
+        if air is not None and air < self.piecewise.low <= TISSUE_ABOVE_HU:
             self.piecewise = self.piecewise.down_to(air, LOWEST)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -166,3 +167,26 @@ class ToUnitd(MapTransform):
 
     def _restored(self, values: Tensor) -> Tensor:
         return self.piecewise.unscaled(values.clamp(-1, 1) if self.clip else values)
+
+
+def for_each_slab(function: Callable[[Tensor], Tensor], values: Tensor, made: Tensor) -> Tensor:
+    """Apply a function of single voxels part by part, so that its intermediate results stay small.
+
+    Args:
+        function: maps a tensor to one of the same shape, each element by itself.
+        values: of any shape.
+        made: of the same shape, receives the results; it may be ``values`` itself.
+
+    Returns:
+        ``made``.
+    """
+    if values.ndim < 2 or values.numel() <= SLAB_VOXELS:
+        made.copy_(function(values))
+    elif len(values) == 1 or values[0].numel() > SLAB_VOXELS:
+        for part, result in zip(values, made, strict=True):
+            for_each_slab(function, part, result)
+    else:
+        step = SLAB_VOXELS // values[0].numel()
+        for part, result in zip(values.split(step), made.split(step), strict=True):
+            result.copy_(function(part))
+    return made

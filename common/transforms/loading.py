@@ -17,6 +17,7 @@ from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 from nibabel.affines import voxel_sizes
 from nibabel.orientations import io_orientation
 
+from ..case_keys import REGIONS
 from ..errors import ConfigError, DataError
 from ..grids import (
     LEAST_COVERED,
@@ -32,7 +33,6 @@ from ..grids import (
 from ..io import Scan, VolumeReader
 from ..io.modality import MODALITY, SOURCE_MODALITY, modality_of
 from ..io.reader import WARNINGS
-from ..path_names import REGIONS
 
 logger = logging.getLogger(__name__)
 MASKS = ("mask", *REGIONS)

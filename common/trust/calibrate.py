@@ -15,7 +15,7 @@ from ..config.record import RunRecord
 from ..data.datalist import Item
 from ..errors import ConfigError, DataError
 from ..io import VolumeReader
-from ..metrics.masked import ARBITRARY, PERCENT
+from ..units import ARBITRARY, PERCENT
 from ..weights import checkpoints
 from ..weights.info import origin
 from .check import checked_cases, table
@@ -37,8 +37,8 @@ class Calibration:
     """Calibrates the weights of a run on held-out cases, and checks intervals and verdicts on others.
 
     Args:
-        cases: items by section, as :func:`common.data.cases.training_cases` gives them for an evaluation; it refuses
-            test cases that the run was trained on.
+        cases: items by section, as :func:`common.data.selection.training_cases` gives them for an evaluation; it
+            refuses test cases that the run was trained on.
         run_dir: of the run; its ``models`` receive ``model_trust.json``.
         device: to compute on.
         unit: of the target; ``z`` with ``standardise``; or percent of brightness for one that has another scale in each

@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..config.checks import HU
 from ..data.checks.misregistration import BINS, binned, mutual_information
-from ..metrics.masked import dice
-from ..metrics.tissue import AIR_HU, BONE_HU, TISSUES
 from ..segmenter import NAMES, segmenter
-from ..segmenter.segmentation import Classes, dice_by_class, segmented
+from ..segmenter.segmentation import Classes, dice, dice_by_class, segmented
 from ..transforms.body import CAVITY_HU
 from ..transforms.head import head_mask
+from ..units import HU, tissues_of
 
 GRID_MM = 2.5
 """Spacing of the grid on which features are computed."""
@@ -219,8 +217,7 @@ def _of_output(shown: Volume, head: NDArray[np.bool_], unit: str) -> Iterator[tu
     for percentile, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
         yield f"{kind} in the output, percentile {percentile}", value
     if unit == HU:
-        air, bone = values < AIR_HU, values > BONE_HU
-        for name, where in zip(TISSUES, (air, ~(air | bone), bone), strict=True):
+        for name, where in tissues_of(values).items():
             yield f"share in the output: {name}", where.mean()
     yield "grain of the output", _grain(standardised(shown, head), head)
 

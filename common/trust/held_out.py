@@ -26,7 +26,7 @@ class HeldOutCases:
     """Cases with a target that the weights of a run have not seen, and the method to infer them.
 
     Args:
-        cases: items by section, as :func:`common.data.cases.training_cases` gives them for an evaluation.
+        cases: items by section, as :func:`common.data.selection.training_cases` gives them for an evaluation.
         run_dir: of the run, whose ``models`` hold the weights.
         device: to compute on.
         reader: of the volumes, as in training.

@@ -12,8 +12,9 @@ from ..data.datalist import Item
 from ..evaluation.cases import Case, load_case, own_window
 from ..evaluation.methods import EvaluatedMethod
 from ..io import VolumeReader
-from ..metrics.masked import PERCENT, mae
+from ..metrics.masked import mae
 from ..transforms.body import OUTSIDE
+from ..units import PERCENT
 from .case_verdicts import NetworkInput, features_of
 from .features import CaseFeatures
 from .intervals import VoxelErrors

@@ -19,8 +19,8 @@ from ignite.engine import Engine
 from monai.utils import MetaKeys
 from monai.utils.type_conversion import convert_to_numpy
 
-from ..config.checks import HU
 from ..errors import DataError
+from ..units import HU
 from ..weights.info import exported_unit, known_contrasts
 from .axes import turned_axes
 from .contrast import ORDERS, contrast_seen, head_places

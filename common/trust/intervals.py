@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..config.checks import HU
 from ..errors import ConfigError, DataError
-from ..metrics.tissue import AIR_HU, BONE_HU, TISSUES
+from ..units import HU, tissues_of
 
 ALL = "all"
 """The one group of a unit other than HU."""
@@ -67,12 +66,11 @@ def cut(widths: np.ndarray, prediction: np.ndarray, window: tuple[float, float] 
 def groups_of(prediction: np.ndarray, unit: str) -> dict[str, np.ndarray]:
     """Masks of the groups, by their name, of a prediction of any shape; the truth is unknown in use.
 
-    In HU: ``air`` below ``AIR_HU``, ``bone`` above ``BONE_HU`` and ``soft``; ``all`` in other units.
+    In HU: ``air`` below ``AIR_BELOW_HU``, ``bone`` above ``BONE_ABOVE_HU`` and ``soft``; ``all`` in other units.
     """
     if unit != HU:
         return {ALL: np.ones(prediction.shape, dtype=bool)}
-    air, bone = prediction < AIR_HU, prediction > BONE_HU
-    return dict(zip(TISSUES, (air, ~(air | bone), bone), strict=True))
+    return tissues_of(prediction)
 
 
 def cases_needed(case_level: float) -> int:

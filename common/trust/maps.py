@@ -10,8 +10,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ..metrics.masked import ARBITRARY, PERCENT, Z_SCORES
 from ..stitching import FlowInferer, MirrorInferer, PatchStitchingInferer
+from ..units import ARBITRARY, PERCENT, Z_SCORES
 from ..weights.info import read_info, sidecar
 from .intervals import cut, half_widths, use_spread
 from .record import REMEDY, read_record

@@ -14,7 +14,7 @@ import pytest
 import torch
 from bundle_commands import ok
 
-from common.data import find_cases
+from common.data.layouts.data_sets import find_cases
 from common.evaluation.cases import load_case, own_window
 from common.metrics import mae
 

@@ -11,7 +11,7 @@ from monai.fl.client import MonaiAlgo
 from monai.fl.utils.constants import ExtraItems, FlStatistics, WeightType
 from monai.fl.utils.exchange_object import ExchangeObject
 
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
 
 BUNDLE = Bundle("mr2ct_pix2pix")
 STEPS = 2

@@ -11,7 +11,8 @@ from bundle_commands import Bundle
 from monai.transforms import Compose
 
 from common.data.datalist import Item
-from common.simulation import head_anatomy, render_t1
+from common.simulation.head import head_anatomy
+from common.simulation.mr import render_t1
 
 AROUND = ((6, 9), (0, 11), (3, 4))
 """Voxels added before and behind along each axis."""

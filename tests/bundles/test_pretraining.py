@@ -19,7 +19,9 @@ from common.data.datasets.simulated import placed
 from common.errors import CheckpointError
 from common.raw_settings import settings_of
 from common.seeds import derive
-from common.simulation import head_anatomy, render_ct_pair, render_t1
+from common.simulation.ct import render_ct_pair
+from common.simulation.head import head_anatomy
+from common.simulation.mr import render_t1
 from common.transforms import SubjectBoxd
 from common.trust import InputCheck
 from common.weights import checkpoints

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from lesion_dcgan_aug.data import rois
 
-from common.data.layouts import folders
-from common.metrics.tissue import BONE_HU
+from common.data.layouts import data_sets
 from common.registration.quality import Limits
 from common.simulation.corruptions import masks, projection
 from common.simulation.corruptions import slices as thick
 from common.stitching import PLANES
+from common.units import BONE_ABOVE_HU
 from common.weights.info import PRETRAINED_NAME
 from medical_image_synthesis import datasets, simulate, simulated_heads
 from medical_image_synthesis.command import parser_of
@@ -19,7 +19,7 @@ from medical_image_synthesis.command import parser_of
 @pytest.mark.parametrize(
     ("listed", "known"),
     [
-        (datasets.LAYOUTS, folders.LAYOUTS),
+        (datasets.LAYOUTS, data_sets.LAYOUTS),
         (simulate.MASKS, masks.MASKS),
         (simulate.PROFILES, thick.PROFILES),
         (simulate.PLANES, PLANES),
@@ -38,8 +38,8 @@ def test_choices(listed, known):
         ("register --out O", "largest_mm", Limits().displacement),
         ("datalist --dataset_dir D --out O", "size", rois.SIZE),
         ("datalist --dataset_dir D --out O", "margin", rois.MARGIN),
-        ("datalist --dataset_dir D --out O", "mask", folders.DEFAULT_MASK),
-        ("score P T --mask M", "bone_hu", BONE_HU),
+        ("datalist --dataset_dir D --out O", "mask", data_sets.DEFAULT_MASK),
+        ("score P T --mask M", "bone_hu", BONE_ABOVE_HU),
         ("export mr2ct", "name", PRETRAINED_NAME),
         ("calibrate mr2ct", "heads", simulated_heads.HEADS),
     ],

@@ -20,7 +20,7 @@ from torch import nn
 from common.config import read_config
 from common.inference import CaseEvaluator
 from common.raw_settings import settings_of
-from common.training.acceleration import AUTO, TORCH
+from common.runs.acceleration import AUTO, TORCH
 from common.weights import info
 from tools.bench.clock import Timing, peak_gib, seconds
 from tools.bench.volumes import sources_of, write_source

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.simulation import head_anatomy
+from common.simulation.head import head_anatomy
 from common.trust.axes import FILE, TISSUES, VOXEL_MM
 
 OF_SIMULATION = {

@@ -27,12 +27,12 @@ from monai.utils import set_determinism
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from common.data.case_loader import CaseLoader
 from common.data.datasets.simulated import SimulatedVolumes
 from common.errors import ConfigError
-from common.networks.tissue_segmenter import TissueSegmenter
+from common.segmenter.network import TissueSegmenter
 from common.segmenter.segmentation import dice_by_class, segmented
 from common.segmenter.tissues import NAMES
+from common.simulation.case_loader import CaseLoader
 from common.simulation.label_heads import heads_of
 from common.simulation.simulate import UNCLASSED
 from common.transforms import StandardiseHeadd
@@ -70,7 +70,7 @@ class Settings(NamedTuple):
         label_maps: folder of the maps of individual heads; None for the average head.
         steps: updates, each of 8 slices.
         seed: of all that is drawn.
-        width: see :class:`common.networks.tissue_segmenter.TissueSegmenter`.
+        width: see :class:`common.segmenter.network.TissueSegmenter`.
     """
 
     modality: str

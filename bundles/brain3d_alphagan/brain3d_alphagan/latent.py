@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from brain3d_alphagan.networks import BrainGenerator
-from common.data.cases import inference_cases
 from common.data.datalist import Item
 from common.data.datasets.cached_volumes import plain
 from common.data.sample_requests import requests, sample_seed
+from common.data.sources import inference_cases
 from common.errors import DataError
 
 KIND = "brain"
@@ -34,7 +34,7 @@ def items_of(samples: int, seed: int, reconstruct: str | None, **cases: Any) -> 
         samples: number of them; sample ``i`` depends only on ``seed`` and ``i``.
         seed: of all samples.
         reconstruct: a volume, a DICOM series, or a folder of them, to encode and generate again.
-        **cases: further arguments of :func:`common.data.cases.inference_cases`.
+        **cases: further arguments of :func:`common.data.sources.inference_cases`.
 
     Raises:
         DataError: there is nothing to reconstruct.

@@ -17,7 +17,7 @@ from common.data.datalist import Item
 from common.evaluation.cases import Case
 from common.evaluation.evaluation import Evaluation
 from common.evaluation.methods import EvaluatedMethod
-from common.metrics.masked import dice
+from common.segmenter.segmentation import dice
 
 logger = logging.getLogger(__name__)
 Volume = NDArray[np.floating[Any]]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from common.metrics.masked import checked_volumes, mean_or_nan
-from common.metrics.tissue import AIR_HU, BONE_HU
+from common.units import AIR_BELOW_HU, BONE_ABOVE_HU
 
 PARENCHYMA_HU = (0.0, 80.0)
 """Range of unenhanced soft tissue of the head."""
@@ -51,8 +51,8 @@ def enhancement_scores(
         scores["vessel_excess"] = mean_or_nan((pred - truth)[vessels]) / excess if excess else float("nan")
     tissues = {
         "outside": outside,
-        "bone": outside & (truth > BONE_HU),
+        "bone": outside & (truth > BONE_ABOVE_HU),
         "parenchyma": outside & (truth >= PARENCHYMA_HU[0]) & (truth <= PARENCHYMA_HU[1]),
-        "air": outside & (truth < AIR_HU),
+        "air": outside & (truth < AIR_BELOW_HU),
     }
     return scores | {f"bias_{name}": mean_or_nan((pred - truth)[where]) for name, where in tissues.items()}

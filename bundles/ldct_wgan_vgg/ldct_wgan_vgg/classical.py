@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import minimum_filter, uniform_filter
 
-from common.metrics.tissue import AIR_HU, BONE_HU
 from common.simulation.corruptions.projection import checked_ct
+from common.units import AIR_BELOW_HU, BONE_ABOVE_HU
 
 NEIGHBOURS = 5
 """Side in pixels of the squares whose standard deviation is taken."""
@@ -26,8 +26,8 @@ def noise_level(volume: ArrayLike) -> float:
     """Standard deviation of the noise of a CT in HU, over soft tissue in axial slices; 0 where it has none.
 
     The peak of the histogram of the standard deviations in squares of ``NEIGHBOURS`` pixels that lie in soft tissue
-    (``AIR_HU`` to ``BONE_HU``): most of them are even, those with vessels and edges make the tail. In images coarser
-    than 3 mm it includes anatomy.
+    (``AIR_BELOW_HU`` to ``BONE_ABOVE_HU``): most of them are even, those with vessels and edges make the tail. In
+    images coarser than 3 mm it includes anatomy.
 
     Args:
         volume: CT in HU, (X, Y, Z).
@@ -39,7 +39,7 @@ def noise_level(volume: ArrayLike) -> float:
     """
     hu = np.asarray(checked_ct(volume), dtype=np.float64)
     square = (NEIGHBOURS, NEIGHBOURS, 1)
-    soft = minimum_filter(((hu > AIR_HU) & (hu < BONE_HU)).astype(np.uint8), square, mode="constant") > 0
+    soft = minimum_filter(((hu > AIR_BELOW_HU) & (hu < BONE_ABOVE_HU)).astype(np.uint8), square, mode="constant") > 0
     if not soft.any():
         return 0.0
     mean, squares = (uniform_filter(each, square) for each in (hu, hu**2))

@@ -10,7 +10,7 @@ import numpy as np
 
 from common.data.datalist import Item
 from common.data.degraded_pairs import PairFolders, require_hu, save_masks, save_volume
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
 from common.errors import ConfigError, naming_case
 from common.grids import in_ras, ras_spacing
 from common.io import VolumeReader

@@ -18,10 +18,6 @@ SOFT_HU = (-200.0, 250.0)
 """Above air and below bone, as in :mod:`common.metrics.tissue`."""
 SEEN_HU = (-200.0, 280.0)
 """Window that the discriminator of soft tissue sees; values outside are its ends."""
-SQUARE = 5
-"""Side in pixels of the squares in which noise is measured."""
-QUANTILE = 0.25
-"""[chosen] of their deviations: larger ones have edges."""
 CONTRAST = 10.0
 """[chosen] gain of the first filters: after 300 steps on phantoms MAE 15.1 HU, without gain and zero sums 17 to 18."""
 
@@ -90,16 +86,17 @@ class ChainGenerator(nn.Module):
         return restored
 
 
-def noise_of(image: Tensor, low: float, high: float) -> Tensor:
+def noise_of(image: Tensor, low: float, high: float, side: int = 5, quantile: float = 0.25) -> Tensor:
     """Noise of images (B, 1, H, W), (B, 1, 1, 1): a quantile of the standard deviations in squares of soft tissue.
 
-    It is 0 where a slice has no square of ``SQUARE`` pixels a side whose mean is between ``low`` and ``high``.
+    It is 0 where a slice has no square of ``side`` pixels whose mean is between ``low`` and ``high``. The quantile is
+    [chosen]: the larger deviations have edges. TorchScript takes numbers of functions, not of modules.
     """
     shifted = image - (low + high) / 2  # squares of large numbers would lose weak noise
-    mean, squares = avg_pool2d(shifted, SQUARE, 1), avg_pool2d(shifted * shifted, SQUARE, 1)
+    mean, squares = avg_pool2d(shifted, side, 1), avg_pool2d(shifted * shifted, side, 1)
     deviations = (squares - mean * mean).clamp(min=0).sqrt()
     other = mean.abs() > (high - low) / 2
-    level = deviations.masked_fill(other, float("nan")).flatten(1).nanquantile(QUANTILE, dim=1)
+    level = deviations.masked_fill(other, float("nan")).flatten(1).nanquantile(quantile, dim=1)
     return level.nan_to_num(0.0)[:, None, None, None]
 
 

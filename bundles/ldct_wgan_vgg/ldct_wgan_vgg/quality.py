@@ -17,10 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter1d
 from scipy.signal.windows import hann
 
-from common.config.checks import HU
 from common.metrics.line_integrals import checked_affine
 from common.metrics.masked import Mask, Volume, checked_volumes
-from common.metrics.tissue import AIR_HU, BONE_HU
+from common.units import AIR_BELOW_HU, BONE_ABOVE_HU, HU
 
 PATCH_MM = 48.0
 """Side of the patches that spectra are averaged over; it sets the resolution of the frequency, about 0.02 / mm."""
@@ -45,10 +44,10 @@ def noise_scores(
         unit: of the volumes; in another one than HU nothing is measured.
 
     Returns:
-        ``noise_hu``: standard deviation in HU of prediction minus truth in soft tissue (``AIR_HU`` to ``BONE_HU`` in
-        the truth); ``nps_mean_frequency``: sum f NPS(f) / sum NPS(f) in 1/mm over the f > 0 of the radial noise power
-        spectrum of that difference, see :func:`spectra`; it falls where noise becomes blotchy. nan without soft
-        tissue, without a patch inside the mask, or without any noise.
+        ``noise_hu``: standard deviation in HU of prediction minus truth in soft tissue (``AIR_BELOW_HU`` to
+        ``BONE_ABOVE_HU`` in the truth); ``nps_mean_frequency``: sum f NPS(f) / sum NPS(f) in 1/mm over the f > 0 of
+        the radial noise power spectrum of that difference, see :func:`spectra`; it falls where noise becomes blotchy.
+        nan without soft tissue, without a patch inside the mask, or without any noise.
 
     Raises:
         DataError: see :func:`~common.metrics.masked.checked_volumes`; also where the affine is singular.
@@ -58,7 +57,7 @@ def noise_scores(
     if unit != HU:
         return {}
     pred, truth, inside = checked_volumes(pred, truth, mask)
-    soft = inside & (truth >= AIR_HU) & (truth <= BONE_HU)
+    soft = inside & (truth >= AIR_BELOW_HU) & (truth <= BONE_ABOVE_HU)
     noise = pred - truth
     frequencies, powers = spectra(noise, noise, inside, affine)
     total = powers.sum()

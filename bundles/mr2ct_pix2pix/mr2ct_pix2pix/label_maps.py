@@ -109,7 +109,7 @@ class LabelMeans:
     A label that no training case has gets the mean of all, 0. The cases are read when the first volume is asked for.
 
     Args:
-        cases: items by section, as :func:`common.data.cases.training_cases` gives them.
+        cases: items by section, as :func:`common.data.selection.training_cases` gives them.
         head_threshold: label above which is the head, see :func:`common.evaluation.cases.load_case`.
         reader: of the volumes, as in training.
     """

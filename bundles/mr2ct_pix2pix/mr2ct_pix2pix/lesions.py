@@ -10,7 +10,8 @@ from common.data.datalist import Item
 from common.evaluation.cases import load_case
 from common.io import VolumeReader
 from common.metrics import lesion_ratio
-from common.metrics.masked import Mask, Volume, dice
+from common.metrics.masked import Mask, Volume
+from common.segmenter.segmentation import dice
 
 THRESHOLDS = np.arange(0.0, 6.0, 0.1)
 """z-scores inside the head that are tried."""
@@ -25,7 +26,7 @@ class FlairLesions:
       has the largest overlap on the real FLAIR of the training cases. Absent where none of these has lesions.
 
     Args:
-        cases: items by section, as :func:`common.data.cases.training_cases` gives them; read at the first call.
+        cases: items by section, as :func:`common.data.selection.training_cases` gives them; read at the first call.
         reader: of the volumes, as in training.
     """
 

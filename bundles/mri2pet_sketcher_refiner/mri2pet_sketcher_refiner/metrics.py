@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from common.errors import DataError
 from common.metrics import lesion_ratio
-from common.metrics.masked import Mask, checked_volumes, dice, psnr_of_peak
+from common.metrics.masked import Mask, checked_volumes, psnr_of_peak
+from common.segmenter.segmentation import dice
 
 DEMYELINATION_SD = 2.0
 """Threshold of demyelination, in standard deviations of the true NAWM below its mean."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
+from ...case_keys import REGIONS
 from ...errors import ConfigError, DataError, Finding, VolumeError, some
 from ...io import VolumeReader
 from ...io.reader import CHECK_UNIT
-from ...path_names import REGIONS
 from ..datalist import Item
 from ..identity import HASHED, remember
 from . import volumes

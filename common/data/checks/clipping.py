@@ -9,9 +9,9 @@ import numpy as np
 
 from ...errors import Finding, Where
 from ...grids import ras_shape
-from ...io.modality import AIR_HU
 from ...io.nifti.reading import is_constant
 from ...transforms.head import head_mask
+from ...units import TISSUE_ABOVE_HU
 from .volumes import CheckedVolume, is_of_ct, on_one_grid
 
 MOST_CUT = 0.01
@@ -62,7 +62,7 @@ class Clipping:
         else:
             axial = ras_shape((0, 1, 2), label.affine)[2]
             inside = head_mask(values, None, axial, label.where("", "", "").case)
-        return values[inside & (values > AIR_HU) if is_of_ct(self.window) else inside]
+        return values[inside & (values > TISSUE_ABOVE_HU) if is_of_ct(self.window) else inside]
 
     def findings(self) -> Iterator[Finding]:
         """A warning about the case that is cut most, with a window that would hold all cases."""

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ... import grids
-from ...config.checks import HU_MAXIMUM, HU_MINIMUM
 from ...errors import Finding, Where
 from ...grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_grid
 from ...io.nifti.reading import is_constant
 from ...io.reader import VolumeReader
 from ...metrics.masked import mask_fault
+from ...units import HU_MAXIMUM, HU_MINIMUM
 from .misregistration import Shift, suspicious_flip, suspicious_shift
 
 OUTSIDE_SHARE = 0.05

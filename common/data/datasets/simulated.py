@@ -47,7 +47,7 @@ class SimulatedCases(Dataset[dict[str, Any]]):
 
     A case is a function of (``seed``, epoch, number) only, and a sample of (``seed``, epoch, index), independent of
     process and worker: sample ``index`` belongs to case ``index // samples_per_case``. In the order of
-    :class:`common.data.case_loader.CaseSampler`, every case is rendered once.
+    :class:`common.simulation.case_loader.CaseSampler`, every case is rendered once.
 
     Args:
         simulate: renders a case from a seed.

@@ -1,4 +1,4 @@
-"""Folder layouts: files of a data set grouped by case."""
+"""Folders of cases: files of a data set grouped by case."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ...errors import ConfigError, DataError, choose, some
+from ...case_keys import REGIONS
+from ...errors import DataError, some
 from ...files import GET_CONTENT, NOT_HERE, is_broken_link, text_of_cell
 from ...io.dicom.reading.headers import holds_series
 from ...io.reader import NIFTI, VOLUMES, volume_path
-from ...path_names import REGIONS
 from ..datalist import Item
-from . import bids, ldct
-from .ixi import FILE, modality_folder, subject_files
 
 logger = logging.getLogger(__name__)
 
@@ -44,96 +42,35 @@ CASE_FOLDERS = {
     # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; NIfTI has priority.
     "synthrad2025": _Layout(r"[12](?P<body_part>AB|HN|TH)(?P<centre>[A-E])\d{3}", ("AB", "HN", "TH"), (*NIFTI, ".mha")),
 }
-IXI, LDCT, BIDS = "ixi", "ldct", "bids"
-LAYOUTS = (*CASE_FOLDERS, IXI, LDCT, BIDS)
-DEFAULT_NAMES = {
-    **dict.fromkeys(CASE_FOLDERS, ("mr", "ct")),
-    IXI: ("PD", "T2"),
-    LDCT: ("Low Dose Images", "Full Dose Images"),
-    BIDS: ("T1w", "T2w"),
-}
-"""Default names of source and target of each layout."""
-BODY_PARTS = {
-    "B": "brain",
-    "P": "pelvis",
-    "AB": "abdomen",
-    "HN": "head and neck",
-    "TH": "thorax",
-    "N": "head",
-    "C": "thorax",
-    "L": "abdomen",
-}
-"""Body parts by the letters in the names of cases: SynthRAD's, and N, C and L of LDCT-and-Projection-data."""
 
 
-def find_cases(
-    root: str | Path,
-    layout: str,
-    source: str = "mr",
-    target: str | None = "ct",
-    mask: str | None = DEFAULT_MASK,
-    *,
+def cases_of_folders(root: str | Path, source: str, target: str | None, mask: str | None) -> list[Item]:
+    """The cases ``ROOT/<case>/<name>.nii.gz``; see :func:`common.data.layouts.data_sets.find_cases`."""
+    root = Path(os.path.abspath(root))
+    names = names_of(source, target)
+    return items_of(root, folder_files(root, "folders", names, mask), names, target, mask)
+
+
+def names_of(source: str, target: str | None) -> list[str]:
+    """The names of a case's images: those of the source's channels, then the target's."""
+    return [*(name.strip() for name in source.split(",")), *([target] if target else [])]
+
+
+def items_of(
+    root: Path,
+    files: dict[str, dict[str, Path]],
+    names: list[str],
+    target: str | None,
+    mask: str | None,
     patient_separator: str | None = None,
 ) -> list[Item]:
-    """List the cases under ``root``, sorted by name, with absolute paths.
-
-    Args:
-        root: the folder of the cases, for SynthRAD also the parent of the region folders, for IXI the parent of
-            ``IXI-PD`` and the other modalities, for LDCT that of the patients, for BIDS that of the subjects.
-        layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``, or a folder ``ROOT/<case>/<name>`` with a DICOM
-            series; for a single name also ``ROOT/<case>`` with a series), ``synthrad2023``, ``synthrad2025``, ``ixi``
-            (``ROOT/IXI-<name>/IXI002-Guys-0828-<name>.nii.gz``; the case is ``IXI002``), ``ldct`` or ``bids``; see
-            their modules.
-        source: the file name of the image without its suffix; several channels are separated by commas.
-        target: the file name of the label; None for inference, where cases have no label.
-        mask: the file name of the mask; None for no masks. Cases may lack one of the default name.
-        patient_separator: the patient is the name of the case up to the first separator; by default the whole name.
-            A file ``patients.csv`` (columns ``case``, ``patient``) in ``root`` overrides both.
-
-    Raises:
-        ConfigError: for an unknown layout.
-        DataError: for no folder, no cases, missing files (IXI subjects without all files are excluded with a warning),
-            files stored twice, or a case that is missing in patients.csv.
-    """
-    if layout not in LAYOUTS:
-        raise ConfigError(f"--layout is {layout!r}", choose(LAYOUTS))
-    root = Path(os.path.abspath(root))
-    if not root.is_dir():
-        raise DataError(f"no folder at {root}", "correct --dataset_dir")
-    names = [*(name.strip() for name in source.split(",")), *([target] if target else [])]
-    files = _files(root, layout, names, mask)
-    patients = patients_of(root, list(files), patient_separator or ("_" if layout == BIDS else None))
+    """The items of cases whose files are known by their names; arguments of ``find_cases``."""
+    patients = patients_of(root, list(files), patient_separator)
     channels = names[: len(names) - bool(target)]
-    return [
-        _item(case, patients[case], found, channels, target, mask) | _place(layout, case, found[channels[0]])
-        for case, found in files.items()
-    ]
+    return [_item(case, patients[case], found, channels, target, mask) for case, found in files.items()]
 
 
-def _files(root: Path, layout: str, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
-    """The files of each case by name; outside folders of cases a mask is looked for where it has another name."""
-    if layout in CASE_FOLDERS:
-        return _folder_files(root, layout, names, mask)
-    required = [*names, *([mask] if mask and mask != DEFAULT_MASK else [])]
-    if layout == LDCT:
-        return ldct.patient_series(root, required)
-    if layout == BIDS:
-        return bids.subject_files(root, required, REGIONS)
-    return subject_files(root, [*names, mask] if mask and modality_folder(root, mask).is_dir() else required)
-
-
-def _place(layout: str, case: str, image: Path) -> dict[str, str]:
-    """Centre and body part of a case, as far as the names of the data set give them."""
-    if layout == IXI:
-        match = re.match(FILE, image.name)
-        return {"body_part": "brain", **(match.groupdict() if match else {})}
-    others = {LDCT: ldct.PATIENT, BIDS: ".*"}
-    match = re.fullmatch(others.get(layout) or CASE_FOLDERS[layout].case_pattern, case)
-    letters = match.groupdict() if match else {}
-    return letters | ({"body_part": BODY_PARTS[letters["body_part"]]} if letters else {})
-
-
-def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
+def folder_files(root: Path, layout: str, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
     """The files of each case by name: the required ones, and the region masks that exist."""
     chosen = CASE_FOLDERS[layout]
     folders = _case_folders(root, layout, chosen)

@@ -9,8 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from ...config.checks import HU
-from ...metrics.tissue import AIR_HU, BONE_HU
+from ...units import HU, tissues_of
 from .contents import Picture
 from .panels import STYLE, figure_image
 
@@ -44,8 +43,7 @@ class ErrorHistogram:
         real = truth[inside]
         error = np.clip(synthetic[inside] - real, self.edges[0], self.edges[-1])
         if self.unit == HU:
-            air, bone = real < AIR_HU, real > BONE_HU
-            groups = {"air": air, "soft tissue": ~(air | bone), "bone": bone}
+            groups = {"soft tissue" if name == "soft" else name: group for name, group in tissues_of(real).items()}
         else:
             groups = {name: region[inside] > 0 for name, region in regions.items()}
             others = np.ones(real.shape, bool)

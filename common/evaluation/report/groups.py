@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...case_keys import GROUPS
 from ...files import write_text
-from ...path_names import GROUPS
 from .tables import Summary, plain_summary, summarise
 
 UNKNOWN = "unknown"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...config.checks import HU
+from ...units import HU
 from .contents import Panel
 from .figures import ShownCase
 from .panels import DIFFERENCE

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai.utils import MetaKeys, convert_to_numpy
 
@@ -21,7 +21,6 @@ from ..dicom.writing.template import MapOf
 from ..reader import WARNINGS
 from ..stored_values import require_dtype
 from .dicom import DicomFormat
-from .itk import ItkFormat
 from .nifti import NiftiFormat
 from .outputs import (
     BACKEND,
@@ -38,6 +37,9 @@ from .outputs import (
 from .record import Provenance
 from .verdicts import MARK, QUALITY, REFUSE
 from .volume import volume_of
+
+if TYPE_CHECKING:
+    from .itk import ItkFormat
 
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
 MAP_ENDING = "_uncertainty"
@@ -58,6 +60,7 @@ class VolumeExporter:
         output_format: ``nifti``, ``dicom``, ``nrrd`` or ``mha``.
         output_dtype: stored type of files; for DICOM the modality determines it.
         overwrite: replace existing outputs.
+        output_file: of the one volume of a run, in the place of its name in ``predictions_dir``; there is no manifest.
         **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``.
 
     Raises:
@@ -75,13 +78,15 @@ class VolumeExporter:
         output_format: str = "nifti",
         output_dtype: str = "int16",
         overwrite: bool = False,
+        output_file: str | None = None,
         **series: Any,
     ) -> None:
         if output_format not in FORMATS:
             raise ConfigError(f"--output_format is {output_format!r}", choose(FORMATS))
         require_dtype(output_dtype)
         require_file_name(suffix, "suffix", error=ConfigError)
-        self.output_dir = Path(predictions_dir)
+        self.output_file = None if output_file is None else Path(output_file)
+        self.output_dir = Path(predictions_dir) if self.output_file is None else self.output_file.parent
         self.suffix = suffix
         self.modality = modality
         self.unit = unit
@@ -95,6 +100,8 @@ class VolumeExporter:
         if output_format == "nifti":
             self.format = NiftiFormat(named, output_dtype)
         elif output_format != "dicom":
+            from .itk import ItkFormat  # few write it
+
             self.format = ItkFormat(named, output_dtype, f".{output_format}")
         self.maps: DicomFormat | NiftiFormat | None = None
         self._about_maps: dict[str, Any] = {}
@@ -142,6 +149,8 @@ class VolumeExporter:
 
     def _place(self, case: str, ending: str) -> Path:
         require_file_name(case, "case", f"_{self.suffix}{ending}")
+        if self.output_file is not None:
+            return self.output_file.with_name(self.output_file.name.removesuffix(self.format.suffix) + ending)
         return self.output_dir / f"{case}_{self.suffix}{ending}"
 
     def require_free(
@@ -163,7 +172,10 @@ class VolumeExporter:
         """
         self.provenance.sources = {str(item["case"]): list(_inputs(item)) for item in cases}
         names = [str(item["case"]) for item in cases]
-        outputs = [self.output_dir / MANIFEST_NAME, *(output for name in names for output in self._outputs(name))]
+        outputs = [output for name in names for output in self._outputs(name)]
+        if self.output_file is None:
+            outputs.append(self.output_dir / MANIFEST_NAME)
+            require_own_manifest(self.output_dir, self.overwrite)
         require_distinct(outputs)
         read = [*inputs, self.weights, *(source for item in cases for source in _inputs(item))]
         require_apart(outputs, [Path(source) for source in read])
@@ -172,7 +184,6 @@ class VolumeExporter:
         left = [item for item in cases if not resume or self.why_recomputed(str(item["case"]))]
         for item in left:
             self._require_place(str(item["case"]), self.overwrite or resume)
-        require_own_manifest(self.output_dir, self.overwrite)
         self._require_room(left)
 
     def _require_place(self, case: str, may_replace: bool) -> None:

@@ -17,6 +17,7 @@ from skimage.transform import iradon, radon
 
 from ...errors import ConfigError, DataError, choose
 from ...grids import SPACING_TOLERANCE_MM
+from ...units import AROUND_BODY_BELOW_HU
 
 Image = NDArray[np.float64]
 
@@ -28,8 +29,6 @@ KERNELS = {"soft": "hann", "sharp": "ramp"}
 LEAST_HU = -3100.0
 """Lower limit of a CT: resampling overshoots to -1200, and scanners pad to -3024 outside the field of view. Nothing
 below -1000 attenuates."""
-AIR_HU = -500.0
-"""Upper limit of the air around a body."""
 BODY_MU = 0.2 * MU_WATER
 """Threshold of what is projected outside the circle in the image: -800 HU, above the noise of air."""
 
@@ -140,8 +139,8 @@ def checked_ct(volume: ArrayLike) -> NDArray[np.floating]:
     if not np.isfinite(hu).all():
         raise DataError("CT has NaN or infinite voxels", "fill or fix them")
     low = float(hu.min())
-    if not LEAST_HU <= low <= AIR_HU:
-        fault = f"CT has the lowest value {low:g}, and HU of air lie between {LEAST_HU:g} and {AIR_HU:g}"
+    if not LEAST_HU <= low <= AROUND_BODY_BELOW_HU:
+        fault = f"CT has the lowest value {low:g}, and HU of air lie between {LEAST_HU:g} and {AROUND_BODY_BELOW_HU:g}"
         raise DataError(fault, "convert it to HU (slope, offset 1024)")
     return hu if np.issubdtype(hu.dtype, np.floating) else hu.astype(np.float32)
 

@@ -1,13 +1,12 @@
-"""Handlers of the trainer and of evaluators: run folder, progress, validation, stages, weights."""
+"""Handlers of the trainer: run folder, progress, validation, stages, fine-tuning."""
 
 from .batch_statistics import EpochStatistics
 from .fine_tuning import FineTuning
 from .progress import Progress
-from .run_folder import LOG_NAME, RunFolder, run_dir
+from .run_folder import LOG_NAME, RunFolder
 from .stages import Stages
 from .target_scale import TargetScale
 from .validation import Validation
-from .weights_loader import WeightsLoader
 
 __all__ = [
     "LOG_NAME",
@@ -18,6 +17,4 @@ __all__ = [
     "Stages",
     "TargetScale",
     "Validation",
-    "WeightsLoader",
-    "run_dir",
 ]

@@ -9,6 +9,7 @@ import torch
 from ignite.engine import Events
 from tqdm import tqdm
 
+from ...runs.durations import spoken
 from .. import SynthesisTrainer
 
 logger = logging.getLogger(__name__)
@@ -16,7 +17,6 @@ WARM_UP = 5
 """Steps that are not measured: libraries choose kernels, the allocator grows, a CUDA graph is recorded."""
 MOST_STEPS, MOST_SECONDS = 50, 5.0
 """The measurement ends with whichever is reached first."""
-DAY = 24 * 60
 
 
 class Duration:
@@ -68,14 +68,3 @@ class Duration:
             text += f", and {held:.1f} GB of the GPU's memory"
         with tqdm.external_write_mode():  # a bar makes way for the line
             logger.info(text)
-
-
-def spoken(minutes: float) -> str:
-    """A duration in the two units that say most of it: ``1 min``, ``2 h 5 min``, ``3 d 4 h``."""
-    whole = max(1, round(minutes))
-    if whole < 60:
-        return f"{whole} min"
-    if whole < DAY:
-        return f"{whole // 60} h {whole % 60} min"
-    hours = round(whole / 60)
-    return f"{hours // 24} d {hours % 24} h"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ignite.engine import Events
 from monai.engines import Evaluator
 
+from ...runs.durations import spoken
 from .. import SynthesisTrainer
-from .duration import spoken
 
 
 def epoch_line(engine: SynthesisTrainer, validator: Evaluator, seconds_left: float) -> str:

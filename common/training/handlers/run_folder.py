@@ -22,7 +22,7 @@ from ... import devices
 from ...config.record import RunRecord, config_of
 from ...data.split_record import DATALIST_NAME, move_split, write_split
 from ...errors import CheckpointError, ConfigError, OutputError, UserError, choose
-from ...files import as_cell, remove_unfinished, require_file_name, write_text, write_whole
+from ...files import as_cell, remove_unfinished, write_text, write_whole
 from ...weights import checkpoints, info
 from ...weights.info import RUN_NAME
 from ...weights.module_names import portable
@@ -43,20 +43,6 @@ EPOCHS_NAME = "epochs"
 """Folder of the weights and pictures of single epochs."""
 
 
-def run_dir(output_dir: str, variant: str = "", fold: int | None = None) -> str:
-    """The folder of a run: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method.
-
-    Fold 1 and the following ones are variants of their own, ``<variant>_fold_1``.
-
-    Raises:
-        ConfigError: for a variant whose name cannot be that of a folder.
-    """
-    if variant:
-        require_file_name(variant, "--variant", error=ConfigError)
-    name = "_".join([variant] * bool(variant) + [f"fold_{fold}"] * bool(fold))
-    return str(Path(output_dir, "variants", name) if name else Path(output_dir))
-
-
 class RunFolder:
     """Handler that writes a training run to disk; attach it after the validation.
 
@@ -66,7 +52,7 @@ class RunFolder:
     moves an earlier one to ``models/previous``. Nothing is written before the folder is locked.
 
     Args:
-        run_dir: see :func:`run_dir`.
+        run_dir: see :func:`common.runs.run_dir`.
         validator: its key metric decides what is best (``metric_cmp_fn``).
         resume: continue the run in ``run_dir`` instead of starting a new one.
         data: cases of the run; of :class:`common.data.split_record.Cases` the split is written.

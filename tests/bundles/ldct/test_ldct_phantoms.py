@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ldct_wgan_vgg.phantoms import write_ldct
 
-from common.data.layouts.folders import find_cases
-from common.simulation import head_anatomy
+from common.data.layouts.data_sets import find_cases
 from common.simulation.dataset import case_seed
+from common.simulation.head import head_anatomy
 
 SPACING = 4.0
 NAMES = ("ldct", "ndct", "mask", "lesion")

@@ -14,12 +14,6 @@ from common.io.dicom.reading.volume import load_series
 from common.io.nifti.reading import read_volume
 from medical_image_synthesis.command import main as synthesize
 
-
-def main(words: list[str]) -> int:
-    """Run the command with these words."""
-    return synthesize([*map(str, words)])
-
-
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
 
 
@@ -122,18 +116,8 @@ def root(tmp_path):
 
 
 def command(root, out, *more):
-    words = [
-        "datalist",
-        "--layout",
-        "rois",
-        "--dataset_dir",
-        root,
-        "--classes",
-        "cyst,met",
-        "--out",
-        out / "datalist.json",
-    ]
-    return main([*words, *more])
+    words = f"datalist --layout rois --dataset_dir {root} --classes cyst,met --out {out / 'datalist.json'}".split()
+    return synthesize([*words, *more])
 
 
 def test_the_command_cuts_lists_and_records(root, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""The files of samples: one for each class by its whole name, and nothing replaced that is not theirs."""
+"""The files of samples and of strips between two: one a class by its name, nothing replaced that is not theirs."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import pytest
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 
 from common.data.checks.cases import check_cases
-from common.data.layouts.folders import find_cases
+from common.data.layouts.data_sets import find_cases
 from common.io import VolumeReader
 
 SPACING = 4.0

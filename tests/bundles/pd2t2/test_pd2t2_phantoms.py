@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from pd2t2_dcgan_acm.phantoms import write_pd2t2
 
-from common.data.layouts.folders import find_cases
-from common.simulation import head_anatomy
+from common.data.layouts.data_sets import find_cases
 from common.simulation.dataset import case_seed
+from common.simulation.head import head_anatomy
 
 SPACING = 5.0
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.simulation import Anatomy, head_anatomy, render_ct, render_ct_pair, render_t1
-from common.simulation.ct import ARTERY_HU, PERFUSED_HU, VEIN_SHARE
+from common.simulation.ct import ARTERY_HU, PERFUSED_HU, VEIN_SHARE, render_ct, render_ct_pair
+from common.simulation.head import Anatomy, head_anatomy
+from common.simulation.mr import render_t1
 from common.simulation.tissues import HOUNSFIELD, TISSUES
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
-from common.simulation import head_anatomy
 from common.simulation.dataset import case_seed
 from common.simulation.field_strength import write_field_strengths
+from common.simulation.head import head_anatomy
 from common.simulation.physics import at_three_tesla
 from common.simulation.tissues import Relaxation
 

@@ -3,8 +3,8 @@ import pytest
 from scipy import ndimage
 
 from common.errors import ConfigError
-from common.simulation import head_anatomy
 from common.simulation.grid import Motion
+from common.simulation.head import head_anatomy
 from common.simulation.tissues import TISSUES
 
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.simulation import render_pd_t2, render_t1
-from common.simulation.mr import FLOW_VOID, PD_T2_GAIN, SHARED_BIAS
+from common.simulation.mr import FLOW_VOID, PD_T2_GAIN, SHARED_BIAS, render_pd_t2, render_t1
 from common.simulation.tissues import RELAXATION, TISSUES
 
 

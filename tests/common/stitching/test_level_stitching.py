@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.errors import ConfigError
-from common.networks.unet_levels import UNetLevels, unet_levels
+from common.runs.acceleration import Acceleration
 from common.stitching import CascadeInferer, PatchStitchingInferer, patch_stitching
 from common.stitching.level_stitching import Tiles, tiles_of
 from common.stitching.sliding_windows import cheapest_cut
-from common.training.acceleration import Acceleration
+from common.stitching.unet_levels import UNetLevels, unet_levels
 
 CVAL = -1.0
 ATOL = 1e-5

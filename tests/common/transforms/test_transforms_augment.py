@@ -11,7 +11,7 @@ from torch import Tensor
 
 from common.data.datasets.cached_volumes import plain
 from common.errors import ConfigError
-from common.transforms import random_augmentation
+from common.transforms.augment import random_augmentation
 
 GEOMETRY = {"rotation": 20.0, "scale": 0.2, "flip": 0.5}
 SHAPES = {"sagittal": (3, 24, 21), "axial": (1, 24, 21), None: (2, 12, 14, 13)}

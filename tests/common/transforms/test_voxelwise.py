@@ -1,18 +1,16 @@
 """Functions of single voxels, part by part."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 
-from common.transforms import voxelwise
-from common.transforms.voxelwise import for_each_slab
+from common.transforms import intensity
+from common.transforms.intensity import for_each_slab
 
 
 @pytest.mark.parametrize("shape", [(7,), (5, 3), (1, 9, 2), (2, 1, 6, 11), (0, 4)])
 @pytest.mark.parametrize("at_once", [1, 4, 1000])
 def test_parts_give_what_the_whole_gives(monkeypatch, shape, at_once):
-    monkeypatch.setattr(voxelwise, "SLAB_VOXELS", at_once)
+    monkeypatch.setattr(intensity, "SLAB_VOXELS", at_once)
     values = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
     sizes = []
 

@@ -13,7 +13,7 @@ import torch
 from monai.data import MetaTensor, list_data_collate
 
 from common.errors import DataError
-from common.simulation import Anatomy
+from common.simulation.head import Anatomy
 from common.transforms import LoadVolumed, SubjectBoxd, WorkingSpacingd
 from common.trust import InputCheck
 from common.trust.input_check import findings_of

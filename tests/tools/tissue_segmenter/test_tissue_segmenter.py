@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.networks.tissue_segmenter import TissueSegmenter
 from common.segmenter import NAMES
+from common.segmenter.network import TissueSegmenter
 from common.simulation.simulate import UNCLASSED
 from common.weights import checkpoints
 from tools.tissue_segmenter import training

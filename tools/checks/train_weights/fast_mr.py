@@ -62,7 +62,7 @@ def write_cases(
     lists: dict[str, dict[str, list[dict[str, str]]]] = {
         fold: {"training": [], "validation": [], "test": []} for fold in folds
     }
-    write = partial(write_pair, kind="undersample", reader=VolumeReader(), kspace=True)
+    write = partial(write_pair, reader=VolumeReader(), kspace=True)
     for patient in PATIENTS:
         lesion = nib.nifti1.load(data / patient / "lesions.nii.gz")
         for contrast in CONTRASTS:
@@ -89,7 +89,7 @@ def write_cases(
 
 def _simulated(out: Path, name: str, heads: Heads, number: int, seed: int) -> list[dict[str, str]]:
     """The cases of a number of simulated heads, written where ``out`` lacks them."""
-    write = partial(write_pair, kind="undersample", reader=VolumeReader(), kspace=True)
+    write = partial(write_pair, reader=VolumeReader(), kspace=True)
     cases = [f"{name}_{each:03}" for each in range(number)]
     for each, case in enumerate(cases):
         rng = np.random.default_rng(derive(seed, each))

@@ -48,7 +48,7 @@ def lesion_cases(
 ) -> Cases:
     """The patches for training, validation and test, checked; nothing is written but phantoms.
 
-    The split of a new run, and that of an earlier one, are handled as in :func:`common.data.cases.training_cases`.
+    The split of a new run, and that of an earlier one, are handled as in :func:`common.data.selection.training_cases`.
 
     Args:
         dataset_dir: holds ``datalist.json`` (see ``synthesize datalist --layout rois``), else a folder of NIfTI files

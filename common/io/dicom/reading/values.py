@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ....errors import Finding, VolumeError, Where, some
+from ....units import HU_OF_AIR
 from ...modality import CT
-from ...padding import AIR_HU, padding_to_air
+from ...padding import padding_to_air
 from .headers import Slice, element_numbers, element_text, element_value
 from .pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
 from .stack import Stack
@@ -99,7 +100,7 @@ def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modalit
     if not padding:
         return
     others = (values[:, :, k][~padding[k]] if k in padding else values[:, :, k] for k in range(values.shape[2]))
-    air = AIR_HU if modality == CT else min((part.min(initial=0.0) for part in others), default=0.0)
+    air = HU_OF_AIR if modality == CT else min((part.min(initial=0.0) for part in others), default=0.0)
     for place, padded in padding.items():
         values[:, :, place][padded] = air
     count = sum(int(padded.sum()) for padded in padding.values())

@@ -49,11 +49,6 @@ def test_a_window_that_cuts_more_than_a_hundredth_is_reported(window: tuple[floa
     )
 
 
-def test_a_hundredth_may_be_cut() -> None:
-    assert reported((0, 1099), HUNDRED) == []
-    assert reported((1002, 1100), HUNDRED) == []
-
-
 def test_cases_are_reported_as_one_by_the_worst_of_them() -> None:
     """210 and 230 are the brightest 10 and 30 %; a whole target may lie beyond the window."""
     few, many = tissue(*[100] * 9, 210), tissue(*[100] * 7, *[230] * 3)
@@ -61,6 +56,7 @@ def test_cases_are_reported_as_one_by_the_worst_of_them() -> None:
     assert message.startswith("c3 (t2.nii.gz): ")
     assert "(30% here, over 1% in 2 of 3 cases); widen it to [0, 230]" in message
     assert "(100% here" in reported((0, 50), many)[0]
+    assert reported((0, 1099), HUNDRED) == reported((1002, 1100), HUNDRED) == [], "a hundredth may be cut"
 
 
 def test_the_foreground_is_the_mask_where_there_is_one() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from empty_files import make
 
-from common.data.layouts.folders import DEFAULT_NAMES, find_cases
+from common.data.layouts.data_sets import DEFAULT_NAMES, find_cases
 from common.errors import DataError
 
 NAMES = DEFAULT_NAMES["ldct"]

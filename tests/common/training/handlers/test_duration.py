@@ -9,8 +9,9 @@ from ignite.engine import Events
 from toy_networks import Scale
 from toy_training import Toy, loader, on, scalars, train
 
+from common.runs.durations import spoken
 from common.training.handlers import duration
-from common.training.handlers.duration import Duration, spoken
+from common.training.handlers.duration import Duration
 
 NUMBERS = loader(scalars(*((n / 10, n / 10) for n in range(1, 7))))
 """Six steps an epoch."""
