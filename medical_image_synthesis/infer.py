@@ -46,8 +46,6 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         many = True
     if options.bids is None:
         require_output(options, many)
-    if options.interpolate:
-        settings["interpolate"] = f"[{', '.join(options.interpolate)}]"
     if options.number:
         settings["samples"] = options.number
     files = config_files(bundle, ["inference"], options.overlay)
@@ -170,11 +168,9 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
         places.add_argument("--bids", metavar="OUT", type=path_option, help=about)
     else:
         command.add_argument("--number", metavar="N", help="number of samples, of each class where there are classes")
-        about = "N samples from sample A to sample B instead, of each class where there are classes"
-        command.add_argument("--interpolate", nargs=3, metavar=("A", "B", "N"), help=about)
     command.add_argument("--weights", metavar="FILE", type=path_option, help="weights (default: the shipped ones)")
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--resume", action="store_true", help="skip cases that are done")
-    without = {"source": None, "resample_tilt": False, "bids": None, "interpolate": None, "number": None}
+    without = {"source": None, "resample_tilt": False, "bids": None, "number": None}
     command.set_defaults(run=synthesise, bundle=bundle, **without)

@@ -29,8 +29,8 @@ FOLLOWED = 0.05
 class DiffusionGenerator(BrainGenerator):
     """Denoising diffusion: ``DiffusionModelUNet`` trained with ``DDPMScheduler``, deployed with ``DDIM``.
 
-    DDIM (Song et al. 2021) gives one image for each noise, so that seeds and interpolation mean what they do for other
-    generators; (B, 1, 64, 64, 64) -> (B, 1, 64, 64, 64).
+    DDIM (Song et al. 2021) gives one image for each noise, so that seeds mean what they do for other generators;
+    (B, 1, 64, 64, 64) -> (B, 1, 64, 64, 64).
 
     Args:
         channels: of the U-Net's levels, multiples of ``GROUPS``.

@@ -81,7 +81,7 @@ def test_channels_in_one_file_and_in_several(tmp_path: Path) -> None:
         identify(items[1:], VolumeReader(channels=2))
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None])
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8bnot gzip", None])
 def test_a_damaged_or_missing_file_is_the_usual_error(tmp_path: Path, content: bytes | None) -> None:
     good, bad = nifti(tmp_path / "good.nii.gz"), tmp_path / "bad.nii.gz"
     if content is not None:

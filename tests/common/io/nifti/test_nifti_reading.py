@@ -107,6 +107,10 @@ FAULTS = {
     ),
     "flipped bit": (lambda p: flipped_bit(p / "mr.nii.gz"), "cannot be read to its end.*CRC check failed"),
     "truncated nii": (lambda p: truncated(p / "mr.nii", 0.5), r"truncated \(3632 bytes, 12x12x12 float32 needs 7264\)"),
+    "no gzip": (
+        lambda p: written(p / "mr.nii.gz", b"\x1f\x8bnot gzip"),
+        "read to its end .BadGzipFile.*copy or export",
+    ),
     "empty": (lambda p: written(p / "mr.nii.gz", b""), "the file is empty; copy or export it again"),
     "half a header": (lambda p: written(p / "mr.nii", raw_bytes(p / "x")[:100]), "no NIfTI header.*first 100 bytes"),
     "html": (lambda p: written(p / "mr.nii.gz", b"<!DOCTYPE html><html>"), "a web page.*download it again"),
