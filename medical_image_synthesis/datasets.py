@@ -110,7 +110,7 @@ def datalist(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print the findings; 2 where one is an error."""
-    from common.data.checks.cases import check_cases, grouped
+    from common.data.checks.before_training import check_cases, grouped
     from common.data.checks.duplicates import copies
     from common.data.checks.head_size import HeadSize
     from common.data.datalist import POOLS, load_datalist

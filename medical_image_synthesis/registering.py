@@ -42,7 +42,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
 def register(options: argparse.Namespace) -> int:
     """Register every case; 1 where some failed."""
     from common.data.datalist import load_datalist
-    from common.registration.cases import register_cases
+    from common.registration.data_set import register_cases
     from common.registration.inputs import Registration
     from common.registration.quality import Limits
 

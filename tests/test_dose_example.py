@@ -17,8 +17,8 @@ from common.errors import ConfigError, DataError
 from common.io import VolumeReader
 from examples.dose import __main__ as command
 from examples.dose import environment
-from examples.dose.cases import Case, Names, Sphere, find_cases, load, sphere_in
 from examples.dose.measures import compare, coverage, dose_mae, near_minimum
+from examples.dose.volumes import Case, Names, Sphere, find_cases, load, sphere_in
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = Path(os.environ.get("DOSE_PYTHON", ROOT / "build" / "dose-venv" / "bin" / "python"))

@@ -13,7 +13,7 @@ from .. import devices
 from ..config.record import RunRecord
 from ..errors import DataError, some
 from ..io import VolumeReader
-from .checks.cases import check_cases, require_clean
+from .checks.before_training import check_cases, require_clean
 from .checks.duplicates import copies
 from .datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
 from .identity import identify, masks_of
@@ -75,7 +75,7 @@ def training_cases(
         seed: of the split by patient, 70 : 15 : 15.
         reader: of the volumes.
         source_range: window of the source, or one per channel, against which cases are checked; see
-            :func:`common.data.checks.cases.check_cases`.
+            :func:`common.data.checks.before_training.check_cases`.
         target_range: window of the target against which cases are checked.
         target_unclipped: whether the training keeps values of the target beyond its window.
         data_check: whether every case is read and checked.

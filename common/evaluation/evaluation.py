@@ -27,7 +27,7 @@ from ..training.handlers import LOG_NAME
 from ..units import HU
 from ..weights import checkpoints
 from ..weights.info import identity
-from .cases import Case, fitted_line, load_case, own_window
+from .held_out_case import Case, fitted_line, load_case, own_window
 from .methods import EvaluatedMethod, require_unit, variant, variants
 from .pictures import Pictures
 from .report import (
@@ -81,8 +81,8 @@ class Evaluation:
         unit: of the target.
         source_unit: of the source.
         value_range: range that the metrics clip to; None where each case has its own.
-        window: window of the report's panels; None for that of :func:`common.evaluation.cases.own_window`, and for the
-            histogram of errors that of the first case.
+        window: window of the report's panels; None for that of :func:`common.evaluation.held_out_case.own_window`, and
+            for the histogram of errors that of the first case.
         mask_description: description of the mask.
         head_threshold: for cases without a mask file; see :func:`common.transforms.head_mask`.
         linear_fit: whether the baseline is ``linear_fit`` (units differ) or ``copy_input``.

@@ -20,7 +20,7 @@ from ..raw_settings import references
 from ..units import ARBITRARY
 from ..weights import checkpoints
 from ..weights.info import READER, known_unit, read_info
-from .cases import Case
+from .held_out_case import Case
 
 RESTORE = "restore"
 """The setting that holds the postprocessing, instantiated for each variant's preprocessing."""

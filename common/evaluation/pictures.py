@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 
-from .cases import Case, own_window
+from .held_out_case import Case, own_window
 from .report import ExtraImage, Panel
 
 

@@ -15,7 +15,7 @@ from ..data.datalist import Item
 from ..grids import require_grid
 from ..io import VolumeReader
 from ..metrics import MaskedMetric, mae
-from .cases import load_case
+from .held_out_case import load_case
 
 
 class SourceDataset(CacheDataset):
@@ -45,7 +45,7 @@ class TrueTargetMetric(MaskedMetric):
     Args:
         dataset: of the validation, whose items have ``label``.
         function: see :class:`common.metrics.MaskedMetric`.
-        head_threshold, reader, standardise, labelled: see :func:`common.evaluation.cases.load_case`.
+        head_threshold, reader, standardise, labelled: see :func:`common.evaluation.held_out_case.load_case`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TrueTargetMetric(MaskedMetric):
         """Score the cases of the iteration that ``engine`` has completed.
 
         Raises:
-            DataError: the output is not on the grid of the source, or see :func:`common.evaluation.cases.load_case`.
+            DataError: the output is not on the grid of the source, or see :mod:`common.evaluation.held_out_case`.
         """
         outputs: Any = engine.state.output
         batch: Any = engine.state.batch

@@ -3,7 +3,7 @@
 from .adversarial import AdversarialLoss
 from .distances import Distance, gradient_difference, l1, region_weighted_l1
 from .perceptual import PerceptualDistance, StyleDistance
-from .weighting import weighted_losses, weighted_sum
+from .weighted import weighted_losses, weighted_sum
 
 __all__ = [
     "AdversarialLoss",

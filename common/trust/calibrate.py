@@ -44,9 +44,9 @@ class Calibration:
         unit: of the target; ``z`` with ``standardise``; or percent of brightness for one that has another scale in each
             scan, see :func:`common.trust.maps.brightness`.
         tissues: see :class:`common.trust.features.CaseFeatures`.
-        head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
+        head_threshold: of masks, for cases without a file; see :func:`common.evaluation.held_out_case.load_case`.
         reader: of the volumes, as in training.
-        standardise: compare z-scores inside the head, as :func:`common.evaluation.cases.load_case` makes them;
+        standardise: compare z-scores inside the head, as :func:`common.evaluation.held_out_case.load_case` makes them;
             otherwise a network with the scale of its targets answers in their unit.
         copied: source and target have one unit: weights no better than the copied source have every case refused.
         level: share of the voxels of a case and group within the interval.

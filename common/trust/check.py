@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..data.datalist import Item
 from ..errors import DataError, user_error_in
 from ..io.export.verdicts import REFUSE, VERDICTS
-from ..simulation.corruptions.cases import CORRUPTIONS
+from ..simulation.corruptions.graded import CORRUPTIONS
 from .corrupted import corrupted
 from .held_out_errors import LESION, CaseErrors, HeldOutErrors
 from .intervals import ALL, LEAST_VOXELS, VoxelErrors, cut, groups_of, half_widths, use_spread

@@ -14,7 +14,7 @@ from monai.transforms import Orientation
 from ..data.datalist import Item
 from ..io import VolumeReader
 from ..seeds import derive
-from ..simulation.corruptions.cases import distorted
+from ..simulation.corruptions.graded import distorted
 from ..transforms import LoadVolumed
 
 KEYS = ("image", "label", "mask")
@@ -27,7 +27,7 @@ def corrupted(item: Item, kinds: Sequence[str], reader: VolumeReader | None = No
 
     Args:
         item: with a target, which a spatial corruption transforms too.
-        kinds: of :data:`common.simulation.corruptions.cases.CORRUPTIONS`.
+        kinds: of :data:`common.simulation.corruptions.graded.CORRUPTIONS`.
         reader: of the volumes.
     """
     chosen = {key: item[key] for key in ("case", *KEYS) if key in item}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..data.datalist import Item
-from ..evaluation.cases import Case, load_case, own_window
+from ..evaluation.held_out_case import Case, load_case, own_window
 from ..evaluation.methods import EvaluatedMethod
 from ..io import VolumeReader
 from ..metrics.masked import mae
@@ -54,7 +54,7 @@ class HeldOutErrors:
         device: to compute on.
         features: that are computed of each case.
         unit: of the errors; see :class:`common.trust.calibrate.Calibration`.
-        head_threshold, reader, standardise: see :func:`common.evaluation.cases.load_case`.
+        head_threshold, reader, standardise: see :func:`common.evaluation.held_out_case.load_case`.
         copied: source and target have one unit, so that copying the source is an answer.
         window: range of the training targets, where one is recorded.
     """

@@ -21,9 +21,9 @@ import pandas as pd
 from common.errors import ConfigError, OutputError, exit_code_of_user_errors, path_option
 from common.files import write_text
 from common.io.export.nifti import save_on
-from examples.dose.cases import Case, Loaded, Names, checked_sphere, find_cases, load
 from examples.dose.environment import require_environment
 from examples.dose.measures import compare
+from examples.dose.volumes import Case, Loaded, Names, checked_sphere, find_cases, load
 from medical_image_synthesis.options import add_reader, reader_of
 
 GANTRY = {"photons": (0.0, 72.0, 144.0, 216.0, 288.0), "protons": (90.0, 270.0)}

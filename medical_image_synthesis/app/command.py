@@ -44,7 +44,7 @@ def serve(options: argparse.Namespace) -> int:
         raise UserError(
             "synthesize app needs FastAPI and uvicorn", 'pip install "medical-image-synthesis-bundles[app]"'
         ) from error
-    from medical_image_synthesis.app.cases import CaseQueue
+    from medical_image_synthesis.app.case_queue import CaseQueue
 
     local = options.host in ("127.0.0.1", "localhost", "::1")
     listening = _listening(options.host, options.port)

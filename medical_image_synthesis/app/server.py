@@ -18,7 +18,7 @@ from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
 from common.errors import UserError
-from medical_image_synthesis.app.cases import CaseQueue, UploadedCase
+from medical_image_synthesis.app.case_queue import CaseQueue, UploadedCase
 from medical_image_synthesis.app.guard import Guard
 from medical_image_synthesis.app.settings import CaseChoices, chosen, described, devices
 from medical_image_synthesis.app.uploads import MOST_FILES, UploadedFile, has_room, stem, stored

@@ -15,7 +15,7 @@ import torch
 from bundle_commands import ok
 
 from common.data.layouts.data_sets import find_cases
-from common.evaluation.cases import load_case, own_window
+from common.evaluation.held_out_case import load_case, own_window
 from common.metrics import mae
 
 pytestmark = [pytest.mark.slow, pytest.mark.translation, pytest.mark.true_target]

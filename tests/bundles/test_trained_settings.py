@@ -446,7 +446,7 @@ def test_both_directions_read_the_files_that_were_trained_on(tmp_path, direction
     for suffix in (".pt", ".json"):
         shutil.copy(run / "models" / f"model{suffix}", run / "models" / f"model_backward{suffix}")
     parser = bundle.parser("inference", output_dir=str(run), device=CPU, direction=direction)
-    assert parser.get_parsed_content("way")["source"] == source
+    assert parser.get_parsed_content("translation").source == source
 
 
 @pytest.mark.parametrize("option", [{"network_def::width": 16}, {"network_def::in_channels": 3}, {"depth": 4}])

@@ -14,8 +14,8 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from brain_fanogan.networks import FAnoGan
 from common.data.datalist import Item
-from common.evaluation.cases import Case
 from common.evaluation.evaluation import Evaluation
+from common.evaluation.held_out_case import Case
 from common.evaluation.methods import EvaluatedMethod
 from common.segmenter.segmentation import dice
 

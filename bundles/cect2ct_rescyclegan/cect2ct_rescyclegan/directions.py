@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from common.errors import ConfigError, choose
 
 
-def translation(direction: str, run_dir: str, source: str, target: str) -> dict[str, str]:
-    """What a direction needs: ``weights`` (a path), ``source`` (file name without suffix), ``key`` (of its scans in a
-    datalist) and ``suffix`` of the output; ``pretrained`` names the bundle's weights to fall back on;
-    ``synthesize export`` writes those of ``cect2ct`` alone.
+class Translation(NamedTuple):
+    """What a direction needs.
+
+    Attributes:
+        weights: of a run, a path.
+        shipped: the bundle's weights to fall back on; ``synthesize export`` writes those of ``cect2ct`` alone.
+        source: file name without suffix.
+        key: of the scans in a datalist.
+        suffix: of the output.
+    """
+
+    weights: str
+    shipped: str
+    source: str
+    key: str
+    suffix: str
+
+
+def translation(direction: str, run_dir: str, source: str, target: str) -> Translation:
+    """What a direction needs.
 
     Args:
         direction: ``cect2ct``, or ``ct2cect`` for the generator kept next to it.
@@ -21,21 +38,10 @@ def translation(direction: str, run_dir: str, source: str, target: str) -> dict[
     Raises:
         ConfigError: for another name.
     """
+    models = Path(run_dir, "models")
     if direction == "cect2ct":
-        return {
-            "weights": str(Path(run_dir, "models", "model.pt")),
-            "pretrained": "pretrained.pt",
-            "source": source,
-            "key": "image",
-            "suffix": "synthetic_ct",
-        }
+        return Translation(str(models / "model.pt"), "pretrained.pt", source, "image", "synthetic_ct")
     if direction == "ct2cect":
-        backward = Path(run_dir, "models", "model_backward.pt")
-        return {
-            "weights": str(backward),
-            "pretrained": "pretrained_backward.pt",
-            "source": target,
-            "key": "label",
-            "suffix": "synthetic_cect",
-        }
+        backward = str(models / "model_backward.pt")
+        return Translation(backward, "pretrained_backward.pt", target, "label", "synthetic_cect")
     raise ConfigError(f"--direction is {direction!r}", choose(("cect2ct", "ct2cect")))

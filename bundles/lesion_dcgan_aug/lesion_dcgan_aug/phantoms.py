@@ -9,8 +9,8 @@ import numpy as np
 
 from common.data.datalist import write_datalist
 from common.simulation.dataset import DESCRIPTION, phantom_dataset, save_nifti
-from lesion_dcgan_aug.data.cases import FRACTIONS, split_lesions
 from lesion_dcgan_aug.data.rois import MARGIN, cut_cases
+from lesion_dcgan_aug.data.selection import FRACTIONS, split_lesions
 from lesion_dcgan_aug.liver import LESIONS, liver
 
 PATCHES = "patches"

@@ -14,7 +14,7 @@ from monai.utils import convert_to_dst_type
 
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError, some
-from common.evaluation.cases import load_case
+from common.evaluation.held_out_case import load_case
 from common.io import VolumeReader
 from common.io.modality import LABELS
 from common.metrics.masked import Volume
@@ -110,7 +110,7 @@ class LabelMeans:
 
     Args:
         cases: items by section, as :func:`common.data.selection.training_cases` gives them.
-        head_threshold: label above which is the head, see :func:`common.evaluation.cases.load_case`.
+        head_threshold: label above which is the head, see :func:`common.evaluation.held_out_case.load_case`.
         reader: of the volumes, as in training.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from common.data.datalist import Item
-from common.evaluation.cases import load_case
+from common.evaluation.held_out_case import load_case
 from common.io import VolumeReader
 from common.metrics import lesion_ratio
 from common.metrics.masked import Mask, Volume

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from common.evaluation.cases import Case
 from common.evaluation.evaluation import Evaluation
+from common.evaluation.held_out_case import Case
 from common.evaluation.methods import EvaluatedMethod
 from mri_dagan.classical import tv_reconstruction
 from mri_dagan.reader import KspaceReader, is_kspace

@@ -10,5 +10,5 @@
 | ``intensity`` | inversion: share of the contrast; bias field: percent; blur and brain extraction: mm |
 | ``low_dose`` (``projection``) | CT at a lower dose: fraction of the dose |
 | ``spatial`` | rotation: degrees; size: factor; field of view: share |
-| ``cases`` | corruptions of a whole case by name and strength |
+| ``graded`` | corruptions of a whole case by name and strength |
 """

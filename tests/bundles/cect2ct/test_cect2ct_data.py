@@ -60,15 +60,13 @@ def test_other_slices_are_of_two_pools(mode: str, pairs: bool) -> None:
 
 
 def test_contrast_is_removed_by_the_deployed_generator() -> None:
-    found = translation("cect2ct", "runs/one", "cect", "ct")
-    weights = {"weights": "runs/one/models/model.pt", "pretrained": "pretrained.pt"}
-    assert found == {**weights, "source": "cect", "key": "image", "suffix": "synthetic_ct"}
+    chosen = translation("cect2ct", "runs/one", "cect", "ct")
+    assert chosen == ("runs/one/models/model.pt", "pretrained.pt", "cect", "image", "synthetic_ct")
 
 
 def test_contrast_is_added_by_the_generator_kept_beside_it() -> None:
-    found = translation("ct2cect", "runs/one", "cect", "ct")
-    weights = {"weights": "runs/one/models/model_backward.pt", "pretrained": "pretrained_backward.pt"}
-    assert found == {**weights, "source": "ct", "key": "label", "suffix": "synthetic_cect"}
+    chosen = translation("ct2cect", "runs/one", "cect", "ct")
+    assert chosen == ("runs/one/models/model_backward.pt", "pretrained_backward.pt", "ct", "label", "synthetic_cect")
 
 
 @pytest.mark.parametrize("name", ["mr2ct", "CECT2CT", ""])

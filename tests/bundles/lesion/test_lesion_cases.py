@@ -4,7 +4,7 @@ import re
 import nibabel as nib
 import numpy as np
 import pytest
-from lesion_dcgan_aug.data.cases import check_patches, find_patches, lesion_cases, split_lesions
+from lesion_dcgan_aug.data.selection import check_patches, find_patches, lesion_cases, split_lesions
 
 from common.data.split_record import write_split
 from common.errors import DataError

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import torch
 from bundle_commands import Bundle, mistake
-from lesion_dcgan_aug.data.cases import patient_folds
 from lesion_dcgan_aug.data.class_patches import load_patches
+from lesion_dcgan_aug.data.selection import patient_folds
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, result_path, write_result
 from lesion_dcgan_aug.study.report import classification_scores, confidence_interval, gains, markdown, scored

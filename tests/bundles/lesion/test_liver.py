@@ -5,7 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from lesion_dcgan_aug.data.cases import check_patches
+from lesion_dcgan_aug.data.selection import check_patches
 from lesion_dcgan_aug.liver import EXTENT_MM, LESIONS, liver
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from scipy import ndimage

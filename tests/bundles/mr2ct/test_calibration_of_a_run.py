@@ -14,7 +14,7 @@ import pytest
 from bundle_commands import ok
 from split_phantoms import ONE, split_phantoms, trained_on
 
-from common.simulation.corruptions.cases import CORRUPTIONS
+from common.simulation.corruptions.graded import CORRUPTIONS
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow

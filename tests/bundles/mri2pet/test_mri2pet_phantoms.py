@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 
-from common.data.checks.cases import check_cases
+from common.data.checks.before_training import check_cases
 from common.data.layouts.data_sets import find_cases
 from common.io import VolumeReader
 

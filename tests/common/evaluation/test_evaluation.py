@@ -21,8 +21,8 @@ from toy_networks import Scale
 from common.config import RunRecord
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import SourceDataset, output_error
-from common.evaluation.cases import load_case
 from common.evaluation.evaluation import Evaluation
+from common.evaluation.held_out_case import load_case
 from common.io import VolumeReader
 from common.metrics import score
 from common.stitching import PlaneInferer

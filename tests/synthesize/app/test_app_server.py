@@ -24,8 +24,8 @@ import torch
 from starlette.testclient import TestClient
 
 from common.simulation.mr_ct_pairs import write_mr2ct
-from medical_image_synthesis.app import cases as app_cases
-from medical_image_synthesis.app.cases import CaseQueue
+from medical_image_synthesis.app import case_queue
+from medical_image_synthesis.app.case_queue import CaseQueue
 from medical_image_synthesis.app.server import app_of
 from medical_image_synthesis.command import main
 
@@ -58,7 +58,7 @@ def ended(server: TestClient, case_id: str) -> dict[str, Any]:
     """The last state of a case, as the events have it."""
     with server.stream("GET", f"/cases/{case_id}/events") as events:
         states = [json.loads(line[6:]) for line in events.iter_lines() if line.startswith("data: ")]
-    assert states[-1]["status"] in app_cases.ENDED
+    assert states[-1]["status"] in case_queue.ENDED
     return dict(states[-1])
 
 
@@ -147,7 +147,7 @@ def test_a_case_whose_manifest_lacks_what_it_must_have_fails_and_the_next_goes_o
     server: TestClient, mr: Path, monkeypatch: pytest.MonkeyPatch, entry: dict[str, str]
 ) -> None:
     monkeypatch.setattr(CaseQueue, "_run", lambda *_, **__: True)
-    monkeypatch.setattr(app_cases, "made", lambda _: entry)
+    monkeypatch.setattr(case_queue, "made", lambda _: entry)
     for _ in range(2):
         state = ended(server, post(server, mr).json()["id"])
         assert (state["status"], state["message"] != "") == ("failed", True)
@@ -242,7 +242,7 @@ def test_devices_are_those_of_the_machine_and_weights_are_named(server: TestClie
     count = torch.cuda.device_count()
     assert server.get("/devices").json() == ["auto", "cpu", *(f"cuda:{number}" for number in range(count))]
     (weights,) = (each["weights"] for each in server.get("/bundles").json() if each["name"] == "mr2ct")
-    file = Path(app_cases.__file__).parents[2] / "bundles" / "mr2ct_pix2pix" / "models" / "pretrained.pt"
+    file = Path(case_queue.__file__).parents[2] / "bundles" / "mr2ct_pix2pix" / "models" / "pretrained.pt"
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
     assert weights.startswith(f"Shipped weights, {digest}: BasicUNet trained with L1 on simulated heads, no patient")
     assert weights.endswith("; error on patients not known")

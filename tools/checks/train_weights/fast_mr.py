@@ -26,7 +26,7 @@ from common.simulation.corruptions.undersampling import Undersampled
 from common.simulation.label_heads import heads_of
 from common.simulation.mr_contrasts import any_contrast
 from common.simulation.simulate import Heads, MrPair
-from tools.checks.train_weights.cases import write_case
+from tools.checks.train_weights.written_case import write_case
 
 PATIENTS = ("patient07", "patient19", "patient26")
 CONTRASTS = ("t1", "t2", "flair")

@@ -24,7 +24,7 @@ from common.files import write_text
 from common.io import VolumeReader
 from common.simulation.corruptions.low_dose import LowDose
 from common.simulation.ct import CT_RANGE_HU
-from tools.checks.train_weights.cases import write_case
+from tools.checks.train_weights.written_case import write_case
 
 SCANS = {
     "abdomen": ("totalsegmentator/example_ct.nii.gz", 1.0e5, [(1, 1, 1)]),

@@ -7,8 +7,8 @@ import argparse
 from common.data.datalist import Item, write_datalist
 from common.errors import ConfigError, Finding
 from common.io import VolumeReader
-from lesion_dcgan_aug.data.cases import check_patches, split_lesions
 from lesion_dcgan_aug.data.rois import cut_cases
+from lesion_dcgan_aug.data.selection import check_patches, split_lesions
 
 
 def make_datalist(options: argparse.Namespace, reader: VolumeReader) -> int:

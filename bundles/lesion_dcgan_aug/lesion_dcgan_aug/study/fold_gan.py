@@ -17,7 +17,7 @@ from common.files import write_text
 from common.raw_settings import settings_of
 from common.seeds import derive
 from common.weights import checkpoints
-from lesion_dcgan_aug.data.cases import split_lesions
+from lesion_dcgan_aug.data.selection import split_lesions
 from lesion_dcgan_aug.latent import Latent
 
 VALIDATION = 0.15

@@ -23,8 +23,8 @@ from common.errors import ConfigError, DataError
 from common.seeds import derive
 from common.training.handlers.lock import RunLock
 from lesion_dcgan_aug.classic_grid import ClassicGrid
-from lesion_dcgan_aug.data.cases import patient_folds
 from lesion_dcgan_aug.data.class_patches import labels_of, load_patches
+from lesion_dcgan_aug.data.selection import patient_folds
 from lesion_dcgan_aug.latent import Latent, synthesise
 from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 from lesion_dcgan_aug.study.fold_gan import changed_settings, decisive_settings, train_fold_gan

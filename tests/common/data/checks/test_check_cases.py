@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from common.data.checks.cases import check_cases, require_clean
+from common.data.checks.before_training import check_cases, require_clean
 from common.data.layouts.data_sets import find_cases
 from common.errors import ConfigError, DataError, Finding
 from common.io import VolumeReader

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.data.checks.cases import check_cases
+from common.data.checks.before_training import check_cases
 from common.data.checks.clipping import Clipping
 from common.data.checks.volumes import CheckedVolume
 from common.errors import Finding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from common.simulation.corruptions.cases import CORRUPTIONS, distorted
+from common.simulation.corruptions.graded import CORRUPTIONS, distorted
 
 SPACING = np.full(3, 4.0, np.float32)
 MOVED = (

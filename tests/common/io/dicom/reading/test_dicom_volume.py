@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from dicom_phantom import OBLIQUE, Grid, changing, write_enhanced, write_series
 
-from common.data.checks.cases import check_cases
+from common.data.checks.before_training import check_cases
 from common.data.datalist import load_datalist, write_datalist
 from common.data.layouts.data_sets import find_cases
 from common.data.selection import training_cases

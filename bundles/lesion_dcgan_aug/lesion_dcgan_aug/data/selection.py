@@ -12,7 +12,7 @@ import numpy as np
 
 from common import devices
 from common.config.record import RunRecord
-from common.data.checks.cases import require_clean
+from common.data.checks.before_training import require_clean
 from common.data.datalist import SPLITS, Item, load_datalist, one_spelling, split_by_patient
 from common.data.identity import content_hash, remember
 from common.data.layouts.folders import patients_of
