@@ -8,8 +8,8 @@ READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
 DOSE_VENV ?= build/dose-venv
-# two processes of one thread each, as the commands that the tests start; a file stays in one, which makes its demos once;
-# with compiled modules, which commands would compile again each
+# two processes of one thread each; a file stays in one, which makes its demos once; with compiled modules, which the few
+# processes that tests start would compile again each
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
 BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 

@@ -5,7 +5,7 @@ folder, ``medical_image_synthesis.bundles.NAME.NAME``: files are copied as they 
 installation takes the packages as they lie in the repository.
 """
 
-import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -19,11 +19,8 @@ FOLDERS = {"common": "common", **{name: f"bundles/{name}/{name}" for name in BUN
 """Of the packages of the repository."""
 NAMES = {"common": f"{PRODUCT}.common", **{name: f"{PRODUCT}.bundles.{name}.{name}" for name in BUNDLES}}
 """Their names in the wheel."""
-ROOMS = "|".join(sorted(path.stem for path in Path("common").iterdir()))
-NAMED = re.compile(
-    rf"(?<![\w./])(common(?=\.({ROOMS})\b| import\b)|({'|'.join(BUNDLES)})(?=\.[a-z_]| import\b))"
-)  # fmt: skip
-"""Where code, configs and documents name a module, or import one; a variable may be called ``common``."""
+MODULE_NAMES = "common.weights.module_names"
+renamed = runpy.run_path(f"{MODULE_NAMES.replace('.', '/')}.py", run_name=MODULE_NAMES)["renamed"]
 RENAMED = (".py", ".yaml", ".md")
 
 
@@ -41,7 +38,7 @@ class BuildWheel(build_py):
         copied = super().copy_file(infile, outfile, *args, **kwargs)
         if Path(outfile).suffix in RENAMED:
             text = Path(infile).read_text(encoding="utf-8")
-            Path(outfile).write_text(NAMED.sub(lambda found: NAMES[found[1]], text), encoding="utf-8")
+            Path(outfile).write_text(renamed(text, NAMES), encoding="utf-8")
         return copied
 
 

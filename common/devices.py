@@ -23,6 +23,8 @@ OF_TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """Variables in which torchrun describes its group to a process."""
 PATIENCE_S = 10.0
 """After which a line says that the other processes have not come."""
+TIMEOUT_S = 1800.0
+"""To wait for them, then and whenever they meet."""
 
 
 OWN_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -61,13 +63,10 @@ def require(name: str) -> None:
         raise ConfigError(f"--device {name} is not available on this machine", "pass cpu, or omit it")
 
 
-def distributed_device(timeout: float = 1800) -> torch.device:
+def distributed_device() -> torch.device:
     """Join the process group that torchrun prepared and return this process's own device.
 
     Uses NCCL on CUDA devices and gloo on CPUs. Outside torchrun it is :func:`single_device`.
-
-    Args:
-        timeout: seconds to wait for the other processes, here and whenever they meet.
 
     Raises:
         ConfigError: the others do not come, as where variables of torchrun were left in the environment.
@@ -79,12 +78,12 @@ def distributed_device(timeout: float = 1800) -> torch.device:
         device = torch.device(device.type, int(os.environ["LOCAL_RANK"]))
         torch.accelerator.set_device_index(device.index)
     if not dist.is_initialized():
-        _join("gloo" if device.type == "cpu" else "nccl", timeout)
+        _join("gloo" if device.type == "cpu" else "nccl")
         _sync_ignite()
     return device
 
 
-def _join(backend: str, timeout: float) -> None:
+def _join(backend: str) -> None:
     """Meet the other processes; a log line after ``PATIENCE_S`` says that some have not come."""
     group = ", ".join(f"{name}={os.environ[name]}" for name in OF_TORCHRUN if name in os.environ)
     remedy = "start all of them by torchrun, or unset these variables to run alone"
@@ -92,7 +91,7 @@ def _join(backend: str, timeout: float) -> None:
     timer.daemon = True
     timer.start()
     try:
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+        dist.init_process_group(backend, timeout=timedelta(seconds=TIMEOUT_S))
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"cannot join the processes of {group} ({reason})", remedy) from error

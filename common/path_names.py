@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PATHS = ("datalist", "demo_data", "label_maps", "reconstruct", "weights")
+PATHS = ("datalist", "demo_data", "label_maps", "output_file", "reconstruct", "weights")
 READ_BY_MONAI = ("#", "::")
 """Separators of ids, which it replaces in any text."""
 

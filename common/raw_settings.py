@@ -27,7 +27,9 @@ def copied(value: Any) -> Any:
 
 
 def resolved(config: Settings, place: str) -> Any:
-    """The value of one setting, built from a copy of a raw configuration."""
+    """The value of one setting, built from a copy of a raw configuration; None where there is none."""
+    if not is_reference(value := lookup(config, place)) and not isinstance(value, dict | list):
+        return value
     return ConfigParser(copied(config)).get_parsed_content(place)
 
 
@@ -81,14 +83,24 @@ def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         yield from leaves(part, f"{place}::{key}")
 
 
+def parts(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """A setting and all below it, by their ids."""
+    yield place, value
+    inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inside:
+        yield from parts(part, f"{place}::{key}" if place else str(key))
+
+
 def components(config: Any, place: str = "") -> Iterator[tuple[str, Settings]]:
     """Every component with its id, nested ones too."""
-    if isinstance(config, dict) and "_target_" in config:
-        yield place, config
-    parts = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
-    for key, part in parts:
-        if key != ConfigParser.meta_key:
-            yield from components(part, f"{place}::{key}" if place else str(key))
+    for where, part in parts(config, place):
+        if isinstance(part, dict) and "_target_" in part:
+            yield where, part
+
+
+def is_inside(place: str, sections: Iterable[str]) -> bool:
+    """Whether an id is one of some, or of what lies in their sections."""
+    return any(f"{place}::".startswith(f"{section}::") for section in sections)
 
 
 def as_json(value: Any) -> Any:

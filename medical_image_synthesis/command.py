@@ -22,7 +22,6 @@ COMMANDS = {
     "datalist": ("datasets", "split the cases of a folder into training, validation and test"),
     "check": ("datasets", "read and check every case before a training"),
     "register": ("registering", "bring source and target of each case onto one grid"),
-    "plan": ("planning", "settings that fit the data and a budget"),
     "train": ("runs", "train a bundle, or fine-tune its weights"),
     "evaluate": ("runs", "score a trained bundle, its variants and baselines on the test cases"),
     "calibrate": ("runs", "prediction intervals and verdicts for trained weights"),
@@ -30,11 +29,10 @@ COMMANDS = {
     "score": ("scores", "metrics of one synthetic volume"),
     "reader-study": ("readers", "blinded images for human readers, and their scores"),
     "simulate": ("simulate", "pairs of corrupted and given volumes"),
-    "ensemble": ("ensemble", "join trained folds into one network"),
     "export": ("export", "make a pretraining the weights of its bundle"),
 }
 """Each with the module that adds its options, and what it does."""
-LOADS = ("datalist", "check", "register", "plan", "score", "reader-study", "simulate", "ensemble", "export")
+LOADS = ("datalist", "check", "register", "score", "reader-study", "simulate", "export")
 """Those that import PyTorch in this process; a bundle's run says so itself."""
 WORDS = ("true", "false")
 """What may follow an option without a value."""

@@ -48,7 +48,6 @@ def _add_datalist(command: argparse.ArgumentParser) -> None:
     about = "DATA/<case>/<source>.nii.gz, or a folder of DICOM, with masks DATA/<case>/<class>.nii.gz"
     group = command.add_argument_group("layout rois", about)
     group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
-    group.add_argument("--size", type=int, default=64, help="side of a patch in pixels (default: %(default)s)")
     about = "margin on each side as a fraction of the lesion's extent (default: %(default)s)"
     group.add_argument("--margin", type=float, default=0.2, help=about)
     group.add_argument("--one_patient_per_file", action="store_true", help="every case is another patient")

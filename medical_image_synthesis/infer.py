@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from common.errors import CheckpointError, OutputError, path_option
@@ -24,7 +23,6 @@ from medical_image_synthesis.places import (
     VOLUMES,
     beside,
     ending,
-    is_refusal,
     require_output,
     require_source,
 )
@@ -48,8 +46,6 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         many = True
     if options.bids is None:
         require_output(options, many)
-    if options.interpolate:
-        settings["interpolate"] = f"[{', '.join(options.interpolate)}]"
     if options.number:
         settings["samples"] = options.number
     files = config_files(bundle, ["inference"], options.overlay)
@@ -64,12 +60,7 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
             settings[name] = "true"
     if ending(options.output):
         return _one_file(options, files, settings)
-    before = _stamp(options.output)
-    code = _infer(options, files, settings, options.output)
-    if _stamp(options.output) != before:  # else the manifest is that of an earlier run
-        for path in _written(options.output):
-            print(path)
-    return code
+    return _into(options.output, options, files, settings)
 
 
 def _formats(bundle: Bundle) -> tuple[str, ...]:
@@ -78,76 +69,71 @@ def _formats(bundle: Bundle) -> tuple[str, ...]:
 
 
 def _one_file(options: argparse.Namespace, files: list[str], settings: dict[str, str]) -> int:
-    """Infer one case into a folder beside the file, and give volume, JSON and map their names at the end."""
+    """Infer one case into a file, with its JSON and map next to it."""
     output: Path = options.output
     output.parent.mkdir(parents=True, exist_ok=True)
-    written = []
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
-        code = _infer(options, files, settings, Path(folder), output)
-        if code == 0:
-            for made in _written(Path(folder)):  # one, or none after --show_config
-                beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
-                os.replace(beside(made, SIDECAR), beside(output, SIDECAR))
-                os.replace(made, output)
-                written = [output]
-                if beside(made, MAP).is_file():
-                    os.replace(beside(made, MAP), beside(output, MAP))
-                    written.append(beside(output, MAP))
-        for refusal in filter(is_refusal, Path(folder).glob(f"*{SIDECAR}")):
-            for earlier in (output, beside(output, MAP)):  # with --overwrite
-                earlier.unlink(missing_ok=True)
-            os.replace(refusal, beside(output, SIDECAR))
-    for path in written:  # the folder is gone by now: where nobody reads, this ends the process
-        print(path)
+    places = (beside(output, SIDECAR), beside(output, MAP), output)
+    before = [_stamp(place) for place in places]
+    code = run_bundle(
+        options.bundle, "inference", files, {**settings, "exporter::output_file": str(output)}, options.verbose
+    )
+    about, of_volume, volume = (_stamp(place) != stamp for place, stamp in zip(places, before, strict=True))
+    if about and not of_volume:
+        beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it is of an earlier volume
+    if code == 0:
+        for path, is_written in ((output, volume), (beside(output, MAP), of_volume)):
+            if is_written:
+                print(path)
     return code
 
 
 def _derivatives(options: argparse.Namespace, files: list[str], settings: dict[str, str]) -> int:
-    """Infer the cases of a BIDS data set into a folder next to the derivatives, and give the results their names."""
+    """Infer the cases of a BIDS data set into the folder of derivatives, and give the results their places there."""
     out: Path = options.bids
     if options.resume or options.output_format not in (None, FILES[".nii.gz"]):
         raise OutputError("--bids writes NIfTI of all cases", "omit --resume and --output_format")
     bids.require_own(out, options.source, options.bundle)
     settings["source"] = settings.get("source", bids.SOURCE)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, "cases.json")
         cases = bids.list_cases(options.source, settings["source"], listed)
         if not options.overwrite:
             bids.require_free(out, cases)
         del settings["dataset_dir"]
-        out.mkdir(exist_ok=True)
-        code = _infer(options, files, {**settings, "datalist": str(listed)}, Path(folder), out)
-        bids.describe(out, options.bundle)
-        for path in _written(Path(folder)):
-            print(bids.put(path, out))
-        if Path(folder, MANIFEST).is_file():
-            os.replace(Path(folder, MANIFEST), out / MANIFEST)
+        out.mkdir(parents=True, exist_ok=True)
+        code = _into(out, options, files, {**settings, "datalist": str(listed)}, lambda path: bids.put(path, out))
+    bids.describe(out, options.bundle)
     return code
 
 
-def _infer(
-    options: argparse.Namespace, files: list[str], settings: dict[str, str], folder: Path, output: Path | None = None
+def _into(
+    folder: Path,
+    options: argparse.Namespace,
+    files: list[str],
+    settings: dict[str, str],
+    put: Callable[[Path], Path] = lambda path: path,
 ) -> int:
-    """Infer into a folder, which messages call by the name of the output where there is one."""
-    named = None if output is None else (folder, output)
+    """Infer into a folder, and print what was written, where ``put`` puts it."""
+    before = _stamp(folder / MANIFEST)
     settings = {**settings, "predictions_dir": str(folder)}
-    return run_bundle(options.bundle, "inference", files, settings, named, options.verbose)
+    code = run_bundle(options.bundle, "inference", files, settings, options.verbose)
+    if _stamp(folder / MANIFEST) != before:  # else the manifest is that of an earlier run
+        for path in _written(folder):
+            print(put(path))
+    return code
 
 
-def _stamp(folder: Path) -> tuple[int, int] | None:
-    """What changes whenever the manifest of a folder is written again; None where there is none."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """What changes whenever a file is written again; None where there is none."""
+    if not file.is_file():
         return None
-    about = manifest.stat()
+    about = file.stat()
     return about.st_ino, about.st_mtime_ns
 
 
 def _written(folder: Path) -> list[Path]:
     """The outputs that the manifest of a folder lists."""
-    manifest = folder / MANIFEST
-    made = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+    made = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     return [folder / one["file"] for one in made if one.get("status", "done") in WRITTEN]  # samples have no status
 
 
@@ -182,11 +168,9 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
         places.add_argument("--bids", metavar="OUT", type=path_option, help=about)
     else:
         command.add_argument("--number", metavar="N", help="number of samples, of each class where there are classes")
-        about = "N samples from sample A to sample B instead, of each class where there are classes"
-        command.add_argument("--interpolate", nargs=3, metavar=("A", "B", "N"), help=about)
     command.add_argument("--weights", metavar="FILE", type=path_option, help="weights (default: the shipped ones)")
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--resume", action="store_true", help="skip cases that are done")
-    without = {"source": None, "resample_tilt": False, "bids": None, "interpolate": None, "number": None}
+    without = {"source": None, "resample_tilt": False, "bids": None, "number": None}
     command.set_defaults(run=synthesise, bundle=bundle, **without)

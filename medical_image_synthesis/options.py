@@ -48,20 +48,6 @@ def settings_of(words: Sequence[str], remedy: str = "write --NAME VALUE") -> dic
     return found
 
 
-def value_of(name: str, text: str) -> Any:
-    """The value of a setting that is given as text, as YAML.
-
-    Raises:
-        ConfigError: it is no YAML.
-    """
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--{name} is {text}, not valid YAML", "quote lists, such as '[0, 255]'") from error
-
-
 def require_none(words: Sequence[str], known: Sequence[str] = ()) -> None:
     """Refuse words that a command does not know.
 
@@ -94,15 +80,10 @@ def add_bundle(parser: argparse.ArgumentParser, optional: str = "") -> None:
         parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=about)
 
 
-def add_overlay(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names overlays, which may be given again."""
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every run of a bundle: overlays, which may be given again, and all of its log."""
     about = "changes settings: the name of a config of the bundle, such as demo, or a file; may be given again"
     parser.add_argument("--overlay", metavar="NAME", type=path_option, action="append", default=[], help=about)
-
-
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every run of a bundle: overlays, and all of its log."""
-    add_overlay(parser)
     parser.add_argument("--verbose", action="store_true", help="log times and modules, and what MONAI and Ignite log")
 
 
@@ -166,8 +147,9 @@ def require_settings(path: Path) -> None:
     require_bounded(content, str(path))
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {repr(content)[:80]}, no settings NAME: VALUE", "see the bundle's overlays")
-    if names := [name for name in content if not isinstance(name, str)]:
-        raise ConfigError(f"{path} has the name {names[0]!r}, which is no text", "correct the name, or remove it")
+    if names := [name for name in content if not isinstance(name, str) or not name.strip(":#+")]:
+        kind = "setting" if isinstance(names[0], str) else "text"
+        raise ConfigError(f"{path} has the name {names[0]!r}, which is no {kind}", "correct the name, or remove it")
     for text in texts(content).splitlines():
         if text.startswith("%") and (".yaml" in text or ".json" in text or "/" in text):
             raise ConfigError(f"{path} has the macro {text} of another file", "write the value itself")

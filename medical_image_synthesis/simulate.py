@@ -1,9 +1,8 @@
-"""``synthesize simulate``: pairs of a corrupted and the given volume, or of a target that is moved on purpose."""
+"""``synthesize simulate``: pairs of a corrupted and the given volume."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from common.errors import path_option
 from medical_image_synthesis.catalogue import bundle_named
@@ -19,15 +18,13 @@ KINDS = {
     "thicken": "MR or CT of thick slices on the thin grid",
     "noise": "MR with Rician noise",
     "motion": "MR of a head that moved in the plane of the slices during the scan",
-    "misregister": "pairs whose target is shifted and warped",
     "interpolate": "a thick MR or CT on thin slices, for a network of thin slices",
 }
 EXAMPLES = """examples:
   synthesize simulate low-dose --dataset_dir DATA --out PAIRS --dose 0.25
   synthesize simulate undersample --dataset_dir DATA --out PAIRS --mask cartesian --acceleration 4
   synthesize simulate thicken --dataset_dir DATA --out PAIRS --thickness 5
-  synthesize simulate motion --dataset_dir DATA --out PAIRS --distance_mm 2 --degrees 2
-  synthesize simulate misregister --dataset_dir DATA --source mr --target ct --out PAIRS --shift 2"""
+  synthesize simulate motion --dataset_dir DATA --out PAIRS --distance_mm 2 --degrees 2"""
 CHOSEN = "(default: %(default)s)"
 
 
@@ -37,7 +34,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     commands = command.add_subparsers(required=True, metavar="KIND", dest="kind", prog="synthesize simulate")
     for kind, about in KINDS.items():
         parser = commands.add_parser(kind, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        {"low-dose": _add_low_dose, "misregister": _add_misregister}.get(kind, _add_mr)(parser, kind)
+        (_add_low_dose if kind == "low-dose" else _add_mr)(parser, kind)
         parser.add_argument(
             "--dataset_dir", metavar="DATA", type=path_option, required=True, help="folder of the cases"
         )
@@ -61,16 +58,6 @@ def _add_low_dose(parser: argparse.ArgumentParser, _: str) -> None:
     add("--bow_tie", type=float, metavar="MM", help="water diameter of a bow-tie filter in mm (default: no filter)")
     add("--noiseless", action="store_true", help="input CT without noise, such as phantoms")
     parser.set_defaults(run=low_dose)
-
-
-def _add_misregister(parser: argparse.ArgumentParser, _: str) -> None:
-    add = parser.add_argument
-    add("--source", default="mr", help=f"name of the volume that stays {CHOSEN}")
-    add("--target", default="ct", help=f"name of the volume that is moved {CHOSEN}")
-    add("--shift", type=float, default=2.0, help=f"length of the translation in mm {CHOSEN}")
-    add("--warp", type=float, default=0.0, help=f"root mean square length of the warp in mm {CHOSEN}")
-    add("--smoothness", type=float, default=30.0, help=f"smoothness of the warp in mm {CHOSEN}")
-    parser.set_defaults(run=misregister)
 
 
 def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -119,15 +106,6 @@ def degrade(options: argparse.Namespace) -> int:
 def undersample(options: argparse.Namespace) -> int:
     """Write pairs of undersampled and given MR, from volumes or k-space."""
     return _written(options, bundle_named("mri_dagan").module("degrade").write_pairs(options, reader_of(options)))
-
-
-def misregister(options: argparse.Namespace) -> int:
-    """Write pairs of a given volume and a moved target."""
-    from common.simulation.misregistered_pairs import write_misregistered
-
-    names = ("dataset_dir", "out", "source", "target", "shift", "warp", "smoothness", "seed", "overwrite")
-    given: dict[str, Any] = {name: getattr(options, name) for name in names}
-    return _written(options, write_misregistered(**given, reader=reader_of(options)))
 
 
 def _written(options: argparse.Namespace, cases: int) -> int:

@@ -24,3 +24,12 @@ def scanned(coils: int, mask: np.ndarray, noise: float = 0.0, phase: float = 1.5
     sensitivities = simulated_sensitivities(SHAPE, coils, rng)
     turned = np.exp(1j * simulated_phase(SHAPE, phase, rng))
     return measured(truth() * turned, sensitivities, mask, noise, rng), sensitivities * turned
+
+
+def head(shape: tuple[int, int, int] = (32, 40, 6)) -> np.ndarray:
+    """An ellipsoid of 600 with a square of 900, in a scanner's grey scale; the first slice is empty."""
+    places = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in shape)]
+    volume = 600.0 * (sum((each / 0.8) ** 2 for each in places[:2]) + 0 * places[2] < 1)
+    volume[12:18, 14:24] *= 1.5
+    volume[..., 0] = 0
+    return volume

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
-import forked_commands
+import in_process
 import torch
 
 from common.config import read_config
 from common.raw_settings import settings_of
 from common.weights import info
-from tools.release.pack.renaming import package_name
+from tools.release.pack.packages import package_name
 from tools.repository import ROOT, bundle_names
 
 BUNDLES = bundle_names()
 Released = Callable[[str], Path]
 """Gives the zip of a bundle."""
 CACHES = shutil.ignore_patterns("__pycache__")
-WITHOUT_REPOSITORY = """
-import importlib.util, runpy, sys
-sys.meta_path = [finder for finder in sys.meta_path if "Editable" not in getattr(finder, "__name__", "")]
-assert not any(importlib.util.find_spec(name) for name in ("common", "mr2ct_pix2pix")), sys.path
-sys.argv = sys.argv[1:]
-"""
-"""Begins a program on a machine where the project is not installed, whose first argument is the module to run."""
 
 
 def version_of(bundle: str) -> str:
@@ -75,14 +71,25 @@ def unpack(path: Path, target: Path) -> Path:
     return target / path.name.rsplit("_v", 1)[0]
 
 
-def alone(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program from inside ``folder``, with the libraries but without the repository."""
-    own = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
-    words = [sys.executable, "-W", "ignore", "-c", WITHOUT_REPOSITORY + program, *arguments]
-    return forked_commands.run(words, cwd=folder, env=os.environ | own, timeout=600)
+@contextmanager
+def without_repository() -> Iterator[None]:
+    """A machine where the project is not installed."""
+    project = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in in_process.PACKAGES}
+    for name in project:
+        del sys.modules[name]
+    places = [Path(place or os.getcwd()).resolve() for place in sys.path]
+    kept = [str(place) for place in places if not place.is_relative_to(ROOT) or place.is_relative_to(sys.prefix)]
+    finders = [finder for finder in sys.meta_path if "Editable" not in getattr(finder, "__name__", "")]
+    with mock.patch("sys.path", kept), mock.patch("sys.meta_path", finders):
+        importlib.invalidate_caches()
+        assert not any(map(importlib.util.find_spec, ("common", "mr2ct_pix2pix")))
+        try:
+            yield
+        finally:
+            sys.modules.update(project)
 
 
 def monai_bundle(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``python -m monai.bundle ...`` from inside ``folder``; see :func:`alone`."""
-    program = "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
-    return alone(folder, program, "monai.bundle", *arguments)
+    """``python -m monai.bundle ...`` from inside ``folder``, with the libraries but without the repository."""
+    with without_repository():
+        return in_process.run("monai.bundle", *arguments, cwd=folder)

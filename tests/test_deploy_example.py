@@ -7,13 +7,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import forked_commands
+import in_process
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -155,7 +154,7 @@ def test_the_derived_series_has_the_values_and_the_grid_of_the_bundles_own_infer
     nib.save(nib.Nifti1Image(stored.astype(np.float32), GRID.affine), tmp_path / "mr.nii.gz")
     words = ["run", "inference", "--config_file", "configs/inference.yaml", "--output_dtype", "float32"]
     words += ["--dataset_dir", str(tmp_path / "mr.nii.gz"), "--predictions_dir", str(tmp_path / "nifti")]
-    done = forked_commands.run([sys.executable, "-W", "ignore", "-m", "monai.bundle", *words], cwd=bundle)
+    done = in_process.run("monai.bundle", *words, cwd=bundle)
     assert done.returncode == 0, done.stderr[-3000:]
     expected: Any = nib.load(tmp_path / "nifti" / "mr_synthetic_ct.nii.gz")
     assert np.ptp(expected.get_fdata()) > 10

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
-import forked_commands
+import in_process
 import nibabel as nib
 import numpy as np
 import pytest
@@ -33,10 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the page's commands on the one scan were run."""
     place = tmp_path_factory.mktemp("first_scan")
     shutil.copy(SCAN, place / "t2.nii")
-    own = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for line in re.findall(r"^synthesize (\w+ t2\.nii .*)$", PAGE, flags=re.MULTILINE):
-        words = [sys.executable, "-W", "ignore", "-m", "medical_image_synthesis", *shlex.split(line)]
-        done = forked_commands.run(words, cwd=place, env=own, timeout=600)
+        done = in_process.synthesize(*shlex.split(line), cwd=place)
         if "wrong" in line:
             assert (done.returncode, list(place.glob("wrong*"))) == (1, [])
             assert f"`{done.stderr.splitlines()[-1]}`" in PAGE

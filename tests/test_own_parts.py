@@ -44,10 +44,9 @@ def test_the_loss_by_hand_and_in_the_method() -> None:
     loss = importlib.import_module("my_losses").l1_and_edges
     error = torch.tensor([[[[0.0, 1.0, 1.0], [0.0, 1.0, 1.0]]]])
     assert float(loss(error, torch.zeros_like(error))) == pytest.approx(2 / 3 + 1 / 4)
-    assert (
-        configured("train.yaml", "demo.yaml", own="edges.yaml").get_parsed_content("method").losses["l1"].function
-        is loss
-    )
+    losses = configured("train.yaml", "demo.yaml", own="edges.yaml").get_parsed_content("method").losses
+    assert (losses["edges"].function, losses["edges"].weight) == (loss, 50)
+    assert "l1" in losses
 
 
 def test_the_metric_by_hand_and_besides_the_others() -> None:

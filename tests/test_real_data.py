@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 
-import forked_commands
+import in_process
 import nibabel as nib
 import numpy as np
 import pytest
@@ -34,9 +32,7 @@ def run(run_id, configs, bundle=BUNDLE, **settings):
     folder = ROOT / "bundles" / bundle / "configs"
     files = "[" + ",".join(f"'{folder / name}.yaml'" for name in configs) + "]"
     words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
-    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", run_id, "--config_file", files, *words]
-    own = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = forked_commands.run(command, cwd=ROOT, env=own, timeout=600)
+    done = in_process.run("monai.bundle", "run", run_id, "--config_file", files, *words)
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 

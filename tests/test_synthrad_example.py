@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import forked_commands
+import in_process
 import numpy as np
 import pytest
 
@@ -18,7 +16,6 @@ from common.io.itk_files import write_itk
 from common.simulation.head import Anatomy, head_anatomy
 from common.simulation.mr import render_t1
 from examples.synthrad import __main__ as program
-from tools.repository import ROOT
 
 itk = pytest.importorskip("SimpleITK")
 AFFINE = np.array([[-6.0, 0, 0, 90], [0, -6, 0, 80], [0, 0, 6, -70], [0, 0, 0, 1]])
@@ -96,9 +93,9 @@ def test_two_heads_by_the_shipped_weights(tmp_path: Path) -> None:
         write(source / f"images/mri/{image}.mha", render_t1(head, np.random.default_rng(0)), head.affine)
         write(source / f"images/body/{mask}.mha", head.head, head.affine)
     (source / "region.json").write_text('"Brain"')
-    words = [sys.executable, "-W", "ignore", "-m", "examples.synthrad", f"--input={source}", f"--output={output}"]
-    own = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = forked_commands.run([*words, f"--model={tmp_path / 'none'}"], cwd=tmp_path, env=own, timeout=600)
+    words = [f"--input={source}", f"--output={output}", f"--model={tmp_path / 'none'}"]
+    with in_process.bundle_runs():
+        done = in_process.run("examples.synthrad", *words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr[-3000:]
     results = json.loads((output / "results.json").read_text())
     for head, (image, mask), row in zip(heads, names, results, strict=True):

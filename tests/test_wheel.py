@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+import zipfile
 from email import message_from_string
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from built_wheel import PRODUCT, Environment, built, copied, expected
+from test_docker import sent
 
 from common.config import read_config
 from common.weights import checkpoints
@@ -28,7 +30,6 @@ COMMANDS = {
     "score cases/a/ct.nii.gz cases/a/ct.nii.gz --mask cases/a/mask.nii.gz --unit HU": '"mae": 0.0',
     "config mr2ct --overlay resenc": "_target_: medical_image_synthesis.common.training.SynthesisTrainer",
     "reader-study make --real cases --real_name ct --synthetic made --synthetic_name mr": "not for readers: ",
-    "plan mr2ct --dataset_dir cases": "# Plan of mr2ct_pix2pix for 1 training case of 2 x 2 x 3 mm",
 }
 """A command of each kind with what it prints; those of a bundle have tests of their own."""
 
@@ -130,7 +131,7 @@ def test_it_infers_as_the_repository_does(installed: Environment, folder: Path, 
 @pytest.mark.slow
 def test_its_training_gives_weights_for_the_repository(installed: Environment, folder: Path) -> None:
     """By MONAI's own command, with an overlay that names a class as the documents do."""
-    (folder / "own.yaml").write_text("losses::l1::function: {_target_: common.losses.TolerantL1, radius: 1}\n")
+    (folder / "own.yaml").write_text("adversarial_loss: {_target_: common.losses.AdversarialLoss, kind: hinge}\n")
     configs = [
         str(installed.site / PRODUCT / "bundles" / ONE / "configs" / f"{name}.yaml") for name in ("train", "demo")
     ]
@@ -141,7 +142,7 @@ def test_its_training_gives_weights_for_the_repository(installed: Environment, f
     weights = folder / "run" / "models" / "model.pt"
     texts = [path.read_text() for path in (folder / "run" / "run.json", weights.with_suffix(".json"))]
     assert [PRODUCT in text for text in texts] == [False, False]
-    assert json.loads(texts[0])["config"]["losses"]["l1"]["function"]["_target_"] == "common.losses.TolerantL1"
+    assert json.loads(texts[0])["config"]["adversarial_loss"]["_target_"] == "common.losses.AdversarialLoss"
     read_info(weights).require_safe()
     parser = read_config(CONFIGS / "inference.yaml", weights=str(weights))
     checkpoints.load_weights(parser.get_parsed_content("network_def"), weights)
@@ -165,3 +166,9 @@ def test_an_editable_installation_has_the_same_command(source: Path, tmp_path: P
     done = environment.run(tmp_path, ["python", "-c", program])
     modules = source / "common", source / "bundles" / ONE / ONE
     assert done.stdout.split() == [str(folder / "__init__.py") for folder in modules], done.stderr
+
+
+def test_what_docker_is_sent_builds_the_whole_wheel(tmp_path: Path) -> None:
+    with zipfile.ZipFile(built(copied(tmp_path / "source", sent), tmp_path)) as wheel:
+        held = {name for name in wheel.namelist() if name.startswith(f"{PRODUCT}/")}
+    assert held == expected()

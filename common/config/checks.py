@@ -1,21 +1,37 @@
-"""Checks of settings: known name, type of the default, and what fits each other."""
+"""Checks of a configuration: one pass over its settings, names, components, types and ranges, then what fits together.
+
+The rules are the shipped files of the bundle, whose values say which settings there are and of what type, and
+``RANGES``.
+"""
 
 from __future__ import annotations
 
 import difflib
+import inspect
+import logging
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from pydoc import ErrorDuringImport, locate
+from typing import Any, NamedTuple
 
+from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
+from monai.utils import ensure_tuple
+from torch import nn
 
 from .. import devices
-from ..errors import ConfigError
+from ..case_keys import ITEM_KEYS
+from ..errors import ConfigError, choose
 from ..path_names import is_path, is_reference, texts
-from ..raw_settings import components
+from ..raw_settings import Settings, components, is_inside, lookup, parts, references
 from ..units import HU, HU_MAXIMUM, HU_MINIMUM
+from ..weights.info import OUTPUT, WEIGHTS
+from .files import BundleFiles, top
 
+logger = logging.getLogger(__name__)
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
 """Settings that MONAI adds for ``--tracking mlflow``."""
@@ -34,21 +50,71 @@ LISTED = "see docs/reference/settings.md or the output of synthesize config BUND
 """Where all settings of a bundle are found."""
 FOR_PROGRAMS = "initialize"
 """Id that MONAI's workflows build first, in which a program names ``%prepare``."""
+GIVEN_AS_TEXTS = ("device", "bundle_root")
+"""Components that commands and servers may replace by a text."""
+RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
+"""Keys of a component that are MONAI's."""
+ANY = "**"
+KEYS = ("keys", "orig_keys")
+"""Arguments by which dictionary transforms of MONAI name what they take."""
+SEED_BITS = 64
+MOST_WORKERS = 1024
+"""Processes or threads of a loader: more are a slip, which would exhaust the machine."""
 
 
-def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
-    """Check a configuration against the defaults of the bundle.
+class Range(NamedTuple):
+    """What each number of a setting must be: the range in words, the remedy, and whether a number is in it."""
+
+    words: str
+    remedy: str
+    holds: Callable[[float], bool]
+
+
+def _is_whole(least: int, most: float = math.inf) -> Callable[[float], bool]:
+    return lambda value: isinstance(value, int) and least <= value <= most
+
+
+POSITIVE = Range("above zero", "give a positive number", lambda value: value > 0)
+NOT_NEGATIVE = Range("zero or above", "give zero or a positive number", lambda value: value >= 0)
+PERCENT = Range("from 0 to 100", "give percentages", lambda value: 0 <= value <= 100)
+DECAY = Range("from 0 to below 1", "pass a number such as 0.9", lambda value: 0 <= value < 1)
+WHOLE = Range("a whole number above zero", "pass a number such as 10", _is_whole(1))
+RANGES = {
+    **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
+    **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
+    **dict.fromkeys(("clip_norm", "interval", "lr", "max_memory_gb"), POSITIVE),
+    **dict.fromkeys(("constant_epochs", "decay_epochs", "weight", "least_change"), NOT_NEGATIVE),
+    **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
+    **dict.fromkeys(("ema_decay", "betas"), DECAY),
+    **dict.fromkeys(("patience", "save_interval"), WHOLE),
+    "num_workers": Range(f"a whole number from 0 to {MOST_WORKERS}", "give 0 for none", _is_whole(0, MOST_WORKERS)),
+    "spacing": Range("above zero", "give the distance of voxels in mm", POSITIVE.holds),
+    "dose": Range("above 0 to 1", "give the fraction of the full dose, such as 0.1", lambda value: 0 < value <= 1),
+    "nan_fill": Range("a finite number", "pass a number such as 0", math.isfinite),
+    "seed": Range(f"from 0 to below 2^{SEED_BITS}", "give another seed", lambda value: 0 <= value < 2**SEED_BITS),
+}
+"""By the name of a setting, or of the section at the top that it stands in."""
+
+
+class NotLocatedError(ConfigError):
+    """A component that cannot be imported: its settings may be right, and a path be missing."""
+
+
+def check(config: Settings, files: BundleFiles, options: Collection[str] = ()) -> None:
+    """Check a configuration against the shipped files of its bundle.
 
     Args:
-        config: top-level keys and raw values.
-        shipped: every top-level key of the config files of the bundle, with its values there.
+        config: merged and raw.
+        files: of the bundle.
+        options: ids of those of the command. A name that is new in a section is a definition in a file, and a mistake
+            on the command line.
 
     Raises:
-        ConfigError: for the first setting that is unknown, of another type than its default, or does not fit others.
+        ConfigError: for the first setting that is unknown, of another type than the shipped ones, out of range, or
+            does not fit others.
     """
-    require_known(config, config, shipped)
-    for key, value in config.items():
-        check_type(key, value, shipped.get(key, []))
+    require_known(config, config, files)
+    check_tree(config, files, options)
     if not config.get("pretrained"):  # the depth is that of the weights then, which are not read yet
         check_sizes(config)
     for key in WINDOWS:
@@ -58,30 +124,303 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
         devices.require(device)
 
 
-def require_known(config: Mapping[str, Any], names: Iterable[str], shipped: Mapping[str, list[Any]]) -> None:
+def require_known(config: Settings, names: Collection[str], files: BundleFiles) -> None:
     """Refuse a name that is no setting of the bundle and that nothing of the configuration refers to.
-
-    Args:
-        config: top-level keys and raw values.
-        names: ids of settings in it.
-        shipped: as of :func:`check`.
 
     Raises:
         ConfigError: for the first one, with the nearest name, or where a part of a component has it, with its id.
     """
-    text = texts(list(config.values()))
+    text = texts(config)
     for key in (name.split("::")[0] for name in names):
-        if key in shipped or key in TRACKING or key == FOR_PROGRAMS or re.search(rf"[@%]{re.escape(key)}\b", text):
+        if key in files.tops or key in TRACKING or key == FOR_PROGRAMS or _names(text, key):
             continue
-        inside = [place for name, values in shipped.items() for value in values for place in _named(key, name, value)]
-        nearest = inside[:1] or difflib.get_close_matches(key, shipped, n=1)
+        sections = [place for place in files.known if f"{place}::{key}" in files.known and top(place) in config]
+        inside = [place for place in sections if any(map(_is_component, files.known[place]))]
+        nearest = [f"{inside[0]}::{key}"] if inside else difflib.get_close_matches(key, files.tops, n=1)
         remedy = f"did you mean --{nearest[0]}?" if nearest else LISTED
         raise ConfigError(f"--{key} is not a setting of this bundle (value {config[key]!r})", remedy)
 
 
-def _named(name: str, place: str, value: Any) -> list[str]:
-    """The ids of the settings of a name in the components of a setting."""
-    return [f"{where}::{name}" for where, component in components(value, place) if name in component]
+def check_tree(config: Settings, files: BundleFiles, options: Collection[str] = ()) -> None:
+    """Check every setting of a configuration, at any depth, by itself; arguments and errors are those of :func:`check`.
+
+    Raises:
+        NotLocatedError: for a component that cannot be imported.
+    """
+    tree = _Tree(config, files, options)
+    for place, value in config.items():
+        tree.check(place, value)
+
+
+def check_references(config: Settings, run_id: str) -> None:
+    """Check that every reference exists which a command that runs ``run_id`` can come to.
+
+    Raises:
+        ConfigError: for the first reference to nothing.
+    """
+    known = dict(parts(config))
+    for root in references(config, [run_id, OUTPUT]):
+        for place, value in parts(lookup(config, root), root):
+            for name in ReferenceResolver.match_refs_pattern(value) if isinstance(value, str) else ():
+                if name not in known:
+                    close = difflib.get_close_matches(name, known, n=1)
+                    remedy = f"did you mean @{close[0]}?" if close else "define it in a config file"
+                    raise ConfigError(f"--{place} refers to @{name}, which does not exist", remedy)
+
+
+def check_range(place: str, value: Any) -> None:
+    """Refuse a number out of the range of its setting, also in a list; null and references are let through.
+
+    Raises:
+        ConfigError: with the range.
+    """
+    names = place.split("::")
+    allowed = RANGES.get(names[-1]) or RANGES.get(names[0])
+    if allowed is None or value is None or is_reference(value):
+        return
+    for number in ensure_tuple(value):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not allowed.holds(number):
+            raise ConfigError(f"--{place} is {value!r}, not {allowed.words}", allowed.remedy)
+
+
+class _Tree:
+    """The pass over one configuration."""
+
+    def __init__(self, config: Settings, files: BundleFiles, options: Collection[str]) -> None:
+        self.files = files
+        self.known = files.known
+        self.options = options
+        self.text = texts(config)
+        self.locator = ComponentLocator()
+
+    def check(self, place: str, value: Any, is_shipped: bool = True) -> None:
+        """Check a setting and all below it; ``is_shipped`` where the shipped files have the same component there."""
+        shipped = list(self.files.defaults(place)) if is_shipped else []
+        if isinstance(value, Mapping):
+            if is_shipped and ("_target_" not in value or "::" not in place):
+                _check_type(place, value, self.known.get(place, ()))
+            is_shipped = self._check_section(place, value, shipped)
+        else:
+            if is_shipped:
+                _check_built(place, value, shipped)
+                _check_type(place, value, self.known.get(place, ()))
+            if not isinstance(value, list) or not any(isinstance(part, Mapping) for part in value):
+                if place.rpartition("::")[2] in KEYS:
+                    self._check_keys(place, value)
+                check_range(place, value)
+                return
+        for name, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if name not in RESERVED:
+                self.check(f"{place}::{name}", part, is_shipped)
+
+    def _check_section(self, place: str, section: Mapping[str, Any], shipped: Sequence[Any]) -> bool:
+        """Check the names of a component or section; whether its shipped values are those of the same component."""
+        own = [value for value in self.known.get(place, ()) if isinstance(value, Mapping)]
+        if "_target_" in section:
+            self._check_target(place, section, [value["_target_"] for value in own if "_target_" in value])
+        else:
+            _check_built(place, section, shipped)
+        target = section.get("_target_")
+        if f"{place}::_disabled_" in self.options and ConfigComponent(dict(section)).is_disabled():
+            logger.warning(f"--{place}::_disabled_ skips {target}: results may look plausible and be wrong")
+        same = [value for value in own if value.get("_target_") in (target, None)]
+        names = {name for value in same for name in value}
+        if len(same) == len(own):  # those that overlays give one by one, too
+            names |= self.files.inside.get(place, set())
+        strange = [name for name in section if name not in RESERVED and name not in names]
+        if target is None:
+            strange = [name for name in strange if self._is_mistake(f"{place}::{name}", section[name])]
+        elif strange:
+            names |= set(arguments := self._arguments(place, section))
+            strange = [] if ANY in arguments else [name for name in strange if name not in arguments]
+        if strange:
+            self._refuse_name(place, section, strange[0], sorted(names - RESERVED))
+        return bool(same)
+
+    def _refuse_name(self, place: str, section: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
+        target = section.get("_target_")
+        kind = f"a setting of {place}" if target is None else f"an argument of {target}"
+        inside = [where for where, part in components(dict(section), place) if name in self._arguments(where, part)]
+        nearest = [f"{where}::{name}" for where in inside if where != place][-1:]
+        nearest = nearest or [f"{place}::{close}" for close in difflib.get_close_matches(name, known, n=1)]
+        fault = f"--{place}::{name} is not {kind} (value {str(section[name])[:60]})"
+        raise ConfigError(fault, f"did you mean --{nearest[0]}?" if nearest else choose(known))
+
+    def _check_target(self, place: str, section: Mapping[str, Any], shipped: Sequence[Any]) -> None:
+        """Refuse what cannot be imported, or in the place of a network what is none."""
+        target = section["_target_"]
+        if not isinstance(target, str):
+            raise ConfigError(f"--{place}::_target_ is {target!r}, no class or function", "write its dotted name")
+        if target in shipped:
+            return
+        if not is_reference(target):
+            require_located(place, section, self.locator)
+        if inspect.isclass(locate(target)) and not _is_network(target) and any(map(_is_network, shipped)):
+            raise ConfigError(f"--{place}::_target_ is {target}, not a torch.nn.Module", "name a class of networks")
+
+    def _arguments(self, place: str, section: Mapping[str, Any]) -> list[str]:
+        """Names of the arguments of a component; ``ANY`` among them where it takes any, or cannot be looked at."""
+        target: Any = ConfigComponent(section, place, self.locator).resolve_module_name()
+        target = locate(target) if isinstance(target, str) else target
+        try:
+            parameters = inspect.signature(target).parameters
+        except (TypeError, ValueError):
+            return [ANY]
+        anything = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        return [*parameters, *([ANY] if anything else [])]
+
+    def _is_mistake(self, place: str, value: Any) -> bool:
+        """Whether a new name was typed as an option, and nothing refers to it; a loss with a function is a new one."""
+        is_loss = place.startswith("losses::") and isinstance(value, Mapping) and "function" in value
+        return place in self.options and not is_loss and not _names(self.text, place)
+
+    def _check_keys(self, place: str, value: Any) -> None:
+        """Refuse an option by which a transform takes what no case has; a config file may define keys of its own."""
+        if not any(is_inside(name, [place]) for name in self.options):
+            return
+        shipped = [each for name, values in self.known.items() if name.rpartition("::")[2] in KEYS for each in values]
+        keys = sorted({"pred", *ITEM_KEYS, *(key for each in shipped for key in ensure_tuple(each))})
+        for key in ensure_tuple(value):
+            if key not in keys and not is_reference(key):
+                fault = f"--{place} names {key!r}, not a key of a case or its prediction"
+                raise ConfigError(fault, choose(keys))
+
+
+def _check_built(place: str, value: Any, shipped: Sequence[Any]) -> None:
+    """Refuse a plain value in the place of a component, and what is no list in the place of a list of them.
+
+    Paths and devices may be texts, and numbers stand for what a function computes; references and null are let through.
+    """
+    is_list = isinstance(value, list | tuple)
+    if is_reference(value) or not shipped:
+        return
+    if all(map(_is_component, shipped)):
+        is_allowed = isinstance(value, str) and (place in GIVEN_AS_TEXTS or is_path(place))
+        if is_list and value and all(type(each) in (int, float) for each in value) and place not in GIVEN_AS_TEXTS:
+            is_allowed = all(inspect.isfunction(_located(each["_target_"])) for each in shipped)
+        if not is_allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
+            remedy = f"pass --{place}::NAME VALUE for each setting, or a section with _target_"
+            raise ConfigError(f"--{place} is {str(value)[:60].strip() or 'an empty text'}, not a section", remedy)
+    if not all(isinstance(each, list) and any(map(_is_part, each)) for each in shipped):
+        return
+    if place.endswith("handlers"):
+        known = [part for each in shipped for part in each]
+        own = is_list and any(is_reference(part) and part not in known for part in value)  # it may be one that loads
+        if is_list and any(map(_loads, known)) and not own and not any(map(_loads, value)):
+            fault = f"--{place} has no handler that loads the weights, such as common.runs.WeightsLoader"
+            raise ConfigError(fault, "keep the bundle's, and do not disable it")
+        if value in (None, []):
+            fault = f"--{place} has no handlers, which load the weights and record the run"
+            raise ConfigError(fault, "omit it, or set _disabled_: true in single ones")
+    plain = is_list and any(isinstance(part, list | tuple | bool | int | float) for part in value)
+    if value is not None and (plain or not is_list):
+        remedy = f"pass --{place}::0::NAME VALUE for each part, or a list"
+        raise ConfigError(f"--{place} is {repr(value)[:60]}, not a list of sections", remedy)
+
+
+def _check_type(place: str, value: Any, shipped: Sequence[Any]) -> None:
+    """Refuse a value of another type than those of the shipped files; without one that is no reference, any will do.
+
+    Within a section or component a whole number, such as the weight of a loss, may be any number, and a text several.
+    """
+    value = str(value) if isinstance(value, Path) else value
+    plain = [each for each in shipped if each is not None and not is_reference(each) and not _is_component(each)]
+    optional = None in shipped or any(isinstance(each, list | dict) for each in plain)
+    # True is the value of an option without one, and pathlib takes an empty text for the working directory
+    if is_path(place) and (value is True or value == ""):
+        raise ConfigError(f"--{place} has no value", "write the path after it")
+    if not plain or value is None and optional or is_reference(value):
+        return
+    nested = "::" in place
+    if nested and _are_texts(value) and any(map(_are_texts, plain)):  # keys of a transform
+        return
+    if not any(_same_type(value, float(each) if nested and type(each) is int else each) for each in plain):
+        kind, remedy = (text.format(key=place, default=plain[0]) for text in TYPES[type(plain[0])])
+        is_number = isinstance(value, str) and A_NUMBER.fullmatch(value)
+        remedy = "write 1.0e-4, not 1e-4, in YAML" if is_number else remedy
+        raise ConfigError(f"--{place} is {value!r}, not {kind}", remedy)
+
+
+def _are_texts(value: Any) -> bool:
+    """Whether a value is a text or several, which MONAI's transforms take alike."""
+    return isinstance(value, str) or isinstance(value, list) and all(isinstance(part, str) for part in value)
+
+
+def _same_type(value: Any, default: Any) -> bool:
+    if isinstance(value, bool) or isinstance(default, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, list | tuple):
+        if not isinstance(value, list | tuple) or not value:
+            return isinstance(value, list | tuple)
+        are_texts = bool(default) and _are_texts(list(default)) and not any(map(is_reference, default))
+        numbers = _holds_numbers(default) and any(isinstance(part, int | float) for _, part in parts(list(default)))
+        return _are_texts(list(value)) if are_texts else not numbers or _holds_numbers(value)
+    return isinstance(value, type(default))
+
+
+def _holds_numbers(value: Sequence[Any]) -> bool:
+    """Whether a list and the lists in it hold numbers alone; references and null may stand for some."""
+    return bool(value) and all(
+        _holds_numbers(part)
+        if isinstance(part, list | tuple)
+        else part is None or is_reference(part) or (isinstance(part, int | float) and not isinstance(part, bool))
+        for part in value
+    )
+
+
+def require_located(place: str, section: Mapping[str, Any], locator: ComponentLocator) -> None:
+    """Refuse a component whose class or function cannot be imported; ``place`` is its id.
+
+    Raises:
+        NotLocatedError: naming what is missing, a module, a class or a package that the module imports.
+    """
+    component = ConfigComponent(dict(section), place, locator)
+    name, where, holder = component.resolve_module_name(), f"(from --{place}::_target_)", None
+    for path in [] if component.is_disabled() else accumulate(name.split("."), "{}.{}".format):
+        try:
+            found = locate(path)
+        except ErrorDuringImport as error:
+            kind, cause = type(error.value).__name__, error.value
+            message = f"{path} cannot be imported {where}: {kind}: {cause}; fix the module"
+            if isinstance(cause, ModuleNotFoundError):
+                missing = f"no module {cause.name}, which {path} imports {where}"
+                message = f"{missing}: put its folder on PYTHONPATH, or pip install it"
+            raise NotLocatedError(message) from error
+        if found is None:
+            fault, remedy = f"{name} cannot be located {where}", "put its folder on PYTHONPATH"
+            if holder is not None:
+                part = path.rpartition(".")[2]
+                close = difflib.get_close_matches(part, dir(holder), n=1)
+                fault = f"{path.rpartition('.')[0]} has no {part} {where}"
+                remedy = f"did you mean {close[0]}?" if close else "check the name"
+            elif "." not in name:
+                remedy = f"MONAI has none of that name; write its module before it, MODULE.{name}"
+            raise NotLocatedError(fault, remedy)
+        holder = found
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
+
+
+def _is_part(value: Any) -> bool:
+    return is_reference(value) or _is_component(value)
+
+
+def _loads(part: Any) -> bool:
+    named = _is_component(part) and str(part["_target_"]).endswith("Loader")
+    return named and not ConfigComponent(dict(part)).is_disabled()
+
+
+def _located(target: Any) -> Any:
+    return locate(target) if isinstance(target, str) else None
+
+
+def _is_network(target: Any) -> bool:
+    found = _located(target)
+    return inspect.isclass(found) and issubclass(found, nn.Module)
 
 
 def _check_window(key: str, value: Any) -> None:
@@ -119,64 +458,44 @@ def check_sizes(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"--pad_size is {padded}, below --crop_size {crop}", "raise it, or lower --crop_size")
 
 
-def check_type(key: str, value: Any, defaults: list[Any]) -> None:
-    """Refuse a value of another type than those of the shipped files; without one that is no reference, any will do.
+def refuse_idle(
+    config: Settings,
+    options: Collection[str],
+    known: Collection[str],
+    files: BundleFiles,
+    before: Settings | None = None,
+) -> None:
+    """Refuse an option without an effect: nothing has it and nothing refers to it, or the weights took its place.
 
-    Within a section or component a whole number, such as the weight of a loss, may be any number, and a text several.
+    Args:
+        config: merged and raw.
+        options: ids of those of the command.
+        known: settings of the command's files, and of the weights in use.
+        files: of the bundle; another one may have the option.
+        before: the configuration without the settings of the weights, where there are such.
+
+    Raises:
+        ConfigError: naming the option, and the file or overlay that has it.
     """
-    value = str(value) if isinstance(value, Path) else value
-    built = [default for default in defaults if is_reference(default) or _is_component(default)]
-    plain = [default for default in defaults if default not in built and default is not None]
-    optional = None in defaults or any(isinstance(default, list | dict) for default in plain)
-    # True is the value of an option without one, and pathlib takes an empty text for the working directory
-    if is_path(key) and (value is True or value == ""):
-        raise ConfigError(f"--{key} has no value", "write the path after it")
-    if not plain or value is None and optional or is_reference(value):
-        return
-    nested = "::" in key
-    if nested and _are_texts(value) and any(_are_texts(default) for default in plain):  # keys of a transform
-        return
-    if not any(_same_type(value, float(default) if nested and type(default) is int else default) for default in plain):
-        is_number = isinstance(value, str) and A_NUMBER.fullmatch(value)
-        kind, remedy = (text.format(key=key, default=plain[0]) for text in TYPES[type(plain[0])])
-        remedy = "write 1.0e-4, not 1e-4, in YAML" if is_number else remedy
-        raise ConfigError(f"--{key} is {value!r}, not {kind}", remedy)
+    text, earlier = texts(config), texts(before)
+    for key in options:
+        name = top(key)
+        is_lost = _names(earlier, name) and not _names(text, name)
+        if is_lost or before is not None and "::" in key and lookup(config, key) != lookup(before, key):
+            fault = f"--{key} has no effect on the network of the weights in use"
+            raise ConfigError(fault, "omit it, or name weights that it fits by --weights or --output_dir")
+        if name in known or name in TRACKING or name not in config or _names(text, name):
+            continue
+        having = {file: content for file, content in files.content.items() if name in map(top, content)}
+        if others := [file for file, content in having.items() if "run" in content]:
+            fault = f"--{key} has no effect here, it is a setting of {' and '.join(others)}"
+            starts = name == WEIGHTS and "pretrained" in config
+            raise ConfigError(fault, "use --pretrained true to start from weights" if starts else "omit it")
+        overlays = [Path(file).stem for file in having]
+        fault = f"--{key} needs --overlay {' or '.join(overlays)}"
+        raise ConfigError(fault, f"pass it, or add {overlays[0]}.yaml to --config_file")
 
 
-def _are_texts(value: Any) -> bool:
-    """Whether a value is a text or several, which MONAI's transforms take alike."""
-    return isinstance(value, str) or isinstance(value, list) and all(isinstance(part, str) for part in value)
-
-
-def _same_type(value: Any, default: Any) -> bool:
-    if isinstance(value, bool) or isinstance(default, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if isinstance(default, list | tuple):
-        if not isinstance(value, list | tuple) or not value:
-            return isinstance(value, list | tuple)
-        texts = bool(default) and _are_texts(list(default)) and not any(map(is_reference, default))
-        numbers = _holds_numbers(default) and _has_number(default)
-        return _are_texts(list(value)) if texts else not numbers or _holds_numbers(value)
-    return isinstance(value, type(default))
-
-
-def _has_number(value: Any) -> bool:
-    """Whether a list or a list in it has a number; the steps of a run are references alone."""
-    return any(map(_has_number, value)) if isinstance(value, list | tuple) else isinstance(value, int | float)
-
-
-def _holds_numbers(value: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether a list and the lists in it hold numbers alone; references and null may stand for some."""
-    return bool(value) and all(
-        _holds_numbers(part)
-        if isinstance(part, list | tuple)
-        else part is None or is_reference(part) or (isinstance(part, int | float) and not isinstance(part, bool))
-        for part in value
-    )
-
-
-def _is_component(value: Any) -> bool:
-    """Whether a value defines a component, whose type is unknown here; servers give ``device`` as a text."""
-    return isinstance(value, dict) and "_target_" in value
+def _names(text: str, name: str) -> bool:
+    """Whether raw settings refer to a setting."""
+    return re.search(rf"[@%]{re.escape(name)}\b", text) is not None

@@ -15,10 +15,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ..case_keys import GROUPS
+from ..case_keys import GROUPS, REGIONS
 from ..config.record import RunRecord, config_of
 from ..data.datalist import Item
-from ..errors import ConfigError, DataError, naming_case
+from ..errors import ConfigError, DataError, choose, naming_case
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
@@ -47,6 +47,8 @@ from .report.ranking import ranked
 from .report.tables import Summary
 
 logger = logging.getLogger(__name__)
+ARGUMENTS = ("pred", "truth", "mask", "source", "channels", "affine", *REGIONS, *GROUPS)
+"""What metrics are given, by these names."""
 COPY, LINE = "copy_input", "linear_fit"
 """The baseline: the source as it is, or through a line fitted to the training cases."""
 MODEL = "model"
@@ -136,7 +138,8 @@ class Evaluation:
             DataError: there are no cases to evaluate, a prediction is not on the source's grid, or a truth is not in HU
                 where it should be.
             CheckpointError: there is no trained model, or weights do not fit.
-            ConfigError: weights were trained to another unit, or a reference has the name of another method.
+            ConfigError: weights were trained to another unit, a reference has the name of another method, or a metric
+                wants what no case has.
         """
         items = self.cases[self.section]
         if not items:
@@ -144,6 +147,7 @@ class Evaluation:
             remedy = f"add cases to it{f', or pass --evaluation::section {others[0]}' if others else ''}"
             raise DataError(f"section {self.section} has no cases to evaluate", remedy)
         folder = Path(self.output_dir, "evaluation")
+        self._require_arguments()
         methods = self._methods()
         self._require_names(methods)
         line = self._line()
@@ -206,6 +210,14 @@ class Evaluation:
             methods[shown] = variant(weights, self.record)
             methods[shown].load(weights, self.device)
         return methods
+
+    def _require_arguments(self) -> None:
+        """Refuse a metric with a required argument that no case has, which would be skipped for all."""
+        for number, metric in enumerate(self.metrics):
+            for each in inspect.signature(metric).parameters.values():
+                if each.default is each.empty and each.name not in ARGUMENTS:
+                    fault = f"metrics::{number} has the argument {each.name}, which no case has"
+                    raise ConfigError(fault, choose(ARGUMENTS))
 
     def _require_names(self, methods: Mapping[str, EvaluatedMethod]) -> None:
         """Refuse references whose rows could be taken for those of another method."""

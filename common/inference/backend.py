@@ -46,12 +46,12 @@ class Volume:
         self.torch: Callable[..., Any] = network.forward
         self.waiting: set[str] = set()
 
-    def converted(self, convert: Callable[[nn.Module, Tensor, str], Run], x: Tensor, precision: str) -> Run:
+    def converted(self, x: Tensor, precision: str) -> Run:
         """The network in OpenVINO; its own forward is back meanwhile."""
         replaced = self.network.forward
         del self.network.forward
         try:
-            return convert(self.network, x, precision)
+            return openvino_of(self.network, x, precision)
         finally:
             self.network.forward = replaced
 
@@ -68,9 +68,6 @@ class Backend:
         device: of the network.
         precision: ``bf16`` may differ by more; the difference is in the log. fp16 stays in PyTorch.
         weights: file of the network's weights.
-        memory: measurements of earlier runs.
-        convert: see :func:`openvino_of`.
-        clock: seconds.
 
     Attributes:
         used: the backends since :meth:`names` was called last.
@@ -85,9 +82,6 @@ class Backend:
         device: torch.device,
         precision: str,
         weights: Path,
-        memory: Measurements | None = None,
-        convert: Callable[[nn.Module, Tensor, str], Run] = openvino_of,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.asked = backend_of(acceleration)
         if self.asked == OPENVINO and not is_there():
@@ -101,10 +95,8 @@ class Backend:
         self.is_on = self.asked != TORCH and not obstacle and is_there()
         self.precision = precision
         self.weights = weights
-        self.memory = memory or Measurements()
+        self.memory = Measurements()
         self.used: set[str] = set()
-        self._convert = convert
-        self._clock = clock
         self._runs: dict[tuple[str, int], Run | None] = {}
         self._choices: dict[str, bool] = {}
         self._left_to_torch_s = 0.0
@@ -195,16 +187,16 @@ class Backend:
         key, fault = (self._hash(), volume.number), ""
         if key not in self._runs:
             try:
-                self._runs[key] = volume.converted(self._convert, x.float(), self.precision)
+                self._runs[key] = volume.converted(x.float(), self.precision)
             except Exception as error:  # an operation that OpenVINO lacks, an old processor: PyTorch computes it
                 fault = f" ({type(error).__name__}: {' '.join(str(error).split())[:120]})"
                 self._runs[key] = None
         return self._runs[key], fault
 
     def _timed(self, run: Callable[..., Any], x: Tensor) -> tuple[Tensor, float]:
-        start = self._clock()
+        start = time.perf_counter()
         output: Tensor = run(x)
-        return output, self._clock() - start
+        return output, time.perf_counter() - start
 
     def _log(self, run: Run | None, measured: Measurement, x: Tensor, more: str = "") -> None:
         """One line for each backend of a run."""

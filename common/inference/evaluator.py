@@ -193,14 +193,16 @@ class CaseEvaluator(SupervisedEvaluator):
         """Write the manifest of all processes, and raise if cases failed."""
         if devices.rank() > 0:
             return
+        place = self.exporter.output_file or self.exporter.output_dir
         manifest = self.exporter.output_dir / MANIFEST_NAME
-        write_text(manifest, json.dumps(outcomes, indent=2))
+        if self.exporter.output_file is None:
+            write_text(manifest, json.dumps(outcomes, indent=2))
         counts = Counter(outcome["status"] for outcome in outcomes)
         kept = f", {counts[KEPT]} kept from an earlier run" if counts[KEPT] else ""
         if self._report is not None:
             self._report.write(self._items, outcomes)
         if len(outcomes) > 1 or counts["done"]:
-            logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
+            logger.info(f"{counts['done']} of {len(outcomes)} cases written to {place}{kept}")
         require_volumes(outcomes, manifest)
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:

@@ -30,14 +30,10 @@ class Measurement(NamedTuple):
 
 
 class Measurements:
-    """Measurements of earlier runs, a JSON file in the user's cache; without effect where that cannot be used.
+    """Measurements of earlier runs, a JSON file in the user's cache; without effect where that cannot be used."""
 
-    Args:
-        path: None for :func:`cache_file`.
-    """
-
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path or cache_file()
+    def __init__(self) -> None:
+        self.path = cache_file()
 
     def read(self) -> dict[str, Measurement]:
         """The measurements by their key; those that are not three numbers are left out."""

@@ -19,7 +19,7 @@ def require_volumes(outcomes: Sequence[Mapping[str, Any]], manifest: Path) -> No
     """
     failed = {one["case"]: one["reason"] for one in outcomes if one["status"] == "failed"}
     refused = {one["case"]: f"REFUSED {one['case']}: {one['reason']}" for one in outcomes if one["status"] == REFUSED}
-    if refused and len(outcomes) == 1:  # the folder of the manifest may be a temporary one
+    if refused and len(outcomes) == 1:  # there may be no manifest
         raise CasesRefusedError(*refused.values())
     for line in refused.values():
         print(line, file=sys.stderr)

@@ -3,7 +3,6 @@
 from .adversarial import AdversarialLoss
 from .distances import Distance, gradient_difference, l1, region_weighted_l1
 from .perceptual import PerceptualDistance, StyleDistance
-from .tolerant import TolerantL1
 from .weighted import weighted_losses, weighted_sum
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "Distance",
     "PerceptualDistance",
     "StyleDistance",
-    "TolerantL1",
     "gradient_difference",
     "l1",
     "region_weighted_l1",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from ignite.exceptions import NotComputableError
@@ -52,18 +51,12 @@ class ClassKid(Metric):
     Args:
         classes: number of classes K; 1 for images without a class, whatever ``image`` is.
         features: images (N, 1, ...) -> (N, F); None for :class:`RandomFeatures`.
-        output_transform: returns three sequences, pred, label and image.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        features: Callable[[Tensor], Tensor] | None = None,
-        output_transform: Callable[[Any], Any] = PAIRS,
-    ) -> None:
+    def __init__(self, classes: int, features: Callable[[Tensor], Tensor] | None = None) -> None:
         self.classes = classes
         self.features = features or RandomFeatures()
-        super().__init__(output_transform, skip_unrolling=True)
+        super().__init__(PAIRS, skip_unrolling=True)
 
     @reinit__is_reduced
     def reset(self) -> None:

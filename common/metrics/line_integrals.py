@@ -12,14 +12,14 @@ from ..grids import is_invertible, show_affine
 from .masked import Volume
 
 ANGLES = 12
-"""Directions of rays in 180 degrees."""
+"""Directions of rays, evenly in 180 degrees, the first with rays from left to right."""
 RAY_SPACING_MM = 4.0
 """Distance of parallel rays in an axial plane, and of these planes: about that of a PET scanner's crystals."""
 STEP_MM = 1.0
 """Distance of samples along a ray."""
 
 
-def line_integrals(attenuation: ArrayLike, affine: ArrayLike, angles: int = ANGLES) -> Volume:
+def line_integrals(attenuation: ArrayLike, affine: ArrayLike) -> Volume:
     """Integrals of a map along parallel rays in axial planes of the patient, without unit.
 
     The rays are placed in mm, whatever the axes of the voxels: ``RAY_SPACING_MM`` apart, symmetric to the middle of
@@ -28,7 +28,6 @@ def line_integrals(attenuation: ArrayLike, affine: ArrayLike, angles: int = ANGL
     Args:
         attenuation: linear attenuation (X, Y, Z) in 1/cm.
         affine: (4, 4) from voxels to mm, right-anterior-superior.
-        angles: directions, evenly in 180 degrees, the first with rays from left to right.
 
     Returns:
         Of shape (A, R, P), directions by rays of a plane by planes.
@@ -46,7 +45,7 @@ def line_integrals(attenuation: ArrayLike, affine: ArrayLike, angles: int = ANGL
     counts = 2 * np.ceil(np.array([radius, radius, height]) / widths).astype(int) + 1
     to_voxels = np.linalg.inv(to_mm)
     integrals = []
-    for angle in np.arange(angles) * np.pi / angles:
+    for angle in np.arange(ANGLES) * np.pi / ANGLES:
         along, across = (np.cos(angle), np.sin(angle), 0), (-np.sin(angle), np.cos(angle), 0)
         axes = np.array([across, along, (0, 0, 1)]).T * widths
         matrix = to_voxels[:3, :3] @ axes

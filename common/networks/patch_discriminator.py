@@ -22,8 +22,6 @@ class PatchGanDiscriminator(nn.Module):
         spatial_dims: 2 for slices, 3 for volumes.
         norm: of all layers but the first and the last: ``batch``, ``instance``, ``virtual`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
-        minibatch_std: show the last layer how much the images of a batch differ.
-        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -34,8 +32,6 @@ class PatchGanDiscriminator(nn.Module):
         spatial_dims: int = 2,
         norm: str = "batch",
         spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         conv, batch_norm = Conv[Conv.CONV, spatial_dims], Norm[Norm.BATCH, spatial_dims]
@@ -47,7 +43,7 @@ class PatchGanDiscriminator(nn.Module):
             blocks.append(nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*blocks, conv(count, 1, 4, 1, 1))
         normal_(self)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+        stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of every patch being real."""

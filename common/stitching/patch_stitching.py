@@ -59,8 +59,6 @@ class PatchStitchingInferer(Inferer):
             its background.
         batch_size: windows of mode faithful at a time, fewer where ``max_voxels`` asks.
         multiple_of: windows are multiples of this, 2 ** depth for a U-Net.
-        accumulator: device of the float32 sums and the result, such as ``cpu`` for volumes too large for the network's
-            device; null for that of the input.
         progress: whether to show a bar on a terminal.
 
     Raises:
@@ -79,7 +77,6 @@ class PatchStitchingInferer(Inferer):
         cval: float | None = None,
         batch_size: int = 4,
         multiple_of: int = 1,
-        accumulator: torch.device | str | None = None,
         progress: bool = True,
     ) -> None:
         super().__init__()
@@ -97,7 +94,6 @@ class PatchStitchingInferer(Inferer):
         self.cval = cval
         self.batch_size = batch_size
         self.multiple_of = multiple_of
-        self.accumulator = accumulator
         self.progress = progress
         if mode == "faithful" and math.prod(self.roi_size) > max_voxels:
             window = f"a window of roi_size {self.roi_size}, {math.prod(self.roi_size)} voxels"
@@ -130,7 +126,7 @@ class PatchStitchingInferer(Inferer):
         return self.cut(shape).windows()
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: object, **kwargs: object) -> Tensor:
-        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z), float32, on the accumulator.
+        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z), float32, on the device of ``inputs``.
 
         Raises:
             DataError: for an input that is not a batch of volumes.
@@ -231,9 +227,7 @@ class PatchStitchingInferer(Inferer):
         volumes, inside = pad(parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1), cut.size, self.cval)
         # half a voxel keeps rounding from turning the stride into the next smaller one
         overlap = [max(0.0, 1 - (step + 0.5) / side) for step, side in zip(cut.stride, cut.roi, strict=True)]
-        stitched = sliding_window_inference(
-            volumes, cut.roi, self._batch(cut), predict, overlap, self.blending, device=self.accumulator
-        )
+        stitched = sliding_window_inference(volumes, cut.roi, self._batch(cut), predict, overlap, self.blending)
         return cast(Tensor, stitched)[inside]
 
     def _assemble(
@@ -251,8 +245,7 @@ class PatchStitchingInferer(Inferer):
                 more = () if tiles is None or deep is None else (tiles.up(deep, window),)
                 outputs = network(see(window), *more)[0]
                 if total is None:
-                    device = self.accumulator or outputs.device
-                    total = torch.empty((shape[0], len(outputs), *shape[2:]), dtype=torch.float32, device=device)
+                    total = outputs.new_empty((shape[0], len(outputs), *shape[2:]), dtype=torch.float32)
                 place, part = written(core(window, cut.size, halo), window, tuple(shape[2:]), cut.size)
                 total[case][every(place)] = outputs[every(part)]
         assert total is not None

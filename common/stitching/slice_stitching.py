@@ -50,7 +50,6 @@ class PlaneInferer(Inferer):
         overlap: of neighbouring windows, a fraction of ``roi_size``.
         blending: of windows: ``constant`` averages, ``gaussian`` weighs centres more.
         cval: value of the padding, in the network's intensity range; null for the volume's minimum, its background.
-        progress: whether to show a bar on a terminal.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class PlaneInferer(Inferer):
         overlap: float = 0.25,
         blending: str = "constant",
         cval: float | None = -1.0,
-        progress: bool = True,
     ) -> None:
         super().__init__()
         self.axis = plane_axis(plane)
@@ -75,7 +73,6 @@ class PlaneInferer(Inferer):
         self.overlap = overlap
         self.blending = blending
         self.cval = cval
-        self.progress = progress
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: object, **kwargs: object) -> Tensor:
         """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z), float32, on the device of ``inputs``.
@@ -146,7 +143,7 @@ class PlaneInferer(Inferer):
     def _batches(self, volume: Tensor, network: Callable[..., Tensor], count: int) -> Iterator[tuple[range, Tensor]]:
         starts = range(0, count, self.batch_size)
         cval = float(volume.min()) if self.cval is None else self.cval
-        for start in tqdm(starts, desc="slices", leave=False, disable=not self.progress or None):
+        for start in tqdm(starts, desc="slices", leave=False, disable=None):
             centres = range(start, min(start + self.batch_size, count))
             yield centres, self._plane(slabs(volume, self.axis, self.neighbours, centres), network, cval)
 

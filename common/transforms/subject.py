@@ -14,10 +14,11 @@ from monai.utils import TraceKeys, convert_to_numpy
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..errors import ConfigError
 from .body import CLOSED_MM, Volume, air_threshold, coarse_and_smooth, distance_from, outline
 from .loading import MASKS
 
+AIR_MM = 6.0
+"""Air around the subject, and distance from its outline up to which voxels of the source are kept."""
 FACE_MM2 = 25.0
 """Area of a plane above the threshold from which on it belongs to the subject; a tip of the nose has less."""
 NOISE_PERCENT, STEP = 99.9, 7
@@ -38,29 +39,19 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
 
     A threshold, the outline and the box around it are computed from the first channel inside the box alone, again until
     they do not change: padding, noise, markers and another field of view around the same subject give the same box.
-    Voxels further than ``clear_mm`` from the outline, and those that the margin needs beyond the field of view, get the
+    Voxels further than ``AIR_MM`` from the outline, and those that the margin needs beyond the field of view, get the
     darkest value inside (see ``floor``). A volume without air around the subject keeps its field of view.
 
     Args:
         keys: items (C, X, Y, Z) on one grid, absent ones are skipped. The first that is there, the source, gives the
             box and is cleared; others are cropped, with their lowest value beyond the field of view, masks with 0.
-        margin_mm: of air around the subject, in mm.
-        clear_mm: distance from the outline up to which voxels of the source are kept, in mm.
         floor: percentile inside the outline to which darker voxels are raised, for images in arbitrary units, whose
             lowest value may be any; None, for quantities, keeps them, and air is 0.
-
-    Raises:
-        ConfigError: for a negative distance.
     """
 
-    def __init__(
-        self, keys: KeysCollection, margin_mm: float = 6.0, clear_mm: float = 6.0, floor: float | None = 0.5
-    ) -> None:
+    def __init__(self, keys: KeysCollection, floor: float | None = 0.5) -> None:
         super().__init__(keys, allow_missing_keys=True)
-        for name, value in (("margin_mm", margin_mm), ("clear_mm", clear_mm)):
-            if value < 0:
-                raise ConfigError(f"{name} is {value}, below 0", "pass a distance in mm, such as 6")
-        self.margin_mm, self.clear_mm, self.floor = margin_mm, clear_mm, floor
+        self.floor = floor
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Crop the volumes."""
@@ -69,8 +60,8 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
         image = cropped[source]
         spacing = np.linalg.norm(np.asarray(image.affine, float)[:3, :3], axis=0)
         channels = [with_dark_padding(convert_to_numpy(channel)) for channel in image]
-        box, body, kept = subject_in(channels[0], spacing, self.clear_mm)
-        margin = np.ceil(self.margin_mm / spacing - 1e-3).astype(int)  # headers round sizes
+        box, body, kept = subject_in(channels[0], spacing, AIR_MM)
+        margin = np.ceil(AIR_MM / spacing - 1e-3).astype(int)  # headers round sizes
         for key in self.key_iterator(cropped):
             volume = cropped[key]
             if key == source:

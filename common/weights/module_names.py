@@ -1,8 +1,12 @@
-"""Names of modules in what runs, releases and the wheel write: those of the repository, whichever of them wrote it."""
+"""Names of modules: in a release and in the wheel they are others than in the repository.
+
+What runs write has those of the repository, whichever of them wrote it. The build of the wheel runs this file alone.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,22 @@ PACKAGE = __name__.rpartition(f"{SHARED}.")[0].rstrip(".")
 _RELEASE = re.fullmatch(r"(.+)_v\d+\w*", PACKAGE)
 BUNDLE = _RELEASE[1] if _RELEASE else ""
 """The bundle of a release; empty in the repository and the wheel, which hold several."""
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """Code, a config or prose in which modules of some packages, as they are imported or named, have other names.
+
+    A package is meant where a name with a small first letter follows it, as in ``common.data``, or ``import``; no
+    variable may be called as it.
+
+    Args:
+        text: what names them.
+        names: of the packages, each with its new one.
+    """
+    known = "|".join(map(re.escape, names))
+    return (
+        re.sub(rf"(?<![\w./])({known})(?=\.[a-z_]| import\b)", lambda found: names[found[1]], text) if known else text
+    )
 
 
 def _names() -> dict[str, str]:
@@ -37,9 +57,7 @@ def portable(text: str) -> str:
 
 def local(text: str) -> str:
     """A text of :func:`portable` with the names that modules have here."""
-    for name, own in NAMES.items():
-        text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)
-    return text
+    return renamed(text, NAMES)
 
 
 def with_local_targets(settings: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import zipfile
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from common.errors import UserError
 from medical_image_synthesis.infer import MANIFEST
-from medical_image_synthesis.process import HERE, message_pipe, read_messages
+from medical_image_synthesis.process import HERE
 
 BAR = re.compile(r"^(?P<stage>[\w ,]+):\s+(?P<percent>\d+)%\|.*?\[(?P<spent>[\d:]+)<(?P<left>[\d:?]+)")
 """A progress bar of tqdm."""
@@ -24,6 +25,33 @@ ERROR = UserError.label
 COLUMNS = 100
 LAST_LINES = 20
 """How many lines of a process are kept for the message of a failure."""
+
+
+def message_pipe(columns: int) -> tuple[int, int]:
+    """Where messages are read and written: a terminal where there are such, since bars are shown on terminals alone.
+
+    Args:
+        columns: of the terminal; without a width bars are cut.
+    """
+    try:
+        import fcntl
+        import pty
+        import termios
+        import tty
+    except ImportError:  # Windows
+        return os.pipe()
+    reads, writes = pty.openpty()
+    tty.setraw(writes)
+    fcntl.ioctl(writes, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    return reads, writes
+
+
+def read_messages(descriptor: int) -> bytes:
+    """What a process has written; nothing where all that had it open have ended, which a terminal says by an error."""
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:
+        return b""
 
 
 class CaseProgress(NamedTuple):

@@ -12,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import forked_commands
-from forked_commands import ForkedCommand
+import in_process
 from monai.bundle import ConfigParser
 
 from common.config import read_config
@@ -140,8 +139,9 @@ class Bundle:
     def run(
         self, run_id: str | None, configs: Sequence[str], cwd: Path = ROOT, **settings: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run to the end and return exit code, stdout and stderr; the process is forked, libraries are loaded."""
-        return forked_commands.run(self.words(run_id, configs, settings), cwd, self.environment(), timeout=600)
+        """Run to the end in this process and return exit code, stdout and stderr; a copy uses its own packages."""
+        path = [] if self.root == ROOT else [self.root, self.folder]
+        return in_process.run("monai.bundle", *self.arguments(run_id, configs, settings)[2:], cwd=cwd, path=path)
 
     def run_anew(self, run_id: str | None, configs: Sequence[str], **settings: Any) -> subprocess.CompletedProcess[str]:
         """The same in a Python that is started for it, as a user starts it."""
@@ -149,11 +149,11 @@ class Bundle:
         done = subprocess.run(words, cwd=ROOT, env=self.environment(), capture_output=True, timeout=600)
         return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, run_id: str, configs: Sequence[str], log: Path, **settings: Any) -> ForkedCommand:
-        """Start and return at once; everything it prints goes to ``log``."""
+    def start(self, run_id: str, configs: Sequence[str], log: Path, **settings: Any) -> subprocess.Popen[bytes]:
+        """Start such a Python and return at once; everything it prints goes to ``log``."""
         with open(log, "wb") as file:
             words = self.words(run_id, configs, settings)
-            return ForkedCommand(words, ROOT, self.environment(), stdout=file, stderr=subprocess.STDOUT)
+            return subprocess.Popen(words, cwd=ROOT, env=self.environment(), stdout=file, stderr=subprocess.STDOUT)
 
     def environment(self) -> dict[str, str]:
         """On the CPU, where equality of bits is promised; a copy of the repository uses its own packages."""

@@ -13,7 +13,6 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from bundle_commands import ONE_OF_EACH, ROOT, TINY, Bundle, last_line, ok, run_files, snapshot
 from monai.bundle import ConfigParser
 
@@ -101,33 +100,6 @@ def test_label_finds_the_deployed_weights_by_their_short_name(command_run):
     names = sorted((path.name for path in command_run.weights.parent.glob("*.pt")), key=len)
     assert names[0] == "model.pt"
     assert len(names[1]) > len(names[0])
-
-
-@pytest.mark.slow
-def test_a_python_started_for_each_command_makes_the_same_as_a_fork(tmp_path):
-    """What most tests start is forked from a process with the libraries; a user starts each command anew."""
-    bundle, made = Bundle("mr2ct_pix2pix"), []
-    for name, start in (("forked", bundle.run), ("anew", bundle.run_anew)):
-        out = tmp_path / name
-        places = {"output_dir": out, "demo_data": tmp_path / f"{name}_data", **TINY_PHANTOMS}
-        ok(start("training", ["train", "demo"], **(TINY | places)))
-        ok(start("inference", ["inference"], **places))
-        refused = start("training", ["train", "demo"], max_epohcs=7, **places)
-        assert refused.returncode == 2
-        (prediction,) = (out / "predictions").glob("*.nii.gz")
-        made.append(
-            (
-                (out / "log.csv").read_text(),
-                last_line(refused.stderr),
-                voxels(prediction),
-                checkpoints.load(out / "models/model.pt"),
-            )
-        )
-    (log, said, values, weights), (other_log, other_said, other_values, other_weights) = made
-    assert log == other_log
-    assert said == other_said
-    assert np.array_equal(values, other_values)
-    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
 
 
 # ---- evaluation -----------------------------------------------------------------------------------------------------

@@ -82,11 +82,6 @@ def test_demo_gives_train_and_inference_the_same_network(bundle):
     assert sum(math.prod(shape) for shape in shapes[0].values()) < 5_000_000, "the demo's network is small"
 
 
-def test_variants_are_named_as_their_overlays(bundle):
-    assert bundle.compared in bundle.variants
-    assert {name: path.stem for name, path in bundle.variants.items()} == {name: name for name in bundle.variants}
-
-
 def test_weights_of_every_variant_may_be_used(bundle):
     for overlay in ((), *((path.stem,) for path in bundle.variants.values())):
         require_safe(needed_settings(bundle.raw("train", *overlay)), f"weights of {overlay}")

@@ -1,18 +1,25 @@
-"""Training on two processes with gloo, as torchrun starts it: one model comes of it, and it deploys like any other."""
+"""Two processes of torchrun, with gloo: one model comes of a training, each case is written once by an inference."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Mapping, Sequence
 
 import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import ROOT, ok
+from bundle_commands import ROOT, Bundle, ok, snapshot
 
-from common.weights import checkpoints
+from common.raw_settings import settings_of
+from common.weights import checkpoints, info
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +47,21 @@ class Witness:
 '''
 
 
+def launch(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Two processes by torchrun."""
+    words = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([*words, *arguments], cwd=ROOT, env=environment, start_new_session=True, **streams)
+
+
+def finished(process: subprocess.Popen[str]) -> None:
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said[-3000:]
+
+
+# ---- training -------------------------------------------------------------------------------------------------------
+
+
 @pytest.fixture(scope="module")
 def two_processes(bundle, tiny_data, tmp_path_factory):
     """The folder of a run by two processes, and what each of them held at its end."""
@@ -50,10 +72,8 @@ def two_processes(bundle, tiny_data, tmp_path_factory):
     settings = {"dataset_dir": tiny_data, "output_dir": folder / "out", **SETTINGS, **bundle.small_patches}
     settings |= {"critic_steps": 1} if "critic_steps" in bundle.raw("train") else {}  # a loss in each step
     arguments = bundle.arguments("training", ["train", "demo", "multi_gpu_train", str(overlay)], settings)
-    launch = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-    own = bundle.environment() | {"PYTHONPATH": path}
-    ok(subprocess.run([*launch, *arguments], cwd=ROOT, env=own, capture_output=True, text=True, timeout=600))
+    finished(launch(arguments, bundle.environment() | {"PYTHONPATH": path}))
     return folder / "out", [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
@@ -102,3 +122,78 @@ def test_one_process_infers_with_the_weights_of_two(bundle, two_processes, tiny_
     made = sorted((tmp_path / "made").glob("*.nii.gz"))
     assert len(made) == len(bundle.parser("inference", dataset_dir=str(tiny_data)).get_parsed_content("data"))
     assert nib.load(made[0]).shape == nib.load(next(tiny_data.glob("*/*.nii.gz"))).shape
+
+
+# ---- inference ------------------------------------------------------------------------------------------------------
+
+
+CASES = [f"case_{number}" for number in range(5)]
+ONE = Bundle("mr2ct_pix2pix")
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """Five phantoms without their CT, and a network of random weights."""
+    root = tmp_path_factory.mktemp("sharded")
+    phantoms = ONE.parser("train", **{"phantoms::cases": 5, "phantoms::spacing": 5}).get_parsed_content("phantoms")
+    phantoms(root / "phantoms")
+    folder = root / "data"
+    folder.mkdir()
+    for name, case in zip(CASES, sorted(path for path in (root / "phantoms").iterdir() if path.is_dir()), strict=True):
+        (case / "mr.nii.gz").rename(folder / f"{name}.nii.gz")
+    parser = ONE.parser("train", "demo")
+    network, about = parser.get_parsed_content("network_def"), info.described(settings_of(parser), ONE.name)
+    info.save(network.state_dict(), root / "model.pt", about)
+    return {"dataset_dir": folder, "weights": root / "model.pt"}
+
+
+def infer(settings, **more) -> subprocess.Popen[str]:
+    return launch(ONE.arguments(None, ["inference"], {**settings, **more}), ONE.environment())
+
+
+def manifest(folder) -> list[tuple[str, str]]:
+    return [(one["case"], one["status"]) for one in json.loads((folder / "manifest.json").read_text())]
+
+
+def written(folder) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.nii.gz")}
+
+
+def test_each_case_is_written_once_and_as_by_one_process(settings, tmp_path):
+    finished(infer(settings, predictions_dir=tmp_path / "two"))
+    ok(ONE.run(None, ["inference"], **settings, predictions_dir=tmp_path / "one"))
+    assert manifest(tmp_path / "two") == manifest(tmp_path / "one") == [(case, "done") for case in CASES]
+    for path in (tmp_path / "one").glob("*.nii.gz"):
+        made = nib.load(tmp_path / "two" / path.name)
+        assert np.array_equal(np.asarray(made.dataobj), np.asarray(nib.load(path).dataobj))
+
+
+def test_an_output_that_is_the_input_of_the_other_process_s_case_is_refused(settings, tmp_path):
+    """The first process has case_0 and case_1, the second what case_0 would replace."""
+    for name in ("case_0", "case_0_synthetic_ct", "case_1"):
+        shutil.copy(settings["dataset_dir"] / "case_0.nii.gz", tmp_path / f"{name}.nii.gz")
+    before = snapshot(tmp_path)
+    process = infer(settings, dataset_dir=tmp_path, predictions_dir=tmp_path, overwrite="true")
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode != 0
+    assert f"error: {tmp_path}/case_0_synthetic_ct.nii.gz would replace {tmp_path}" in said
+    assert snapshot(tmp_path) == before
+
+
+def test_after_a_kill_the_rest_only_is_done(settings, tmp_path):
+    process = infer(settings, predictions_dir=tmp_path)
+    deadline = time.monotonic() + 600
+    while not list(tmp_path.glob("*_synthetic_ct.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = {path.name.removesuffix("_synthetic_ct.json") for path in tmp_path.glob("*_synthetic_ct.json")}
+    assert done
+    before = written(tmp_path)
+    finished(infer(settings, predictions_dir=tmp_path, resume="true"))
+    assert manifest(tmp_path) == [(case, "kept" if case in done else "done") for case in CASES]
+    after = written(tmp_path)
+    assert len(after) == 5
+    for case in done:
+        name = f"{case}_synthetic_ct.nii.gz"
+        assert after[name] == before[name]

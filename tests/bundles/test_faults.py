@@ -94,17 +94,6 @@ def test_each_number_given_as_a_word_is_refused(bundle):
 
 
 @ONE_IS_ENOUGH
-def test_flags_are_given_in_the_words_of_yaml(bundle):
-    parser = bundle.unprepared("train", "demo", resume="true", tensorboard="false", samples_per_epoch="null")
-    parser.get_parsed_content("prepare")
-    read = [parser.get_parsed_content(name) for name in ("resume", "tensorboard", "samples_per_epoch")]
-    assert [type(value) for value in read] == [bool, bool, type(None)]
-    assert read[:2] == [True, False]
-    said = complaint(bundle.unprepared("train", "demo", resume="yes"), "prepare")
-    assert said == "--resume is 'yes', not true or false: pass true or false"
-
-
-@ONE_IS_ENOUGH
 def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", max_epohcs=7)
     refused(done, r"^error: --max_epohcs is not a setting of this bundle \(value 7\): did you mean --max_epochs\?$")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import permutations, product
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 import torch
-from bundle_commands import Bundle, ok
+from bundle_commands import Bundle
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from nibabel.spatialimages import SpatialImage
 from scipy import ndimage
@@ -145,21 +144,13 @@ class Source:
                 FORMATS[kind](moved, self.root / name / case / channel, step)
         return self.root / name
 
-    def infer(self, data: Path, processes: int = 1, **settings: Any) -> dict[str, Any]:
+    def infer(self, data: Path, **settings: Any) -> dict[str, Any]:
         """The outputs of all cases, by their names, in the order of axes closest to RAS."""
         out = self.latest = self.root / f"out_{len(list(self.root.glob('out_*')))}"
         places = {"dataset_dir": str(data), "weights": str(self.root / "model.pt"), "predictions_dir": str(out)}
         given = {"output_dtype": "float32", **places, **settings}
-        if processes == 1:
-            parser = self.bundle.parser("inference", device=torch.device("cpu"), **given)
-            parser.get_parsed_content("evaluator").run()
-        else:
-            words = self.bundle.words(None, ["inference"], given)
-            torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-            done = subprocess.run(
-                [*words[:3], *torchrun, *words[3:]], env=self.bundle.environment(), text=True, capture_output=True
-            )
-            ok(done)
+        parser = self.bundle.parser("inference", device=torch.device("cpu"), **given)
+        parser.get_parsed_content("evaluator").run()
         entries = json.loads((out / "manifest.json").read_text())
         assert [entry["status"] for entry in entries] == ["done"] * len(list(data.iterdir()))
         return {entry["case"]: read(out / entry["file"]) for entry in entries}
@@ -217,10 +208,7 @@ def test_weights_and_source_tell_left_from_right_and_structure_from_none(source:
     assert abs(np.corrcoef(made[inside], values[inside])[0, 1]) < 0.99, "not the source itself"
 
 
-CHANGES = ("storage", "orientation", "place", "batch", "order", "threads")
-
-
-@pytest.mark.parametrize("changed", [*CHANGES, pytest.param("processes", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("changed", ["storage", "orientation", "place", "batch", "order", "threads"])
 def test_no_voxel_changes(source: Source, base: Any, few: Path, changed: str) -> None:
     expected, made = base, {}
     if copies := {"storage": STORED, "orientation": ORIENTED, "place": PLACED}.get(changed):
@@ -235,12 +223,10 @@ def test_no_voxel_changes(source: Source, base: Any, few: Path, changed: str) ->
     elif changed == "order":  # the base is alone
         outputs = source.infer(few)
         made = [outputs["a"], outputs["c"]]
-    elif changed == "threads":
+    else:
         for number in (1, 3):
             with threads(number):
                 made = [*made, source.infer(few)["a"]]
-    else:
-        made = [source.infer(few, processes=2)["c"]]
     for each in made:
         require_same(each, expected, ROUNDING)
 

@@ -82,7 +82,7 @@ def test_so_are_those_of_a_stabilised_adversary_and_of_its_critics_alone(data: P
     )
     trainer.method.loss_weights["feature_matching"] = 1
     discriminator = trainer.method.discriminators["discriminator"]
-    stabilise(discriminator.layers, "virtual", True, minibatch_std=True, minibatch_discrimination=True)
+    stabilise(discriminator.layers, "virtual", True)
     without_values(trainer)
     trainer.step(batch)
     with no_host_reads():

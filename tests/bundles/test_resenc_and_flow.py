@@ -1,4 +1,4 @@
-"""The residual-encoder U-Net and the flow next to the published method: train, fold, join, evaluate, infer."""
+"""The residual-encoder U-Net and the flow next to the published method: train, fold, evaluate, infer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 from bundle_commands import Bundle, ok
 from monai.bundle import ConfigParser
 
 from common.evaluation.methods import variant_config
-from common.networks.cascade import Cascade
 from common.stitching import FlowInferer
-from common.weights import checkpoints
-from medical_image_synthesis.command import main as synthesize
 
 pytestmark = pytest.mark.slow
 OTHERS = [pytest.param(name, marks=pytest.mark.longest) for name in ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")]
@@ -39,7 +35,6 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     for configs, fold in ((["train", "demo"], None), (["resenc"], 0), (["resenc"], 1), (["flow"], None)):
         names = configs if configs[0] == "train" else ["train", "demo", *configs]
         ok(bundle.run("training", names, **own, **({} if fold is None else {"fold": fold})))
-    assert synthesize(["ensemble", "--output_dir", str(out)]) == 0
     if "crop_size" in bundle.raw("train"):
         ok(bundle.run("training", ["train", "demo", "resenc_3d"], **SMALL, dataset_dir=data, output_dir=out))
     else:
@@ -60,7 +55,7 @@ def test_all_are_rows_of_one_table(trained: tuple[Bundle, Path, Path]) -> None:
     ok(bundle.run("evaluating", ["train", "evaluate"], dataset_dir=data, output_dir=out))
     summary = json.loads((out / "evaluation" / "summary.json").read_text())
     other = "resenc_3d" if "crop_size" in bundle.raw("train") else "resenc_slabs"
-    assert {"model", "flow", "resenc", "resenc_fold_1", "resenc_ensemble", other, bundle.baseline} == set(summary)
+    assert {"model", "flow", "resenc", "resenc_fold_1", other, bundle.baseline} == set(summary)
     assert all(np.isfinite(row["mae"]["mean"]) for row in summary.values())
 
 
@@ -76,25 +71,6 @@ def test_folds_differ_in_what_they_validate_and_keep_the_test(trained: tuple[Bun
 def part(out: Path, name: str, component: str) -> Any:
     """A component of a variant as its weights describe it."""
     return ConfigParser(variant_config(out / "variants" / name / "models" / "model.pt")).get_parsed_content(component)
-
-
-def test_the_ensemble_is_the_mean_of_its_members(trained: tuple[Bundle, Path, Path]) -> None:
-    out = trained[2]
-    networks = {}
-    for name in ("resenc", "resenc_fold_1", "resenc_ensemble"):
-        networks[name] = part(out, name, "network_def").eval()
-        checkpoints.load_weights(networks[name], out / "variants" / name / "models" / "model.pt")
-    volumes = isinstance(networks["resenc"], Cascade)
-    x = torch.randn(1, networks["resenc"].in_channels, 16, 16, 16) if volumes else torch.randn(1, 3, 32, 32)
-
-    def in_unit(name: str) -> torch.Tensor:
-        mean, deviation = getattr(networks[name], "target_scale", torch.tensor([0.0, 1.0]))
-        made: torch.Tensor = networks[name](x) * deviation + mean
-        return made
-
-    with torch.no_grad():
-        expected = (in_unit("resenc") + in_unit("resenc_fold_1")) / 2
-        torch.testing.assert_close(in_unit("resenc_ensemble"), expected, rtol=1e-4, atol=1e-4 * float(expected.std()))
 
 
 def test_plain_inference_takes_the_steps_of_the_training(trained: tuple[Bundle, Path, Path], tmp_path: Path) -> None:

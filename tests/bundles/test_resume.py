@@ -164,3 +164,39 @@ def test_training_anew_sets_the_earlier_run_aside(bundle, tiny_data, tiny_run, t
     new, old = (checkpoints.load(place / "model.pt") for place in (folder / "models", folder / "models" / "previous"))
     assert new.keys() == old.keys()
     assert any(not torch.equal(new[name], old[name]) for name in new)
+
+
+STUDY = {
+    "folds": 2, "classic_sizes": "[0,12]", "gan_sizes": "[6]", "max_epochs": 1, "samples_per_epoch": 40,
+    "batch_size": 4, "classifier": "{'width': 2, 'steps': 3, 'batch_size': 8}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bundle", ["lesion_dcgan_aug"], indirect=True)
+def test_a_study_that_is_killed_goes_on_where_it_was(bundle, tiny_data, tmp_path):
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    done = ok(bundle.run("study", ["study", "demo", "study_demo"], dataset_dir=tiny_data, output_dir=whole, **STUDY))
+    table = (whole / "study" / "table.md").read_text()
+    assert [line.split("|")[1].strip() for line in table.splitlines()[2:5]] == [
+        "none",
+        "classic 12",
+        "classic 12 + GAN 6",
+    ]
+    assert table in done.stdout
+
+    settings = {"dataset_dir": tiny_data, "output_dir": folder, **STUDY}
+    process = bundle.start("study", ["study", "demo", "study_demo"], tmp_path / "log", **settings)
+    try:
+        end = time.monotonic() + 600
+        while not list(folder.glob("study/gans/fold0_seed0/models/.lock")):
+            assert process.poll() is None, (tmp_path / "log").read_text()[-2000:]
+            assert time.monotonic() < end
+            time.sleep(0.005)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    cells = {path: path.stat().st_mtime_ns for path in folder.glob("study/cells/*.json")}
+    assert len(cells) == 4, "none and classic, on two folds"
+    ok(bundle.run("study", ["study", "demo", "study_demo"], **settings))
+    assert [path for path, written in cells.items() if path.stat().st_mtime_ns != written] == []
+    assert (folder / "study" / "table.md").read_text() == table

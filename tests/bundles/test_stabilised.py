@@ -7,12 +7,7 @@ import pytest
 from bundle_commands import ok
 
 LOSS = {"kind": "wasserstein", "gradient_penalty": 10, "r1": 1, "instance_noise": 0.1, "noise_steps": 4}
-NETWORK = {
-    "norm": "virtual",
-    "spectral_norm": "true",
-    "minibatch_std": "true",
-    "minibatch_discrimination": "true",
-}
+NETWORK = {"norm": "virtual", "spectral_norm": "true"}
 TRAINER = {"critic_steps": 2, "discriminator_rate": 4.0e-4}
 PAIRS = "cect2ct_rescyclegan"
 CRITICS = {PAIRS: 3, "brain3d_alphagan": 2}
@@ -22,9 +17,10 @@ def options(bundle):
     """All settings as options of the bundle's training."""
     discriminators = ["discriminator_def", *(["discriminator_pair_def"] if bundle.name == PAIRS else [])]
     stages = [f"{name}::" for name, losses in bundle.raw("train")["losses"].items() if "weight" not in losses] or [""]
+    network = NETWORK | ({"minibatch_discrimination": "true"} if bundle.name == "lesion_dcgan_aug" else {})
     return {
         **{f"adversarial_loss::{name}": value for name, value in LOSS.items()},
-        **{f"{discriminator}::{name}": value for discriminator in discriminators for name, value in NETWORK.items()},
+        **{f"{discriminator}::{name}": value for discriminator in discriminators for name, value in network.items()},
         **{f"train::trainer::{name}": value for name, value in TRAINER.items()},
         **{f"losses::{stage}feature_matching::weight": 10 for stage in stages},
     }

@@ -7,18 +7,17 @@ import logging
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import in_process
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
 from bundle_commands import TINY, Bundle, last_line, mistake, ok
 from monai.bundle import ConfigParser, ConfigWorkflow
-from packed_copies import monai_bundle, unpack
+from packed_copies import monai_bundle, unpack, without_repository
 
 from common.evaluation.methods import variant
 from common.raw_settings import settings_of
@@ -117,8 +116,7 @@ def test_a_release_of_the_run_does_the_same(bundle, odd_run, tiny_data, tmp_path
     ok(bundle.run("inference", ["inference"], output_dir=odd_run, predictions_dir=tmp_path / "own", **given))
     folder = unpack(pack(bundle.root, bundle.name, tmp_path / "dist", run=odd_run), tmp_path / "release")
     options = [word for key, value in given.items() for word in (f"--{key}", str(value))]
-    done = monai_bundle(folder, "run", "--config_file", "configs/inference.yaml", *options)
-    assert done.returncode == 0, done.stderr[-2000:]
+    ok(monai_bundle(folder, "run", "--config_file", "configs/inference.yaml", *options))
     own, released = volumes(tmp_path / "own"), volumes(folder / "predictions")
     assert own.keys() == released.keys()
     assert own
@@ -183,10 +181,9 @@ def test_a_release_read_by_monai_alone_has_the_network_of_its_weights(name, show
     """In the repository the file shows the published network, and the weights that come with it have another."""
     folder = unpack(pack(Path(ONE.root), name, tmp_path / "dist"), tmp_path / "release")
     for path in ("configs/inference.yaml", "configs/inference.json"):
-        environment = {**os.environ, "PYTHONPATH": str(folder)}
-        words = [sys.executable, "-W", "ignore", "-c", ALONE, path]
-        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-1000:]
+        (tmp_path / "program.py").write_text(ALONE)
+        with without_repository():
+            done = ok(in_process.run(str(tmp_path / "program.py"), path, cwd=folder))
         assert done.stdout.splitlines()[-1] == f"{path} {shown}"
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -65,69 +61,6 @@ def test_outside_torchrun_the_distributed_device_is_the_single_one(monkeypatch: 
     assert devices.world_size() == 1
 
 
-PROCESS = """
-import json, os, torch
-from common import devices
-from common.errors import ConfigError
-assert devices.distributed_device().type == "cpu"
-rank = devices.rank()
-single = torch.tensor([[1.0 + 2 * rank, 10.0], [0.0, -4.0 * rank]])
-scalar = torch.tensor(float(rank), dtype=torch.float64)
-counts = torch.tensor([rank, rank])
-parameter = torch.nn.Parameter(torch.full((3,), 6.0 * rank))
-column = torch.arange(6.0).reshape(2, 3).add(rank).t()
-devices.average([single, scalar, counts, parameter, column])
-start = torch.nn.Parameter(torch.full((2,), 5.0 + rank))
-steps = torch.tensor(7 + rank)
-devices.broadcast([start, steps])
-devices.barrier()
-print(json.dumps({
-    "rank": rank, "local": os.environ["LOCAL_RANK"], "world": devices.world_size(),
-    "single": single.tolist(), "scalar": float(scalar),
-    "counts": counts.tolist(), "parameter": parameter.tolist(), "column": column.tolist(), "start": start.tolist(),
-    "steps": int(steps), "shard": devices.shard("abcde"), "gathered": devices.gather(devices.deal("abcde")),
-    "first": devices.from_first(lambda: {"made by": [rank, {"case": "a"}]}),
-}))
-devices.leave()
-assert devices.world_size() == 1
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_average_and_broadcast() -> None:
-    """By torchrun within a SLURM job, which is torchrun's affair alone."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    hidden = {"CUDA_VISIBLE_DEVICES": "", "SLURM_JOB_ID": "1"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROCESS],
-            env=os.environ | shared | hidden | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        found = [json.loads(process.communicate(timeout=600)[0].splitlines()[-1]) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    for rank, seen in enumerate(found):
-        assert (seen["rank"], seen["local"], seen["world"]) == (rank, str(rank), 2)
-        assert seen["single"] == [[2.0, 10.0], [0.0, -2.0]]
-        assert seen["scalar"] == 0.5
-        assert seen["counts"] == [rank, rank], "whole numbers are not averaged"
-        assert seen["parameter"] == [3.0, 3.0, 3.0]
-        assert seen["column"] == [[0.5, 3.5], [1.5, 4.5], [2.5, 5.5]]
-        assert "".join(seen["gathered"]) == "abcde"
-        assert seen["first"] == {"made by": [0, {"case": "a"}]}
-        assert (seen["start"], seen["steps"]) == ([5.0, 5.0], 7)
-    assert [seen["shard"] for seen in found] == [["a", "c", "e"], ["b", "d"]]
-
-
 def test_processes_that_never_come_are_logged_and_given_up(monkeypatch, caplog):
     """Variables that an earlier torchrun left in the environment."""
     with socket.socket() as free:
@@ -137,13 +70,14 @@ def test_processes_that_never_come_are_logged_and_given_up(monkeypatch, caplog):
     for name, value in there.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(devices, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(devices, "TIMEOUT_S", 1)
     with pytest.raises(ConfigError, match="cannot join the processes of WORLD_SIZE=2, RANK=0, MASTER_ADDR=127.0.0.1"):
-        devices.distributed_device(timeout=1)
+        devices.distributed_device()
     assert "waiting for the processes of WORLD_SIZE=2, RANK=0" in caplog.text
     assert "unset these variables to run alone" in caplog.text
     monkeypatch.delenv("RANK")
     with pytest.raises(ConfigError, match=r"RANK expected, but not set\): start all of them by torchrun, or unset"):
-        devices.distributed_device(timeout=1)
+        devices.distributed_device()
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -12,12 +10,11 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pytest
-from forked_commands import ForkedCommand
 from monai.utils import optional_import
 from torch.utils.data import DataLoader, Dataset
 
 from common import errors
-from common.config.start import end_command
+from common.config.mistakes import end_command
 
 ROOT = Path(__file__).parents[2]
 KINDS = [
@@ -179,43 +176,6 @@ class TestFailure:
     def test_a_missing_package_is_a_mistake_where_nothing_could_be_done(self, cases: int, code: int) -> None:
         reasons = {f"c{number}": "SimpleITK is not installed: pip install it" for number in range(min(cases, 2))}
         assert errors.failure(reasons, cases, self.MANIFEST).exit_code == code
-
-
-OF_THIS_PACKAGE = """
-import sys
-from common.errors import exit_code_of_user_errors
-@exit_code_of_user_errors
-def main():
-    print("result")
-    return 0
-sys.exit(main())
-"""
-OF_MONAI = """
-import sys
-from common.config.start import end_command
-sys.excepthook = end_command
-try:
-    print("result", flush=True)
-except OSError as error:
-    raise RuntimeError("Failed to evaluate ConfigExpression") from error
-"""
-
-
-FLUSHED = OF_THIS_PACKAGE.replace('"result"', '"result", flush=True')
-
-
-@pytest.mark.parametrize("program", [OF_THIS_PACKAGE, FLUSHED, OF_MONAI], ids=["own", "own, flushed", "MONAI"])
-@pytest.mark.parametrize("place", ["/dev/full", "closed"])
-def test_a_standard_output_that_takes_nothing_is_one_line(tmp_path: Path, place: str, program: str) -> None:
-    mode = os.O_RDONLY if place == "closed" else os.O_WRONLY
-    stdout = os.open(os.devnull if place == "closed" else place, mode)
-    with open(tmp_path / "stderr", "w") as stderr:
-        code = ForkedCommand([sys.executable, "-c", program], ROOT, stdout=stdout, stderr=stderr).wait()
-    os.close(stdout)
-    reason = {"closed": "Bad file descriptor", "/dev/full": "No space left on device"}[place]
-    line = f"error: cannot write to stdout ({reason}): files already written stay\n"
-    assert (tmp_path / "stderr").read_text().lstrip() == line
-    assert code == 2
 
 
 def test_a_command_ends_after_the_case_that_a_thread_is_loading() -> None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -179,25 +175,6 @@ def test_a_failure_between_the_two_renames_brings_the_old_folder_back(tmp_path, 
         write_whole_folder(target, fill("second"), own)
     assert list(tmp_path.iterdir()) == [target]
     assert (target / "IM0001.dcm").read_text() == "first"
-
-
-@pytest.mark.slow
-def test_kill_while_writing_leaves_nothing_at_the_name(tmp_path):
-    script = (
-        "import sys, time; from pathlib import Path; from common.files import write_whole_folder\n"
-        "def write(folder):\n"
-        "    (folder / 'IM0001.dcm').touch(); print('begun', flush=True); time.sleep(60)\n"
-        "write_whole_folder(Path(sys.argv[1]), write, lambda path: False)"
-    )
-    words = [sys.executable, "-c", script, str(tmp_path / "case")]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(timeout=600)
-    assert not (tmp_path / "case").exists()
-    write_whole_folder(tmp_path / "case", fill("again"), own)
-    assert (tmp_path / "case" / "IM0001.dcm").read_text() == "again"
 
 
 def test_what_a_killed_process_left_is_removed_and_links_are_not_followed(tmp_path):

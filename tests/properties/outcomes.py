@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from common.config.start import end_command
+from common.config.mistakes import end_command
 from medical_image_synthesis.command import main
 
 T = TypeVar("T")

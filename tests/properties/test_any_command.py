@@ -134,7 +134,6 @@ def test_settings_of_any_name_and_value(data: st.DataObject, run: str, is_misspe
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sys, "excepthook", sys.excepthook)
                 patch.setattr(logging, "raiseExceptions", True)
-                patch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "0")  # which a command sets
                 files = config_files(bundle_named(BUNDLE.name), [run], overlays)
                 patch.setattr(sys, "argv", ["run", json.dumps({**given, "config_file": files})])
                 try:

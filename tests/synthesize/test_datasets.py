@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
-import forked_commands
+import in_process
 import nibabel as nib
 import numpy as np
 import pytest
@@ -199,8 +198,7 @@ def test_a_window_for_each_channel(root: Path, capsys: pytest.CaptureFixture) ->
 
 def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:
     (root / "s1_v2" / "ct.nii.gz").unlink()
-    command = [sys.executable, "-m", "medical_image_synthesis", *make(root)]
-    done = forked_commands.run(command)
+    done = in_process.synthesize(*make(root))
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: 1 file is missing in data (s1_v2/ct.nii.gz): complete")

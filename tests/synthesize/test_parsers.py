@@ -36,7 +36,6 @@ def test_choices(listed, known):
         ("register --out O", "least_sharpness", Limits().sharpness),
         ("register --out O", "least_dice", Limits().dice),
         ("register --out O", "largest_mm", Limits().displacement),
-        ("datalist --dataset_dir D --out O", "size", rois.SIZE),
         ("datalist --dataset_dir D --out O", "margin", rois.MARGIN),
         ("datalist --dataset_dir D --out O", "mask", data_sets.DEFAULT_MASK),
         ("score P T --mask M", "bone_hu", BONE_ABOVE_HU),

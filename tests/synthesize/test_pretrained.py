@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from common.config.files import BundleFiles
 from common.config.record import RunRecord
 from common.config.weights import RunningBundle, with_weights
 from common.errors import CheckpointError, ConfigError, OutputError
@@ -185,7 +186,7 @@ def test_another_network_is_refused(shipped):
 
 
 def test_without_shipped_weights_there_is_nothing_to_start_from(bundle):
-    own = RunningBundle(str(bundle), [], (), is_command=True)
+    own = RunningBundle(str(bundle), BundleFiles({}), (), is_command=True)
     assert with_weights({"pretrained": False}, own) == ({"pretrained": False}, None)
     with pytest.raises(CheckpointError, match="^the bundle ships no weights for --pretrained to start from: omit"):
         with_weights({"pretrained": True}, own)

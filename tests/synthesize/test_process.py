@@ -1,9 +1,9 @@
-"""Python in a process of its own: exit code, streams, and the final path in the place of a temporary folder."""
+"""Python in a process of its own: exit code and streams."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from medical_image_synthesis.catalogue import Bundle
-from medical_image_synthesis.process import message_pipe, read_messages, run_python
+from medical_image_synthesis.process import run_python
 from tools.repository import ROOT
 
 BUNDLE = Bundle("x_y", Path("bundles", "x_y"))
-NAMED = Path("new", ".ct.nii.gz.a1b2"), Path("new", "ct.nii.gz")
 
 
 def test_streams_and_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
@@ -52,49 +51,21 @@ def test_threads_sleep_while_they_wait_on_a_busy_machine(
     assert run_python(BUNDLE, ["-c", program]) == 0
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
-def test_bars_are_shown_on_a_terminal_where_a_file_is_named_too() -> None:
-    """tqdm asks the process's own stderr."""
-    asked = "import sys; print(sys.stderr.isatty(), '.ct.nii.gz.a1b2')"
-    program = (
-        "from pathlib import Path; from medical_image_synthesis.catalogue import Bundle\n"
-        "from medical_image_synthesis.process import run_python\n"
-        f"run_python(Bundle('x_y', Path('x_y')), ['-c', {asked!r}], (Path('.ct.nii.gz.a1b2'), Path('ct.nii.gz')))"
-    )
-    for is_terminal in (True, False):
-        reads, writes = message_pipe(80) if is_terminal else os.pipe()
-        subprocess.run([sys.executable, "-c", program], stderr=writes, check=True)
-        os.close(writes)
-        assert read_messages(reads) == f"{is_terminal} ct.nii.gz\n".encode()
-        os.close(reads)
-
-
-def test_the_final_path_is_named_for_the_folder_and_what_lies_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_goes_on_where_nobody_reads_its_messages(tmp_path: Path) -> None:
     program = """
-import sys
-print("> predictions_dir: '/x/new/.ct.nii.gz.a1b2'", flush=True)
-sys.stderr.write("slices: 50%\\rnew/.ct.nii.gz.a1b2/a_synthetic_ct.nii.gz: no room; free it")
-sys.exit(2)
+import logging, sys
+logging.basicConfig(stream=sys.stdout)
+from medical_image_synthesis import bundle_run
+def run(made):
+    for _ in range(10):
+        logging.error("a" * 10**5)
+    open(made, "x").close()
+bundle_run._run = run
+bundle_run.main()
 """
-    assert run_python(BUNDLE, ["-c", program], NAMED) == 2
-    expected = "> predictions_dir: '/x/new/ct.nii.gz'\nslices: 50%\rnew/ct.nii.gz: no room; free it"
-    assert capsys.readouterr() == ("", expected)
-
-
-def test_goes_on_where_nobody_reads_its_messages(tmp_path: Path) -> None:
-    inner = f"import sys, pathlib; print('a'); print('b' * 10**6); pathlib.Path({str(tmp_path / 'made')!r}).touch()"
-    program = f"""
-import signal
-from pathlib import Path
-from medical_image_synthesis.catalogue import Bundle
-from medical_image_synthesis.process import message_pipe, read_messages, run_python
-signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-code = run_python(Bundle("x", Path("x")), ["-c", {inner!r}], (Path("a"), Path("b")))
-print(code, signal.getsignal(signal.SIGPIPE) == signal.SIG_DFL)
-"""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
-        process.stderr.close()
-        assert process.stdout.read() == "0 True\n"
-    assert (tmp_path / "made").is_file()
-    assert signal.getsignal(signal.SIGPIPE) != signal.SIG_DFL, "of this process nothing has changed"
+    made = tmp_path / "made"
+    words = [sys.executable, "-c", program, json.dumps({"made": str(made)})]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+    assert (process.returncode, made.is_file()) == (0, True)

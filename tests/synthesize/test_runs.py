@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import forked_commands
+import in_process
 import pytest
-from monai.bundle import ConfigParser
 
+from common.config.files import files_of, read_file
 from medical_image_synthesis import runs
-from medical_image_synthesis.bundle_run import _fitting
+from medical_image_synthesis.bundle_run import fitting
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.command import main
 from tools.repository import ROOT
@@ -73,29 +72,29 @@ def test_what_a_bundle_does_not_have_is_refused(
 
 def test_a_setting_that_reaches_into_nothing_ends_with_one_line() -> None:
     words = ["train", "mr2ct", "--overlay", "demo", "--losses::gdl::weight", "1"]
-    done = forked_commands.run([sys.executable, "-m", "medical_image_synthesis", *words])
+    done = in_process.synthesize(*words)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     message = "error: --losses::gdl::weight reaches into losses::gdl, which this configuration does not have: choose "
     assert done.stderr.splitlines()[-1].startswith(message)
 
 
 def test_a_mistake_in_a_setting_ends_with_one_line() -> None:
-    """The process becomes a Python of its own, which ends as MONAI's command does."""
-    command = [sys.executable, "-m", "medical_image_synthesis", "train", "mr2ct", "--widht", "8"]
-    done = forked_commands.run(command)
+    """The process becomes that of the bundle's run, which ends as MONAI's command does."""
+    done = in_process.synthesize("train", "mr2ct", "--widht", "8")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: --widht")
     assert "did you mean --width?" in done.stderr.splitlines()[-1]
 
 
-def test_an_overlay_of_network_and_loss_fits_an_inference_too(tmp_path: Path) -> None:
-    own, fitted = tmp_path / "both.yaml", tmp_path / "fitted"
-    fitted.mkdir()
-    own.write_text("network_def: {_target_: my_networks.Two}\nlosses::l1::function: $len\nseed: 3\n")
-    train, inference = (str(CONFIGS / f"{name}.yaml") for name in ("train", "inference"))
-    assert _fitting([train, str(own)], fitted) == [train, str(own)]
-    config = ConfigParser.load_config_files(_fitting([inference, str(own)], fitted))
-    assert (config["network_def"], config["seed"]) == ({"_target_": "my_networks.Two"}, 3)
-    assert "losses" not in config
-    own.write_text("losess::l1: 1\n")  # a mistake, which is not left out
-    assert _fitting([inference, str(own)], fitted) == [inference, str(own)]
+def test_an_overlay_of_network_and_loss_fits_an_inference_too() -> None:
+    own = {"network_def": {"_target_": "my_networks.Two"}, "losses::l1::function": "$len", "seed": 3}
+    known = files_of(CONFIGS)
+    fitted = {}
+    for name in ("train", "inference"):
+        files = {name: read_file(CONFIGS / f"{name}.yaml"), "own": own}
+        fitted[name] = fitting(files, known)
+        assert fitted[name][name] == files[name]
+        typo = {**files, "own": {"losess::l1": 1}}  # a mistake, which is not left out
+        assert fitting(typo, known) == typo
+    assert fitted["train"]["own"] == own
+    assert fitted["inference"]["own"] == {"network_def": {"_target_": "my_networks.Two"}, "seed": 3}

@@ -1,9 +1,8 @@
 """The command that scores three files: its JSON, and one line for every mistake."""
 
 import json
-import sys
 
-import forked_commands
+import in_process
 import nibabel as nib
 import numpy as np
 import pytest
@@ -91,8 +90,7 @@ def _refusal(capsys, arguments):
 
 def test_phantom_written_as_float32_scores_as_published(small_phantom, tmp_path):
     paths = {name: _save(tmp_path / f"{name}.nii.gz", v) for name, v in zip(NAMES, small_phantom, strict=True)}
-    command = [sys.executable, "-m", "medical_image_synthesis", "score", *_arguments(paths)]
-    done = forked_commands.run(command)
+    done = in_process.synthesize("score", *_arguments(paths))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     reference = {"mae": 40.784035406, "psnr": 36.834683615, "ssim": 0.992624388, "ms_ssim": 0.997950804}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from pathlib import Path
 
-from tools.repository import ROOT
+import in_process
 
 PROGRAM = """
 import logging
@@ -19,10 +18,9 @@ for name in ("common.data.sources", "monai.bundle.workflows", "monai.networks"):
 """
 
 
-def test_lines() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM], cwd=ROOT, check=True, capture_output=True, text=True
-    )
+def test_lines(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    done = in_process.run(str(tmp_path / "program.py"))
     # MONAI's own handler puts the time in front
     assert [line.rpartition(" - ")[2] for line in done.stdout.splitlines()] == [
         "info of common.data.sources",

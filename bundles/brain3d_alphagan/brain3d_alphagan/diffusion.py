@@ -19,6 +19,9 @@ TIMES = 1000
 """Steps of the noising process (Ho et al. 2020)."""
 SCHEDULE: dict[str, Any] = {"schedule": "scaled_linear_beta", "beta_start": 0.0015, "beta_end": 0.0195}
 """Variances of the noise, those of MONAI's 3-D tutorials."""
+GROUPS = 8
+"""Of the group normalisation."""
+LATENT_CHANNELS = 3
 FOLLOWED = 0.05
 """Share of a step in the moving average of the latent maps' standard deviation."""
 
@@ -26,13 +29,12 @@ FOLLOWED = 0.05
 class DiffusionGenerator(BrainGenerator):
     """Denoising diffusion: ``DiffusionModelUNet`` trained with ``DDPMScheduler``, deployed with ``DDIM``.
 
-    DDIM (Song et al. 2021) gives one image for each noise, so that seeds and interpolation mean what they do for other
-    generators; (B, 1, 64, 64, 64) -> (B, 1, 64, 64, 64).
+    DDIM (Song et al. 2021) gives one image for each noise, so that seeds mean what they do for other generators;
+    (B, 1, 64, 64, 64) -> (B, 1, 64, 64, 64).
 
     Args:
-        channels: of the U-Net's levels, multiples of ``groups``.
+        channels: of the U-Net's levels, multiples of ``GROUPS``.
         steps: of DDIM.
-        groups: of the group normalisation.
         latent_shape: of the noise, that of an image.
     """
 
@@ -40,17 +42,16 @@ class DiffusionGenerator(BrainGenerator):
         self,
         channels: Sequence[int] = (32, 64, 128, 256),
         steps: int = 50,
-        groups: int = 8,
         latent_shape: Sequence[int] = (1, SIDE, SIDE, SIDE),
     ) -> None:
         super().__init__(latent_shape, reconstructs=False)
-        self.denoiser = self._denoiser(latent_shape[0], channels, groups)
+        self.denoiser = self._denoiser(latent_shape[0], channels)
         self.noising = DDPMScheduler(TIMES, **SCHEDULE)
         self.sampling = DDIM(steps, TIMES, **SCHEDULE, clip_sample=False)
 
-    def _denoiser(self, images: int, channels: Sequence[int], groups: int) -> DiffusionModelUNet:
+    def _denoiser(self, images: int, channels: Sequence[int]) -> DiffusionModelUNet:
         attention = [False] * (len(channels) - 1) + [True]
-        settings: dict[str, Any] = {"norm_num_groups": groups, "num_head_channels": channels[-1], "num_res_blocks": 1}
+        settings: dict[str, Any] = {"norm_num_groups": GROUPS, "num_head_channels": channels[-1], "num_res_blocks": 1}
         return DiffusionModelUNet(3, images, images, channels=channels, attention_levels=attention, **settings)
 
     def denoised(self, clean: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,14 +73,12 @@ class LatentDiffusionGenerator(DiffusionGenerator):
     """Diffusion of the latent maps of MONAI's ``AutoencoderKL`` (Rombach et al. 2022; 3-D brains: Pinaya et al. 2022).
 
     Both are trained at once, the diffusion on maps that its gradient does not reach, in units of their standard
-    deviation, a moving average. (B, latent_channels, 16, 16, 16) -> (B, 1, 64, 64, 64).
+    deviation, a moving average. (B, LATENT_CHANNELS, 16, 16, 16) -> (B, 1, 64, 64, 64).
 
     Args:
         channels: of the U-Net's levels.
         steps: of DDIM.
-        groups: of the group normalisation.
         autoencoder_channels: at 64^3, 32^3 and 16^3 voxels.
-        latent_channels: of the maps.
     """
 
     deviation: Tensor
@@ -88,16 +87,14 @@ class LatentDiffusionGenerator(DiffusionGenerator):
         self,
         channels: Sequence[int] = (64, 128, 256),
         steps: int = 50,
-        groups: int = 8,
         autoencoder_channels: Sequence[int] = (32, 64, 64),
-        latent_channels: int = 3,
     ) -> None:
         halvings = len(autoencoder_channels) - 1
-        super().__init__(channels, steps, groups, [latent_channels, *[SIDE // 2**halvings] * 3])
+        super().__init__(channels, steps, [LATENT_CHANNELS, *[SIDE // 2**halvings] * 3])
         self.reconstructs = True
         self.autoencoder = AutoencoderKL(
-            3, channels=autoencoder_channels, num_res_blocks=[1] * (halvings + 1), latent_channels=latent_channels,
-            attention_levels=[False] * (halvings + 1), norm_num_groups=groups, with_encoder_nonlocal_attn=False,
+            3, channels=autoencoder_channels, num_res_blocks=[1] * (halvings + 1), latent_channels=LATENT_CHANNELS,
+            attention_levels=[False] * (halvings + 1), norm_num_groups=GROUPS, with_encoder_nonlocal_attn=False,
             with_decoder_nonlocal_attn=False,
         )  # fmt: skip
         self.register_buffer("deviation", torch.ones(()))

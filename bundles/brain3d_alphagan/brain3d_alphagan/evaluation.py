@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import monai
 import torch
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -17,15 +16,14 @@ from brain3d_alphagan.latent import noise_of
 from brain3d_alphagan.networks import BrainGenerator
 from brain3d_alphagan.samples import picture
 from brain3d_alphagan.scores import BrainScores
-from common.config.record import RunRecord, config_of
+from common.config.record import RunRecord
 from common.data.datalist import Item
 from common.data.datasets.cached_volumes import plain
 from common.data.sample_requests import sample_seed
 from common.errors import DataError
 from common.evaluation.methods import trained_networks
-from common.evaluation.report import Picture, Report, format_table, summarise, write_report, write_tables
+from common.evaluation.sample_report import as_picture, report_samples
 from common.metrics.sample_quality import left_and_right, nearest_training, sample_verdict
-from common.training.handlers import LOG_NAME
 
 MODEL, REAL, MEAN = "model", "real_training", "mean_image"
 LEAST = {"training": 3, "test": 2}
@@ -78,7 +76,7 @@ class BrainEvaluation:
             DataError: too few training or test cases.
             CheckpointError: there is no trained model, or weights do not fit.
         """
-        folder, networks = Path(self.output_dir, "evaluation"), self._networks()
+        networks = self._networks()
         training, test = self._real("training"), self._real("test")
         scores = BrainScores(training, test, self.spacing, self.seed)
         self.rows, self.verdicts, pictures = [], [], []
@@ -92,16 +90,15 @@ class BrainEvaluation:
             self.verdicts.append(sample_verdict(method, self.rows[-1], len(test)))
             shown = torch.cat([made[:SHOWN], training[found.index[:SHOWN]]])
             caption = "Samples, then the training image nearest to each; synthetic, not for clinical use."
-            pictures.append(Picture(method, _png(shown), caption))
-        pictures.append(Picture("held-out", _png(test[:SHOWN]), "Held-out real images."))
-        summary = summarise(self.rows)
-        write_tables(folder, self.rows, summary)
-        write_report(folder / "report.html", self._report(summary, pictures, len(test)))
-        print(f"\n{self.bundle}: {self.samples} samples, {len(test)} held-out and {len(training)} training images")
-        print(format_table(summary))
-        print("\n".join(self.verdicts))
-        print(f"report: {folder / 'report.html'}")
-        return summary
+            pictures.append(as_picture(method, _shown(shown), caption))
+        pictures.append(as_picture("held-out", _shown(test[:SHOWN]), "Held-out real images."))
+        counts = f"{self.samples} samples and {len(test)} held-out images"
+        return report_samples(
+            self.output_dir, self.bundle,
+            f"{self.bundle}: {self.samples} samples, {len(test)} held-out and {len(training)} training images",
+            self.rows, self.verdicts, self.record, [HOW], title=f"{self.bundle.split()[0]}: quality of samples",
+            unit="1", value_range=(0.0, 1.0), mask_description=f"whole volumes; {counts}", pictures=pictures,
+        )  # fmt: skip
 
     def _add(self, method: str, scores: Mapping[str, float]) -> None:
         self.rows.append({"case": "all", "method": method, **scores})
@@ -130,27 +127,6 @@ class BrainEvaluation:
         made = torch.cat([network.reconstruct(part.to(self.device)).cpu() for part in test.split(BATCH)])
         return {"reconstruction_mae": float((made - test).abs().mean()) / 2}
 
-    def _report(self, summary: Mapping[str, Any], pictures: list[Picture], held_out: int) -> Report:
-        name, _, version = self.bundle.partition(" ")
-        log = Path(self.output_dir, LOG_NAME)
-        return Report(
-            title=f"{name}: quality of samples",
-            bundle=name,
-            version=version,
-            unit="1",
-            value_range=(0.0, 1.0),
-            mask_description=f"whole volumes; {self.samples} samples and {held_out} held-out images",
-            rows=self.rows,
-            summary=summary,
-            pictures=pictures,
-            log_csv=log if log.is_file() else None,
-            settings={key: value for key, value in config_of(self.record).items() if not isinstance(value, dict)},
-            versions={"monai": monai.__version__, "torch": torch.__version__},
-            notes=[HOW, *self.verdicts],
-        )
 
-
-def _png(volumes: Tensor) -> bytes:
-    stream = io.BytesIO()
-    picture(volumes[:, 0].numpy(), (-1, 1)).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
+def _shown(volumes: Tensor) -> Image.Image:
+    return picture(volumes[:, 0].numpy(), (-1, 1))

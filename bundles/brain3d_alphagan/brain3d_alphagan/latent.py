@@ -27,15 +27,12 @@ def noise_of(seed: int, shape: Sequence[int]) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def items_of(
-    samples: int, seed: int, interpolate: list[int] | None, reconstruct: str | None, **cases: Any
-) -> list[Item]:
-    """What to synthesise: samples, a path between two of them, or the cases of a file or folder.
+def items_of(samples: int, seed: int, reconstruct: str | None, **cases: Any) -> list[Item]:
+    """What to synthesise: samples, or the cases of a file or folder.
 
     Args:
         samples: number of them; sample ``i`` depends only on ``seed`` and ``i``.
         seed: of all samples.
-        interpolate: see :func:`common.data.sample_requests.requests`.
         reconstruct: a volume, a DICOM series, or a folder of them, to encode and generate again.
         **cases: further arguments of :func:`common.data.sources.inference_cases`.
 
@@ -46,7 +43,7 @@ def items_of(
         if not Path(reconstruct).exists():
             raise DataError(f"no file or folder {reconstruct} (from --reconstruct)", "check the path")
         return inference_cases(str(reconstruct), source="t1", seed=seed, **cases)
-    return requests([KIND], samples, seed, interpolate)
+    return requests([KIND], samples, seed)
 
 
 class NoiseDataset(Dataset[dict[str, Any]]):
@@ -70,10 +67,7 @@ class NoiseDataset(Dataset[dict[str, Any]]):
         item = self.data[index]
         if "seed" not in item:
             return {"image": self.transform(dict(item))["image"], "case": item["case"]}
-        noise = noise_of(item["seed"], self.shape)
-        if "seed_to" in item:
-            noise = torch.lerp(noise, noise_of(item["seed_to"], self.shape), item["fraction"])
-        return {"image": noise, "case": item["case"]}
+        return {"image": noise_of(item["seed"], self.shape), "case": item["case"]}
 
 
 class ValidationNoise(CacheDataset):

@@ -71,8 +71,6 @@ class ImageCritic(nn.Module):
         norm: of the three layers in the middle: ``instance``, ``virtual`` or ``none``; ``batch`` is as published, and
             excluded by the gradient penalty.
         spectral_norm: divide each layer's weights by their largest singular value.
-        minibatch_std: show the last layer how much the images of a batch differ.
-        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -80,12 +78,10 @@ class ImageCritic(nn.Module):
         width: int = 64,
         norm: str = "instance",
         spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         self.layers = image_layers(width, 1)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+        stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, image: Tensor) -> Tensor:
         """Scores of images."""

@@ -14,18 +14,13 @@ from common.simulation.session import SEQUENCES, WATER, render_session
 from common.simulation.simulate import AverageHeads, Heads
 from common.simulation.variety import Variety
 
+LESION_PROBABILITY = 0.5
 LESION_SHARE = (0.002, 0.04)
 """[chosen] share of the white matter that lesions take."""
 
 
 def write_brains(
-    root: Path,
-    cases: int = 24,
-    spacing: float = 3.0,
-    seed: int = 0,
-    label_maps: str | Path | None = None,
-    part: str = "training",
-    lesion_probability: float = 0.5,
+    root: Path, cases: int = 24, spacing: float = 3.0, seed: int = 0, label_maps: str | Path | None = None
 ) -> None:
     """Write registered T1-, T2-weighted MR and FLAIR of random brains with the fluid around them.
 
@@ -38,34 +33,29 @@ def write_brains(
         spacing: isotropic, in mm.
         seed: case ``i`` depends only on ``(seed, i)`` and the maps.
         label_maps: folder of the maps of individual heads; None for deformations of the average head.
-        part: ``training``, or ``validation`` for the maps that are kept for it.
-        lesion_probability: of lesions.
 
     Raises:
         ConfigError: a number is out of range, or the folder has no maps.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    write = partial(_write_case, label_maps=label_maps, part=part, lesion_probability=lesion_probability)
-    write_heads(root, cases, spacing, seed, write, water=WATER)
+    write_heads(root, cases, spacing, seed, partial(_write_case, label_maps=label_maps), water=WATER)
 
 
-def _heads(label_maps: str | Path | None, part: str, spacing: float, lesion_probability: float) -> Heads:
+def _heads(label_maps: str | Path | None, spacing: float) -> Heads:
     if label_maps is None:
-        own = Variety((0.0, 0.8), False, lesion_probability, LESION_SHARE, 1.0, 0.0)
+        own = Variety((0.0, 0.8), False, LESION_PROBABILITY, LESION_SHARE, 1.0, 0.0)
         return AverageHeads(own, spacings_mm=[spacing])
     changes = Pathology(
-        plaques=False, lesion_probability=lesion_probability, lesion_share=LESION_SHARE, tumour_probability=0,
+        plaques=False, lesion_probability=LESION_PROBABILITY, lesion_share=LESION_SHARE, tumour_probability=0,
         infarct_probability=0, haematoma_probability=0, calcium_probability=0, stripped_probability=1,
         defaced_probability=0,
     )  # fmt: skip
-    return IndividualHeads(label_maps, part, spacings_mm=[spacing], pathology=changes)
+    return IndividualHeads(label_maps, spacings_mm=[spacing], pathology=changes)
 
 
-def _write_case(
-    folder: Path, seed: int, spacing: float, label_maps: str | Path | None, part: str, lesion_probability: float
-) -> None:
+def _write_case(folder: Path, seed: int, spacing: float, label_maps: str | Path | None) -> None:
     rng = np.random.default_rng(seed)
-    anatomy = _heads(label_maps, part, spacing, lesion_probability)(rng)
+    anatomy = _heads(label_maps, spacing)(rng)
     for name, image in render_session(anatomy, SEQUENCES, rng).items():
         save_nifti(folder / f"{name}.nii.gz", image, anatomy.affine)
     if (lesion := anatomy.fractions["lesion"] > 0.5).any():

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
 
 from common.errors import ConfigError, choose
 from common.simulation.corruptions.intensity import blurred
 from common.simulation.ct import CT_RANGE_HU, PERFUSED_HU, ct_noise, ct_person, ct_signal, enhancement
-from common.simulation.grid import Volume, random_direction
+from common.simulation.grid import Volume
 from common.simulation.head import Anatomy
 from common.simulation.physics import Range, drawn
 from common.simulation.scanner import Scanner
@@ -45,7 +44,6 @@ class CectCtPair:
             a network trained on it learns to preserve noise.
         plain_probability: probability of a case without contrast medium, which should remain unchanged.
         blur_mm: standard deviation of the kernel of both, in addition to that of the phantoms.
-        misregistration_mm: shift of the unenhanced head in a random direction; 0 for registered pairs.
         scanner: its slices and field of view are used; its other settings apply to MR.
         heads: with their spacing and position.
 
@@ -62,7 +60,6 @@ class CectCtPair:
     shared_noise: bool = False
     plain_probability: float = 0.0
     blur_mm: Range = (0.0, 0.8)
-    misregistration_mm: Range = (0.0, 0.0)
     scanner: Scanner = field(default_factory=Scanner)
     heads: Heads = field(default_factory=AverageHeads)
 
@@ -83,7 +80,7 @@ class CectCtPair:
         plain = blurred(ct_signal(anatomy, *ct_person(rng, self.hu_spread, anatomy.fractions)), sigma, spacing)
         enhanced = plain + blurred(self._iodine(anatomy, rng), sigma, spacing)
         noise, target_noise = self._noise(anatomy, rng)
-        image, label = enhanced + noise, self._moved(plain, rng, spacing) + target_noise
+        image, label = enhanced + noise, plain + target_noise
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
         return {
             "image": np.clip(shaped(image), *CT_RANGE_HU),
@@ -109,10 +106,3 @@ class CectCtPair:
         )
         first = ct_noise(anatomy, rng, levels[0])
         return first, first if self.shared_noise else ct_noise(anatomy, rng, levels[1])
-
-    def _moved(self, ct: Volume, rng: np.random.Generator, spacing: float) -> Volume:
-        """Unenhanced CT with random misregistration by linear interpolation; later noise keeps its texture."""
-        distance = drawn(self.misregistration_mm, rng.random(), "misregistration_mm")
-        if not distance:
-            return ct
-        return ndimage.shift(ct, np.array(random_direction(rng, distance)) / spacing, order=1, mode="nearest")

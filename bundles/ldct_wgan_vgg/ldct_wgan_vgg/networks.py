@@ -90,7 +90,7 @@ def noise_of(image: Tensor, low: float, high: float, side: int = 5, quantile: fl
     """Noise of images (B, 1, H, W), (B, 1, 1, 1): a quantile of the standard deviations in squares of soft tissue.
 
     It is 0 where a slice has no square of ``side`` pixels whose mean is between ``low`` and ``high``. The quantile is
-    [chosen]: the larger deviations have edges.
+    [chosen]: the larger deviations have edges. TorchScript takes numbers of functions, not of modules.
     """
     shifted = image - (low + high) / 2  # squares of large numbers would lose weak noise
     mean, squares = avg_pool2d(shifted, side, 1), avg_pool2d(shifted * shifted, side, 1)
@@ -159,8 +159,6 @@ class PatchCritic(nn.Module):
         width: features of the first layer.
         norm: of all convolutions but the first: ``none`` as published, ``batch``, ``instance`` or ``virtual``.
         spectral_norm: divide each layer's weights by their largest singular value.
-        minibatch_std: show the last layer how much the patches of a batch differ.
-        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -169,8 +167,6 @@ class PatchCritic(nn.Module):
         width: int = 64,
         norm: str = "none",
         spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
@@ -187,7 +183,7 @@ class PatchCritic(nn.Module):
         for part in self.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(part.weight)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+        stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Output for each patch."""

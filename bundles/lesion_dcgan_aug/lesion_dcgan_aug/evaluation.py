@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import monai
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from common.config.record import RunRecord, config_of
+from common.config.record import RunRecord
 from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.methods import trained_networks
-from common.evaluation.report import Picture, Report, format_table, summarise, write_report, write_tables
+from common.evaluation.report import Picture
+from common.evaluation.sample_report import as_picture, report_samples
 from common.io.export.image_grid import tiled, to_grey
 from common.metrics.kid import kid
 from common.metrics.random_features import RandomFeatures
 from common.metrics.sample_quality import copied, diversity, nearest_training, sample_verdict
 from common.seeds import derive
-from common.training.handlers import LOG_NAME
 from common.weights import checkpoints
 from lesion_dcgan_aug.data.class_patches import load_patches
 from lesion_dcgan_aug.latent import Latent, synthesise
@@ -79,8 +77,6 @@ class SampleEvaluation:
     samples: int = 200
     seed: int = 0
     record: RunRecord | None = None
-    rows: list[dict[str, Any]] = field(default_factory=list, init=False)
-    verdicts: list[str] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
         """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
@@ -91,10 +87,10 @@ class SampleEvaluation:
         """
         if not self.cases["test"]:
             raise DataError("section test has no patches to compare samples with", "add patients to it")
-        folder = Path(self.output_dir, "evaluation")
+        weights = Path(self.output_dir, "models", checkpoints.WEIGHTS_NAME)
         networks = trained_networks(Path(self.output_dir), MODEL, self.network, self.record)
-        self.rows, self.verdicts = [], []
-        pictures, counts = [], []
+        rows: list[dict[str, Any]] = []
+        verdicts, pictures, counts = [], [], []
         for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class", disable=None)):
             training, test = self._real("training", name), self._real("test", name)
             counts.append(f"{name} {len(test)}")
@@ -104,39 +100,31 @@ class SampleEvaluation:
                 for method, network in networks.items()
             }
             for method, made in {**sets, FLOOR: training, NOISE: self._noise(training, k)}.items():
-                self.rows.append({"case": name, "method": method, **self._scores(made, test, k)})
+                rows.append({"case": name, "method": method, **self._scores(made, test, k)})
                 if method == FLOOR:
                     continue  # each training patch is its own nearest
                 found = nearest_training(made, training)
-                self.rows[-1]["copied"] = float(copied(found, held_out).double().mean())
+                rows[-1]["copied"] = float(copied(found, held_out).double().mean())
                 if method in networks:
-                    self.verdicts.append(sample_verdict(f"{method}, {name}", self.rows[-1], len(test)))
+                    verdicts.append(sample_verdict(f"{method}, {name}", rows[-1], len(test)))
                 if method == MODEL:
                     pictures.append(_picture(name, made, training[found.index[:SHOWN]], test))
-        summary = summarise(self.rows)
-        write_tables(folder, self.rows, summary)
-        write_report(folder / "report.html", self._report(summary, pictures))
-        print(f"\n{self.bundle}, held-out real patches: {', '.join(counts)}; means over the classes")
-        print(format_table(summary))
-        print("\n".join(self.verdicts))
-        print(f"report: {folder / 'report.html'}")
-        return summary
+        return report_samples(
+            self.output_dir, self.bundle,
+            f"{self.bundle}, held-out real patches: {', '.join(counts)}; means over the classes",
+            rows, verdicts, self.record, [f"model: sha256 {checkpoints.sha256(weights)}", HOW],
+            title=f"{self.bundle.split()[0]}: quality of samples, class by class", unit="HU",
+            value_range=(float(self.window[0]), float(self.window[1])), pictures=pictures,
+            mask_description=f"whole patches; a case is one of {len(self.classes)} classes",
+        )  # fmt: skip
 
     def _scores(self, made: Tensor, test: Tensor, k: int) -> dict[str, float]:
         """``kid`` and ``diversity`` of patches (N, 1, H, W) of class ``k``."""
-        features = RandomFeatures()
-        own, real = features(made), features(test)
-        return {"kid": self._kid(own, real, k), "diversity": diversity(own, real)}
-
-    def _kid(self, made: Tensor, test: Tensor, k: int) -> float:
-        """Mean KID over random subsets of equal size, that of the smaller set."""
+        sets, n = [RandomFeatures()(part) for part in (made, test)], min(len(made), len(test))
         generator = torch.Generator().manual_seed(derive(self.seed, k, 11))
-        n = min(len(made), len(test))
-        draws = []
-        for _ in range(REPEATS):
-            one, other = (part[torch.randperm(len(part), generator=generator)[:n]] for part in (made, test))
-            draws.append(kid(one, other))
-        return float(np.mean(draws))
+        # random subsets of equal size, that of the smaller set
+        draws = [[part[torch.randperm(len(part), generator=generator)[:n]] for part in sets] for _ in range(REPEATS)]
+        return {"kid": float(np.mean([kid(*pair) for pair in draws])), "diversity": diversity(*sets)}
 
     def _real(self, section: str, name: str) -> Tensor:
         return load_patches([item for item in self.cases[section] if item["class"] == name], self.preprocessing)
@@ -146,31 +134,8 @@ class SampleEvaluation:
         drawn = torch.randn(self.samples, *training.shape[1:], generator=generator)
         return (training.mean() + training.std() * drawn).clamp(-1, 1)
 
-    def _report(self, summary: Mapping[str, Any], pictures: list[Picture]) -> Report:
-        name, _, version = self.bundle.partition(" ")
-        root = Path(self.output_dir)
-        log = root / LOG_NAME
-        weights = checkpoints.sha256(root / "models" / checkpoints.WEIGHTS_NAME)
-        return Report(
-            title=f"{name}: quality of samples, class by class",
-            bundle=name,
-            version=version,
-            unit="HU",
-            value_range=(float(self.window[0]), float(self.window[1])),
-            mask_description=f"whole patches; a case is one of {len(self.classes)} classes",
-            rows=self.rows,
-            summary=summary,
-            pictures=pictures,
-            log_csv=log if log.is_file() else None,
-            settings={key: value for key, value in config_of(self.record).items() if not isinstance(value, dict)},
-            versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
-            notes=[f"model: sha256 {weights}", HOW, *self.verdicts],
-        )
-
 
 def _picture(name: str, *blocks: Tensor) -> Picture:
     """Picture of the first patches of each block (N, 1, H, W) in [-1, 1], one row a block."""
     rows = [np.pad(tiled(block[:SHOWN, 0].numpy(), SHOWN), ((0, 3), (0, 0)), constant_values=1) for block in blocks]
-    stream = io.BytesIO()
-    Image.fromarray(to_grey(np.concatenate(rows), (-1, 1))).save(stream, "PNG", optimize=True)
-    return Picture(name, stream.getvalue(), CAPTION)
+    return as_picture(name, Image.fromarray(to_grey(np.concatenate(rows), (-1, 1))), CAPTION)

@@ -57,8 +57,6 @@ class LatentDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
         item = self.data[index]
         z = self.latent.seeded([item["seed"]])[0]
-        if "seed_to" in item:
-            z = torch.lerp(z, self.latent.seeded([item["seed_to"]])[0], item["fraction"])
         return {"image": self.latent.labelled(z, item["label"]), "case": item["case"]}
 
 

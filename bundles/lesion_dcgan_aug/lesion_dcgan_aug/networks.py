@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import torch
 from monai.networks.nets import BasicUNet
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from common.errors import ConfigError
 from common.networks.initialisation import normal_
-from common.networks.stabilise import stabilise
+from common.networks.stabilise import comparing, stabilise
 from common.networks.strict_loading import refuse_other_weights
 
 SMALLEST = 4
@@ -125,11 +124,12 @@ class DcganDiscriminator(nn.Module):
     """DCGAN discriminator: four strided 5x5 convolutions and FC; LeakyReLU 0.2, BatchNorm between first and last.
 
     Args:
-        width: features of the first layer.
-        **stability: of :func:`common.networks.stabilise.stabilise`, ``norm`` and the others.
+        width, norm, spectral_norm, minibatch_discrimination: see :class:`ClassDiscriminators`.
     """
 
-    def __init__(self, width: int = 64, **stability: Any) -> None:
+    def __init__(
+        self, width: int = 64, norm: str = "batch", spectral_norm: bool = False, minibatch_discrimination: bool = False
+    ) -> None:
         super().__init__()
         features = [1, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
@@ -137,9 +137,12 @@ class DcganDiscriminator(nn.Module):
             first = above == 1
             layers.append(nn.Conv2d(above, count, 5, 2, 2, bias=first))
             layers += [nn.LeakyReLU(0.2)] if first else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, 1))
+        last = nn.Linear(features[-1] * SMALLEST**2, 1)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), last)
         normal_(self)
-        stabilise(self.layers, **stability)
+        if minibatch_discrimination:
+            self.layers[-1] = comparing(last)
+        stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 64, 64) -> logits (B, 1) of being real."""
@@ -157,16 +160,13 @@ class AcganDiscriminator(nn.Module):
         classes: number of classes K.
         width: a quarter of it are the features of the first layer, 16 of the published 64.
         dropout: probability in training.
-        norm: of :func:`common.networks.stabilise.stabilise`; the three below likewise.
+        norm: of :func:`common.networks.stabilise.stabilise`.
         spectral_norm: see there.
-        minibatch_std: see there.
-        minibatch_discrimination: see there.
     """
 
     def __init__(
-        self, classes: int = 3, width: int = 64, dropout: float = 0.5, norm: str = "batch", spectral_norm: bool = False,
-        minibatch_std: bool = False, minibatch_discrimination: bool = False,
-    ) -> None:  # fmt: skip
+        self, classes: int = 3, width: int = 64, dropout: float = 0.5, norm: str = "batch", spectral_norm: bool = False
+    ) -> None:
         super().__init__()
         features = [1, *(max(1, width * 2**power // 4) for power in range(6))]
         layers: list[nn.Module] = []
@@ -176,7 +176,7 @@ class AcganDiscriminator(nn.Module):
             layers.append(nn.Dropout(dropout))
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * (2 * SMALLEST) ** 2, 1 + classes))
         normal_(self)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+        stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 64, 64) -> logits (B, 1 + K): of being real, then of each class."""
@@ -189,20 +189,19 @@ class ClassDiscriminators(nn.Module):
     Args:
         classes: number of classes K.
         width: of each.
-        norm: of each, of :func:`common.networks.stabilise.stabilise`; the three below likewise.
+        norm: of each, of :func:`common.networks.stabilise.stabilise`.
         spectral_norm: see there.
-        minibatch_std: see there.
-        minibatch_discrimination: see there.
+        minibatch_discrimination: show the last layer how close each image is to the others of its batch, by learnt
+            features.
     """
 
     def __init__(
         self, classes: int = 3, width: int = 64, norm: str = "batch", spectral_norm: bool = False,
-        minibatch_std: bool = False, minibatch_discrimination: bool = False,
+        minibatch_discrimination: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        each = {"norm": norm, "spectral_norm": spectral_norm, "minibatch_std": minibatch_std,
-                "minibatch_discrimination": minibatch_discrimination}  # fmt: skip
-        self.discriminators = nn.ModuleList(DcganDiscriminator(width, **each) for _ in range(classes))
+        each = (width, norm, spectral_norm, minibatch_discrimination)
+        self.discriminators = nn.ModuleList(DcganDiscriminator(*each) for _ in range(classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of being real."""

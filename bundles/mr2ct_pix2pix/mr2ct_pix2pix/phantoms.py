@@ -38,12 +38,7 @@ def write_flair(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
 
 
 def write_labelled(
-    root: Path,
-    cases: int = 12,
-    spacing: float = 1.0,
-    seed: int = 0,
-    label_maps: str | Path | None = None,
-    stripped: bool = False,
+    root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, label_maps: str | Path | None = None
 ) -> None:
     """Write T1-weighted MR of random heads with their label maps, ``ROOT/<case>/{labels,mr}.nii.gz``.
 
@@ -55,14 +50,12 @@ def write_labelled(
         spacing: isotropic, in mm.
         seed: case ``i`` depends only on ``(seed, i)`` and the maps.
         label_maps: folder of the maps of individual heads; None for deformations of the average head.
-        stripped: whether the skull is stripped.
 
     Raises:
         ConfigError: a number is out of range, or the folder has no maps.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    write = partial(_write_labelled, label_maps=label_maps, stripped=stripped)
-    write_heads(root, cases, spacing, seed, write, water=WATER)
+    write_heads(root, cases, spacing, seed, partial(_write_labelled, label_maps=label_maps), water=WATER)
 
 
 def labels_of(anatomy: Anatomy) -> np.ndarray:
@@ -77,9 +70,9 @@ def labels_of(anatomy: Anatomy) -> np.ndarray:
     return largest
 
 
-def _write_labelled(folder: Path, seed: int, spacing: float, label_maps: str | Path | None, stripped: bool) -> None:
+def _write_labelled(folder: Path, seed: int, spacing: float, label_maps: str | Path | None) -> None:
     rng = np.random.default_rng(seed)
-    anatomy = heads_of(label_maps, float(stripped), 0.0, spacings_mm=[spacing])(rng)
+    anatomy = heads_of(label_maps, 0.0, 0.0, spacings_mm=[spacing])(rng)
     image = render_session(anatomy, ["t1"], rng)["t1"]
     save_nifti(folder / "labels.nii.gz", labels_of(anatomy), anatomy.affine)
     save_nifti(folder / "mr.nii.gz", image, anatomy.affine)

@@ -13,6 +13,8 @@ from common.networks.residual_unet import ResidualUNet
 
 __all__ = ["PatchGanDiscriminator", "ResidualUNet", "SingleStage", "SketcherRefiner", "VoxelNetwork"]
 
+HIDDEN = 64
+"""Units of the hidden layer of the voxel-wise baseline."""
 ACTIVATION = ("LeakyReLU", {"negative_slope": 0.2, "inplace": True})
 
 
@@ -47,9 +49,8 @@ class VoxelNetwork(Cascade):
 
     Args:
         in_channels: MR maps.
-        hidden: units of the hidden layer.
     """
 
-    def __init__(self, in_channels: int = 4, hidden: int = 64) -> None:
-        layers = nn.Sequential(nn.Conv3d(in_channels, hidden, 1), nn.ReLU(), nn.Conv3d(hidden, 1, 1))
+    def __init__(self, in_channels: int = 4) -> None:
+        layers = nn.Sequential(nn.Conv3d(in_channels, HIDDEN, 1), nn.ReLU(), nn.Conv3d(HIDDEN, 1, 1))
         super().__init__([layers], in_channels)

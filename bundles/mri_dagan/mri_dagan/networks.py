@@ -83,8 +83,6 @@ class SliceDiscriminator(nn.Module):
         width: features of the first layer.
         norm: of all convolutions but the first: ``batch`` as published, ``instance``, ``virtual`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
-        minibatch_std: show the last layer how much the slices of a batch differ.
-        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
     """
 
     def __init__(
@@ -93,8 +91,6 @@ class SliceDiscriminator(nn.Module):
         width: int = 64,
         norm: str = "batch",
         spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         blocks: list[nn.Module] = [nn.ZeroPad2d(SAME), nn.Conv2d(in_channels, width, 4, 2), nn.LeakyReLU(0.2)]
@@ -115,7 +111,7 @@ class SliceDiscriminator(nn.Module):
         ]
         self.layers = nn.Sequential(*blocks, _Shortcut(inner), nn.LeakyReLU(0.2), *head)
         normal_(self)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+        stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """The logit of each slice."""

@@ -91,8 +91,6 @@ class PatchClassifier(nn.Module):
         patch_size: sides of a patch, multiples of eight.
         norm: of the convolutions: ``batch``, ``instance``, ``virtual`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
-        minibatch_std: show the last layer how much the images of a batch differ.
-        minibatch_discrimination: show it how close each image is to the others of its batch, by learnt features.
 
     Raises:
         ConfigError: a side of the patch is not a multiple of eight.
@@ -106,8 +104,6 @@ class PatchClassifier(nn.Module):
         patch_size: Sequence[int] = (32, 32, 32),
         norm: str = "batch",
         spectral_norm: bool = False,
-        minibatch_std: bool = False,
-        minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
         if any(side < 8 or side % 8 for side in patch_size):
@@ -126,7 +122,7 @@ class PatchClassifier(nn.Module):
         dense = [nn.Linear(count * voxels, width * 16), nn.LeakyReLU(0.2), nn.Linear(width * 16, width * 4)]
         self.layers = nn.Sequential(*blocks, nn.Flatten(), *dense, nn.LeakyReLU(0.2), nn.Linear(width * 4, 1))
         normal_(self)
-        stabilise(self.layers, norm, spectral_norm, minibatch_std, minibatch_discrimination)
+        stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of each patch being real."""

@@ -59,7 +59,6 @@ def check_cases(
     keep: bool = False,
     images: int | None = None,
     masked: Sequence[str] = (),
-    progress: bool = True,
 ) -> list[Finding]:
     """Read and check every case; errors of one case do not stop the check.
 
@@ -79,7 +78,6 @@ def check_cases(
         images: how many files of an image the network takes, where the reader has no ``channels``.
         masked: keys of the volumes of which the preprocessing makes a mask; empty where it needs none. A training case
             with neither a mask nor one of these is an error.
-        progress: show a progress bar on a terminal.
 
     Raises:
         ConfigError: for a window that is not (low, high), or a shape that has not three axes.
@@ -97,7 +95,7 @@ def check_cases(
         sources, target_range, min_shape, reader, Exchanges(), clipping, head_size, images=reader.channels or images
     )
     items = [(section, item) for section, entries in lists.items() for item in entries]
-    bar = tqdm(items, desc="checking", unit="case", disable=not progress or None)
+    bar = tqdm(items, desc="checking", unit="case", disable=None)
     kept = replace(expected, keep=keep, masked=masked)
     findings = [each for section, item in bar for each in _check_case(item, expected if section == TEST else kept)]
     return [*findings, *expected.exchanges.findings(), *(clipping.findings() if clipping else ())]

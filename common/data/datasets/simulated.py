@@ -24,6 +24,8 @@ from .patch_positions import last_starts, padded, start_around, voxels_of
 Simulate = Callable[[int], dict[str, np.ndarray]]
 """Gives ``image``, ``label``, ``mask`` (X, Y, Z) and ``spacing`` (3,) in mm of a seed, such as
 :class:`common.simulation.simulate.MrPair`."""
+LEAST_FOREGROUND = 0.05
+"""Share of a slice inside the mask at least."""
 
 
 def placed(case: Mapping[str, np.ndarray]) -> dict[str, MetaTensor]:
@@ -168,7 +170,6 @@ class SimulatedSlices(SimulatedCases):
         transform: preprocessing.
         plane: sagittal, coronal or axial.
         neighbours: slices per slab of the image, odd; the label is the central slice.
-        min_foreground: smallest share of a slice inside the mask.
         **stream: further arguments of :class:`SimulatedCases`.
     """
 
@@ -178,18 +179,16 @@ class SimulatedSlices(SimulatedCases):
         transform: Callable[..., Any],
         plane: str = "sagittal",
         neighbours: int = 1,
-        min_foreground: float = 0.05,
         **stream: Any,
     ) -> None:
         self.axis, self.neighbours = plane_axis(plane), odd_neighbours(neighbours)
-        self.min_foreground = min_foreground
         super().__init__(simulate, transform, **stream)
 
     def _rendered(self, seed: int) -> dict[str, Tensor]:
         case = super()._rendered(seed)
         across = [axis for axis in range(3) if axis != self.axis]
         share = (case["mask"][0] > 0).float().mean(dim=across)
-        return {**case, "filled": torch.nonzero(share >= self.min_foreground).flatten()}
+        return {**case, "filled": torch.nonzero(share >= LEAST_FOREGROUND).flatten()}
 
     def cut(self, case: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         """Cut a random slice with enough foreground."""

@@ -60,6 +60,7 @@ class VolumeExporter:
         output_format: ``nifti``, ``dicom``, ``nrrd`` or ``mha``.
         output_dtype: stored type of files; for DICOM the modality determines it.
         overwrite: replace existing outputs.
+        output_file: of the one volume of a run, in the place of its name in ``predictions_dir``; there is no manifest.
         **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``.
 
     Raises:
@@ -77,13 +78,15 @@ class VolumeExporter:
         output_format: str = "nifti",
         output_dtype: str = "int16",
         overwrite: bool = False,
+        output_file: str | None = None,
         **series: Any,
     ) -> None:
         if output_format not in FORMATS:
             raise ConfigError(f"--output_format is {output_format!r}", choose(FORMATS))
         require_dtype(output_dtype)
         require_file_name(suffix, "suffix", error=ConfigError)
-        self.output_dir = Path(predictions_dir)
+        self.output_file = None if output_file is None else Path(output_file)
+        self.output_dir = Path(predictions_dir) if self.output_file is None else self.output_file.parent
         self.suffix = suffix
         self.modality = modality
         self.unit = unit
@@ -146,6 +149,8 @@ class VolumeExporter:
 
     def _place(self, case: str, ending: str) -> Path:
         require_file_name(case, "case", f"_{self.suffix}{ending}")
+        if self.output_file is not None:
+            return self.output_file.with_name(self.output_file.name.removesuffix(self.format.suffix) + ending)
         return self.output_dir / f"{case}_{self.suffix}{ending}"
 
     def require_free(
@@ -167,7 +172,10 @@ class VolumeExporter:
         """
         self.provenance.sources = {str(item["case"]): list(_inputs(item)) for item in cases}
         names = [str(item["case"]) for item in cases]
-        outputs = [self.output_dir / MANIFEST_NAME, *(output for name in names for output in self._outputs(name))]
+        outputs = [output for name in names for output in self._outputs(name)]
+        if self.output_file is None:
+            outputs.append(self.output_dir / MANIFEST_NAME)
+            require_own_manifest(self.output_dir, self.overwrite)
         require_distinct(outputs)
         read = [*inputs, self.weights, *(source for item in cases for source in _inputs(item))]
         require_apart(outputs, [Path(source) for source in read])
@@ -176,7 +184,6 @@ class VolumeExporter:
         left = [item for item in cases if not resume or self.why_recomputed(str(item["case"]))]
         for item in left:
             self._require_place(str(item["case"]), self.overwrite or resume)
-        require_own_manifest(self.output_dir, self.overwrite)
         self._require_room(left)
 
     def _require_place(self, case: str, may_replace: bool) -> None:

@@ -10,6 +10,5 @@
 | ``intensity`` | inversion: share of the contrast; bias field: percent; blur and brain extraction: mm |
 | ``low_dose`` (``projection``) | CT at a lower dose: fraction of the dose |
 | ``spatial`` | rotation: degrees; size: factor; field of view: share |
-| ``misregistration`` | shift and warp of a target: mm |
 | ``graded`` | corruptions of a whole case by name and strength |
 """

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from skimage.transform import iradon, radon
 
-from ...errors import ConfigError, DataError, choose
+from ...errors import ConfigError, DataError
 from ...grids import SPACING_TOLERANCE_MM
 from ...units import AROUND_BODY_BELOW_HU
 
@@ -115,13 +115,8 @@ def back_projection(integrals: Image, pixel_mm: float, kernel: str) -> Image:
         pixel_mm: side of a pixel and distance of rays in mm.
         kernel: one of ``KERNELS``.
 
-    Raises:
-        ConfigError: unknown kernel.
-
     Source: Kak and Slaney 1988, Principles of Computerized Tomographic Imaging, chapter 3.
     """
-    if kernel not in KERNELS:
-        raise ConfigError(f"kernel is {kernel!r}", choose(KERNELS))
     directions = angles(integrals.shape[1])
     mu: Image = iradon(integrals / pixel_mm, directions, filter_name=KERNELS[kernel], circle=True)
     return mu

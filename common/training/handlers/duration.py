@@ -9,7 +9,7 @@ import torch
 from ignite.engine import Events
 from tqdm import tqdm
 
-from ...runs.durations import DAY, spoken
+from ...runs.durations import spoken
 from .. import SynthesisTrainer
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,5 @@ class Duration:
         if (device := engine.state.device).type == "cuda":
             held = torch.cuda.max_memory_reserved(device) / 1e9
             text += f", and {held:.1f} GB of the GPU's memory"
-        if minutes > DAY:
-            text += "; synthesize plan --hours 24 fits a training to a time"
         with tqdm.external_write_mode():  # a bar makes way for the line
             logger.info(text)

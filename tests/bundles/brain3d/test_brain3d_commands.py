@@ -50,13 +50,6 @@ def test_a_sample_depends_on_its_number_and_the_seed_alone(run: Path, tmp_path: 
     assert (tmp_path / "few" / "samples.png").is_file()
 
 
-def test_a_path_ends_at_its_samples(run: Path, tmp_path: Path) -> None:
-    samples = infer(run, tmp_path / "samples", samples=2)
-    path = list(infer(run, tmp_path / "path", interpolate="[0,1,3]").values())
-    for image, end in zip((path[0], path[2]), samples.values(), strict=True):
-        np.testing.assert_allclose(image.get_fdata(), end.get_fdata(), atol=1e-5)
-
-
 def test_a_reconstruction_lies_where_its_source_does(run: Path, data: Path, tmp_path: Path) -> None:
     source = data / "phantom_000" / "t1.nii.gz"
     (image,) = infer(run, tmp_path / "out", reconstruct=source).values()

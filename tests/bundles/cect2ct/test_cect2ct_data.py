@@ -1,9 +1,10 @@
-"""Which mode follows from the data, and which slices are trained on in each."""
+"""Which mode follows from the data, which slices are trained on in each, and the files of each direction."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from cect2ct_rescyclegan.directions import translation
 from cect2ct_rescyclegan.method import pairing
 from cect2ct_toys import MODES, cases, dataset
 
@@ -56,3 +57,19 @@ def test_other_slices_are_of_two_pools(mode: str, pairs: bool) -> None:
     partners = {tuple(sample["case"].split(", ")) for sample in drawn}
     targets = ("case_0", "case_1") if pairs else ("case_10", "case_11")
     assert partners == {(source, target) for source in ("case_0", "case_1") for target in targets}
+
+
+def test_contrast_is_removed_by_the_deployed_generator() -> None:
+    chosen = translation("cect2ct", "runs/one", "cect", "ct")
+    assert chosen == ("runs/one/models/model.pt", "pretrained.pt", "cect", "image", "synthetic_ct")
+
+
+def test_contrast_is_added_by_the_generator_kept_beside_it() -> None:
+    chosen = translation("ct2cect", "runs/one", "cect", "ct")
+    assert chosen == ("runs/one/models/model_backward.pt", "pretrained_backward.pt", "ct", "label", "synthetic_cect")
+
+
+@pytest.mark.parametrize("name", ["mr2ct", "CECT2CT", ""])
+def test_another_direction_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"--direction is '{name}': choose cect2ct or ct2cect"):
+        translation(name, "runs/one", "cect", "ct")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from cect2ct_rescyclegan.networks import PatchGanDiscriminator, ResidualGenerator, UNetGenerator
+from cect2ct_rescyclegan.networks import ResidualGenerator, UNetGenerator
 from torch import Tensor, nn
 
 BOUNDARIES = [-1.0, 1.0]
@@ -52,20 +52,6 @@ def test_a_trained_one_changes_all_values_inside_the_window_and_none_outside() -
     assert (y - x).abs().max() > 1
 
 
-def test_how_far_a_value_lies_outside_changes_nothing_inside() -> None:
-    network, x = generator(moved=True).eval(), images()
-    brighter = torch.where(x > 1, x + 30, x)
-    assert not torch.equal(brighter, x)
-    inside = x.abs() <= 1
-    assert torch.equal(network(brighter)[inside], network(x)[inside])
-
-
-def test_the_residual_is_the_unets() -> None:
-    network = generator(moved=True).eval()
-    x = images().clamp(-1, 1)
-    assert torch.equal(network(x), x + network.unet(x))
-
-
 def test_results_leave_out_changes_smaller_than_some_hu_and_training_sees_all() -> None:
     """A window of 600 HU is [-1, 1], so that a change by 1 is one by 300 HU."""
     x = images().clamp(-1, 1)
@@ -85,16 +71,6 @@ def test_at_the_start_a_gradient_reaches_the_last_convolution_alone() -> None:
     others = [p for name, p in network.named_parameters() if not name.startswith("unet.decoder.2.")]
     assert len(others) == len(list(network.parameters())) - 2
     assert all(p.grad is not None and not p.grad.any() for p in others)
-
-
-def test_after_one_update_the_gradient_reaches_every_weight() -> None:
-    network = generator()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    for _ in range(2):
-        optimizer.zero_grad()
-        (network(images()) ** 2).mean().backward()
-        optimizer.step()
-    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
 
 @pytest.mark.parametrize("value", [-3.0, -1.0, 0.0])
@@ -117,12 +93,3 @@ def test_half_precision_leaves_what_lies_outside_untouched() -> None:
         y = network(x)
     assert y.dtype == torch.float32
     assert torch.equal(y != x, x.abs() <= 1)
-
-
-def test_three_layers_of_a_discriminator_see_70_by_70_pixels() -> None:
-    torch.manual_seed(0)
-    discriminator = PatchGanDiscriminator(2, 4, 3).eval()
-    x = torch.zeros(1, 2, 128, 128, requires_grad=True)
-    discriminator(x)[0, 0, 7, 7].backward()
-    rows = torch.nonzero(x.grad.abs().sum((0, 1, 3))).flatten()  # type: ignore[union-attr]
-    assert rows[-1] - rows[0] + 1 == 70

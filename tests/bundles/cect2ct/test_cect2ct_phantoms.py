@@ -1,8 +1,11 @@
+from __future__ import annotations
+
 import json
 
 import nibabel as nib
 import numpy as np
 import pytest
+from cect2ct_rescyclegan.metrics import enhancement_scores
 from cect2ct_rescyclegan.phantoms import write_cect2ct
 
 from common.data.datalist import load_datalist
@@ -48,21 +51,13 @@ def test_layout(written):
 
 
 def test_the_datalist_has_pools_for_training_and_pairs_for_the_rest(written, lists):
-    assert {key: len(items) for key, items in lists.items()} == {
-        "training_A": 8,
-        "training_B": 8,
-        "validation": 2,
-        "test": 2,
-    }
+    counts = {key: len(items) for key, items in lists.items()}
+    assert counts == {"training_A": 8, "training_B": 8, "validation": 2, "test": 2}
     assert [item["case"] for item in lists["training_A"]] == [item["case"] for item in lists["training_B"]]
     first = lists["training_A"][0]
     folder = written / first["case"]
-    assert first == {
-        "case": folder.name,
-        "patient": folder.name,
-        "image": str(folder / "cect.nii.gz"),
-        "mask": str(folder / "mask.nii.gz"),
-    }
+    paths = {"image": str(folder / "cect.nii.gz"), "mask": str(folder / "mask.nii.gz")}
+    assert first == {"case": folder.name, "patient": folder.name, **paths}
     assert lists["training_B"][0]["image"] == str(folder / "ct.nii.gz")
     assert lists["training_B"][0].keys() == {"case", "patient", "image"}
     pair = lists["test"][0]
@@ -116,9 +111,38 @@ def test_vessels_stand_out_from_the_aligned_ct_alone(written, lists):
 
 def test_three_cases_are_one_of_each_section(tmp_path):
     write_cect2ct(tmp_path / "set", cases=3, spacing=8.0, seed=7)
-    assert {k: len(v) for k, v in load_datalist(tmp_path / "set" / "datalist.json").items()} == {
-        "training_A": 1,
-        "training_B": 1,
-        "validation": 1,
-        "test": 1,
-    }
+    found = load_datalist(tmp_path / "set" / "datalist.json")
+    assert {key: len(items) for key, items in found.items()} == dict.fromkeys(found, 1)
+    assert found.keys() == {"training_A", "training_B", "validation", "test"}
+
+
+# two vessel voxels, then parenchyma, parenchyma, bone, air, and one voxel outside the mask
+TRUTH = np.array([45.0, 45, 30, 40, 900, -1000, 0]).reshape(1, 7, 1)
+SOURCE = np.array([345.0, 245, 34, 44, 900, -1000, 0]).reshape(1, 7, 1)
+PRED = np.array([105.0, 65, 33, 45, 902, -1000, 77]).reshape(1, 7, 1)
+MASK = np.array([1, 1, 1, 1, 1, 1, 0]).reshape(1, 7, 1)
+VESSEL = np.array([1, 1, 0, 0, 0, 0, 0]).reshape(1, 7, 1)
+
+
+def test_scores_by_hand():
+    assert enhancement_scores(PRED, SOURCE, MASK, VESSEL, TRUTH) == pytest.approx(
+        {
+            "residual_outside": (1 + 1 + 2 + 0) / 4,
+            "vessel_removed": (240 + 180) / 2,
+            "vessel_mae": (60 + 20) / 2,
+            "vessel_excess": 40 / 250,
+            "bias_outside": (3 + 5 + 2 + 0) / 4,
+            "bias_bone": 2,
+            "bias_parenchyma": 4,
+            "bias_air": 0,
+        }
+    )
+
+
+def test_copying_leaves_the_whole_excess():
+    assert enhancement_scores(SOURCE, SOURCE, MASK, VESSEL, TRUTH)["vessel_excess"] == 1
+
+
+def test_measures_without_a_truth():
+    assert set(enhancement_scores(PRED, SOURCE, MASK, VESSEL)) == {"residual_outside", "vessel_removed"}
+    assert set(enhancement_scores(PRED, SOURCE, MASK)) == {"residual_outside"}

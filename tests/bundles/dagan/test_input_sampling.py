@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import in_process
 import nibabel as nib
 import numpy as np
 import pytest
@@ -20,7 +21,6 @@ from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.undersampling import Undersampled
 from common.trust.record import read_record
 from medical_image_synthesis.catalogue import bundle_named
-from medical_image_synthesis.command import main
 
 SHAPE = (36, 40)
 FOR = ", where these weights are for whole lines of one coil, 3 to 10 times undersampled"
@@ -67,9 +67,7 @@ def test_other_kspace_is_refused(tmp_path: Path, given: tuple, found: str) -> No
     check(tmp_path)(engine(*given))
 
 
-def test_the_shipped_weights_reconstruct_fourfold_and_refuse_twofold_scans(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_shipped_weights_reconstruct_fourfold_and_refuse_twofold_scans(tmp_path: Path) -> None:
     """A box with a bright band, whose error is at most half of the zero-filled image's; it is no head, which the
     calibration would refuse."""
     shipped = bundle_named("mri").folder / "models" / "pretrained.pt"
@@ -79,15 +77,15 @@ def test_the_shipped_weights_reconstruct_fourfold_and_refuse_twofold_scans(
     volume = np.zeros((48, 64, 4), np.float32)
     volume[10:38, 8:56] = 400
     volume[18:30, 24:28] = 1000
-    codes = {}
+    done = {}
     for acceleration in (4, 2):
         scan = Undersampled("cartesian", acceleration).scan(volume, np.random.default_rng(0))
         write_kspace(tmp_path / f"{acceleration}.h5", scan, np.eye(4), 2)
         made = tmp_path / f"{acceleration}.nii.gz"
         given = ["--weights", str(tmp_path / shipped.name)]
-        codes[acceleration] = main(["mri", str(tmp_path / f"{acceleration}.h5"), "-o", str(made), *given])
+        done[acceleration] = in_process.synthesize("mri", tmp_path / f"{acceleration}.h5", "-o", made, *given)
         if acceleration == 4:
             errors = [np.abs(each - volume).mean() for each in (nib.load(made).get_fdata(), scan.volume)]
-    assert codes == {4: 0, 2: 1}
+    assert [done[acceleration].returncode for acceleration in (4, 2)] == [0, 1]
     assert errors[0] < errors[1] / 2
-    assert f"24 of 48 lines{FOR}" in capfd.readouterr().err
+    assert f"24 of 48 lines{FOR}" in done[2].stderr

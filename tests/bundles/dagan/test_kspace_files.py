@@ -18,7 +18,6 @@ from mri_dagan.reader import DataConsistencyd, KspaceReader
 from common.data.identity import content_hash, identify
 from common.errors import ConfigError, DataError, VolumeError
 from common.simulation.corruptions.kspace import simulated_sensitivities, to_kspace
-from common.simulation.corruptions.undersampling import Undersampled
 from common.transforms import LoadVolumed
 from medical_image_synthesis.command import main as synthesize
 
@@ -270,14 +269,6 @@ def test_cases_that_are_no_k_space_are_left_as_they_are(tmp_path):
     assert DataConsistencyd("pred", enabled=False)({**loaded, "pred": pred})["pred"] is pred
     with pytest.raises(DataError, match="one: pred has . channels, not the magnitude alone"):
         DataConsistencyd("pred")({**loaded, "case": "one", "pred": torch.cat([loaded["image"]] * 2)})
-
-
-def test_undersampled_k_space_is_0_outside_its_mask():
-    scanned = Undersampled("poisson", 3, coils=2).scan(gradient((16, 16, 4)), np.random.default_rng(0))
-    assert scanned.kspace.shape == (4, 2, 16, 16)
-    assert not scanned.kspace[..., ~scanned.mask].any()
-    again = Undersampled("poisson", 3, coils=2)(gradient((16, 16, 4)), (1, 1, 1), np.random.default_rng(0))
-    np.testing.assert_allclose(scanned.volume, again, rtol=1e-4, atol=1e-3)
 
 
 def test_a_fully_sampled_scan_is_undersampled_with_its_own_phase(tmp_path, capsys):

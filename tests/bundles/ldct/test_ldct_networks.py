@@ -1,12 +1,22 @@
-"""Networks of the low-dose CT bundle: sizes, starts, shortcuts, and the patch that the critic judges."""
+"""Networks of the low-dose CT bundle layer by layer, and its losses written out."""
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
 import pytest
 import torch
+from bundle_commands import Bundle
+from ldct_wgan_vgg.losses import LEAST_SQUARED_ERROR, root_mean_squared_error
 from ldct_wgan_vgg.networks import ChainGenerator, PatchCritic, RedCnn, SoftTissueDiscriminator, noise_of
-from torch import nn
+from loss_settings import losses_of
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from common.losses import AdversarialLoss
+from common.training.methods.base import Losses
+from common.training.methods.conditional import ConditionalGan
 
 
 def parameters(network: nn.Module) -> int:
@@ -101,7 +111,7 @@ def test_the_critic_gives_one_value_a_patch_that_depends_on_all_of_it(side: int)
 
 def test_the_published_critic_has_no_normalisation_and_others_on_request() -> None:
     assert not [part for part in PatchCritic(width=2).modules() if "Norm" in type(part).__name__]
-    normed = PatchCritic(width=2, norm="instance", spectral_norm=True, minibatch_std=True)
+    normed = PatchCritic(width=2, norm="instance", spectral_norm=True)
     assert [type(part).__name__ for part in normed.modules()].count("InstanceNorm2d") == 5
     assert normed(slab(2, 1, 64, 64)).shape == (2, 1)
 
@@ -121,3 +131,82 @@ def test_the_discriminator_of_soft_tissue_sees_34_pixels_and_neither_air_nor_bon
     (slope,) = torch.autograd.grad(made[0, 0, 7, 7], image)
     rows = slope[0, 0].abs().sum(dim=1).nonzero().flatten()
     assert int(rows.max() - rows.min()) + 1 == 34
+
+
+BUNDLE = Bundle("ldct_wgan_vgg")
+
+
+class Sum(nn.Module):
+    """A critic that adds up a patch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).sum(dim=1, keepdim=True)
+
+
+def losses(**weights: float) -> tuple[Losses, Losses]:
+    """Of the generator and of the critic, where a slab of two pixels, 1 and 3, is to be 2 and 2 and stays as it is."""
+    generator = nn.Conv2d(1, 1, 1, bias=False)
+    nn.init.ones_(generator.weight)
+    given = losses_of(weights, perceptual=lambda ours, theirs: (ours - theirs).abs().sum())
+    adversary = AdversarialLoss("wasserstein", gradient_penalty=10)
+    method = ConditionalGan(generator, Sum(), given, adversary, conditional=False)
+    batch = {"image": torch.tensor([[[[1.0, 3.0]]]]), "label": torch.full((1, 1, 1, 2), 2.0)}
+    fakes = method.generate(batch)
+    return method.generator_losses(batch, fakes), method.discriminator_losses(batch, fakes)
+
+
+def test_each_loss_is_the_published_one() -> None:
+    generator, critic = losses(adversarial=1, perceptual=1, l2=1)
+    assert {name: float(value) for name, value in generator.items()} == {"adversarial": -4, "perceptual": 2, "l2": 1}
+    # half of E D(G(x)) - E D(y), 4 - 4, and half of 10 (sqrt(2) - 1)^2: a sum of two pixels has the slope sqrt(2)
+    assert float(critic["discriminator"]) == 0
+    assert float(critic["discriminator_penalty"]) == pytest.approx(5 * (2**0.5 - 1) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "expected"),
+    [
+        (None, SimpleNamespace(adversarial=1, perceptual=True, l2=False, kind="wasserstein", subtracts=True)),
+        ("published", SimpleNamespace(adversarial=1, perceptual=True, l2=False, kind="wasserstein", subtracts=False)),
+        ("no_adversarial", SimpleNamespace(adversarial=0, perceptual=True, l2=False, subtracts=True)),
+        ("no_perceptual", SimpleNamespace(adversarial=1, perceptual=False, l2=False, kind="wasserstein")),
+        ("mse", SimpleNamespace(adversarial=0, perceptual=False, l2=True)),
+        ("red_cnn", SimpleNamespace(adversarial=0, perceptual=False, l2=True)),
+        ("residual_gan", SimpleNamespace(adversarial=1, perceptual=False, l2=True, kind="bce", subtracts=True)),
+        ("thin_slices", SimpleNamespace(adversarial=0, perceptual=False, l2=True, subtracts=True)),
+    ],
+)
+def test_overlays_train_the_rows_of_the_papers(overlay: str | None, expected: SimpleNamespace) -> None:
+    parser = BUNDLE.parser("train", "demo", *([overlay] if overlay else []), device=torch.device("cpu"))
+    method = parser.get_parsed_content("method")
+    assert method.has_adversary is bool(expected.adversarial)
+    assert not method.conditional
+    assert [method.uses(name) for name in ("perceptual", "l2")] == [expected.perceptual, expected.l2]
+    if hasattr(expected, "kind"):
+        assert method.adversarial_loss.kind == expected.kind
+    if hasattr(expected, "subtracts"):
+        assert method.deployed.subtracts is expected.subtracts
+
+
+TARGET = torch.zeros(2, 1, 4, 4)
+
+
+def test_it_is_the_mean_of_the_roots_not_the_root_of_the_mean():
+    """Errors of .3 and .1: their mean is .2, the root of their mean square .22."""
+    wrong = torch.tensor([0.3, 0.1]).reshape(2, 1, 1, 1)
+    assert root_mean_squared_error(TARGET + wrong, TARGET).item() == pytest.approx(0.2, rel=1e-4)
+
+
+def test_the_pull_of_a_patch_does_not_grow_with_its_error():
+    """The derivative of each root by its sixteen equal errors is a sixteenth, halved by the mean over two."""
+    prediction = (TARGET + torch.tensor([0.3, 0.1]).reshape(2, 1, 1, 1)).requires_grad_()
+    root_mean_squared_error(prediction, TARGET).backward()
+    assert prediction.grad.flatten().numpy() == pytest.approx(1 / 32, rel=1e-4)
+
+
+def test_a_patch_without_error_has_a_gradient_of_zero():
+    prediction = TARGET.clone().requires_grad_()
+    value = root_mean_squared_error(prediction, TARGET)
+    value.backward()
+    assert value.item() == pytest.approx(math.sqrt(LEAST_SQUARED_ERROR))
+    assert prediction.grad.count_nonzero() == 0

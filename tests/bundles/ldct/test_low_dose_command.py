@@ -14,12 +14,6 @@ from named_volumes import write_named
 from common.simulation.corruptions.low_dose import LowDose
 from medical_image_synthesis.command import main as synthesize
 
-
-def main(words: list[str]) -> int:
-    """Run the command with these words."""
-    return synthesize(["simulate", "low-dose", *words])
-
-
 RAS = np.array([[4.0, 0, 0, -60], [0, 4, 0, -50], [0, 0, 5, 20], [0, 0, 0, 1]])
 OPTIONS = ["--dose", "0.25", "--photons", "1e5", "--views", "60"]
 
@@ -45,9 +39,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def run(data: Path, *options: str) -> tuple[int, Path]:
-    return main(["--dataset_dir", str(data), "--out", str(data.parent / "pairs"), *OPTIONS, *options]), (
-        data.parent / "pairs"
-    )
+    out = data.parent / "pairs"
+    words = ["simulate", "low-dose", "--dataset_dir", str(data), "--out", str(out), *OPTIONS, *options]
+    return synthesize(words), out
 
 
 def test_pairs_on_the_grid_of_the_ct(data):
@@ -90,19 +84,6 @@ def test_of_a_dicom_series_the_grid_is_kept_and_no_name(tmp_path):
     assert 1 < (low.get_fdata() - body())[body() == 0].std() < 10
     written = low.header.binaryblock + (tmp_path / "pairs" / "one" / "low_dose.json").read_bytes()
     assert not [value for value in PATIENT.values() if value.encode() in written]
-
-
-def test_pairs_are_replaced_on_request_and_nothing_else_is(data, capsys):
-    _, pairs = run(data)
-    assert run(data)[0] == 2
-    assert "pass --overwrite or another --out" in capsys.readouterr().err
-    assert run(data, "--overwrite", "--dose", "0.5")[0] == 0
-    assert json.loads((pairs / "two" / "low_dose.json").read_text())["dose"] == 0.5
-    (pairs / "two" / "notes.txt").write_text("mine")
-    assert run(data, "--overwrite")[0] == 2
-    assert (pairs / "two" / "notes.txt").read_text() == "mine"
-    assert main(["--dataset_dir", str(data), "--out", str(data), *OPTIONS, "--overwrite"]) == 2
-    assert sorted(path.name for path in (data / "one").iterdir()) == ["ct.nii.gz"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import re
 import nibabel as nib
 import numpy as np
 import pytest
-from lesion_dcgan_aug.data.checks import check_patches
-from lesion_dcgan_aug.data.selection import find_patches, lesion_cases, split_lesions
+from lesion_dcgan_aug.data.selection import check_patches, find_patches, lesion_cases, split_lesions
 
 from common.data.split_record import write_split
 from common.errors import DataError
@@ -47,9 +46,8 @@ def listed(root, tmp_path, **changes):
     """A datalist of all patches, item 3 of the training changed."""
     items = find_patches(root, CLASSES, True)
     lists = {"training": items[:6] + items[10:16], "validation": items[6:8] + items[16:18], "test": []}
-    lists["training"][3] = {
-        key: value for key, value in {**lists["training"][3], **changes}.items() if value is not None
-    }
+    item = {**lists["training"][3], **changes}
+    lists["training"][3] = {key: value for key, value in item.items() if value is not None}
     (tmp_path / "mine.json").write_text(json.dumps(lists))
     return {"datalist": str(tmp_path / "mine.json")}
 
@@ -121,7 +119,9 @@ def test_a_datalist_without_patients_is_refused_too(root, tmp_path):
 
 
 def test_a_patient_in_training_and_validation_is_a_leak(root, tmp_path):
-    with pytest.raises(DataError, match=r"patient 'cyst_p6' is in training and validation \(leak\)"):
+    with pytest.raises(
+        DataError, match=r"patient 'cyst_p6' is in training and validation \(leak\): split by patient, not"
+    ):
         cases(root, tmp_path, **listed(root, tmp_path, patient="cyst_p6"))
 
 

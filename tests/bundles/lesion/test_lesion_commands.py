@@ -6,24 +6,18 @@ import hashlib
 import json
 import re
 import shutil
-import signal
-import time
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import last_line, mistake, ok, snapshot
+from bundle_commands import last_line, mistake, snapshot
 from PIL import Image
 
 pytestmark = pytest.mark.unconditional("lesion_dcgan_aug")
 
 METHODS = ["model", "acgan", "real_floor", "noise"]
-STUDY = {
-    "folds": 2, "classic_sizes": "[0,12]", "gan_sizes": "[6]", "max_epochs": 1, "samples_per_epoch": 40,
-    "batch_size": 4, "classifier": "{'width': 2, 'steps': 3, 'batch_size': 8}",
-}  # fmt: skip
 
 
 def classes(bundle):
@@ -180,39 +174,6 @@ def test_a_class_that_is_a_path_ends_the_command(bundle, tiny_run, tmp_path, nam
 def test_the_variant_samples_with_its_own_network(command_run, tmp_path):
     weights = command_run.output_dir / "variants" / "acgan" / "models" / "model.pt"
     assert infer(command_run.bundle, weights, tmp_path, "acgan", samples=2)["images"].shape == (6, 64, 64)
-
-
-# ---- the study ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_study_that_is_killed_goes_on_where_it_was(bundle, tiny_data, tmp_path):
-    whole, folder = tmp_path / "whole", tmp_path / "killed"
-    done = ok(bundle.run("study", ["study", "demo", "study_demo"], dataset_dir=tiny_data, output_dir=whole, **STUDY))
-    table = (whole / "study" / "table.md").read_text()
-    assert [line.split("|")[1].strip() for line in table.splitlines()[2:5]] == [
-        "none",
-        "classic 12",
-        "classic 12 + GAN 6",
-    ]
-    assert table in done.stdout
-
-    settings = {"dataset_dir": tiny_data, "output_dir": folder, **STUDY}
-    process = bundle.start("study", ["study", "demo", "study_demo"], tmp_path / "log", **settings)
-    try:
-        end = time.monotonic() + 600
-        while not list(folder.glob("study/gans/fold0_seed0/models/.lock")):
-            assert process.poll() is None, (tmp_path / "log").read_text()[-2000:]
-            assert time.monotonic() < end
-            time.sleep(0.005)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    cells = {path: path.stat().st_mtime_ns for path in folder.glob("study/cells/*.json")}
-    assert len(cells) == 4, "none and classic, on two folds"
-    ok(bundle.run("study", ["study", "demo", "study_demo"], **settings))
-    assert [path for path, written in cells.items() if path.stat().st_mtime_ns != written] == []
-    assert (folder / "study" / "table.md").read_text() == table
 
 
 # ---- data -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from bundle_commands import Bundle, mistake
+from bundle_commands import Bundle
 from lesion_dcgan_aug.data.class_patches import load_patches
 from lesion_dcgan_aug.evaluation import SampleEvaluation
 from lesion_dcgan_aug.latent import Latent
@@ -104,11 +104,3 @@ def test_no_held_out_patches_are_refused(parts, training, tmp_path):
     cases = {**parts["cases"], "test": []}
     with pytest.raises(DataError, match="section test has no patches to compare samples with: add patients"):
         evaluate(parts, Copying(training, 0.0), tmp_path, cases=cases).run()
-
-
-def test_without_a_model_there_is_nothing_to_evaluate(parts, training, tmp_path):
-    evaluation = evaluate(parts, Copying(training, 0.0), tmp_path)
-    (tmp_path / "models" / "model.pt").unlink()
-    with pytest.raises(Exception, match=".") as caught:
-        evaluation.run()
-    assert "models/model.pt: train the bundle first, or pass --output_dir or" in str(mistake(caught.value))

@@ -1,6 +1,10 @@
+from __future__ import annotations
+
 import json
+import math
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import nibabel as nib
@@ -8,13 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import Bundle, mistake, snapshot
+from bundle_commands import Bundle, mistake
 from lesion_dcgan_aug.data.class_patches import load_patches
-from lesion_dcgan_aug.data.folds import patient_folds
+from lesion_dcgan_aug.data.selection import patient_folds
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, result_path, write_result
-from lesion_dcgan_aug.study.report import gains, intervals, markdown
-from lesion_dcgan_aug.study.scores import confidence_interval
+from lesion_dcgan_aug.study.report import classification_scores, confidence_interval, gains, markdown, scored
 
 from common.data.datalist import load_datalist
 from common.errors import ConfigError, DataError
@@ -120,27 +123,15 @@ def test_a_patient_planted_in_two_folds_is_refused(data, tmp_path):
 
     module.patient_folds = wrong
     try:
-        with pytest.raises(DataError, match=r"a fold trains and tests on patient .* \(leak\): assign"):
+        with pytest.raises(DataError, match=r"a fold trains and tests on patient .* \(leak\): assign folds by patient"):
             planted.run()
     finally:
         module.patient_folds = right
     assert not list(Path(tmp_path).rglob("fold*.json"))
 
 
-def test_the_planted_patient_of_a_datalist_is_refused(data, tmp_path):
-    content = json.loads((data / "datalist.json").read_text())
-    for section in ("training", "validation", "test"):
-        for item in content[section]:
-            item |= {key: str(data / item[key]) for key in ("image", "lesion")}
-    content["test"][0]["patient"] = content["training"][0]["patient"]
-    (tmp_path / "mine.json").write_text(json.dumps(content))
-    with pytest.raises(Exception, match=".") as caught:
-        study(data, tmp_path, datalist=str(tmp_path / "mine.json"))
-    assert "(leak): split by patient, not by case" in str(mistake(caught.value))
-
-
 def test_a_class_with_fewer_patients_than_folds_is_named(data, tmp_path):
-    with pytest.raises(DataError, match="class cyst has 6 patients for 7 folds"):
+    with pytest.raises(DataError, match="class cyst has 6 patients for 7 folds: add patients, lower --folds"):
         study(data, tmp_path, folds=7).run()
 
 
@@ -218,43 +209,27 @@ def test_more_views_than_the_grid_has_are_refused_before_anything_is_written(dat
 # ---- resume ---------------------------------------------------------------------------------------------------------
 
 
-def test_finished_cells_and_gans_are_not_run_again(data, finished, tmp_path):
+def test_finished_cells_and_gans_are_kept_and_a_gan_that_was_interrupted_goes_on(data, finished, tmp_path):
+    """Two cells are lost, and the note that the GAN of one of them is done; its last checkpoint is kept."""
     folder, _ = finished
-    shutil.copytree(folder, tmp_path / "study")
-    lost = result_path(tmp_path / "study", 1, 0, Arm(12, 6))
-    lost.unlink()
-    before = {
-        path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*") if path.suffix in (".json", ".pt")
-    }
+    root = shutil.copytree(folder, tmp_path / "study")
+    lost = [result_path(root, fold, 0, Arm(12, 6)) for fold in (0, 1)]
+    for path in (*lost, root / "gans" / "fold0_seed0" / "done.json"):
+        path.unlink()
+    kept = [*root.glob("cells/*.json"), *root.glob("gans/fold1_seed0/models/*.*")]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert len(before) > 6
     study(data, tmp_path).run()
-    kept = [path for path in before if path.parent.name in ("cells", "models")]
-    assert len(kept) > 10
-    assert [path for path in kept if path.stat().st_mtime_ns != before[path]] == []
-    assert lost.is_file()
-    assert contents(tmp_path / "study") == contents(folder)
+    assert [path for path, written in before.items() if path.stat().st_mtime_ns != written] == []
+    assert contents(root) == contents(folder)
 
 
-def test_a_gan_that_was_interrupted_goes_on(data, finished, tmp_path):
-    """Its last checkpoint is kept, the note that it is done and the cell that used it are lost."""
-    folder, _ = finished
-    shutil.copytree(folder, tmp_path / "study")
-    result_path(tmp_path / "study", 0, 0, Arm(12, 6)).unlink()
-    (tmp_path / "study" / "gans" / "fold0_seed0" / "done.json").unlink()
-    study(data, tmp_path).run()
-    assert contents(tmp_path / "study") == contents(folder)
-
-
-def test_cells_of_another_study_are_refused(data, finished, tmp_path):
-    folder, _ = finished
-    shutil.copytree(folder, tmp_path / "study")
+def test_cells_of_another_study_and_gans_of_other_components_are_refused(data, finished, tmp_path):
+    """An overlay of the training changes what GANs see, and no plain setting."""
+    shutil.copytree(finished[0], tmp_path / "study")
     rule = r"was computed with other settings \(classifier\): remove .*or pass another --output_dir"
     with pytest.raises(ConfigError, match=rule):
         study(data, tmp_path, classifier={**TINY["classifier"], "steps": 4}).run()
-
-
-def test_gans_of_other_components_are_refused(data, finished, tmp_path):
-    """An overlay of the training that changes what GANs see, and no plain setting."""
-    shutil.copytree(finished[0], tmp_path / "study")
     (tmp_path / "still.yaml").write_text("augmentation: {_target_: lesion_dcgan_aug.augment.ClassicAugmentation}\n")
     configs = [str(BUNDLE.configs / "train.yaml"), str(tmp_path / "still.yaml")]
     with pytest.raises(ConfigError, match=r"was computed with other settings \(gan\)"):
@@ -298,14 +273,15 @@ def test_tables_have_the_means_and_the_paired_gain():
     none, classic, mixed = Arm(), Arm(100), Arm(100, 50)
     cells = [cell(fold, 0, arm, right) for arm, rights in ((none, (5, 6)), (classic, (7, 8)), (mixed, (8, 9)))
              for fold, right in enumerate(rights)]  # fmt: skip
-    means = intervals(cells, ["a", "b"], 2)
-    assert [means[arm]["balanced_accuracy"].mean for arm in (none, classic, mixed)] == pytest.approx([0.55, 0.75, 0.85])
-    assert means[classic]["sensitivity_a"].mean == pytest.approx(0.75)
-    gained = gains(cells, ["a", "b"], 2)
+    rows = scored(cells, ["a", "b"])
+    assert [row["sensitivity_a"] for row in rows] == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.8, 0.9])
+    gained = gains(cells, rows, 2)
     assert gained.keys() == {"classic 100 + GAN 50 against classic 100"}
     assert tuple(gained["classic 100 + GAN 50 against classic 100"]) == pytest.approx((0.1, 0.1, 0.1))
-    text = markdown(means, gained)
-    assert "| none | 0.550 [" in text
+    text = markdown(rows, gained, 2)
+    assert all(
+        f"| {arm.label} | {mean} [" in text for arm, mean in ((none, "0.550"), (classic, "0.750"), (mixed, "0.850"))
+    )
     assert "Balanced accuracy, classic 100 + GAN 50 against classic 100: +0.100 [+0.100, +0.100], better" in text
 
 
@@ -314,17 +290,10 @@ def test_the_study_writes_tables(finished):
     rows = pd.read_csv(folder / "metrics.csv")
     assert set(rows["method"]) == {"none", "classic 12", "classic 12 + GAN 6"}
     assert len(rows) == len(cells) == 6
-    table = pd.read_csv(folder / "intervals.csv").set_index(["augmentation", "metric"])
     expected = rows[rows["method"] == "none"]["balanced_accuracy"].mean()
-    assert table.loc[("none", "balanced_accuracy"), "mean"] == pytest.approx(expected)
-    assert "classic 12 + GAN 6" in (folder / "table.md").read_text()
-
-
-def test_the_same_study_gives_the_same_cells(data, finished, tmp_path):
-    folder, _ = finished
-    study(data, tmp_path).run()
-    assert contents(tmp_path / "study") == contents(folder)
-    assert snapshot(tmp_path / "study" / "cells").keys() == snapshot(folder / "cells").keys()
+    table = (folder / "table.md").read_text()
+    assert f"| none | {expected:.3f} [" in table
+    assert "| classic 12 + GAN 6 |" in table
 
 
 @pytest.mark.parametrize("name", ["classic_sizes", "gan_sizes", "seeds"])
@@ -332,3 +301,73 @@ def test_sizes_are_numbers_each_once(data, tmp_path, name):
     with pytest.raises(Exception, match=".") as caught:
         study(data, tmp_path, **{name: [4, 4]})
     assert str(mistake(caught.value)) == f"--{name} is [4, 4]: give numbers of 0 or more, each once"
+
+
+def items(**patients):
+    """Lesions of each patient, by class."""
+    return [
+        {"case": f"{patient}_{number}", "patient": patient, "class": name}
+        for patient, names in patients.items()
+        for number, name in enumerate(names)
+    ]
+
+
+MIXED = items(
+    **{f"c{i}": ["cyst"] * (1 + i % 3) for i in range(6)},
+    **{f"m{i}": ["metastasis"] * 2 for i in range(5)},
+    **{f"h{i}": ["hemangioma"] for i in range(3)},
+    both=["cyst", "metastasis"],
+)
+
+
+def test_every_item_is_tested_once_and_patients_stay_together():
+    folds = patient_folds(MIXED, 3, 0, CLASSES)
+    assert Counter(item["case"] for fold in folds for item in fold) == Counter(item["case"] for item in MIXED)
+    owners = [{item["patient"] for item in fold} for fold in folds]
+    assert sum(map(len, owners)) == 15
+    assert len(set.union(*owners)) == 15
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_fold_tests_every_class_evenly(seed):
+    for name in CLASSES:
+        counts = [
+            len({item["patient"] for item in fold if item["class"] == name})
+            for fold in patient_folds(MIXED, 3, seed, CLASSES)
+        ]
+        assert max(counts) - min(counts) <= 1
+        assert min(counts) >= 1
+
+
+def test_the_seed_decides_and_the_order_of_items_does_not():
+    first = patient_folds(MIXED, 3, 0, CLASSES)
+    again = patient_folds(MIXED[::-1], 3, 0, CLASSES)
+    other = patient_folds(MIXED, 3, 1, CLASSES)
+    sets = [[{item["case"] for item in fold} for fold in dealt] for dealt in (first, again, other)]
+    assert sets[0] == sets[1] != sets[2]
+
+
+def test_one_fold_is_none():
+    with pytest.raises(ConfigError, match="--folds is 1, below 2"):
+        patient_folds(MIXED, 1, 0, CLASSES)
+
+
+MATRIX = [[8, 1, 1], [2, 3, 0], [0, 1, 4]]
+"""Ten cases of the first class, five of each other."""
+
+
+def test_overall_scores_by_hand():
+    scores = classification_scores(MATRIX, ["a", "b", "c"])
+    assert scores["sensitivity"] == pytest.approx(15 / 20), "weighted by cases it is the accuracy"
+    assert scores["specificity"] == pytest.approx((10 * 0.8 + 5 * 13 / 15 + 5 * 14 / 15) / 20)
+    assert scores["balanced_accuracy"] == pytest.approx((0.8 + 0.6 + 0.8) / 3)
+    assert [scores[f"sensitivity_{name}"] for name in "abc"] == pytest.approx([8 / 10, 3 / 5, 4 / 5])
+    assert [scores[f"specificity_{name}"] for name in "abc"] == pytest.approx([8 / 10, 13 / 15, 14 / 15])
+
+
+def test_a_class_without_cases_is_undefined_and_left_out():
+    scores = classification_scores([[3, 1, 0], [0, 4, 0], [0, 0, 0]], ["a", "b", "c"])
+    assert math.isnan(scores["sensitivity_c"])
+    assert scores["specificity_c"] == 1.0
+    assert scores["balanced_accuracy"] == pytest.approx((0.75 + 1) / 2)
+    assert scores["sensitivity"] == pytest.approx(7 / 8)

@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 from bundle_commands import snapshot
 from dicom_phantom import write_series
+from lesion_dcgan_aug.data import rois
 from lesion_dcgan_aug.data.rois import cut_cases, cut_rois
 
 from common.errors import ConfigError, DataError, OutputError
 from common.io.dicom.reading.volume import load_series
 from common.io.nifti.reading import read_volume
 from medical_image_synthesis.command import main as synthesize
-
-
-def main(words: list[str]) -> int:
-    """Run the command with these words."""
-    return synthesize([*map(str, words)])
-
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
 
@@ -44,9 +39,10 @@ def write(path, values, affine=AFFINE):
     nib.save(nib.Nifti1Image(values, affine), path)
 
 
-def test_the_square_has_the_extent_and_the_margin_and_values_are_interpolated():
+def test_the_square_has_the_extent_and_the_margin_and_values_are_interpolated(monkeypatch):
+    monkeypatch.setattr(rois, "SIZE", 28)
     mask = box((40, 40, 6), ((10, 20), (14, 18), (2, 3)))
-    (roi,) = cut_rois(ramp(), AFFINE, mask, size=28, margin=0.2)
+    (roi,) = cut_rois(ramp(), AFFINE, mask, margin=0.2)
     assert side_mm(roi) == pytest.approx(10 * 2 * 1.4), "ten voxels of 2 mm and a fifth of them on each side"
     assert roi.affine[2, 3] == 2 * 5
     # 28 pixels over 14 voxels: half a voxel a pixel, around the middle (14.5, 15.5) of the lesion
@@ -57,9 +53,10 @@ def test_the_square_has_the_extent_and_the_margin_and_values_are_interpolated():
     assert np.linalg.norm(roi.affine[:3, :2], axis=0) == pytest.approx([1, 1])
 
 
-def test_the_mask_of_the_lesion_is_cut_with_it():
+def test_the_mask_of_the_lesion_is_cut_with_it(monkeypatch):
+    monkeypatch.setattr(rois, "SIZE", 28)
     mask = box((40, 40, 6), ((10, 20), (14, 18), (2, 3)), ((10, 13), (20, 24), (2, 3)))
-    roi, other = cut_rois(ramp(), AFFINE, mask, size=28, margin=0.2)
+    roi, other = cut_rois(ramp(), AFFINE, mask, margin=0.2)
     expected = np.zeros((28, 28), bool)
     expected[4:24, 10:18] = True  # two pixels a voxel, around the middle; the neighbour is another lesion
     assert (roi.lesion == expected).all()
@@ -96,10 +93,11 @@ def test_the_stored_orientation_does_not_matter(axes):
     assert side_mm(found) == pytest.approx(side_mm(expected))
 
 
-def test_a_large_lesion_is_smoothed_before_it_is_sampled_coarsely():
+def test_a_large_lesion_is_smoothed_before_it_is_sampled_coarsely(monkeypatch):
+    monkeypatch.setattr(rois, "SIZE", 16)
     stripes = np.zeros((200, 200, 1), np.float32)
     stripes[::2] = 100
-    (roi,) = cut_rois(stripes, np.eye(4), box((200, 200, 1), ((20, 180), (20, 180), (0, 1))), size=16, margin=0)
+    (roi,) = cut_rois(stripes, np.eye(4), box((200, 200, 1), ((20, 180), (20, 180), (0, 1))), margin=0)
     assert roi.values == pytest.approx(50, abs=5), "not the stripes that happen to be hit"
 
 
@@ -118,25 +116,15 @@ def root(tmp_path):
 
 
 def command(root, out, *more):
-    words = [
-        "datalist",
-        "--layout",
-        "rois",
-        "--dataset_dir",
-        root,
-        "--classes",
-        "cyst,met",
-        "--out",
-        out / "datalist.json",
-    ]
-    return main([*words, *more])
+    words = f"datalist --layout rois --dataset_dir {root} --classes cyst,met --out {out / 'datalist.json'}".split()
+    return synthesize([*words, *more])
 
 
 def test_the_command_cuts_lists_and_records(root, tmp_path, capsys):
-    assert command(root, tmp_path / "out", "--one_patient_per_file", "--size", "32", "--margin", "0.1") == 0
+    assert command(root, tmp_path / "out", "--one_patient_per_file", "--margin", "0.1") == 0
     written = json.loads((tmp_path / "out" / "datalist.json").read_text())
-    assert {name: written[name] for name in ("size", "margin", "interpolation", "classes", "layout")} == {
-        "size": 32, "margin": 0.1, "interpolation": "cubic spline", "classes": ["cyst", "met"], "layout": "rois",
+    assert {name: written[name] for name in ("margin", "interpolation", "classes", "layout")} == {
+        "margin": 0.1, "interpolation": "cubic spline", "classes": ["cyst", "met"], "layout": "rois",
     }  # fmt: skip
     assert "patches keep the volume's unit" in written["window"]
     items = [item for key in ("training", "validation", "test") for item in written[key]]
@@ -144,7 +132,7 @@ def test_the_command_cuts_lists_and_records(root, tmp_path, capsys):
     assert all(len([item for item in written[key] if item["class"] == name]) for key in written if key in
                ("training", "validation", "test") for name in ("cyst", "met"))  # fmt: skip
     values, _ = read_volume(tmp_path / "out" / items[0]["image"], "patch")
-    assert values.shape == (32, 32, 1)
+    assert values.shape == (64, 64, 1)
     assert "training: 12 patches of 4 patients (cyst 8, met 4)" in capsys.readouterr().out
 
 

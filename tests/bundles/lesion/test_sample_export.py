@@ -1,4 +1,4 @@
-"""The files of samples: one for each class by its whole name, and nothing replaced that is not theirs."""
+"""The files of samples and of strips between two: one a class by its name, nothing replaced that is not theirs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def make(tmp_path):
     def exporter(classes=("cyst", "met"), **settings):
         data = requests(classes, 2, 0)
         fixed = {"window": [-60, 200], "unit": "HU", "bundle": "lesion 1", "weights": str(tmp_path / "model.pt")}
-        return SampleExporter(str(tmp_path / "out"), data, classes, **{**fixed, **settings})
+        places = {"output_dir": str(tmp_path / "out"), "data": data}
+        return SampleExporter(classes=classes, **{**places, **fixed, **settings})
 
     return exporter
 

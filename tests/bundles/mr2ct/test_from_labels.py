@@ -72,10 +72,6 @@ def test_what_a_slice_is_padded_with_in_inference_is_background():
     torch.testing.assert_close(F.pad(made[:, :, :1], (0, 1), value=-1), made)
 
 
-def test_channels_in_a_slab_are_counted():
-    assert channel_count([2, 3, 41], 3) == 9
-
-
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
@@ -97,7 +93,6 @@ def test_missing_and_faulty_labels_are_refused(labels, message):
     [
         ([0, 1, 5, 9], "case_07: source has labels that --labels lacks (5, 9): add them to --labels, or set them to"),
         ([0, 0.25, 1], "case_07: source has values that are no labels, such as 0.25: give a map of whole numbers"),
-        ([-1, 1], "case_07: source has labels that --labels lacks (-1): add them"),
     ],
 )
 def test_a_source_that_is_no_map_of_the_labels_is_refused(values, message):

@@ -1,18 +1,17 @@
-"""The losses of pix2pix on networks of one weight, by hand."""
+"""The losses of pix2pix on networks of one weight, and the generator of the unpaired variant layer by layer."""
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import pytest
 import torch
 from loss_settings import losses_of
-from mr2ct_pix2pix.networks import PatchGanDiscriminator, UNetGenerator
-from torch import Tensor
+from mr2ct_pix2pix.networks import ResnetGenerator
+from torch import Tensor, nn
 from toy_networks import Pair, Scale
 
-from common.errors import ConfigError
+from common.errors import CheckpointError, ConfigError
 from common.losses import AdversarialLoss, weighted_sum
 from common.training import SynthesisTrainer
 from common.training.methods.conditional import ConditionalGan
@@ -43,54 +42,12 @@ def test_losses_by_hand() -> None:
     assert float(weighted_sum(found, method.loss_weights).detach()) == pytest.approx(81.21)
 
 
-def test_cross_entropy_is_the_default_of_the_paper() -> None:
-    # log(1 + e^-2.9) + log(1 + e^2.1), halved; log(1 + e^-2.1)
-    method = _method("bce")
-    fakes = method.generate(BATCH)
-    discriminator = method.discriminator_losses(BATCH, fakes)["discriminator"]
-    generator = method.generator_losses(BATCH, fakes)["adversarial"]
-    assert float(discriminator.detach()) == pytest.approx((math.log1p(math.exp(-2.9)) + math.log1p(math.exp(2.1))) / 2)
-    assert float(generator.detach()) == pytest.approx(math.log1p(math.exp(-2.1)))
-
-
-def test_the_discriminator_always_sees_the_source_first() -> None:
-    method = _method()
-    fakes = method.generate(BATCH)
-    method.discriminator_losses(BATCH, fakes)
-    method.generator_losses(BATCH, fakes)
-    seen = method.discriminators["discriminator"].given
-    pairs = [[round(float(channel.mean()), 6) for channel in stacked[0]] for stacked in seen]
-    assert pairs == [[0.2, 0.9], [0.2, 0.1], [0.2, 0.1]]
-
-
-def test_several_slices_of_the_source_stand_beside_one_of_the_target() -> None:
-    generator, discriminator = UNetGenerator(3, 1, depth=2, width=2), PatchGanDiscriminator(4, width=2, layers=1)
-    method = ConditionalGan(generator, discriminator, losses_of({"adversarial": 1, "l1": 100}), AdversarialLoss())
-    batch = {"image": torch.rand(2, 3, 16, 16), "label": torch.rand(2, 1, 16, 16)}
-    fakes = method.generate(batch)
-    assert fakes["pred"].shape == (2, 1, 16, 16)
-    assert set(method.discriminator_losses(batch, fakes)) == {"discriminator"}
-    assert set(method.generator_losses(batch, fakes)) == {"adversarial", "l1"}
-
-
 def test_without_adversary_the_discriminator_is_not_asked() -> None:
     method = _method(adversarial=0, l1=100)
     fakes = method.generate(BATCH)
     assert method.discriminator_losses(BATCH, fakes) == {}
     assert set(method.generator_losses(BATCH, fakes)) == {"l1"}
     assert method.discriminators["discriminator"].given == []
-
-
-def test_a_mistyped_weight_does_not_switch_the_adversary_off_in_silence() -> None:
-    with pytest.raises(
-        ConfigError, match=r"no function \(from --losses::adverserial\): terms without a function are adv"
-    ):
-        _method(adverserial=1, l1=100)
-
-
-def test_the_generator_is_what_is_deployed() -> None:
-    method = _method()
-    assert method.deployed is method.generators["generator"]
 
 
 def test_one_step_by_hand() -> None:
@@ -104,3 +61,56 @@ def test_one_step_by_hand() -> None:
     weight = method.discriminators["discriminator"].weight
     assert weight.tolist() == pytest.approx([9.92, 0.808], rel=1e-5)
     assert method.generators["generator"].weight.item() == pytest.approx(2.465585664, rel=1e-5)
+
+
+def test_nine_blocks_have_the_published_weights() -> None:
+    # c7s1-64, d128, d256, nine times two 3x3 of 256, u128, u64 without biases, which instance norm removes; c7s1-1 has
+    ends, down = 49 * 64 + 49 * 64 + 1, 9 * (64 * 128 + 128 * 256)
+    blocks, up = 9 * 2 * 9 * 256 * 256, 9 * (256 * 128 + 128 * 64)
+    assert ends + down + blocks + up == 11_360_385
+    assert sum(parameter.numel() for parameter in ResnetGenerator().parameters()) == 11_360_385
+
+
+@pytest.mark.parametrize(("depth", "sides"), [(2, (64, 40)), (1, (14, 22)), (3, (24, 32))])
+def test_sizes_channels_and_range(depth: int, sides: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(3, 2, depth=depth, width=4, blocks=2)
+    network.layers[-2].weight.data.mul_(100)  # far into the saturation of tanh
+    with torch.no_grad():
+        output = network(torch.rand(2, 3, *sides) * 2 - 1)
+    assert output.shape == (2, 2, *sides)
+    assert 0.9 < output.abs().max() <= 1
+
+
+def test_a_block_adds_to_its_input() -> None:
+    network = ResnetGenerator(width=4, blocks=1)
+    (block,) = (part for part in network.layers if type(part).__name__ == "_AddingBlock")
+    features = torch.rand(1, 16, 6, 6)
+    assert not torch.allclose(block(features), features)
+    for part in block.modules():
+        if isinstance(part, nn.Conv2d):
+            part.weight.data.zero_()
+    torch.testing.assert_close(block(features), features, rtol=0, atol=0)
+
+
+def test_an_instance_is_normalised_alone_and_a_batch_together() -> None:
+    torch.manual_seed(0)
+    slices = torch.rand(2, 1, 16, 16)
+    for norm, alike in {"instance": True, "batch": False}.items():
+        network = ResnetGenerator(width=4, blocks=1, norm=norm).train()
+        with torch.no_grad():
+            assert torch.allclose(network(slices)[:1], network(slices[:1]), atol=1e-5) is alike, norm
+
+
+def test_a_flat_slice_gives_finite_numbers() -> None:
+    with torch.no_grad():
+        assert ResnetGenerator(width=4, blocks=1)(torch.full((1, 1, 16, 16), -1.0)).isfinite().all()
+
+
+def test_other_norms_and_other_weights_are_refused() -> None:
+    with pytest.raises(ConfigError, match="norm is 'group': choose batch or instance"):
+        ResnetGenerator(norm="group")
+    with pytest.raises(CheckpointError, match="weights do not fit ResnetGenerator"):
+        ResnetGenerator(width=4, blocks=1).load_state_dict(
+            ResnetGenerator(width=4, blocks=2).state_dict(), strict=False
+        )

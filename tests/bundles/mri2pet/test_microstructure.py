@@ -1,10 +1,27 @@
+from __future__ import annotations
+
+from functools import cache
+
 import numpy as np
 import pytest
 from mri2pet_sketcher_refiner.microstructure import brain_microstructure
+from mri2pet_sketcher_refiner.plaques import (
+    DEMYELINATION,
+    PLAQUES,
+    RIM_SHARE,
+    WATER,
+    Plaques,
+    _deep_sites,
+    _depth,
+    _lay,
+    plaques,
+)
 from scipy import ndimage
 
-from common.errors import ConfigError
+from common.simulation.deformation import template_points
+from common.simulation.grid import grid, to_voxels
 from common.simulation.head import head_anatomy
+from common.simulation.template import sample, template
 
 SPACING = 3.0
 
@@ -92,6 +109,84 @@ def test_changes_grow_towards_the_ventricles():
     assert lost[inside & (distance < 8)].mean() > 1.2 * lost[inside & (distance > 24)].mean()
 
 
-def test_bad_spacing_names_the_rule():
-    with pytest.raises(ConfigError, match="spacing is .*, not between"):
-        brain_microstructure(0, 0.0, patient=True)
+@cache
+def sources():
+    return template_points(np.random.default_rng(3), template())
+
+
+def drawn(seed, spacing):
+    return plaques(np.random.default_rng(seed), sources(), *grid(spacing))
+
+
+def test_depth_in_an_ellipsoid_by_hand():
+    # Radii 2 and, along x, 4; voxels of 1 mm from (-4, -4, -4), so that (4, 4, 4) is the centre.
+    depth = _depth((9, 9, 9), np.full(3, -4.0), 1.0, np.array([1.0, 0.0, 0.0]), (2.0, 4.0))
+    assert depth.dtype == np.float32
+    places = {(4, 4, 4): 2, (8, 4, 4): 0, (0, 4, 4): 0, (4, 6, 4): 0, (4, 4, 3): 1, (6, 4, 4): 1, (4, 8, 4): -2}
+    for index, expected in places.items():
+        assert depth[index] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_plaque_is_laid_where_it_reaches_further_in():
+    maps = Plaques(*(np.array(values, np.float32) for values in ([0.8, 0, 0.2], [0.5, 0, 0.5], [0.3, 0, 0.3])))
+    _lay(maps, np.array([0.0, 2.0, 4.0], np.float32), spacing=2.0, radius=4.0, lost=0.9, water=0.7)
+    np.testing.assert_allclose(maps.extent, [0.8, 1, 1])
+    # At half the radius, half way from the rim's share to all.
+    np.testing.assert_allclose(maps.demyelination, [0.5, 0.9 * (RIM_SHARE + (1 - RIM_SHARE) / 2), 0.9], rtol=1e-6)
+    np.testing.assert_allclose(maps.water, [0.3, 0.7, 0.7], rtol=1e-6)
+
+
+def test_maps_are_within_their_ranges_and_differ_between_plaques():
+    maps = drawn(0, 2.0)
+    inside = maps.extent > 0
+    for volume in maps:
+        assert volume.dtype == np.float32
+        assert volume.shape == (100, 120, 100)
+        assert not volume[~inside].any()
+    assert maps.extent.max() == 1
+    lost, water = maps.demyelination[inside], maps.water[inside]
+    assert DEMYELINATION[0] * RIM_SHARE <= lost.min() < 0.3
+    assert 0.6 < lost.max() <= DEMYELINATION[1]
+    assert WATER[0] <= water.min() < 0.4
+    assert 0.7 < water.max() <= WATER[1]
+    assert 8 < len(np.unique(water)) <= PLAQUES[1]
+
+
+def test_plaques_are_connected_blobs_of_varying_size():
+    sizes = []
+    for seed in range(4):
+        regions, count = ndimage.label(drawn(seed, 2.0).extent > 0.5)
+        assert 5 <= count <= 1.2 * PLAQUES[1]
+        sizes += list(np.bincount(regions.ravel())[1:] * 8 / 1000)
+    small, large = np.percentile(sizes, (20, 95))
+    assert small < 0.15
+    assert 1 < large < 12
+
+
+def test_the_same_plaques_at_another_spacing():
+    fine, coarse = drawn(1, 2.0), drawn(1, 4.0)
+    # The rim is as wide as a voxel, which adds to plaques no larger than one.
+    assert coarse.extent.sum() * 8 == pytest.approx(fine.extent.sum(), rel=0.15)
+    in_blocks = fine.extent.reshape(50, 2, 60, 2, 50, 2).mean(axis=(1, 3, 5))
+    assert np.corrcoef(in_blocks.ravel(), coarse.extent.ravel())[0, 1] > 0.95
+    assert (coarse.water * coarse.extent).sum() * 8 == pytest.approx((fine.water * fine.extent).sum(), rel=0.15)
+
+
+def test_demyelination_and_water_of_a_plaque_are_independent():
+    pairs = []
+    for seed in range(12):
+        maps = drawn(seed, 4.0)
+        of_plaque = [maps.water == water for water in np.unique(maps.water[maps.extent > 0.5])]
+        pairs += [(maps.demyelination[where].max(), maps.water[where].max()) for where in of_plaque]
+    assert len(pairs) > 200
+    assert abs(np.corrcoef(np.transpose(pairs))[0, 1]) < 0.15
+
+
+def test_most_plaques_gather_around_the_lateral_ventricles():
+    points = np.stack([to_voxels(axis, (50, 60, 50), 4.0) for axis in sources()])
+    inside = np.any([drawn(seed, 4.0).extent > 0.5 for seed in range(6)], axis=0)
+    nearness = [
+        np.linalg.norm([sample(axis, places) for axis in template().to_ventricles], axis=0).mean()
+        for places in (points[:, inside], _deep_sites().T)
+    ]
+    assert nearness[0] > 2 * nearness[1]

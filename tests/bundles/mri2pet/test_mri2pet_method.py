@@ -23,13 +23,12 @@ from torch.utils.data import DataLoader
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
 from common.errors import ConfigError
-from common.losses import AdversarialLoss, region_weighted_l1, weighted_sum
+from common.losses import AdversarialLoss, region_weighted_l1
 from common.metrics import MaskedMetric, mae
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer
 from common.training import SynthesisTrainer
 from common.training.handlers import RunFolder, Stages, Validation
-from common.training.methods.conditional import ConditionalGan
 from common.training.methods.staged import StagedGan
 from common.weights import checkpoints
 
@@ -41,104 +40,10 @@ WEIGHTS = {
 REGIONS = ("lesion", "nawm")
 
 
-class _First(nn.Module):
-    """Half of the first map."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(0.5))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x[:, :1]
-
-
-class _Judge(nn.Module):
-    """Logits of the mean of all channels, which keeps what it was shown."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.factor = nn.Parameter(torch.tensor(1.0))
-        self.seen: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen.append(x.detach())
-        return self.factor * x.mean(1, keepdim=True)
-
-
-def volume(*values: float) -> Tensor:
-    """Eight voxels, (1, 1, 2, 2, 2)."""
-    return torch.tensor(values).reshape(1, 1, 2, 2, 2)
-
-
-BATCH = {
-    "image": torch.cat([volume(0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6), *[volume(*[0.3] * 8)] * 3], dim=1),
-    "label": volume(*[0.0] * 8),
-    "lesion": volume(1, 0, 0, 0, 0, 0, 0, 0),
-    "nawm": volume(1, 1, 1, 0, 0, 0, 0, 0),
-}
-"""Errors of half the first map: 0.1 in the lesion, 0.2 and 0.3 in NAWM, 0.4 to 0.8 elsewhere."""
-
-
 def losses(weights: dict[str, float], keys: tuple[str, ...] = REGIONS) -> dict[str, Any]:
     """Each with its weight and function."""
     found = losses_of(weights, region_l1=region_weighted_l1)
     return {name: loss | ({"keys": keys} if name == "region_l1" else {}) for name, loss in found.items()}
-
-
-def region_gan(keys: tuple[str, ...] = REGIONS, **weights: float) -> ConditionalGan:
-    return ConditionalGan(_First(), _Judge(), losses(weights, keys), AdversarialLoss("least_squares"))
-
-
-def numbers(losses: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(loss.detach()) for name, loss in losses.items()}
-
-
-# ---- the losses -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        # 0.1 of the lesion, 0.25 of NAWM without it, 0.6 of the other five
-        ({}, 0.95),
-        # without lesion its voxel is NAWM: 0 + 0.2 + 0.6
-        ({"lesion": volume(*[0] * 8)}, 0.8),
-        # without NAWM: 0.1 + 0 + the mean of 0.2 to 0.8
-        ({"nawm": volume(*[0] * 8)}, 0.1 + 0.5),
-    ],
-    ids=["three regions", "no lesion", "no NAWM"],
-)
-def test_the_l1_by_region_takes_lesion_and_nawm_of_the_batch(change: dict[str, Tensor], expected: float) -> None:
-    method = region_gan(region_l1=100)
-    batch = {**BATCH, **change}
-    assert numbers(method.generator_losses(batch, method.generate(batch))) == pytest.approx({"region_l1": expected})
-
-
-def test_the_counts_of_the_subject_replace_those_of_the_patch() -> None:
-    method = region_gan((*REGIONS, "region_counts"), region_l1=100)
-    batch = {**BATCH, "region_counts": torch.tensor([[4.0, 5, 10]])}
-    # sums 0.1, 0.2 + 0.3 and 0.4 to 0.8
-    expected = {"region_l1": 0.1 / 4 + 0.5 / 5 + 3.0 / 10}
-    assert numbers(method.generator_losses(batch, method.generate(batch))) == pytest.approx(expected)
-
-
-def test_losses_by_hand() -> None:
-    method = region_gan(adversarial=1, l1=10, region_l1=100)
-    fakes = method.generate(BATCH)
-    found = method.generator_losses(BATCH, fakes)
-    # the discriminator's logits are (image 0.2 k + 3 0.3 + prediction 0.1 k) / 5 = 0.18 + 0.06 k for k from 1 to 8
-    adversarial = sum((0.18 + 0.06 * k - 1) ** 2 for k in range(1, 9)) / 8
-    assert numbers(found) == pytest.approx({"adversarial": adversarial, "l1": 0.45, "region_l1": 0.95})
-    assert float(weighted_sum(found, method.loss_weights).detach()) == pytest.approx(adversarial + 4.5 + 95)
-    real = sum((0.18 + 0.04 * k - 1) ** 2 for k in range(1, 9)) / 8
-    fake = sum((0.18 + 0.06 * k) ** 2 for k in range(1, 9)) / 8
-    assert numbers(method.discriminator_losses(BATCH, fakes)) == pytest.approx({"discriminator": (real + fake) / 2})
-
-
-def test_a_loss_without_weight_needs_no_regions() -> None:
-    method = region_gan(adversarial=1, l1=100)
-    plain = {key: BATCH[key] for key in ("image", "label")}
-    assert set(method.generator_losses(plain, method.generate(plain))) == {"adversarial", "l1"}
 
 
 # ---- the stages -----------------------------------------------------------------------------------------------------
@@ -160,77 +65,6 @@ def patches(seed: int = 1) -> dict[str, Tensor]:
     images = {"image": torch.randn(2, 4, 16, 16, 16, generator=chance)}
     images |= {key: torch.randn(2, 1, 16, 16, 16, generator=chance) for key in ("label", "context")}
     return images | {key: (torch.rand(2, 1, 16, 16, 16, generator=chance) > 0.5).float() for key in REGIONS}
-
-
-def moved(method: StagedGan, loss: Tensor) -> set[str]:
-    """Networks with a weight that has a gradient."""
-    method.zero_grad(set_to_none=True)
-    loss.backward()
-    parts = {**dict(zip(WEIGHTS, method.cascade.stages, strict=True)), **dict(method.discriminators.items())}
-    return {
-        name
-        for name, part in parts.items()
-        if any(weight.grad is not None and bool(weight.grad.any()) for weight in part.parameters())
-    }
-
-
-@pytest.mark.parametrize(
-    ("stage", "name", "expected"),
-    [
-        (0, "adversarial", "sketcher"),
-        (0, "l1", "sketcher"),
-        (1, "adversarial", "refiner"),
-        (1, "region_l1", "refiner"),
-    ],
-)
-def test_each_loss_of_the_generator_moves_its_stage_alone(stage: int, name: str, expected: str) -> None:
-    method = staged()
-    method.enter(stage)
-    with method.frozen_discriminators():
-        found = method.generator_losses(patches(), method.generate(patches()))
-        assert name in found
-        assert moved(method, found[name]) == {expected}
-
-
-@pytest.mark.parametrize("stage", [0, 1])
-def test_the_discriminator_of_a_stage_is_its_own(stage: int) -> None:
-    method = staged()
-    method.enter(stage)
-    fakes = {key: fake.detach() for key, fake in method.generate(patches()).items()}
-    assert moved(method, method.discriminator_losses(patches(), fakes)["discriminator"]) == {f"stage_{stage + 1}"}
-
-
-def test_the_stages_have_their_own_weights_of_losses() -> None:
-    method = staged()
-    for stage, wanted in enumerate(({"adversarial", "l1"}, {"adversarial", "region_l1"})):
-        method.enter(stage)
-        assert set(method.generator_losses(patches(), method.generate(patches()))) == wanted
-        assert method.loss_weights == list(WEIGHTS.values())[stage]
-
-
-def test_discriminators_see_mr_and_pet_and_never_the_sketch() -> None:
-    cascade = Cascade([_First(), _First()])
-    method = gan(cascade, _Judge(), kind="least_squares")
-    for stage in (0, 1):
-        method.enter(stage)
-        discriminator = method.methods[stage].discriminators["discriminator"]
-        batch = {**BATCH, "context": volume(*[77.0] * 8)}
-        fakes = method.generate(batch)
-        method.discriminator_losses(batch, fakes)
-        method.generator_losses(batch, fakes)
-        real, fake = (torch.cat([BATCH["image"], pet], dim=1) for pet in (BATCH["label"], fakes["pred"].detach()))
-        seen: Any = discriminator.seen
-        assert [torch.equal(one, other) for one, other in zip(seen, [real, fake, fake], strict=True)] == [True] * 3
-
-
-def test_the_refiner_is_given_the_sketch_behind_the_maps() -> None:
-    class Last(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x[:, -1:]
-
-    method = gan(Cascade([_First(), Last()]), _Judge())
-    method.enter(1)
-    assert method.generate({**BATCH, "context": volume(*[77.0] * 8)})["pred"].unique().tolist() == [77.0]
 
 
 def test_a_stage_without_losses_is_refused() -> None:

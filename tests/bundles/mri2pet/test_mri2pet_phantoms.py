@@ -29,9 +29,7 @@ def test_cases_pass_the_check_of_the_folder_layout(written):
     cases = find_cases(written, "folders", "mtr,fa,rd,ad", "pet")
     assert [("lesion" in case, "nawm" in case) for case in cases] == [(True, True)] * 2 + [(False, True), (True, True)]
     windows = [(0, 50), (0, 1), (0, 3), (0, 3)]
-    findings = check_cases(
-        {"training": cases}, VolumeReader(channels=4), source_range=windows, target_range=(0, 2), progress=False
-    )
+    findings = check_cases({"training": cases}, VolumeReader(channels=4), source_range=windows, target_range=(0, 2))
     assert [str(finding) for finding in findings] == []
 
 

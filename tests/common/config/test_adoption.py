@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.config.adoption import Adoption
+from common.config.weights import Adoption
 from common.weights.info import WeightsInfo
 
 MIRROR, FLOW, SLICES, PATCHES = (f"common.stitching.{name}Inferer" for name in ("Mirror", "Flow", "Plane", "Patch"))
@@ -18,7 +18,7 @@ def adopted(trained: dict[str, Any]) -> Any:
     """The inferer of a configuration of slices, by weights that were trained with another one."""
     config = {"inferer": OWN, "mirrored": [0], "side": 16}
     about = WeightsInfo(Path("model.pt"), "", "a", {"side": 32, "inferer": trained}, {}, {}, {})
-    return Adoption(about, config, [config], []).changes("a")["inferer"]
+    return Adoption(about, config, [config], []).changes()["inferer"]
 
 
 def test_patches_of_the_training_take_the_place_of_slices() -> None:
@@ -36,7 +36,7 @@ def test_what_has_an_inferer_inside_is_put_around_the_own_slices() -> None:
 def test_a_null_that_the_configuration_lacks_is_added_and_one_that_it_has_is_no_change() -> None:
     config = {"inferer": OWN, "depth": None}
     about = WeightsInfo(Path("model.pt"), "", "a", {"neighbours": None, "depth": None}, {}, {}, {})
-    assert Adoption(about, config, [config], []).changes("a") == {"neighbours": None}
+    assert Adoption(about, config, [config], []).changes() == {"neighbours": None}
 
 
 def test_both_at_once() -> None:
@@ -51,7 +51,7 @@ def test_slices_of_the_training_take_the_place_of_patches_inside_what_both_have(
     trained = {"_target_": FLOW, "steps": 3, "inferer": slices}
     about = WeightsInfo(Path("model.pt"), "", "a", {"neighbours": 5, "inferer": trained}, {}, {}, {})
     config = {"inferer": own}
-    made = Adoption(about, config, [config], []).changes("a")["inferer"]
+    made = Adoption(about, config, [config], []).changes()["inferer"]
     assert made == {"_target_": MIRROR, "inferer": {"_target_": FLOW, "steps": 3, "inferer": slices}}
 
 
@@ -64,7 +64,7 @@ def test_the_innermost_of_the_configuration_may_be_named(kind: str, inner: Any) 
     }
     trained = {"_target_": FLOW, "steps": 3, "inferer": {"_target_": kind}}
     about = WeightsInfo(Path("model.pt"), "", "a", {"inferer": trained}, {}, {}, {})
-    made = Adoption(about, config, [config], []).changes("a")["inferer"]
+    made = Adoption(about, config, [config], []).changes()["inferer"]
     assert made == {"_target_": FLOW, "steps": 3, "inferer": inner}
 
 
@@ -74,7 +74,7 @@ def test_windows_of_a_training_follow_its_own_patches_and_those_of_an_evaluation
     about = WeightsInfo(Path("model.pt"), "", "a", {"inferer": trained}, {}, {}, {})
     sides = {}
     for same_files in (False, True):
-        changes = Adoption(about, config, [config], []).changes("a", same_files)
+        changes = Adoption(about, config, [config], [], same_files).changes()
         assert changes["validate::inferer"]["mode"] == "faithful"
         sides[same_files] = changes["validate::inferer"]["roi_size"]
     assert sides == {False: "@side", True: 192}
@@ -85,5 +85,5 @@ def test_an_option_counts_where_weights_recorded_its_value_inside_a_component():
     recorded = {"stitching": {"_target_": "Patches", "mode": "fast"}, "network_def": {"_target_": "Net"}}
     shipped = {**recorded, "mode": "fast", "stitching": {"_target_": "Patches", "mode": "@mode"}}
     about = WeightsInfo(Path("model.pt"), "", "", recorded, {}, {}, {})
-    assert Adoption(about, {**shipped, "mode": "faithful"}, [shipped], {"mode"}).changes("b") == {}
-    assert Adoption(about, shipped, [shipped], ()).changes("b") == {"stitching": recorded["stitching"]}
+    assert Adoption(about, {**shipped, "mode": "faithful"}, [shipped], {"mode"}).changes() == {}
+    assert Adoption(about, shipped, [shipped], ()).changes() == {"stitching": recorded["stitching"]}

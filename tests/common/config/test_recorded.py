@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from common.config.components import NotLocatedError
-from common.config.recorded import require_recorded
+from common.config.checks import NotLocatedError
+from common.config.files import BundleFiles
+from common.config.weights import require_recorded
 from common.errors import CheckpointError
 from common.weights.info import WeightsInfo, needed_settings
 
@@ -34,7 +35,7 @@ RECORDED = needed_settings(TRAIN)
 
 def check(settings: dict[str, Any]) -> None:
     about = WeightsInfo(Path("model.pt"), "", "one", settings, {}, {}, {})
-    require_recorded(about, [TRAIN])
+    require_recorded(about, BundleFiles({"train.yaml": TRAIN}))
 
 
 def test_what_a_training_records_passes() -> None:
@@ -54,7 +55,7 @@ def test_a_part_of_a_section_that_shipped_files_refer_to() -> None:
     shipped = {**TRAIN, "output": {"unit": "HU", "suffix": "ct"}, "name": "@output::suffix"}
     about = WeightsInfo(Path("model.pt"), "", "one", {**RECORDED, "output": {"unit": "HU"}}, {}, {}, {})
     with pytest.raises(CheckpointError, match="^the settings of model.pt lack output::suffix: restore"):
-        require_recorded(about, [shipped])
+        require_recorded(about, BundleFiles({"train.yaml": shipped}))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from common.config import checks
-from common.config.tree import check_tree
+from common.config.files import BundleFiles
 from common.errors import ConfigError
 
 SHIPPED = {
@@ -23,9 +23,8 @@ SHIPPED = {
 
 
 def check(config: dict, shipped: dict) -> None:
-    """As a command does: known names and types first, then what stands below them, with ranges."""
-    checks.check(config, shipped)
-    check_tree(config, [{key: values[0] for key, values in shipped.items()}], {})
+    files = [{key: values[k] for key, values in shipped.items() if k < len(values)} for k in range(2)]
+    checks.check(config, BundleFiles({"train.yaml": files[0], "mine.yaml": files[1]}))
 
 
 def refused(config: dict, message: str) -> None:
@@ -37,6 +36,13 @@ class TestNames:
     @pytest.mark.parametrize(("typo", "meant"), [("max_epoch", "max_epochs"), ("batchsize", "batch_size")])
     def test_nearest_match(self, typo, meant):
         refused({typo: 3}, rf"^--{typo} is not a setting of this bundle \(value 3\): did you mean --{meant}\?$")
+
+    def test_a_part_of_a_component_of_the_configuration(self):
+        files = BundleFiles({"train.yaml": {"reader": {"_target_": "R", "phase": 1}, "losses": {"phase": 2}},
+                             "more.yaml": {"reader": None, "losses": None}})  # fmt: skip
+        for config, remedy in (({"reader": None}, "did you mean --reader::phase"), ({}, "see docs/reference")):
+            with pytest.raises(ConfigError, match=rf"^--phase is not a setting of this bundle \(value 3\): {remedy}"):
+                checks.check({"phase": 3, **config}, files)
 
     def test_nothing_near_names_the_page_of_all(self):
         refused({"zzz": 3}, "see docs/reference/settings.md or the output of synthesize config BUNDLE")
@@ -153,3 +159,29 @@ def test_another_target_needs_its_unit():
 def test_a_path_that_was_forgotten(key):
     with pytest.raises(ConfigError, match=f"--{key} has no value: write the path"):
         check({key: True}, {key: ["@demo_data", None]})
+
+
+BEFORE = {"mode": "fast", "size": 3, "inferer": {"_target_": "Patches", "mode": "@mode", "roi": "$2 * @size"}}
+WHOLE = {"mode": "fast", "size": 3, "inferer": {"_target_": "Whole", "roi": "$2 * @size"}}
+ALL = {"mode", "size", "inferer"}
+
+
+@pytest.mark.parametrize(
+    "option", [pytest.param("mode", id="no longer named"), pytest.param("inferer::mode", id="inside what they replace")]
+)
+def test_an_option_is_refused_that_the_settings_of_the_weights_leave_without_an_effect(option):
+    message = f"^--{option} has no effect on the network of the weights in use: omit it, or"
+    with pytest.raises(ConfigError, match=message):
+        checks.refuse_idle(WHOLE, ["size", option], ALL, BundleFiles({}), BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("config", "before", "options"),
+    [
+        (WHOLE, BEFORE, ["size", "inferer::roi"]),
+        (WHOLE, WHOLE, ["mode"]),  # named by neither, which is another rule
+        (BEFORE, BEFORE, ["mode"]),
+    ],
+)
+def test_other_options_are_taken(config, before, options):
+    checks.refuse_idle(config, options, ALL, BundleFiles({}), before)

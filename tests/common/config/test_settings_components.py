@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from common.config.tree import check_tree
+from common.config.checks import check_tree
+from common.config.files import BundleFiles
 from common.errors import ConfigError
 
 TRAIN = {
@@ -18,10 +19,11 @@ TRAIN = {
     "handlers": [{"_target_": "StatsHandler"}],
     "train": {"trainer": {"_target_": "common.training.SynthesisTrainer", "max_epochs": 3}},
 }
+FILES = BundleFiles({"train.yaml": TRAIN})
 
 
 def check(place: str, value: Any) -> None:
-    check_tree({place: value}, [TRAIN], {place: value})
+    check_tree({place: value}, FILES, {place: value})
 
 
 @pytest.mark.parametrize(
@@ -82,20 +84,28 @@ def test_the_name_of_a_component_is_a_text() -> None:
 
 @pytest.mark.parametrize("other", ["builtins.dict", "torch.optim.Adam"])
 def test_a_network_is_replaced_by_none_but_a_network(other: str) -> None:
-    shipped = [{"network_def": {"_target_": "torch.nn.Identity"}}]
+    shipped = BundleFiles({"train.yaml": {"network_def": {"_target_": "torch.nn.Identity"}}})
     message = f"^--network_def::_target_ is {other}, not a torch.nn.Module: name a class of networks$"
     with pytest.raises(ConfigError, match=message):
-        check_tree({"network_def": {"_target_": other}}, shipped, {})
+        check_tree({"network_def": {"_target_": other}}, shipped)
     for allowed in ("torch.nn.Dropout", "torch.hub.load", "BasicUNet", "monai.networks.nets.BasicUNet"):
-        check_tree({"network_def": {"_target_": allowed}}, shipped, {})
+        check_tree({"network_def": {"_target_": allowed}}, shipped)
 
 
 def test_references_lead_to_components() -> None:
-    shipped = [{**TRAIN, "network": "$@optimizer.to(@device)", "use": {"_target_": "dict", "model": "@network"}}]
+    shipped = BundleFiles(
+        {
+            "train.yaml": {
+                **TRAIN,
+                "network": "$@optimizer.to(@device)",
+                "use": {"_target_": "dict", "model": "@network"},
+            }
+        }
+    )
     for value in ({"network": "many"}, {"use": {"_target_": "dict", "model": "many"}}):
         with pytest.raises(ConfigError, match=r"^--(network|use::model) is many, not a section: pass --"):
-            check_tree(value, shipped, {})
-    check_tree({"network": "@optimizer"}, shipped, {})
+            check_tree(value, shipped)
+    check_tree({"network": "@optimizer"}, shipped)
 
 
 class TestLocated:
@@ -131,19 +141,21 @@ class TestLocated:
     def test_not(self, own, target, message):
         for place, config in (("optimizer", {"_target_": target}), ("losses::0", [{"_target_": target}])):
             with pytest.raises(ConfigError) as caught:
-                check_tree({place.partition("::")[0]: config}, [TRAIN], {})
+                check_tree({place.partition("::")[0]: config}, FILES)
             assert str(caught.value).startswith(message.format(place=f"(from --{place}::_target_)"))
 
     @pytest.mark.parametrize("target", ["own_fine.Net", "RandFlipd", "dict", "collections.OrderedDict.fromkeys"])
     def test_so(self, own, target):
-        check_tree({"losses": {"_target_": target}}, [TRAIN], {})
+        check_tree({"losses": {"_target_": target}}, FILES)
 
     def test_a_component_that_is_switched_off_is_not_looked_for(self):
-        check_tree({"losses": {"_target_": "own_package.Net", "_disabled_": True}}, [TRAIN], {})
+        check_tree({"losses": {"_target_": "own_package.Net", "_disabled_": True}}, FILES)
 
 
 def test_a_list_in_the_place_of_a_component_is_refused() -> None:
-    shipped = [{"steps": {"_target_": "Compose", "transforms": [{"_target_": "Identityd", "keys": "image"}]}}]
+    shipped = BundleFiles(
+        {"train.yaml": {"steps": {"_target_": "Compose", "transforms": [{"_target_": "Identityd", "keys": "image"}]}}}
+    )
     nested = {"_target_": "Compose", "transforms": [[{"_target_": "Identityd", "keys": "image"}]]}
     with pytest.raises(ConfigError, match=r"^--steps::transforms is \[\[.*, not a list of sections"):
-        check_tree({"steps": nested}, shipped, {})
+        check_tree({"steps": nested}, shipped)

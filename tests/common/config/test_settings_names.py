@@ -10,7 +10,7 @@ import pytest
 from bundle_commands import Bundle
 from monai.bundle import run
 
-from common.config.compose import outside_installation
+from common.config.files import outside_installation
 from common.errors import ConfigError, user_error_in
 
 TAKEN = """

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import forked_commands
+import in_process
 import pytest
 import torch
 from monai.bundle import ConfigParser, run
 
 from common.config import prepare
 from common.config.checks import check
+from common.config.files import BundleFiles
 from common.errors import ConfigError
 
 
@@ -84,8 +85,7 @@ def test_a_key_given_twice(bundle, monkeypatch, as_list):
 
 def command(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
     config = str(bundle / "configs" / "train.yaml")
-    line = [sys.executable, "-m", "monai.bundle", "run", *arguments, "--config_file", config]
-    return forked_commands.run(line, cwd=bundle, timeout=600)
+    return in_process.run("monai.bundle", "run", *arguments, "--config_file", config, cwd=bundle)
 
 
 class TestCommand:
@@ -128,28 +128,10 @@ class TestCommand:
         assert "ZeroDivisionError: Fraction(1, 0)" in result.stderr
 
 
-def test_words_of_the_command_line_are_read_at_any_depth(tmp_path):
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "train.yaml").write_text("name: a text\nresume: false\nall: null\nfirst: null\n")
-    parser = ConfigParser(
-        {
-            "name": "true",
-            "resume": "true",
-            "exporter": {"_target_": "builtins.dict", "overwrite": "false", "dtype": "int16"},
-            "first": {"_target_": "common.config.prepare", "bundle_root": str(tmp_path)},
-            "all": ["@exporter", "@resume", "@name"],
-        }
-    )
-    parser.get_parsed_content("first")
-    exporter, resume, name = (parser.get_parsed_content(place) for place in ("exporter", "resume", "name"))
-    assert exporter == {"overwrite": False, "dtype": "int16"}
-    assert resume is True
-    assert name == "true"
-
-
 def test_a_component_may_be_replaced_by_what_it_would_make():
     """Servers give the device by its name and the bundle's folder as a path."""
     made = {"_target_": "common.devices.single_device"}
-    check({"device": "cpu", "bundle_root": "/srv/bundle"}, {"device": [made], "bundle_root": [made]})
+    files = BundleFiles({"train.yaml": {"device": made, "bundle_root": made, "check": {"low": 0}}})
+    check({"device": "cpu", "bundle_root": "/srv/bundle"}, files)
     with pytest.raises(ConfigError, match="--check is 'cpu', not a section: pass --check::NAME VALUE"):
-        check({"check": "cpu"}, {"check": [{"low": 0}]})
+        check({"check": "cpu"}, files)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from common.config.tree import check_references, check_tree
+from common.config.checks import check_references, check_tree
+from common.config.files import BundleFiles
 from common.errors import ConfigError
 
 TRAIN = {
@@ -21,7 +22,8 @@ TRAIN = {
         "augmentation": [{"_target_": "RandFlipd", "keys": ["image"], "prob": 0.5}],
     },
 }
-SHIPPED = [TRAIN, {"train::trainer::accumulation_steps": 2, "losses": {"cycle": {"weight": 1}}}]
+MORE = {"train::trainer::accumulation_steps": 2, "losses": {"cycle": {"weight": 1}}}
+SHIPPED = BundleFiles({"train.yaml": TRAIN, "more.yaml": MORE})
 
 
 def changed(place: str, value: Any) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def check(place: str, value: Any) -> None:
 
 
 def test_the_shipped_files_pass() -> None:
-    check_tree(TRAIN, SHIPPED, {})
+    check_tree(TRAIN, SHIPPED)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_what_is_known_or_the_users_own_passes(place: str, value: Any) -> None:
 
 def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> None:
     config = changed("train::mine", 3)
-    check_tree(config, SHIPPED, {})
+    check_tree(config, SHIPPED)
     check_tree(changed("train::mine", 3) | {"max_epochs": "@train::mine"}, SHIPPED, {"train::mine": 3})
     with pytest.raises(ConfigError, match="--train::mine is not a setting of train"):
         check_tree(config, SHIPPED, {"train::mine": 3})
@@ -123,7 +125,7 @@ def test_an_option_names_keys_that_cases_have(place: str, value: Any) -> None:
     message = f"^--{section}::{name} names 'nan', not a key of a case or its prediction: choose body_part, case, "
     with pytest.raises(ConfigError, match=message):
         check_tree(config, SHIPPED, {f"{section}::{place}": "nan"})
-    check_tree(config, SHIPPED, {})  # a file may have a transform that makes it
+    check_tree(config, SHIPPED)  # a file may have a transform that makes it
 
 
 @pytest.mark.parametrize("key", ["label", "pred", "vessel", "@key"])
@@ -143,7 +145,7 @@ def test_lists_of_components_stay_lists_and_handlers_are_not_left_out(place: str
         config = copy.deepcopy(HANDLED)
         holder = config if place == "handlers" else config["use"]
         holder[place.rpartition("::")[2]] = value
-        check_tree(config, [HANDLED], {place: value})
+        check_tree(config, BundleFiles({"inference.yaml": HANDLED}), {place: value})
 
     for wrong in ("", "many", 0, True):
         with pytest.raises(ConfigError, match=f"^--{place} is .*, not (a list of sections|of the form .*)"):
@@ -158,16 +160,23 @@ def test_lists_of_components_stay_lists_and_handlers_are_not_left_out(place: str
 def test_handlers_load_the_weights() -> None:
     loader = {"_target_": "common.runs.WeightsLoader", "network": "@network", "path": "@weights"}
     others = {"_target_": "StatsHandler"}
-    shipped = [{"handlers": [loader, others, "@exporter"], "use": {"_target_": "dict", "val_handlers": "@handlers"}}]
+    shipped = BundleFiles(
+        {
+            "inference.yaml": {
+                "handlers": [loader, others, "@exporter"],
+                "use": {"_target_": "dict", "val_handlers": "@handlers"},
+            }
+        }
+    )
     message = "handlers has no handler that loads the weights, such as .*: keep the bundle's, and do not disable it$"
     for none in ([{**loader, "_disabled_": True}, others], [others, "@exporter"], ["@exporter"], []):
         with pytest.raises(ConfigError, match=message):
-            check_tree({"handlers": none}, shipped, {})
+            check_tree({"handlers": none}, shipped)
         with pytest.raises(ConfigError, match=message):
-            check_tree({"use": {"_target_": "dict", "val_handlers": none}}, shipped, {})
+            check_tree({"use": {"_target_": "dict", "val_handlers": none}}, shipped)
     for one in ([others, loader], [{**loader, "_disabled_": "false"}], [{**others, "_target_": "CheckpointLoader"}],
                 ["@mine", others]):  # fmt: skip
-        check_tree({"handlers": one}, shipped, {})
+        check_tree({"handlers": one}, shipped)
 
 
 def test_an_option_that_disables_a_component_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -175,13 +184,13 @@ def test_an_option_that_disables_a_component_is_logged(caplog: pytest.LogCapture
     warning = f"--{name} skips common.training.SynthesisTrainer: results may look plausible and be wrong"
     for disabled, messages in ((False, []), (True, [warning])):
         check_tree(changed(name, disabled), SHIPPED, {name: disabled})
-        check_tree(changed(name, disabled), SHIPPED, {})  # of a file
+        check_tree(changed(name, disabled), SHIPPED)  # of a file
         assert caplog.messages == messages
 
 
 def test_types_are_compared_with_the_same_component_alone() -> None:
-    check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED, {})
-    check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED, {})
+    check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED)
+    check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED)
 
 
 REFERRED = {"epochs": 3, "step": ["@optimizer"], "run": "$@step"}

@@ -1,7 +1,5 @@
 """Folders of made cases: which are ours, which may be replaced, and what is written into them."""
 
-from __future__ import annotations
-
 import json
 
 import nibabel as nib

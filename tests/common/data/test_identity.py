@@ -35,14 +35,11 @@ def hash_of(path: str | Path, reader: VolumeReader | None = None) -> str:
     return identify([{"case": "a", "image": str(path)}], reader)[str(path)].sha256
 
 
-def test_name_compression_header_text_and_stored_type_make_no_difference(tmp_path: Path) -> None:
+def test_a_voxel_or_the_shape_makes_a_difference_and_name_compression_text_and_stored_type_none(tmp_path: Path) -> None:
     first = hash_of(nifti(tmp_path / "a.nii.gz"))
     assert hash_of(nifti(tmp_path / "b" / "other.nii", text="exported again")) == first
     assert hash_of(nifti(tmp_path / "c.nii", VALUES.astype(np.float32))) == first
     assert hash_of(nifti(tmp_path / "d.nii", np.where(VALUES == 0, -0.0, VALUES).astype(np.float32))) == first
-
-
-def test_a_voxel_or_the_shape_makes_a_difference(tmp_path: Path) -> None:
     changed = VALUES.copy()
     changed[4, 3, 2] += 1
     files = [VALUES, changed, VALUES.reshape(4, 5, 3), VALUES[::-1]]
@@ -84,17 +81,13 @@ def test_channels_in_one_file_and_in_several(tmp_path: Path) -> None:
         identify(items[1:], VolumeReader(channels=2))
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x1f\x8bnot gzip"])
-def test_a_damaged_file_is_the_usual_error(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8bnot gzip", None])
+def test_a_damaged_or_missing_file_is_the_usual_error(tmp_path: Path, content: bytes | None) -> None:
     good, bad = nifti(tmp_path / "good.nii.gz"), tmp_path / "bad.nii.gz"
-    bad.write_bytes(content)
+    if content is not None:
+        bad.write_bytes(content)
     with pytest.raises(DataError, match=r"^case_7 \(bad.nii.gz\): .*; "):
         identify([{"case": "case_1", "image": good}, {"case": "case_7", "image": good, "label": str(bad)}])
-
-
-def test_a_file_that_is_gone_is_the_usual_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a \(gone.nii\): no such file"):
-        hash_of(tmp_path / "gone.nii")
 
 
 class Reads:

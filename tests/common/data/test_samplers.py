@@ -44,13 +44,10 @@ def test_skipped_samples_are_the_first_ones():
     assert epoch(sampler, 2, skip=20) == []
 
 
-def test_fewer_samples_than_there_are():
+def test_fewer_samples_are_the_first_and_more_begin_again_in_a_new_order():
     sampler = EpochSampler(range(20), samples_per_epoch=8)
     assert len(sampler) == 8
     assert epoch(sampler, 1) == epoch(EpochSampler(range(20)), 1)[:8]
-
-
-def test_more_samples_begin_again_in_a_new_order():
     sampler = EpochSampler(range(5), samples_per_epoch=12)
     order = epoch(sampler, 1)
     assert len(sampler) == len(order) == 12
@@ -83,16 +80,12 @@ def test_processes_have_equally_many(monkeypatch):
     assert counts == [(3, 3)] * 3
 
 
-@pytest.mark.parametrize("samples_per_epoch", [0, -4])
-def test_no_samples(samples_per_epoch):
-    with pytest.raises(ConfigError, match=f"--samples_per_epoch is {samples_per_epoch}, below 1, one per process"):
+@pytest.mark.parametrize(("samples_per_epoch", "processes"), [(0, 1), (-4, 1), (3, 4)])
+def test_fewer_samples_than_processes(monkeypatch, samples_per_epoch, processes):
+    as_process(monkeypatch, 0, processes)
+    fault = f"--samples_per_epoch is {samples_per_epoch}, below {processes}, one per process"
+    with pytest.raises(ConfigError, match=fault):
         EpochSampler(range(5), samples_per_epoch=samples_per_epoch)
-
-
-def test_fewer_samples_than_processes(monkeypatch):
-    as_process(monkeypatch, 0, 4)
-    with pytest.raises(ConfigError, match="--samples_per_epoch is 3, below 4, one per process"):
-        EpochSampler(range(5), samples_per_epoch=3)
 
 
 @pytest.mark.parametrize("samples_per_epoch", [None, 10])

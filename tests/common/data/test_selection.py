@@ -19,7 +19,6 @@ from common.data.split_record import write_split
 from common.errors import ConfigError, DataError
 from common.io import VolumeReader
 from common.simulation.mr_ct_pairs import write_mr2ct
-from common.transforms import LoadVolumed
 
 NAMES = ("mr", "ct", "mask")
 
@@ -35,14 +34,10 @@ def volumes(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
     return folder
 
 
-def random_maps(case: str) -> np.ndarray:
-    return np.random.default_rng(zlib.crc32(case.encode())).random((6, 6, 6, 2), dtype=np.float32)
-
-
 def maps(folder: Path) -> None:
     """Maps on one grid, as one file and as one each, and a PET of half the resolution."""
     folder.mkdir(parents=True)
-    values = random_maps(folder.name)
+    values = np.random.default_rng(zlib.crc32(folder.name.encode())).random((6, 6, 6, 2), dtype=np.float32)
     for name, voxels, spacing in (
         ("maps", values, 1),
         ("fa", values[..., 0], 1),
@@ -61,6 +56,16 @@ def forbidden(root: Path) -> None:
     raise AssertionError(f"phantoms were generated in {root}")
 
 
+def listed(folder: Path, **sections: list[dict]) -> str:
+    """A datalist in a folder, whose paths it may have relative to it."""
+    (folder / "datalist.json").write_text(json.dumps(sections))
+    return str(folder / "datalist.json")
+
+
+def place(name: str, folder: str = "data") -> dict:
+    return {"case": name, "image": f"{folder}/{name}/mr.nii.gz", "label": f"{folder}/{name}/ct.nii.gz"}
+
+
 @pytest.fixture
 def call(tmp_path):
     """``training_cases`` with folders of this test."""
@@ -77,16 +82,18 @@ def names(items: list[dict]) -> list[str]:
 
 
 class TestTraining:
-    def test_split_of_a_folder_is_complete_and_recorded(self, tmp_path, call):
+    def test_split_of_a_folder_is_complete_announced_and_recorded(self, tmp_path, call, caplog):
         write_cases(tmp_path / "data")
-        lists = call(dataset_dir=str(tmp_path / "data"))
+        with caplog.at_level(logging.INFO):
+            lists = call(dataset_dir=str(tmp_path / "data"))
+        assert f"data: {tmp_path / 'data'}" in caplog.text
+        assert "PHANTOMS" not in caplog.text
         # one patient each first; of 10 the fractions then lack 6, 0.5, 0.5, so that training fills up before the others
         assert sizes(lists) == {"training": 7, "validation": 2, "test": 1}
         assert sorted(sum((names(lists[section]) for section in SPLITS), [])) == [f"case_{n:02d}" for n in range(10)]
         item = lists["training"][0]
-        assert Path(item["image"]) == tmp_path / "data" / item["case"] / "mr.nii.gz"
-        assert Path(item["label"]) == tmp_path / "data" / item["case"] / "ct.nii.gz"
-        assert Path(item["mask"]) == tmp_path / "data" / item["case"] / "mask.nii.gz"
+        for key, name in (("image", "mr"), ("label", "ct"), ("mask", "mask")):
+            assert Path(item[key]) == tmp_path / "data" / item["case"] / f"{name}.nii.gz"
         assert not (tmp_path / "run").exists(), "nothing is written before the run has its folder"
         write_split(lists, tmp_path / "run")
         written = json.loads((tmp_path / "run" / "datalist.json").read_text())
@@ -169,12 +176,11 @@ class TestTraining:
         with pytest.raises(DataError, match="the image has 2 files for 3 channels"):
             call(**places, source="fa,rd", reader=VolumeReader(channels=3, resample=True))
 
-    @pytest.mark.parametrize("demo_exists", [False, True])
-    def test_a_given_folder_that_does_not_exist_is_an_error(self, tmp_path, call, demo_exists):
-        if demo_exists:
-            write_cases(tmp_path / "demo", 3)
-        with pytest.raises(DataError, match=r"no folder at .*data \(from --dataset_dir\): correct the path"):
-            call(dataset_dir=str(tmp_path / "data"))
+    def test_a_given_folder_that_does_not_exist_is_an_error_though_phantoms_are_there(self, tmp_path, call, infer):
+        write_cases(tmp_path / "demo", 3)
+        for cases in (call, infer):
+            with pytest.raises(DataError, match=r"no folder at .*data \(from --dataset_dir\): correct the path"):
+                cases(dataset_dir=str(tmp_path / "data"))
         assert not (tmp_path / "run").exists()
 
     def test_phantoms_for_the_default_folder_alone_and_announced(self, tmp_path, call, caplog):
@@ -196,32 +202,11 @@ class TestTraining:
         call(dataset_dir=str(tmp_path / "demo"))  # they are there: none are generated again
         assert generated == [tmp_path / "demo"]
 
-    def test_own_data_are_announced_too(self, tmp_path, call, caplog):
-        write_cases(tmp_path / "data", 3)
-        with caplog.at_level(logging.INFO):
-            call(dataset_dir=str(tmp_path / "data"))
-        assert f"data: {tmp_path / 'data'}" in caplog.text
-        assert "PHANTOMS" not in caplog.text
-
     def test_a_datalist_wins_over_the_folder(self, tmp_path, call):
         write_cases(tmp_path / "data", 4)
-        place = lambda n: {"case": n, "image": f"data/{n}/mr.nii.gz", "label": f"data/{n}/ct.nii.gz"}  # noqa: E731
-        content = {"training": [place("case_03")], "validation": [place("case_01")]}
-        (tmp_path / "list.json").write_text(json.dumps(content))
-        lists = call(dataset_dir=str(tmp_path / "demo"), datalist=str(tmp_path / "list.json"))
-        assert {section: names(items) for section, items in lists.items() if section in SPLITS} == {
-            "training": ["case_03"],
-            "validation": ["case_01"],
-            "test": [],
-        }
-
-    def test_one_patient_on_both_sides_of_a_datalist(self, tmp_path, call):
-        write_cases(tmp_path / "data", 2)
-        place = lambda n: {"case": n, "patient": "p7", "image": f"data/{n}/mr.nii.gz"}  # noqa: E731
-        content = {"training": [place("case_00")], "validation": [place("case_01")]}
-        (tmp_path / "list.json").write_text(json.dumps(content))
-        with pytest.raises(DataError, match=r"patient 'p7' is in training and validation \(leak\)"):
-            call(dataset_dir="unused", datalist=str(tmp_path / "list.json"))
+        given = listed(tmp_path, training=[place("case_03")], validation=[place("case_01")])
+        lists = call(dataset_dir=str(tmp_path / "demo"), datalist=given)
+        assert [names(lists[section]) for section in SPLITS] == [["case_03"], ["case_01"], []]
 
     def test_no_validation_cases(self, tmp_path, call, caplog):
         write_cases(tmp_path / "data", 1)
@@ -244,20 +229,15 @@ def infer(tmp_path):
 
 
 class TestInference:
-    def test_a_single_file(self, tmp_path, infer):
-        path = volumes(tmp_path / "data") / "mr.nii.gz"
-        assert infer(dataset_dir=str(path)) == [{"case": "mr", "image": str(path)}]
-
     def test_a_list_of_more_images_than_the_network_has_channels(self, tmp_path, infer):
         path = str(volumes(tmp_path / "data") / "mr.nii.gz")
-        (tmp_path / "list.json").write_text(json.dumps({"test": [{"case": "a", "image": [path, path]}]}))
-        given = {"dataset_dir": "unused", "datalist": str(tmp_path / "list.json")}
+        given = {"dataset_dir": "unused", "datalist": listed(tmp_path, test=[{"case": "a", "image": [path, path]}])}
         rule = r"^a has 2 images in a list, --source names 1 \(mr\): give the network's channels$"
         with pytest.raises(DataError, match=rule):
             infer(**given)
         assert infer(**given, source="t1,t2") == [{"case": "a", "patient": "a", "image": [path, path]}]
 
-    def test_a_flat_folder(self, tmp_path, infer):
+    def test_a_flat_folder_and_a_single_file(self, tmp_path, infer):
         folder = volumes(tmp_path / "data", ("b", "a.v2"))
         (folder / "notes.txt").touch()
         items = infer(dataset_dir=str(folder))
@@ -265,6 +245,7 @@ class TestInference:
             {"case": "a.v2", "image": str(folder / "a.v2.nii.gz")},
             {"case": "b", "image": str(folder / "b.nii.gz")},
         ]
+        assert infer(dataset_dir=items[1]["image"]) == items[1:]
 
     def test_one_name_twice(self, tmp_path, infer):
         folder = volumes(tmp_path / "data", ("a",))
@@ -287,43 +268,26 @@ class TestInference:
         assert f"data: 1 hidden files of {folder} are ignored" in caplog.text
         assert f"data: 1 folders next to the volumes of {folder} are ignored: case_1" in caplog.text
 
-    def test_case_folders_without_targets_are_all_selected(self, tmp_path, infer):
-        for number in range(3):
-            volumes(tmp_path / "data" / f"case_{number}", ("t1",))
-        items = infer(dataset_dir=str(tmp_path / "data"), source="t1")
-        assert names(items) == ["case_0", "case_1", "case_2"]
-        assert all(Path(item["image"]).name == "t1.nii.gz" for item in items)
-
-    @pytest.mark.parametrize("source", ["maps", "fa,rd"])
-    def test_channels_are_loaded_from_files_or_from_one_file(self, tmp_path, infer, source):
-        maps(tmp_path / "data" / "case_0")
-        (item,) = infer(dataset_dir=str(tmp_path / "data"), source=source)
-        expected = random_maps("case_0")
-        image = LoadVolumed("image", VolumeReader(channels=2, resample=True))(item)["image"]
-        np.testing.assert_array_equal(image.array, np.moveaxis(expected, 3, 0))
-
-    def test_nothing_but_the_source_is_handed_on(self, tmp_path, infer):
+    def test_of_case_folders_all_are_selected_and_nothing_but_the_source_is_handed_on(self, tmp_path, infer):
         write_cases(tmp_path / "data", 2)
-        assert all(item.keys() == {"case", "patient", "image"} for item in infer(dataset_dir=str(tmp_path / "data")))
+        volumes(tmp_path / "data" / "case_02", ("mr",))
+        assert infer(dataset_dir=str(tmp_path / "data")) == [
+            {"case": name, "patient": name, "image": str(tmp_path / "data" / name / "mr.nii.gz")}
+            for name in ("case_00", "case_01", "case_02")
+        ]
 
     def test_of_a_datalist_the_test_section(self, tmp_path, infer):
         write_cases(tmp_path / "data", 3)
-        place = lambda n: {"case": n, "image": f"data/{n}/mr.nii.gz"}  # noqa: E731
-        content = {"training": [place("case_00")], "validation": [place("case_01")], "test": [place("case_02")]}
-        (tmp_path / "list.json").write_text(json.dumps(content))
-        assert names(infer(dataset_dir="unused", datalist=str(tmp_path / "list.json"))) == ["case_02"]
-        (tmp_path / "list.json").write_text(json.dumps({**content, "test": []}))
-        given = {"dataset_dir": "unused", "datalist": str(tmp_path / "list.json")}
+        first, second, third = ([place(f"case_0{number}")] for number in range(3))
+        given = {"dataset_dir": "unused", "datalist": listed(tmp_path, training=first, validation=second, test=third)}
+        assert names(infer(**given)) == ["case_02"]
+        listed(tmp_path, training=first, validation=second, test=[])
         fault = r"section test of .* has no cases to infer \(validation 1, training 1\)"
         with pytest.raises(DataError, match=f"{fault}: .* pass --data::section validation"):
             infer(**given)
         assert names(infer(**given, section="validation")) == ["case_01"]
         with pytest.raises(ConfigError, match="--data::section is 'valid': choose training, validation or test"):
             infer(**given, section="valid")
-
-    def test_nothing_there(self, tmp_path, infer):
-        with pytest.raises(DataError, match=r"no folder at .* \(from --dataset_dir\)"):
-            infer(dataset_dir=str(tmp_path / "data"))
 
 
 @pytest.fixture(scope="module")
@@ -365,34 +329,27 @@ def test_two_folders_are_two_pools_without_pairs(tmp_path):
     assert lists["training"] == lists["validation"] == lists["test"] == []
 
 
-def test_pairs_give_both_pools_from_their_training_cases(tmp_path):
-    root = tmp_path / "data"
-    for name in ("mr", "ct"):
-        for case in ("a", "b", "c"):
-            (root / case).mkdir(parents=True, exist_ok=True)
-            volume = np.random.default_rng(ord(case)).normal(size=(6, 6, 6)).astype(np.float32)
-            nib.save(nib.Nifti1Image(volume, np.eye(4)), root / case / f"{name}.nii.gz")
-    lists = training_cases(str(root), "", forbidden, str(tmp_path / "run"))
+def test_pairs_give_both_pools_from_their_training_cases(tmp_path, call):
+    write_cases(tmp_path / "data", 3)
+    lists = call(dataset_dir=str(tmp_path / "data"))
     assert lists["training_A"] == lists["training_B"] == lists["training"]
     assert len(lists["training"]) == 1
 
 
 def test_an_empty_pool_is_named(tmp_path):
     sources = pool(tmp_path / "a", "cect", ["x"], 300)
-    path = tmp_path / "a" / "datalist.json"
-    path.write_text(json.dumps({"training_A": [{"case": "x", "image": "x/cect.nii.gz"}]}))
+    listed(tmp_path / "a", training_A=[{"case": "x", "image": "x/cect.nii.gz"}])
     with pytest.raises(DataError, match=r"section training_B has no cases \(.*training_A 1, training_B 0"):
         training_cases(sources, "", forbidden, str(tmp_path / "run"))
 
 
-def test_a_training_case_without_a_label_among_others_is_named(tmp_path):
-    sources = pool(tmp_path / "a", "cect", ["x", "y", "z", "u"], 300)
-    cases = {name: {"case": name, **dict.fromkeys(("image", "label"), f"{name}/cect.nii.gz")} for name in "xyzu"}
-    lists = {"training": [cases["x"], cases["y"]], "validation": [cases["z"], cases["u"]]}
-    del lists["training"][1]["label"]
-    (tmp_path / "a" / "datalist.json").write_text(json.dumps(lists))
-    with pytest.raises(DataError, match=r"1 of \d+ training cases have no label \(y\): add"):
-        training_cases(sources, "", forbidden, str(tmp_path / "run"))
+def test_a_training_case_without_a_label_among_others_is_named(tmp_path, call):
+    write_cases(tmp_path / "data", 4)
+    first, second, *others = (place(f"case_0{number}") for number in range(4))
+    del second["label"]
+    listed(tmp_path, training=[first, second], validation=others)
+    with pytest.raises(DataError, match=r"1 of \d+ training cases have no label \(case_01\): add"):
+        call(dataset_dir=str(tmp_path))
 
 
 def test_a_pool_of_another_modality_is_refused(tmp_path):
@@ -409,37 +366,35 @@ def test_a_pool_of_another_modality_is_refused(tmp_path):
         )
 
 
-def test_a_folder_with_a_datalist_is_read_through_it(tmp_path):
-    sources = pool(tmp_path / "a", "cect", ["x", "y"], 300)
-    Path(sources, "datalist.json").write_text(json.dumps({"test": [{"case": "only", "image": "y/cect.nii.gz"}]}))
-    assert [item["case"] for item in inference_cases(sources, "", forbidden)] == ["only"]
+def test_a_folder_with_a_datalist_is_read_through_it(tmp_path, infer):
+    write_cases(tmp_path, 2)
+    listed(tmp_path, test=[{"case": "only", "image": "case_01/mr.nii.gz"}])
+    assert names(infer(dataset_dir=str(tmp_path))) == ["only"]
 
 
 def test_validation_scores_what_has_a_target(tmp_path, call):
     write_cases(tmp_path, 3)
-    place = {name: {"case": name, "image": f"{name}/mr.nii.gz"} for name in ("case_00", "case_01", "case_02")}
-    content = {"training": [{**place["case_00"], "label": "case_00/ct.nii.gz"}], "test": []}
-    content["validation"] = [{**place["case_01"], "label": "case_01/ct.nii.gz"}, place["case_02"]]
-    (tmp_path / "datalist.json").write_text(json.dumps(content))
+    first, second, third = (place(f"case_0{number}", ".") for number in range(3))
+    del third["label"]
+    listed(tmp_path, training=[first], validation=[second, third], test=[])
     lists = call(dataset_dir=str(tmp_path))
     assert (names(lists["validation"]), names(lists["scored"])) == (["case_01", "case_02"], ["case_01"])
 
 
-def test_the_other_direction_takes_the_other_scan_of_a_datalist(tmp_path):
-    pool(tmp_path / "a", "cect", ["x"], 300)
-    pool(tmp_path / "a2", "ct", ["x"], 40)
-    item = {"case": "x", "image": "a/x/cect.nii.gz", "label": "a2/x/ct.nii.gz"}
-    (tmp_path / "datalist.json").write_text(json.dumps({"test": [item]}))
-    [found] = inference_cases(str(tmp_path), "", forbidden, key="label")
-    assert found["image"] == str(tmp_path / "a2" / "x" / "ct.nii.gz")
+def test_the_other_direction_takes_the_other_scan_of_a_datalist(tmp_path, infer):
+    write_cases(tmp_path / "data", 1)
+    item = place("case_00")
+    listed(tmp_path, test=[item])
+    [found] = infer(dataset_dir=str(tmp_path), key="label")
+    assert found["image"] == str(tmp_path / "data" / "case_00" / "ct.nii.gz")
     del item["label"]
-    (tmp_path / "datalist.json").write_text(json.dumps({"test": [item]}))
-    with pytest.raises(DataError, match="x has no scan to translate under label, only case, image"):
-        inference_cases(str(tmp_path), "", forbidden, key="label")
+    listed(tmp_path, test=[item])
+    with pytest.raises(DataError, match="case_00 has no scan to translate under label, only case, image"):
+        infer(dataset_dir=str(tmp_path), key="label")
 
 
 class TestInferenceWithoutData:
-    def test_the_test_cases_of_the_run_are_selected(self, tmp_path, call, infer, caplog):
+    def test_the_test_cases_of_the_run_are_selected_unless_data_are_given(self, tmp_path, call, infer, caplog):
         write_cases(tmp_path / "data")
         lists = call(dataset_dir=str(tmp_path / "data"))
         write_split(lists, tmp_path / "run")
@@ -451,19 +406,11 @@ class TestInferenceWithoutData:
         assert "PHANTOMS" not in caplog.text
         backward = infer(**default, key="label")
         assert [item["image"] for item in backward] == [item["label"] for item in lists["test"]]
-
-    def test_given_data_are_taken_all_the_same(self, tmp_path, call, infer):
-        write_cases(tmp_path / "data")
-        write_split(call(dataset_dir=str(tmp_path / "data")), tmp_path / "run")
-        assert len(infer(dataset_dir=str(tmp_path / "data"), run_dir=str(tmp_path / "run"))) == 10
-
-    def test_files_that_are_gone_are_counted(self, tmp_path, call, infer):
-        write_cases(tmp_path / "data")
-        write_split(call(dataset_dir=str(tmp_path / "data")), tmp_path / "run")
+        assert len(infer(**{**default, "dataset_dir": str(tmp_path / "data")})) == 10
         (tmp_path / "data").rename(tmp_path / "moved")
         rule = r"^3 files of the split of .* are gone \(.*mr.nii.gz, .*\): pass --dataset_dir"
         with pytest.raises(DataError, match=rule):
-            infer(dataset_dir=str(tmp_path / "demo"), run_dir=str(tmp_path / "run"))
+            infer(**default)
 
     def test_a_run_without_test_cases_leaves_the_phantoms(self, tmp_path, call, infer):
         write_cases(tmp_path / "data", 1)

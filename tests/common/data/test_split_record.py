@@ -21,7 +21,7 @@ def record(folder: Path) -> SplitRecord:
     return SplitRecord({"training": [inside], "test": [outside]}, files, {"seed": 3, "root": "/gone"})
 
 
-def test_what_is_written_is_read_again_without_the_files(tmp_path: Path) -> None:
+def test_what_is_written_is_read_again_without_the_files_and_is_a_datalist(tmp_path: Path) -> None:
     path = tmp_path / "datalist.json"
     record(tmp_path).write(path)
     assert SplitRecord.read(path) == record(tmp_path)
@@ -29,14 +29,7 @@ def test_what_is_written_is_read_again_without_the_files(tmp_path: Path) -> None
     content = json.loads(path.read_text())
     assert content["files"]["data/a.nii"] == {"sha256": "1f", "size": 20, "mtime_ns": 300}
     assert content["training"][0]["image"] == "data/a.nii"
-
-
-def test_a_record_is_a_datalist(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "a.nii").touch()
-    whole = record(tmp_path)
-    SplitRecord({"training": whole.lists["training"]}, whole.files, whole.about).write(tmp_path / "datalist.json")
-    assert load_datalist(tmp_path / "datalist.json") == {"training": whole.lists["training"]}
+    assert load_datalist(path, must_exist=False) == record(tmp_path).lists
 
 
 def test_a_record_of_an_earlier_version_has_no_identities(tmp_path: Path) -> None:
@@ -60,22 +53,18 @@ def test_only_a_new_split_is_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["datalist.json"]
 
 
-def test_a_moved_record_still_leads_to_its_files(tmp_path: Path) -> None:
-    record(tmp_path).write(tmp_path / "datalist.json")
-    new = tmp_path / "models" / "previous"
+def test_a_moved_record_still_leads_to_its_files_and_what_is_none_is_moved_as_it_is(tmp_path: Path) -> None:
+    old, new = tmp_path / "datalist.json", tmp_path / "models" / "previous"
     new.mkdir(parents=True)
+    record(tmp_path).write(old)
     move_split(tmp_path, new)
     assert SplitRecord.read(new / "datalist.json") == record(tmp_path)
-    assert not (tmp_path / "datalist.json").exists()
+    assert not old.exists()
+    old.write_text("not JSON")
+    move_split(tmp_path, new)
+    assert (new / "datalist.json").read_text() == "not JSON"
+    assert not old.exists()
     move_split(tmp_path, tmp_path / "none")  # nothing is left to move
-
-
-def test_a_file_that_is_no_record_is_moved_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "datalist.json").write_text("not JSON")
-    (tmp_path / "new").mkdir()
-    move_split(tmp_path, tmp_path / "new")
-    assert (tmp_path / "new" / "datalist.json").read_text() == "not JSON"
-    assert not (tmp_path / "datalist.json").exists()
 
 
 def test_names_are_counted_and_the_first_five_given() -> None:

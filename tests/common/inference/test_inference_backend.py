@@ -1,4 +1,4 @@
-"""The backend of an inference, by an injected clock and conversion, and OpenVINO itself where it is installed."""
+"""The backend of an inference, by a clock and a conversion of the test, and OpenVINO itself where it is installed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from common.errors import ConfigError
 from common.inference import backend as backends
 from common.inference.autocast import AutocastInferer
 from common.inference.backend import AGREEMENT, OPENVINO, TORCH, Backend
-from common.inference.measurements import Measurements
+from common.inference.measurements import Measurements, cache_file
 from common.inference.openvino_networks import Run, is_there, openvino_of
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer, FlowInferer, MirrorInferer, PatchStitchingInferer, PlaneInferer
@@ -72,8 +73,11 @@ class Converter:
 
 
 @pytest.fixture(autouse=True)
-def installed(monkeypatch):
-    """As where the extra is installed, so that the doubles are asked everywhere."""
+def installed(monkeypatch, tmp_path):
+    """As where the extra is installed, so that the doubles are asked everywhere, with a cache of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("openvino_of", "time"):  # of which backend_of puts doubles in the place
+        monkeypatch.setattr(backends, name, getattr(backends, name))
     monkeypatch.setattr(backends, "is_there", lambda: True)
     if not sys.modules.get("openvino"):
         version = backends.importlib.metadata.version
@@ -100,8 +104,8 @@ def volume(*shape: int) -> Tensor:
 
 
 def backend_of(weights, clock, convert, asked="auto", precision="fp32", device=CPU) -> Backend:
-    memory = Measurements(weights.parent / "cache" / "backends.json")
-    return Backend({"backend": asked}, device, precision, weights, memory, convert, clock)
+    backends.openvino_of, backends.time = convert, SimpleNamespace(perf_counter=clock)
+    return Backend({"backend": asked}, device, precision, weights)
 
 
 def infer(backend, network, inputs, inferer=None, precision="fp32"):
@@ -152,7 +156,7 @@ class TestChoiceOfBackend:
         network, convert = Tripling(clock), Converter(clock, seconds=99.0)  # slower now, but nobody asks
         infer(backend_of(weights, clock, convert), network, volume(4, 4, 8))
         assert (network.calls, convert.calls) == (0, 4)
-        (row,) = json.loads((weights.parent / "cache" / "backends.json").read_text()).values()
+        (row,) = json.loads(cache_file().read_text()).values()
         assert row == [0.4, 0.0, 10.0 / 32]  # ratio, difference, seconds of torch for an element
 
     @pytest.mark.parametrize("change", ["weights", "size", "threads"])
@@ -168,13 +172,12 @@ class TestChoiceOfBackend:
 
     @pytest.mark.parametrize("content", ["", "[1]", '{"a": [1, "x", 2]}', "{" * 9])
     def test_a_spoilt_cache_is_one_without_measurements(self, weights, clock, content):
-        path = weights.parent / "cache" / "backends.json"
-        path.parent.mkdir()
-        path.write_text(content)
+        cache_file().parent.mkdir(parents=True)
+        cache_file().write_text(content)
         network = Tripling(clock)
         infer(backend_of(weights, clock, Converter(clock)), network, volume(4, 4, 8))
         assert network.calls == 1
-        assert len(Measurements(path).read()) == 1
+        assert len(Measurements().read()) == 1
 
     def test_a_cache_that_cannot_be_written_does_not_matter(self, weights, clock):
         (weights.parent / "cache").write_text("a file in the place of the folder")
@@ -326,8 +329,7 @@ class TestOpenvinoItself:
 
     def test_a_volume_is_that_of_torch(self, weights):
         network, inputs = unet(2), volume(8, 8, 6)
-        memory = Measurements(weights.parent / "backends.json")
-        backend = Backend({"backend": OPENVINO}, CPU, "fp32", weights, memory)
+        backend = Backend({"backend": OPENVINO}, CPU, "fp32", weights)
         made = infer(backend, network, inputs, PlaneInferer("axial", batch_size=4, multiple_of=8))
         expected = PlaneInferer("axial", batch_size=4, multiple_of=8)(inputs, network)
         torch.testing.assert_close(made, expected, rtol=0, atol=1e-5)

@@ -12,10 +12,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from monai.transforms import Compose
 from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import nn
 
-from common.config.ranges import check_range
+from common.config.checks import check_range
 from common.errors import CasesFailedError, ConfigError, DataError
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
 from common.inference.memory import MemoryPlan
@@ -55,7 +56,7 @@ def network() -> UNetGenerator:
 
 
 def inferer(batch_size: int = 8) -> PlaneInferer:
-    return PlaneInferer("sagittal", 1, batch_size, 4, progress=False)
+    return PlaneInferer("sagittal", 1, batch_size, 4)
 
 
 def plan(limit: float | None, transform=None, of=None) -> MemoryPlan:
@@ -76,40 +77,17 @@ def run(folder: Path, cases: list, limit: float | None) -> None:
 def evaluator_of(folder: Path, cases: list, limit: float | None) -> CaseEvaluator:
     model = network()
     checkpoints.save(model.state_dict(), folder / "model.pt")
-    dataset = CaseDataset(
-        cases,
-        _Chain([LoadVolumed("image"), ScaleWindowd("image", window=[0, 100])]),
-        None if limit is None else limit / 1e9,
-    )
+    load = Compose([LoadVolumed("image"), ScaleWindowd("image", window=[0, 100])])
+    dataset = CaseDataset(cases, load, None if limit is None else limit / 1e9)
+    weights, settings = str(folder / "model.pt"), {"output_dtype": "float32", "overwrite": True}
     return CaseEvaluator(
-        VolumeExporter(
-            str(folder / "out"),
-            "ct",
-            "CT",
-            "HU",
-            "bundle 1",
-            str(folder / "model.pt"),
-            output_dtype="float32",
-            overwrite=True,
-        ),
+        VolumeExporter(str(folder / "out"), "ct", "CT", "HU", "bundle 1", weights, **settings),
         device=torch.device("cpu"),
         val_data_loader=OneCaseLoader(dataset, num_workers=0),
         network=model,
         inferer=inferer(),
-        val_handlers=[WeightsLoader(model, str(folder / "model.pt"))],
+        val_handlers=[WeightsLoader(model, weights)],
     )
-
-
-class _Chain:
-    """Transforms one after the other."""
-
-    def __init__(self, transforms: list) -> None:
-        self.transforms = transforms
-
-    def __call__(self, data):
-        for each in self.transforms:
-            data = each(data)
-        return data
 
 
 def written(folder: Path, case: str) -> np.ndarray:
@@ -192,11 +170,8 @@ def test_a_case_that_does_not_fit_fails_before_it_is_read_and_the_others_go_on(t
     with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: large \(out of memory: large needs "):
         run(tmp_path, cases, needed(1))
     assert read == ["small", "after"]
-    (reason,) = (
-        each["reason"]
-        for each in json.loads((tmp_path / "out" / "manifest.json").read_text())
-        if each["status"] == "failed"
-    )
+    outcomes = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    (reason,) = (each["reason"] for each in outcomes if each["status"] == "failed")
     assert reason.startswith("out of memory: large needs ")
     assert reason.endswith(
         f" B for 48 x 20 x 24 voxels with inference_batch 1, the limit is {needed(1)} B (--max_memory_gb, or half of"
@@ -243,7 +218,7 @@ def test_an_unreadable_header_is_left_to_the_reader(tmp_path, bare):
 
 
 def test_a_working_spacing_counts(tmp_path, bare):
-    spaced = _Chain([WorkingSpacingd("image", (2, 2, 2))])
+    spaced = Compose([WorkingSpacingd("image", (2, 2, 2))])
     image = item(tmp_path, "a")["image"]
     fine = plan(1e9, spaced)._choice("a", image, VolumeReader().extent(image, "a"))
     expected = 4 * 16 * 20 * 24 * 4.5 + memory.RESAMPLING * 16 * 20 * 24
@@ -313,12 +288,9 @@ def test_an_accelerator_has_a_limit_of_its_own(tmp_path, bare, monkeypatch):
 
 @pytest.mark.parametrize("value", [0, -1, "4 GB", True, [4, "a"]])
 def test_a_limit_of_no_size_is_refused(value):
+    for size in (None, 4, 0.5, "@limit"):
+        check_range("dataset::max_memory_gb", size)
     with pytest.raises(ConfigError, match="^--dataset::max_memory_gb is .*, not above zero: give a positive number$"):
-        check_range("dataset::max_memory_gb", value)
-
-
-def test_limits_that_are_sizes_pass():
-    for value in (None, 4, 0.5, "@limit"):
         check_range("dataset::max_memory_gb", value)
 
 

@@ -24,24 +24,8 @@ itk = pytest.importorskip("SimpleITK")
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 RAS = np.array([[-1.0, 0, 0, -10], [0, -2, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1]])
 """Of a file with spacing 1, 2, 3 mm and origin 10, 20, 30 mm in LPS."""
+OBLIQUE = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.3, -0.2) * [-0.9, 1.1, 3], [12.5, -30, 7])
 Write = Callable[..., Path]
-
-
-def oblique() -> np.ndarray:
-    """Axes turned about two axes, of 0.9, 1.1 and 3 mm."""
-    turns = []
-    for angle, (one, other) in ((0.3, (0, 1)), (-0.2, (1, 2))):
-        turn = np.eye(4)
-        turn[[one, one, other, other], [one, other, one, other]] = [
-            np.cos(angle),
-            -np.sin(angle),
-            np.sin(angle),
-            np.cos(angle),
-        ]
-        turns.append(turn)
-    affine = turns[0] @ turns[1] @ np.diag([-0.9, 1.1, 3, 1])
-    affine[:3, 3] = [12.5, -30, 7]
-    return affine
 
 
 @pytest.fixture
@@ -79,21 +63,23 @@ def test_values_and_affine(write: Write, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "directions", "origin"),
+    ("space", "directions", "origin", "faults"),
     [
-        ("LPS", "(1,0,0) (0,2,0) (0,0,3)", "(10,20,30)"),
-        ("right-anterior-superior", "(-1,0,0) (0,-2,0) (0,0,3)", "(-10,-20,30)"),
-        ("RAS", "(-1,0,0) (0,-2,0) (0,0,3)", "(-10,-20,30)"),
-        ("left-anterior-superior", "(1,0,0) (0,-2,0) (0,0,3)", "(10,-20,30)"),
+        ("LPS", "(1,0,0) (0,2,0) (0,0,3)", "(10,20,30)", []),
+        ("right-anterior-superior", "(-1,0,0) (0,-2,0) (0,0,3)", "(-10,-20,30)", []),
+        ("left-anterior-superior", "(1,0,0) (0,-2,0) (0,0,3)", "(10,-20,30)", []),
+        ("LPS", "(1,0,0) (0,2,0) (0,0,3)", None, ["no space origin in the header"]),
     ],
 )
 def test_all_three_spaces_of_patients_lead_to_one_affine(
-    tmp_path: Path, space: str, directions: str, origin: str
+    tmp_path: Path, space: str, directions: str, origin: str | None, faults: list[str]
 ) -> None:
     path = nrrd(tmp_path / "mr.nrrd", space=space, space_directions=directions, space_origin=origin)
-    scan = VolumeReader().read(path, "a")
+    scan = VolumeReader().check(path, "a")
     np.testing.assert_array_equal(scan.values, VALUES)
-    np.testing.assert_allclose(scan.affine, RAS)
+    np.testing.assert_allclose(scan.affine[:3, :3], RAS[:3, :3])
+    np.testing.assert_allclose(scan.affine[:3, 3], 0 if origin is None else RAS[:3, 3])
+    assert [warning.fault for warning in scan.warnings] == faults
 
 
 @pytest.mark.parametrize(
@@ -106,7 +92,6 @@ def test_all_three_spaces_of_patients_lead_to_one_affine(
         ),
         ({"space_directions": None}, "no space directions in the header; export it with"),
         ({"space_directions": "(0,0,0) (0,2,0) (0,0,3)"}, r"ITK cannot read the file \("),
-        ({"sizes": "2 3 400000"}, r"ITK cannot read the file \("),
         (
             {"data_file": "../other/mr.raw"},
             r"the voxels are not in one file next to the header \(\.\./other/mr\.raw\); put both",
@@ -124,33 +109,6 @@ def test_an_nrrd_that_leaves_its_place_open_is_refused(
     path = nrrd(tmp_path / "mr.nrrd", **fields)
     with pytest.raises(VolumeError, match=rf"a \(mr\.nrrd\): {message}"):
         VolumeReader().check(path, "a")
-
-
-def test_a_missing_origin_is_assumed_with_a_warning(tmp_path: Path) -> None:
-    scan = VolumeReader().check(nrrd(tmp_path / "mr.nrrd", space_origin=None), "a")
-    np.testing.assert_allclose(scan.affine[:3, 3], 0)
-    assert [warning.fault for warning in scan.warnings] == ["no space origin in the header"]
-
-
-@pytest.mark.parametrize(
-    ("field", "message"),
-    [
-        ("ElementSpacing", "no ElementSpacing in the header; export it with its geometry"),
-        ("ElementDataFile", "not in one file next to the header .*/etc/hostname.; put both into one folder"),
-        ("TransformMatrix", None),
-    ],
-)
-def test_a_metaimage_that_leaves_its_place_open(write: Write, field: str, message: str | None) -> None:
-    path = write(VALUES, "mr.mhd")
-    lines = [line for line in path.read_text().splitlines() if not line.startswith(field)]
-    lines += ["ElementDataFile = /etc/hostname"] if field == "ElementDataFile" else []
-    path.write_text("\n".join(lines) + "\n")
-    if message:
-        with pytest.raises(VolumeError, match=message):
-            VolumeReader().check(path, "a")
-    else:
-        scan = VolumeReader().check(path, "a")
-        assert [warning.fault for warning in scan.warnings] == ["no TransformMatrix in the header"]
 
 
 @pytest.mark.parametrize(("unit", "size"), [("mm", 1), ("um", 0.001), ("cm", 10), ("m", 1000)])
@@ -175,9 +133,11 @@ def metaimage(path: Path, **changed: str | None) -> Path:
         "ObjectType": "Image", "NDims": "3", "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
         "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "10 20 30", "CenterOfRotation": "0 0 0",
         "AnatomicalOrientation": "RAI", "ElementSpacing": "1 2 3", "DimSize": "2 3 4", "ElementType": "MET_FLOAT",
+        "ElementDataFile": "LOCAL",
     } | changed  # fmt: skip
-    lines = [f"{name} = {value}" for name, value in header.items() if value is not None]
-    path.write_bytes("\n".join([*lines, "ElementDataFile = LOCAL\n"]).encode() + VALUES.tobytes(order="F"))
+    fields = sorted(header.items(), key=lambda field: field[0] == "ElementDataFile")  # the last one
+    lines = [f"{name} = {value}\n" for name, value in fields if value is not None]
+    path.write_bytes("".join(lines).encode() + VALUES.tobytes(order="F"))
     return path
 
 
@@ -205,6 +165,8 @@ HONOURED: dict[str, tuple[dict[str, str | None], np.ndarray, np.ndarray, list[st
     ),
     "no place": ({"Offset": None}, RAS @ np.array([[1, 0, 0, -10], [0, 1, 0, -10], [0, 0, 1, -10], [0, 0, 0, 1]]),
                  VALUES, ["no Offset in the header"]),
+    "no matrix": ({"TransformMatrix": None, "AnatomicalOrientation": None}, RAS, VALUES,
+                  ["no TransformMatrix in the header"]),
     "size of the elements": ({"ElementSpacing": None, "ElementSize": "1 2 3"}, RAS, VALUES, []),
     "a step backwards": ({"ElementSpacing": "-1 2 3"}, RAS @ np.diag([-1, 1, 1, 1]), VALUES, []),
 }  # fmt: skip
@@ -222,6 +184,8 @@ def test_fields_of_a_metaimage_that_are_honoured(tmp_path: Path, name: str) -> N
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"ElementSpacing": None}, "no ElementSpacing in the header; export it with its geometry"),
+        ({"ElementDataFile": "/etc/hostname"}, "the voxels are not in one file next .*/etc/hostname.; put both"),
         ({"DistanceUnits": "inch"}, r"the unit of lengths is unknown \(inch\); export it in mm"),
         ({"TransformMatrix": "2 0 0 0 1 0 0 0 1"}, r"axes of TransformMatrix have not the length 1 \(2 0 0 0 1"),
         ({"TransformMatrix": "1 0 0 0 1"}, r"TransformMatrix is not 9 finite numbers \(1 0 0 0 1\)"),
@@ -254,26 +218,22 @@ def test_other_files_are_refused(write: Write, tmp_path: Path) -> None:
         VolumeReader().check(write(VALUES[0]), "a")
     colour = itk.GetImageFromArray(np.zeros((4, 3, 2, 3), np.uint8), isVector=True)
     itk.WriteImage(colour, str(tmp_path / "colour.nrrd"))
-    with pytest.raises(VolumeError, match=r"\(3 dimensions, 3 channels\)"):
-        VolumeReader().check(tmp_path / "colour.nrrd", "a")
     (tmp_path / "text.mha").write_text("text\nElementSpacing = 1 1 1\n")
-    with pytest.raises(VolumeError, match=r"a \(text\.mha\): ITK cannot read the file \("):
-        VolumeReader().check(tmp_path / "text.mha", "a")
     (tmp_path / "annex.mha").write_text("/annex/objects/MD5E-s9--0.mha")
     (tmp_path / "link.nrrd").symlink_to("nowhere.nrrd")
-    for name in ("annex.mha", "link.nrrd"):
-        with pytest.raises(VolumeError, match=rf"a \({name}\): a link to content that is not here; get its content"):
-            VolumeReader().check(tmp_path / name, "a")
-    with pytest.raises(VolumeError, match=r"a \(no\.mha\): cannot read the file \(No such file"):
-        VolumeReader().check(tmp_path / "no.mha", "a")
-
-
-def test_a_cut_file_is_refused(write: Write) -> None:
-    for name in ("mr.mha", "mr.nrrd"):
+    os.mkfifo(tmp_path / "pipe.mha")
+    for name in ("cut.mha", "cut.nrrd"):
         path = write(VALUES, name)
         path.write_bytes(path.read_bytes()[:-20])
-        with pytest.raises(VolumeError, match=r"ITK cannot read the file \("):
-            VolumeReader().check(path, "a")
+    for name, fault in {
+        "colour.nrrd": r"not a 3-D volume .* \(3 dimensions, 3 channels\)",
+        **dict.fromkeys(("text.mha", "cut.mha", "cut.nrrd"), r"ITK cannot read the file \("),
+        **dict.fromkeys(("annex.mha", "link.nrrd"), "a link to content that is not here; get its content"),
+        "pipe.mha": "a pipe, socket or device, not a file; copy the file itself",
+        "no.mha": r"cannot read the file \(No such file",
+    }.items():
+        with pytest.raises(VolumeError, match=rf"a \({name}\): {fault}"):
+            VolumeReader().check(tmp_path / name, "a")
 
 
 def test_simpleitk_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,17 +248,8 @@ def test_simpleitk_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pyt
         VolumeExporter(str(tmp_path), "ct", "CT", "HU", "b 1", "w.pt", output_format="nrrd")
 
 
-def test_loaded_like_nifti(write: Write, tmp_path: Path) -> None:
-    nib.save(nib.nifti1.Nifti1Image(VALUES, RAS), tmp_path / "mr.nii.gz")
-    paths = (write(VALUES), tmp_path / "mr.nii.gz")
-    mha, nifti = (LoadVolumed("image")({"image": str(path), "case": "a"})["image"] for path in paths)
-    np.testing.assert_array_equal(mha, nifti)
-    np.testing.assert_allclose(mha.affine, nifti.affine)
-    assert mha.meta["filename_or_obj"] == str(tmp_path / "mr.mha")
-
-
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
-@pytest.mark.parametrize("affine", [RAS, oblique()], ids=["straight", "oblique"])
+@pytest.mark.parametrize("affine", [RAS, OBLIQUE], ids=["straight", "oblique"])
 def test_written_volumes_read_back_are_the_same(tmp_path: Path, suffix: str, affine: np.ndarray) -> None:
     path = tmp_path / f"ct{suffix}"
     write_itk(VALUES - 7, affine, str(path), "int16", {"SyntheticData": "YES"})
@@ -334,10 +285,3 @@ def test_the_exporter_writes_it_marked_as_synthetic(write: Write, tmp_path: Path
     assert itk.ReadImage(str(path)).GetMetaData("Description") == "SYNTHETIC b 1, not for clinical use"
     assert json.loads((tmp_path / "out" / "a_ct.json").read_text())["SyntheticData"] is True
     assert sorted(each.name for each in path.parent.iterdir()) == ["a_ct.json", f"a_ct.{name}"]
-
-
-@pytest.mark.parametrize("name", ["mr.mha", "mr.nrrd"])
-def test_a_pipe_is_not_waited_for(tmp_path, name):
-    os.mkfifo(tmp_path / name)
-    with pytest.raises(VolumeError, match="a pipe, socket or device, not a file; copy the file itself"):
-        VolumeReader().check(tmp_path / name, "a")

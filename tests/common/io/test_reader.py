@@ -16,17 +16,6 @@ from common.io.reader import VolumeReader, volume_path
 from common.transforms import HeadMaskd, LoadVolumed
 
 
-def test_a_file_and_a_folder_give_the_same(tmp_path):
-    uid = write_series(tmp_path / "ct")
-    series = VolumeReader().check(tmp_path / "ct", "a")
-    nib.save(nib.Nifti1Image(series.values, series.affine), tmp_path / "ct.nii.gz")
-    file = VolumeReader().check(tmp_path / "ct.nii.gz", "a")
-    np.testing.assert_array_equal(file.values, series.values)
-    np.testing.assert_allclose(file.affine, series.affine, atol=1e-5)
-    assert (series.series_uid, series.unit) == (uid, "HU")
-    assert (file.series_uid, file.unit) == (None, None)
-
-
 def test_one_file_of_a_series_is_refused(tmp_path):
     write_series(tmp_path / "ct")
     match = r"a \(001\.dcm\): a single file of a DICOM series; give the folder of the series"

@@ -11,6 +11,8 @@ from toy_training import adversary
 
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
+from common.losses.features import hidden_features
+from common.networks.patch_discriminator import PatchGanDiscriminator
 
 REAL, FAKE = torch.tensor([[2.0, 0.5]]), torch.tensor([[-3.0, 0.25]])
 
@@ -36,19 +38,12 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("kind", AdversarialLoss.kinds)
-def test_both_sides_by_hand(kind: str) -> None:
+def test_both_sides_by_hand_and_the_factor_that_slows_the_discriminator_alone(kind: str) -> None:
     discriminator, generator = BY_HAND[kind]
-    loss = adversary(kind, 1.0)
-    assert float(loss.discriminator(REAL, FAKE)) == pytest.approx(discriminator, rel=1e-6)
-    assert float(loss.generator(FAKE)) == pytest.approx(generator, rel=1e-6)
-
-
-@pytest.mark.parametrize("kind", AdversarialLoss.kinds)
-def test_the_factor_slows_the_discriminator_alone(kind: str) -> None:
-    discriminator, generator = BY_HAND[kind]
-    assert float(adversary(kind).discriminator(REAL, FAKE)) == pytest.approx(0.5 * discriminator)
-    assert float(adversary(kind, 0.1).discriminator(REAL, FAKE)) == pytest.approx(0.1 * discriminator)
-    assert float(adversary(kind, 0.1).generator(FAKE)) == pytest.approx(generator)
+    for factors, factor in (((1.0,), 1.0), ((), 0.5), ((0.1,), 0.1)):
+        loss = adversary(kind, *factors)
+        assert float(loss.discriminator(REAL, FAKE)) == pytest.approx(factor * discriminator, rel=1e-6)
+        assert float(loss.generator(FAKE)) == pytest.approx(generator, rel=1e-6)
 
 
 def test_outputs_of_different_sizes_weigh_alike() -> None:
@@ -72,9 +67,8 @@ def test_logits_beyond_exp_stay_finite() -> None:
 
 
 def test_unknown_kind_is_named() -> None:
-    with pytest.raises(
-        ConfigError, match="--adversarial_loss::kind is 'wgan': choose bce, least_squares, hinge or wasserstein"
-    ):
+    fault = "--adversarial_loss::kind is 'wgan': choose bce, least_squares, hinge or wasserstein"
+    with pytest.raises(ConfigError, match=fault):
         AdversarialLoss("wgan")
 
 
@@ -125,14 +119,6 @@ def test_penalties_of_a_plane_by_hand() -> None:
     assert plane.weight.grad is not None
     assert plane.weight.grad.tolist() == pytest.approx([0.5 * (80 * 0.6 + 2 * 3), 0.5 * (80 * 0.8 + 2 * 4)])
     assert AdversarialLoss("bce").penalties("d", plane, real, fake) == {}
-
-
-def test_the_gradient_of_a_penalty_is_that_of_its_formula() -> None:
-    plane = Plane(3.0, 4.0)
-    loss = AdversarialLoss("wasserstein", 1.0, gradient_penalty=10)
-    loss.penalties("d", plane, torch.rand(5, 2), torch.rand(5, 2))["d_penalty"].backward()
-    assert plane.weight.grad is not None
-    assert plane.weight.grad.tolist() == pytest.approx([10 * 2 * 4 * 0.6, 10 * 2 * 4 * 0.8])
 
 
 def test_r1_looks_at_real_images_and_a_gradient_penalty_between() -> None:
@@ -231,3 +217,19 @@ def test_feature_matching_by_hand() -> None:
 def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         AdversarialLoss(**settings)
+
+
+def test_outputs_of_the_activations_in_order() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.LeakyReLU(0.5), nn.Sequential(nn.ReLU()))
+    with torch.no_grad():
+        network[0].weight.fill_(2)  # type: ignore[operator]
+    first, second = hidden_features(network, torch.tensor([[[[1.0, -1.0]]]]))
+    assert first.tolist() == [[[[2.0, -1.0]]]]
+    assert second.tolist() == [[[[2.0, 0.0]]]]
+    assert not network[1]._forward_hooks
+
+
+def test_a_reference_batch_in_front_of_the_images_is_left_out() -> None:
+    discriminator = PatchGanDiscriminator(1, width=4, layers=2, norm="virtual")
+    discriminator(torch.rand(3, 1, 32, 32))  # becomes the reference
+    assert {len(features) for features in hidden_features(discriminator, torch.rand(2, 1, 32, 32))} == {2}

@@ -12,8 +12,8 @@ from pd2t2_dcgan_acm.networks import PatchClassifier
 from torch import nn
 
 from common.errors import ConfigError
+from common.networks import stabilise
 from common.networks.patch_discriminator import PatchGanDiscriminator
-from common.networks.stabilise import MinibatchDeviation, MinibatchDiscrimination, stabilise
 from common.networks.virtual_norm import ReferenceBatch, VirtualNorm, WithoutReference
 
 VOLUME = (2, 1, 16, 16, 16)
@@ -37,7 +37,8 @@ def test_every_discriminator_takes_every_setting(name: str) -> None:
     norms = [{"norm": norm} for norm in ("instance", "virtual", "none")]
     for settings in (
         *norms,
-        *({name: True} for name in ("spectral_norm", "minibatch_std", "minibatch_discrimination")),
+        {"spectral_norm": True},
+        *([{"minibatch_discrimination": True}] if made is ClassDiscriminators else []),
     ):
         torch.manual_seed(0)
         changed = made(**sizes, **settings)
@@ -63,7 +64,7 @@ def test_a_default_discriminator_has_the_weights_it_had(name: str) -> None:
     drawn = made(**sizes)
     after = torch.rand(1)
     torch.manual_seed(0)
-    made(**sizes, norm="batch", spectral_norm=False, minibatch_std=False)
+    made(**sizes, norm="batch", spectral_norm=False)
     assert torch.equal(torch.rand(1), after)
     assert not any("parametrizations" in key for key in drawn.state_dict())
 
@@ -80,21 +81,10 @@ def test_spectral_norm_makes_the_largest_singular_value_one() -> None:
         assert float(largest.detach()) == pytest.approx(1, abs=0.02)
 
 
-def test_deviation_over_a_batch_by_hand() -> None:
-    x = torch.tensor([[1.0, 5.0], [3.0, 5.0]]).reshape(2, 2, 1, 1).expand(2, 2, 2, 2)
-    made = MinibatchDeviation()(x)
-    assert made.shape == (2, 3, 2, 2)
-    assert torch.equal(made[:, :2], x)
-    # deviations over the batch are 1 and 0
-    torch.testing.assert_close(made[:, 2], torch.full((2, 2, 2), 0.5), rtol=0, atol=1e-4)
-    alike = torch.ones(3, 2, requires_grad=True)
-    MinibatchDeviation()(alike).sum().backward()
-    assert alike.grad is not None
-    assert alike.grad.isfinite().all()
-
-
-def test_minibatch_discrimination_by_hand() -> None:
-    layer = MinibatchDiscrimination(2, kernels=2, size=2)
+def test_minibatch_discrimination_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stabilise, "KERNELS", 2)
+    monkeypatch.setattr(stabilise, "KERNEL_SIZE", 2)
+    layer = stabilise.MinibatchDiscrimination(2)
     with torch.no_grad():
         # features (a, b) have the rows (a, a) and (b, 0)
         layer.tensor.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
@@ -104,9 +94,6 @@ def test_minibatch_discrimination_by_hand() -> None:
     one, two = math.exp(-1), math.exp(-2)  # distances of the rows: 2 * 0.5, and 2
     torch.testing.assert_close(made[:, 2], torch.tensor([1 + 2 * one, 2 + one, 2 + one]))
     torch.testing.assert_close(made[:, 3], torch.tensor([2 + two, 2 + two, 1 + 2 * two]))
-    # of images the mean over voxels counts, and each voxel gets the closeness
-    images = torch.stack([x - 1, x + 1], dim=2)[..., None]
-    torch.testing.assert_close(layer(images)[:, 2:], made[:, 2:, None, None].expand(-1, -1, 2, 1))
     layer(torch.ones(3, 2, requires_grad=True)).sum().backward()
     assert layer.tensor.weight.grad is not None
     assert not layer.tensor.weight.grad.any(), "equal images have no direction"
@@ -158,8 +145,8 @@ def test_the_reference_is_the_first_batch_of_the_training_and_is_saved() -> None
     torch.testing.assert_close(copied(real), loaded(real))
 
 
-def test_both_comparisons_of_a_batch_and_virtual_norm_go_together() -> None:
-    layers = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.LeakyReLU(), nn.Linear(3, 1))
-    stabilise(layers, "virtual", True, True, True)
-    assert layers[-1][-1][-1].in_features == 3 + 100 + 1
+def test_the_comparison_of_a_batch_and_virtual_norm_go_together() -> None:
+    layers = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.LeakyReLU(), stabilise.comparing(nn.Linear(3, 1)))
+    stabilise.stabilise(layers, "virtual", True)
+    assert layers[-1][-1][-1].in_features == 3 + 100
     assert layers(torch.rand(4, 2)).shape == (4, 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from moved_heads import AFFINE, SHAPE, errors_mm, moving, volume
 
+from common.errors import OutputError
 from common.registration.align import Grid, align
 
 itk = pytest.importorskip("SimpleITK")
@@ -58,8 +59,6 @@ def test_more_threads_change_nothing():
 
 
 def test_a_sheared_volume_is_refused():
-    from common.errors import OutputError
-
     sheared = np.array(AFFINE)
     sheared[0, 1] = 0.5
     values = np.zeros(SHAPE, np.float32)

@@ -19,6 +19,7 @@ from pd2t2_dcgan_acm.phantoms import write_pd2t2
 from common.errors import ConfigError, OutputError
 from common.simulation import dataset
 from common.simulation.dataset import case_seed
+from common.simulation.field_strength import write_field_strengths
 from common.simulation.mr_ct_pairs import write_mr2ct
 
 
@@ -43,6 +44,7 @@ WRITERS = {
     "ldct": Writer(write_ldct, ("ldct", "thick", "ndct", "mask")),
     "dagan": Writer(write_dagan, ("zero_filled", "thick", "noisy", "mr", "mask")),
     "gadolinium": Writer(write_gadolinium, ("pre", "low", "full", "mask")),
+    "fields": Writer(write_field_strengths, ("mr_15t", "mr_3t", "mask")),
     "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
     "mri2pet": Writer(write_mri2pet, ("mtr", "fa", "rd", "ad", "pet", "mask", "nawm", "lesion")),
@@ -122,14 +124,10 @@ def test_wrong_numbers_are_refused(tmp_path, key, name, value, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_holds_something_is_kept(write, tmp_path):
+def test_a_folder_that_holds_something_is_kept_and_a_parent_that_is_a_file_refused(write, tmp_path):
     (tmp_path / "scan.nii.gz").write_bytes(b"mine")
     with pytest.raises(OutputError, match="exists and is not an empty folder: remove it"):
         write(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
-
-
-def test_a_parent_that_is_a_file_is_refused(write, tmp_path):
-    (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write into .*: choose another folder"):
-        write(tmp_path / "file" / "set")
+        write(tmp_path / "scan.nii.gz" / "set")
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]

@@ -15,16 +15,13 @@ from common.simulation.physics import (
     drawn,
     enhanced,
 )
-from common.simulation.tissues import RELAXATION, Relaxation
+from common.simulation.tissues import HOUNSFIELD, RELAXATION, TISSUES, Relaxation, spoiled_gradient_echo
 
 WATER = Relaxation(t1=1000.0, t2=100.0, t2_star=50.0, density=0.8, spread=0.1)
 
 
-def test_a_place_in_a_range_is_between_its_ends():
+def test_a_place_in_a_range_is_between_its_ends_the_low_one_first():
     assert [drawn([2.0, 6.0], place, "x") for place in (0.0, 0.25, 1.0)] == [2.0, 3.0, 6.0]
-
-
-def test_a_range_has_two_ends_the_low_one_first():
     with pytest.raises(ConfigError, match=r"te_ms is \[9, 3\], not a range \[low, high\]: "):
         drawn([9, 3], 0.5, "te_ms")
 
@@ -39,42 +36,45 @@ def test_spoiled_echo_at_ninety_degrees_is_saturation_recovery():
     assert sequence.signals({"a": WATER}, (0.3, 0.3))["a"] == pytest.approx(0.8 * (1 - math.exp(-0.5)) * math.exp(-0.1))
 
 
+def test_spoiled_gradient_echo_peaks_at_the_ernst_angle():
+    tissue = RELAXATION["white"]
+    ernst = math.degrees(math.acos(math.exp(-18 / tissue.t1)))
+    best, below, above = (spoiled_gradient_echo(tissue, 18, 10, ernst + turn) for turn in (0, -3, 3))
+    assert best > below
+    assert best > above
+
+
+def test_every_tissue_stands_in_every_table_in_the_order_of_t1():
+    assert set(HOUNSFIELD) == set(RELAXATION) > {*TISSUES}
+    signal = {name: spoiled_gradient_echo(RELAXATION[name], 18, 10, 30) for name in TISSUES}
+    order = ("fat", "white", "lesion", "grey", "vessel", "csf", "skull")
+    assert sorted(order, key=lambda name: -signal[name]) == list(order)
+    assert signal["skull"] < 1e-3 * signal["white"]
+    assert signal["sinus"] == signal["background"] == 0
+
+
 def test_inverted_echo_by_its_equation():
     sequence = InvertedEcho(tr_ms=[2000, 3000], ti_ms=[500, 900], te_ms=[10, 20])
     seen = sequence.signals({"a": WATER}, (0.0, 0.5))["a"]
     assert seen == pytest.approx(0.8 * abs(1 - 2 * math.exp(-0.7) + math.exp(-2)) * math.exp(-0.2))
-
-
-def test_what_is_inverted_is_dark_at_its_null_and_bright_before():
-    """Nulled at TI = T1 ln 2 where TR is long; a magnitude has no sign."""
-    seen = []
-    for ti in (693.147, 0.0):
+    # nulled at TI = T1 ln 2 where TR is long; a magnitude has no sign
+    for ti, signal in ((693.147, 0), (0.0, 0.8)):
         sequence = InvertedEcho(tr_ms=[1.0e6] * 2, ti_ms=[ti] * 2, te_ms=[0, 0])
-        seen.append(sequence.signals({"a": WATER}, (0, 0))["a"])
-    assert seen == pytest.approx([0, 0.8], abs=1e-6)
+        assert sequence.signals({"a": WATER}, (0, 0))["a"] == pytest.approx(signal, abs=1e-6)
 
 
-def test_the_first_place_chooses_one_of_several_sequences():
-    first, second = SpinEcho(tr_ms=[1000, 3000], te_ms=[20, 20]), SpoiledEcho()
-    either, tissues = AnyEcho([first, second]), {"a": WATER}
-    assert either.signals(tissues, (0.25, 0.3)) == first.signals(tissues, (0.5, 0.3))
-    assert either.signals(tissues, (0.75, 0.3)) == second.signals(tissues, (0.5, 0.3))
-    assert either.signals(tissues, (1.0, 0.3)) == second.signals(tissues, (0.0, 0.3))
-
-
-def test_weights_give_each_sequence_its_share_of_the_first_place():
+def test_the_first_place_chooses_one_of_several_sequences_by_its_share():
     """Shares 0, 3/4, 0, 1/4: 0.375 is the middle of the second, 0.875 of the fourth."""
     first, second = SpinEcho(tr_ms=[1000, 3000], te_ms=[20, 20]), SpoiledEcho()
-    choice, tissues = AnyEcho([second, first, first, second], [0, 6, 0, 2]), {"a": WATER}
-    assert choice.signals(tissues, (0.375, 0.3)) == first.signals(tissues, (0.5, 0.3))
-    assert choice.signals(tissues, (0.875, 0.3)) == second.signals(tissues, (0.5, 0.3))
-    assert choice.signals(tissues, (0.0, 0.3)) == first.signals(tissues, (0.0, 0.3))
-
-
-@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0]])
-def test_weights_are_one_for_each_sequence_and_not_all_zero(weights):
-    with pytest.raises(ConfigError, match=r"weights of 2 sequences are \[.*\]: give each a number of 0 or more"):
-        AnyEcho([SpinEcho(), SpoiledEcho()], weights)
+    either, weighted = AnyEcho([first, second]), AnyEcho([second, first, first, second], [0, 6, 0, 2])
+    for choice, place, sequence, own in (
+        (either, 0.25, first, 0.5), (either, 0.75, second, 0.5), (either, 1.0, second, 0.0),
+        (weighted, 0.375, first, 0.5), (weighted, 0.875, second, 0.5), (weighted, 0.0, first, 0.0),
+    ):  # fmt: skip
+        assert choice.signals({"a": WATER}, (place, 0.3)) == sequence.signals({"a": WATER}, (own, 0.3))
+    for weights in ([1], [1, -1], [0, 0]):
+        with pytest.raises(ConfigError, match=r"weights of 2 sequences are \[.*\]: give each a number of 0 or more"):
+            AnyEcho([first, second], weights)
 
 
 def test_fluid_vanishes_at_its_null():
@@ -90,13 +90,17 @@ def test_fluid_vanishes_at_its_null():
     assert before == pytest.approx(left * math.exp(-100 / 329))
 
 
-def test_flair_has_dark_fluid_and_grey_matter_no_darker_than_white():
-    """At 1.5 T with the table's values everywhere in the ranges."""
+def test_flair_has_dark_fluid_and_grey_matter_no_darker_than_white_and_t2_star_the_order_of_its_table():
+    """At 1.5 T with the values of the table: T2* of haematoma 20, pallidum 38, striatum 54, grey 69 ms."""
+    order = ("haematoma", "pallidum", "striatum", "grey", "csf")
     for place in np.linspace(0, 1, 11):
         signals = NulledFluid().signals(RELAXATION, (place, 1 - place))
         assert signals["csf"] < 0.25 * signals["white"]
         assert signals["grey"] > 1.2 * signals["white"]
         assert signals["lesion"] > 1.5 * signals["grey"]
+        signals = T2StarEcho().signals(RELAXATION, (place, place))
+        assert sorted(order, key=signals.get) == list(order)
+        assert signals["csf"] > 1.1 * signals["white"]
 
 
 def test_t2_star_echo_by_its_equation_and_with_fluid_of_its_own_t2_star():
@@ -105,15 +109,6 @@ def test_t2_star_echo_by_its_equation_and_with_fluid_of_its_own_t2_star():
     signals = sequence.signals({"a": WATER, "csf": RELAXATION["csf"]}, (0.3, 0.3))
     assert signals["a"] == pytest.approx(0.8 * (1 - math.exp(-0.5)) * math.exp(-0.6))
     assert signals["csf"] == pytest.approx((1 - math.exp(-500 / 2569)) * math.exp(-30 / 180))
-
-
-def test_on_t2_star_scans_iron_and_old_blood_are_dark_and_fluid_is_bright():
-    """The order of the table's T2*: haematoma 20, pallidum 38, striatum 54, grey 69 ms."""
-    for place in np.linspace(0, 1, 5):
-        signals = T2StarEcho().signals(RELAXATION, (place, place))
-        order = ("haematoma", "pallidum", "striatum", "grey", "csf")
-        assert sorted(order, key=signals.get) == list(order)
-        assert signals["csf"] > 1.1 * signals["white"]
 
 
 def test_of_equal_protons_and_t1_the_shorter_t2_star_is_the_darker():
@@ -137,6 +132,8 @@ def test_at_3_tesla_white_and_grey_relax_more_slowly():
     assert person["grey"].t1 == pytest.approx(833 * 1.62)
     assert person["csf"].t1 == 2569.0
     assert person["white"].t2_star == pytest.approx(61 * 0.8)
+    with pytest.raises(ConfigError, match=r"field_tesla is \[7\], not of 1.5 and 3: list 1.5, 3 or both"):
+        Tissues(field_tesla=[7])
 
 
 def test_people_stay_within_two_spreads():
@@ -159,11 +156,6 @@ def test_fat_saturation_leaves_less_than_a_third_of_fat_and_marrow():
     assert shares["fat"] == shares["marrow"]
     assert 0.05 <= shares["fat"] <= 0.3
     assert shares["muscle"] == 1
-
-
-def test_field_strengths_are_those_of_the_tables():
-    with pytest.raises(ConfigError, match=r"field_tesla is \[7\], not of 1.5 and 3: list 1.5, 3 or both"):
-        Tissues(field_tesla=[7])
 
 
 def test_a_contrast_agent_shortens_t1_of_blood_and_tumours_not_of_brain():

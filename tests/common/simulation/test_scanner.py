@@ -13,15 +13,15 @@ WHOLE = (slice(None),) * 3
 NONE = Artefacts(**{each.name: 0.0 for each in fields(Artefacts) if each.name.endswith("_probability")})
 
 
-def test_without_bias_both_fields_are_one():
-    source, target = Scanner(bias=[0, 0], coil_probability=0).bias_fields(np.random.default_rng(0), SHAPE, 5.0)
-    assert source.min() == source.max() == target.min() == target.max() == 1
-
-
 def test_bias_has_the_strength_that_was_asked_for_and_shares_it():
-    source, target = Scanner(bias=[0.2, 0.2], target_bias=1.0, coil_probability=0).bias_fields(
-        np.random.default_rng(0), SHAPE, 5.0
+    none, fields = (
+        Scanner(bias=[bias, bias], target_bias=1.0, coil_probability=0).bias_fields(
+            np.random.default_rng(0), SHAPE, 5.0
+        )
+        for bias in (0, 0.2)
     )
+    assert all((field == 1).all() for field in none)
+    source, target = fields
     assert 0.1 < np.log(source).std() < 0.3
     assert np.abs(np.log(source)).max() <= 0.4 + 1e-6
     np.testing.assert_allclose(source, target)
@@ -35,11 +35,8 @@ def test_cuts_keep_to_their_limits():
     assert starts.min() == ends.min() == 0
     assert starts.max(axis=0).tolist() == [4, 9, 29]
     assert ends.max(axis=0).tolist() == [4, 9, 0]
-
-
-def test_a_cut_leaves_ninety_millimetres():
     view = Scanner(cut_mm=[500, 500, 500, 500]).sampling(np.random.default_rng(1), (50, 60, 50), 4.0).view
-    assert [part.stop - part.start >= 22 for part in view] == [True] * 3
+    assert [part.stop - part.start >= 22 for part in view] == [True] * 3, "ninety millimetres are left"
 
 
 @pytest.mark.parametrize("pixel", [1.0, 1.4, 2.0])
@@ -135,9 +132,6 @@ def test_artefacts_come_before_noise_and_the_grey_scale_stays_between_black_and_
     assert seen.max() == 1
 
 
-# ---- artefacts -------------------------------------------------------------------------------------------------------
-
-
 def test_a_scan_truncated_along_both_axes_is_even_across_slices_alone():
     """One frequency is left along the axes in the plane of the slices, all across them."""
     artefacts = replace(NONE, truncation_probability=1, both_probability=1, kept=(0, 0))
@@ -146,38 +140,26 @@ def test_a_scan_truncated_along_both_axes_is_even_across_slices_alone():
     assert seen == pytest.approx(np.broadcast_to(image.mean((1, 2), keepdims=True), image.shape), abs=1e-6)
 
 
-def test_a_field_of_view_smaller_than_the_head_misses_what_was_drawn():
+def test_a_field_of_view_smaller_than_the_head_misses_what_was_drawn_and_keeps_ninety_millimetres():
     head = np.zeros((100, 120, 100), bool)
     head[10:90, 20:105, :80] = True
     sampling = Sampling((slice(5, 95), slice(0, 120), slice(0, 100)), 2, 1, 1, 1, 2.0)
+    wrap = replace(NONE, wrap_probability=1, wrap_mm=(20, 20))
     for seed in range(10):
-        wrapped = replace(NONE, wrap_probability=1, wrap_mm=(20, 20)).wrapped(
-            sampling, head, np.random.default_rng(seed)
-        )
+        wrapped = wrap.wrapped(sampling, head, np.random.default_rng(seed))
         part = wrapped.view[1]
         assert wrapped.folds
         assert (wrapped.view[0], wrapped.view[2]) == (sampling.view[0], sampling.view[2])
         assert (part.start - 20) + (105 - part.stop) == pytest.approx(10, abs=1)
         assert 20 <= part.start <= 30
+    small, sampling = head[5:65, 15:75, 20:], Sampling(WHOLE, 2, 1, 1, 1, 2.0)
+    small[:] = False
+    small[5:55, 5:55, 5:55] = True
+    assert wrap.wrapped(sampling, small, np.random.default_rng(0)) == sampling
+    assert replace(wrap, wrap_mm=(6, 6)).wrapped(sampling, small, np.random.default_rng(0)).folds
 
 
-def test_a_small_head_is_not_cut_below_ninety_millimetres():
-    head = np.zeros((60, 60, 60), bool)
-    head[5:55, 5:55, 5:55] = True
-    sampling = Sampling(WHOLE, 2, 1, 1, 1, 2.0)
-    wrap = replace(NONE, wrap_probability=1)
-    assert replace(wrap, wrap_mm=(20, 20)).wrapped(sampling, head, np.random.default_rng(0)) == sampling
-    assert replace(wrap, wrap_mm=(6, 6)).wrapped(sampling, head, np.random.default_rng(0)).folds
-
-
-def test_without_artefacts_the_image_is_what_it_was():
-    image = np.random.default_rng(0).random((8, 10, 6), dtype=np.float32)
-    sampling = Sampling(WHOLE, 2, 1, 1, 1, 1.0)
-    assert NONE(image, sampling, np.random.default_rng(0)) is image
-    assert NONE.wrapped(sampling, image > 0.5, np.random.default_rng(0)) is sampling
-
-
-def test_the_same_generator_gives_the_same_bits_in_single_precision():
+def test_the_same_generator_gives_the_same_bits_in_single_precision_and_none_the_image_itself():
     image = np.random.default_rng(0).random((40, 48, 20), dtype=np.float32)
     sure = Artefacts(1.0, 1.0, motion_probability=1, ghost_probability=1, spike_probability=1, wrap_probability=1)
     sampling = Sampling(WHOLE, 1, 1, 1, 2, 1.0)
@@ -185,3 +167,5 @@ def test_the_same_generator_gives_the_same_bits_in_single_precision():
     assert one.dtype == np.float32
     assert np.array_equal(one, again)
     assert not np.allclose(one, other, atol=1e-3)
+    assert NONE(image, sampling, np.random.default_rng(0)) is image
+    assert NONE.wrapped(sampling, image > 0.5, np.random.default_rng(0)) is sampling

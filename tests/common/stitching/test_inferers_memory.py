@@ -99,7 +99,7 @@ def test_a_smaller_batch_gives_the_same_voxels() -> None:
     torch.manual_seed(0)
     network, volume = UNetGenerator(1, 1, 4, 4).eval(), torch.rand(1, 1, 13, 30, 17) * 2 - 1
     with torch.no_grad():
-        made = [each(volume, network) for _, each in PlaneInferer("sagittal", 1, 8, 16, progress=False).smaller()]
+        made = [each(volume, network) for _, each in PlaneInferer("sagittal", 1, 8, 16).smaller()]
     for other in made[1:]:
         torch.testing.assert_close(other, made[0], rtol=0, atol=1e-5)
 

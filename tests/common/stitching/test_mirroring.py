@@ -1,6 +1,8 @@
-"""Test-time augmentation by mirrors."""
+"""Inferers around another: mirrored volumes are averaged, z-scores rescaled by the network that predicted them."""
 
 from __future__ import annotations
+
+import copy
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.stitching import MirrorInferer, PlaneInferer
+from common.stitching import MirrorInferer, PlaneInferer, TargetScaleInferer
 
 VOLUME = torch.arange(24.0).reshape(1, 1, 2, 3, 4)
 
@@ -57,3 +59,32 @@ def test_memory_is_that_of_the_inner_inferer_and_a_mirrored_volume() -> None:
     assert MirrorInferer(inner, [0]).bytes_needed(network, 1, (4, 5, 6)) == needed + 3 * 4 * 4 * 5 * 6
     found = [(words, other.inferer.batch_size, other.axes) for words, other in MirrorInferer(inner, [2]).smaller()]  # type: ignore[attr-defined]
     assert found == [(f"inference_batch {size}", size, (2,)) for size in (4, 2, 1)]
+
+
+class Doubling(nn.Module):
+    """``2 x``, and keeps the scale of its targets."""
+
+    def __init__(self, mean: float, deviation: float) -> None:
+        super().__init__()
+        self.register_buffer("target_scale", torch.tensor([mean, deviation]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+SOURCE = torch.tensor([-1.0, 0.0, 1.5]).reshape(1, 1, 3, 1, 1)
+
+
+def test_the_scale_is_that_of_the_network_of_the_call():
+    """A server keeps the network of the configuration as it is and loads weights into a copy."""
+    configured = Doubling(0, 1)
+    infer = TargetScaleInferer(SimpleInferer())
+    assert infer(SOURCE, configured).flatten().tolist() == [-2, 0, 3]
+    served = copy.deepcopy(configured)
+    served.load_state_dict({"target_scale": torch.tensor([5.0, 2.0])}, strict=False)
+    assert infer(SOURCE, served).flatten().tolist() == [1, 5, 11]
+
+
+def test_an_exported_network_brings_its_scale_along():
+    scripted = torch.jit.script(Doubling(100, 30))
+    assert TargetScaleInferer(SimpleInferer())(SOURCE, scripted).flatten().tolist() == [40, 100, 190]

@@ -44,6 +44,13 @@ def steps(step: Any, count: int) -> list[torch.Tensor]:
     return made
 
 
+def without_cuda(monkeypatch: pytest.MonkeyPatch, **parts: Any) -> None:
+    waiting = SimpleNamespace(wait_stream=lambda other: None)
+    fakes = {"Stream": lambda _: waiting, "current_stream": lambda: waiting, "stream": lambda _: nullcontext()}
+    for name, fake in {**fakes, **parts}.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+
+
 def test_a_step_that_cannot_be_recorded_goes_on_eagerly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -57,20 +64,12 @@ def test_a_step_that_cannot_be_recorded_goes_on_eagerly(
         finally:
             step.recording = False
 
-    waiting = SimpleNamespace(wait_stream=lambda other: None)
-    fakes = {
-        "Stream": lambda device: waiting,
-        "current_stream": lambda: waiting,
-        "stream": lambda stream: nullcontext(),
-    }
-    for name, fake in {**fakes, "CUDAGraph": SimpleNamespace, "graph": recording}.items():
-        monkeypatch.setattr(torch.cuda, name, fake)
+    without_cuda(monkeypatch, CUDAGraph=SimpleNamespace, graph=recording)
     with caplog.at_level(logging.WARNING):
         made = steps(GraphedStep(step, torch.device("cuda")), WARM_UP + 3)
     assert made == steps(Step(), WARM_UP + 3)
     assert step.attempts == 1
-    said = [record.getMessage() for record in caplog.records]
-    assert said == [f"--acceleration::cuda_graph is off: the step cannot be recorded here ({REFUSED})"]
+    assert caplog.messages == [f"--acceleration::cuda_graph is off: the step cannot be recorded here ({REFUSED})"]
 
 
 def test_critics_alone_have_a_recording_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,10 +94,7 @@ def test_critics_alone_have_a_recording_of_their_own(monkeypatch: pytest.MonkeyP
         return calls[-1]
 
     step.method = SimpleNamespace(variation=None)  # type: ignore[attr-defined]
-    waiting = SimpleNamespace(wait_stream=lambda other: None)
-    fakes = {"Stream": lambda device: waiting, "current_stream": lambda: waiting, "stream": lambda _: nullcontext()}
-    for name, fake in {**fakes, "CUDAGraph": Graph, "graph": recording}.items():
-        monkeypatch.setattr(torch.cuda, name, fake)
+    without_cuda(monkeypatch, CUDAGraph=Graph, graph=recording)
     graphed = GraphedStep(step, torch.device("cuda"))  # type: ignore[arg-type]
     order = [True, True, False] * (WARM_UP + 2)
     made = [graphed({"image": torch.zeros(1)}, critics_alone=alone) for alone in order]

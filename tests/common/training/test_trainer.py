@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 
@@ -11,15 +12,13 @@ from ignite.engine import Events
 from loss_settings import losses_of
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
-from torch import nn
+from torch import Tensor, nn
 from toy_networks import Scale
-from toy_training import Pairs, Toy, convolutions, loader, on, scalars, train, weight_of
+from toy_training import ADAM, Pairs, Toy, convolutions, loader, on, regression, scalars, train, weight_of
 
 from common.errors import ConfigError
-from common.losses import l1
 from common.training import SynthesisTrainer
 from common.training.methods.base import Batch, GanMethod, Losses
-from common.training.schedules import ConstantThenLinear
 
 NAMES = ("discriminator", "adversarial", "l1", "loss")
 
@@ -31,40 +30,30 @@ D_LOSS, D_GRADIENT, D_AFTER = 2.125, 6.25, 0.375
 G_ADVERSARIAL, G_AFTER = 0.66015625, 0.7609375
 
 
-def _step(adversarial: float, l1: float) -> Toy:
-    method = Toy(Scale(0.5), Scale(1.0), adversarial=adversarial, l1=l1)
-    train(method, loader(scalars((1, 3))))
-    return method
-
-
 def test_the_discriminator_moves_first_and_the_generator_faces_it_moved() -> None:
     method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2)
-    trainer = train(method, loader(scalars((1, 3))))
+    outputs = []
+    handler = on(IterationEvents.MODEL_COMPLETED, lambda engine: outputs.append(engine.state.output))
+    trainer = train(method, loader(scalars((1, 3))), train_handlers=[handler])
     assert weight_of(method.discriminators["d"]) == pytest.approx(D_AFTER)
     assert weight_of(method.generators["g"]) == pytest.approx(G_AFTER)
-    assert trainer.state.metrics["discriminator"] == pytest.approx(D_LOSS)
-    assert trainer.state.metrics["adversarial"] == pytest.approx(G_ADVERSARIAL)
-    assert trainer.state.metrics["l1"] == pytest.approx(2.5)
-    assert trainer.state.metrics["loss"] == pytest.approx(G_ADVERSARIAL + 2 * 2.5)
-
-
-def test_the_adversarial_term_alone_moves_the_generator() -> None:
-    method = _step(adversarial=1, l1=0)
-    assert weight_of(method.generators["g"]) == pytest.approx(0.5 + 0.1 * 0.609375)
+    losses = {"loss": G_ADVERSARIAL + 5, "discriminator": D_LOSS, "adversarial": G_ADVERSARIAL, "l1": 2.5}
+    assert {name: trainer.state.metrics[name] for name in losses} == pytest.approx(losses)
+    (output,) = outputs
+    assert not any(value.requires_grad for value in output.values())
+    found = {name: float(value) for name, value in output.items()}
+    assert found == pytest.approx({"image": 1, "label": 3, "pred": 0.5, **losses})
+    assert isinstance(trainer, SupervisedTrainer)
+    assert trainer.network is method
+    assert method.deployed is method.generators["g"]
 
 
 def test_weight_zero_leaves_the_discriminator_alone() -> None:
-    method = _step(adversarial=0, l1=2)
+    method = Toy(Scale(0.5), Scale(1.0), adversarial=0, l1=2)
+    train(method, loader(scalars((1, 3))))
     assert len(method.discriminators["d"].given) == 0
     assert weight_of(method.discriminators["d"]) == 1.0
     assert weight_of(method.generators["g"]) == pytest.approx(0.7)
-
-
-def test_weight_zero_leaves_batch_statistics_alone() -> None:
-    method = Toy(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), adversarial=0, l1=1)
-    train(method, loader(Pairs(torch.rand(2, 1, 4, 4), torch.rand(2, 1, 4, 4))))
-    assert method.state_dict()["discriminators.d.running_mean"].tolist() == [0.0]
-    assert method.state_dict()["discriminators.d.num_batches_tracked"] == 0
 
 
 def test_one_forward_of_the_generator_a_step_and_three_of_the_discriminator() -> None:
@@ -110,24 +99,6 @@ def test_freezing_ends_when_a_loss_raises() -> None:
     assert method.discriminators["d"].weight.requires_grad
 
 
-def test_the_output_of_a_step() -> None:
-    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2)
-    outputs = []
-    handler = on(IterationEvents.MODEL_COMPLETED, lambda engine: outputs.append(engine.state.output))
-    trainer = train(method, loader(scalars((1, 3))), train_handlers=[handler])
-    assert isinstance(trainer, SupervisedTrainer)
-    (output,) = outputs
-    assert set(output) == {"image", "label", "pred", "loss", "discriminator", "adversarial", "l1"}
-    assert not any(value.requires_grad for value in output.values())
-    found = {name: float(value) for name, value in output.items()}
-    assert found == pytest.approx(
-        {"image": 1, "label": 3, "pred": 0.5, "loss": G_ADVERSARIAL + 5, "discriminator": D_LOSS,
-         "adversarial": G_ADVERSARIAL, "l1": 2.5}
-    )  # fmt: skip
-    assert trainer.network is method
-    assert method.deployed is method.generators["g"]
-
-
 def test_without_discriminators_only_the_generator_is_trained() -> None:
     class Plain(GanMethod):
         def generate(self, batch: Batch) -> Losses:
@@ -167,35 +138,104 @@ def test_named_losses_are_averaged_over_each_epoch() -> None:
     assert means[0]["l1"] != means[1]["l1"]
 
 
-def test_the_rate_of_each_epoch_is_reported_and_both_optimisers_follow_it() -> None:
-    rates = []
-    schedule = partial(ConstantThenLinear, constant_epochs=1, decay_epochs=1)
-    note = on(Events.EPOCH_COMPLETED, lambda e: rates.append(e.state.metrics["learning_rate"]))
-    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2)
-    trainer = train(method, loader(scalars((1, 3))), epochs=2, schedule=schedule, train_handlers=[note])
-    assert rates == pytest.approx([0.1, 0.05])
-    assert [o.param_groups[0]["lr"] for o in trainer.optimizers.values()] == pytest.approx([0.0, 0.0])
+@pytest.mark.parametrize("count", [8, 10], ids=["whole windows", "an incomplete last window"])
+def test_accumulation_equals_larger_batches(count: int) -> None:
+    def run(batch_size: int, steps: int) -> Tensor:
+        torch.manual_seed(0)
+        method = Toy(nn.Conv2d(1, 1, 3, padding=1), Scale(1.0), l1=5)
+        train(method, loader(regression(count), batch_size), epochs=3, accumulation_steps=steps)
+        return method.state_dict()["generators.g.weight"]
+
+    torch.testing.assert_close(run(2, 2), run(4, 1), rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(run(2, 2), run(2, 1), atol=1e-3)
 
 
-def test_each_epoch_draws_every_case_once_in_a_new_order() -> None:
-    drawn: list[str] = []
-    note = on(Events.ITERATION_COMPLETED, lambda e: drawn.append(e.state.batch["case"][0]))
-    train(Toy(Scale(0.5), Scale(1.0), l1=2), loader(scalars(*[(1, 3)] * 8)), epochs=2, train_handlers=[note])
-    assert sorted(drawn[:8]) == sorted(drawn[8:]) == [f"case_{i}" for i in range(8)]
-    assert drawn[:8] != drawn[8:]
+def test_accumulated_updates_happen_once_a_window_and_at_the_end() -> None:
+    weights: list[float] = []
+    method = Toy(Scale(0.5), Scale(1.0), l1=1)
+    note = on(Events.ITERATION_COMPLETED, lambda e: weights.append(round(weight_of(method.generators["g"]), 6)))
+    # gradient of |g - 3| is -1 in every step: a mean of -1 a window, whatever its length
+    train(method, loader(scalars(*[(1, 3)] * 5)), accumulation_steps=2, train_handlers=[note])
+    assert weights == [0.5, 0.6, 0.6, 0.7, 0.8]
 
 
-# ---- learning ----------------------------------------------------------------------------------------------------
+def test_moving_average_is_the_recursion() -> None:
+    weights: list[float] = []
+    method = Toy(Scale(0.5), Scale(1.0), l1=1)
+    note = on(Events.ITERATION_COMPLETED, lambda e: weights.append(weight_of(method.generators["g"])))
+    trainer = train(method, loader(scalars((1, 3), (2, 1), (0.5, 1))), epochs=2, ema_decay=0.75, train_handlers=[note])
+    average = weights[0]
+    for weight in weights[1:]:
+        average = 0.75 * average + 0.25 * weight
+    assert trainer.ema is not None
+    assert weight_of(trainer.ema.module) == pytest.approx(average, rel=1e-6)
+    with trainer.deployed_weights() as network:
+        assert network is method.generators["g"]
+        assert weight_of(network) == pytest.approx(average, rel=1e-6)
+    assert weight_of(method.generators["g"]) == weights[-1]
 
 
-def test_the_inversion_of_random_images_is_learnt() -> None:
+def test_moving_average_is_put_back_after_an_error() -> None:
+    method = Toy(Scale(0.5), Scale(1.0), l1=1)
+    trainer = train(method, loader(scalars((1, 3))), epochs=3, ema_decay=0.5)
+    before = weight_of(method.generators["g"])
+    with contextlib.suppress(KeyError), trainer.deployed_weights():
+        assert weight_of(method.generators["g"]) != before
+        raise KeyError
+    assert weight_of(method.generators["g"]) == before
+
+
+def test_the_deployed_average_has_the_trained_batch_statistics() -> None:
     torch.manual_seed(0)
-    images = torch.rand(32, 1, 8, 8)
-    method = Toy(*convolutions(), adversarial=0.05, l1=10)
-    train(method, loader(Pairs(images, 1 - images), 4), 60, partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999)),
-          schedule=partial(ConstantThenLinear, constant_epochs=30, decay_epochs=30))  # fmt: skip
-    unseen = torch.rand(8, 1, 8, 8)
-    with torch.no_grad():
-        error = float(l1(method.deployed(unseen), 1 - unseen))
-    # a constant 0.5 would be off by 0.25 on average
-    assert error < 0.03
+    method = Toy(nn.BatchNorm2d(1), Scale(1.0), l1=1)
+    trainer = train(method, loader(regression(4), 2), ema_decay=0.9)
+    mean = method.state_dict()["generators.g.running_mean"].clone()
+    assert mean.tolist() != [0.0]
+    with trainer.deployed_weights() as network:
+        assert torch.equal(network.running_mean, mean)
+
+
+def test_without_moving_average_the_weights_themselves_are_deployed() -> None:
+    method = Toy(Scale(0.5), Scale(1.0), l1=1)
+    trainer = train(method, loader(scalars((1, 3))))
+    with trainer.deployed_weights() as network:
+        assert weight_of(network) == pytest.approx(0.6)
+
+
+def test_clipping_bounds_both_networks() -> None:
+    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2)
+    train(method, loader(scalars((1, 3))), clip_norm=0.01, optimizer=partial(torch.optim.SGD, lr=1.0))
+    assert weight_of(method.discriminators["d"]) == pytest.approx(1 - 0.01, rel=1e-5)
+    assert weight_of(method.generators["g"]) == pytest.approx(0.5 + 0.01, rel=1e-5)
+
+
+def test_gradients_below_the_bound_are_not_changed() -> None:
+    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2)
+    train(method, loader(scalars((1, 3))), clip_norm=100.0)
+    assert weight_of(method.generators["g"]) == pytest.approx(G_AFTER)
+
+
+@pytest.mark.parametrize("kind", ["least_squares", "wasserstein"])
+def test_bfloat16_trains_and_reports_full_precision_means(kind: str) -> None:
+    torch.manual_seed(0)
+    method = Toy(*convolutions(), kind=kind, adversarial=0.1, l1=10)
+    images = torch.rand(16, 1, 8, 8)
+    losses: list[float] = []
+    steps: list[float] = []
+    note = on(Events.ITERATION_COMPLETED, lambda e: steps.append(float(e.state.output["adversarial"])))
+    close = on(Events.EPOCH_COMPLETED, lambda e: losses.append(e.state.metrics["l1"]))
+    data = loader(Pairs(images, 1 - images), 2)
+    trainer = train(method, data, 12, ADAM, precision="bf16", train_handlers=[note, close])
+    assert trainer.state.output["pred"].dtype == torch.bfloat16
+    assert all(parameter.dtype == torch.float32 for parameter in method.parameters())
+    assert losses[-1] < 0.35 * losses[0]
+    # eight bits of mantissa would leave the mean of the last eight steps off by up to a part in 256
+    assert trainer.state.metrics["adversarial"] == pytest.approx(sum(steps[-8:]) / 8, rel=1e-5)
+
+
+def test_float16_on_a_cpu_scales_and_unscales() -> None:
+    # the scaler's 2^16 must not reach the weights: the step is that of full precision
+    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2)
+    train(method, loader(scalars((1, 3))), precision="fp16")
+    assert weight_of(method.generators["g"]) == pytest.approx(G_AFTER, rel=1e-3)
+    assert weight_of(method.discriminators["d"]) == pytest.approx(D_AFTER, rel=1e-3)

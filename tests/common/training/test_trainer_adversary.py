@@ -79,7 +79,7 @@ def test_losses_are_means_over_the_steps_that_have_them() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+@pytest.mark.parametrize("steps", [2, 3])
 def test_interrupted_between_critic_steps_and_resumed_equals_uninterrupted(steps: int) -> None:
     data = scalars((1, 3), (2, 1), (0.5, 1), (1, 2))
     settings = {"critic_steps": 3}

@@ -27,6 +27,8 @@ def test_both_are_divided_by_the_percentile_of_the_source_in_the_head() -> None:
     assert float(scaled["image"].max()) == pytest.approx(64 / 48.5)
     assert float(scaled["label"].max()) == pytest.approx(3 * 64 / 48.5)
     assert float(scaled["mask"].sum()) == 32
+    mask = MetaTensor(2 * torch.ones(1, *SHAPE))
+    assert ScaleBySourced("image")({**case(), "mask": mask})["mask"].unique().tolist() == [1]
 
 
 @pytest.mark.parametrize("factor", [1.0, 7.0, 1e-3])
@@ -47,11 +49,6 @@ def test_the_scale_is_that_of_the_head_whatever_is_around_it(mr: np.ndarray) -> 
         for scan in (torch.from_numpy(mr), torch.from_numpy(np.pad(mr, ((30, 20), (5, 40), (8, 8)))))
     ]
     assert scales[1] == pytest.approx(scales[0], rel=1e-6)
-
-
-def test_a_mask_stays_and_is_binarised() -> None:
-    mask = MetaTensor(2 * torch.ones(1, *SHAPE))
-    assert ScaleBySourced("image")({**case(), "mask": mask})["mask"].unique().tolist() == [1]
 
 
 def test_phases_and_empty_volumes_are_refused() -> None:

@@ -136,9 +136,6 @@ def test_no_other_unit_is_touched():
     item = cleared(ball(), unit="a.u.")
     assert kept(item).all()
     assert "tissue_outside" not in item
-
-
-def test_a_negative_margin_is_an_error():
     with pytest.raises(ConfigError, match="margin_mm"):
         AirOutsideBodyd("pred", margin_mm=-1)
 

@@ -20,10 +20,15 @@ def scaled(image: torch.Tensor, **settings) -> torch.Tensor:
 
 
 class TestScaleWindow:
-    def test_window_by_hand(self):
+    def test_window_by_hand_and_back(self):
         # [-600, 1400] is 2000 wide: (v + 600) / 2000 * 2 - 1
-        image = channel(-600, 1400, 400, -100)
-        assert scaled(image, window=[-600, 1400]).flatten().tolist() == pytest.approx([-1, 1, 0, -0.5])
+        image, window = channel(-600.0, 1400, 400, -100), [-600, 1400]
+        made = scaled(image, window=window)
+        assert made.flatten().tolist() == pytest.approx([-1, 1, 0, -0.5])
+        restored = ToUnitd("image", window=window)({"image": made})["image"]
+        torch.testing.assert_close(restored, image, rtol=0, atol=1e-3)
+        with pytest.raises(ConfigError, match="^air is 1000 HU, above -300: pass -1000, or null"):
+            ToUnitd("image", window=window, air=1000)
 
     def test_clipping(self):
         image = channel(-1600, 2400)
@@ -51,17 +56,17 @@ class TestScaleWindow:
         assert result.reshape(2, 3).tolist() == [[-1, 0, 1], [-1, -0.5, 0]]
         torch.testing.assert_close(scaled(image[:1], window=[[0, 100]]), result[:1])
         assert scaled(image, window=[0, 100])[1].flatten().tolist() == pytest.approx([-1, -0.99, -0.98])
-
-    def test_as_many_windows_as_channels(self):
         message = "the scale of image has 2 windows for 3 channels: give one window, or one per channel"
         with pytest.raises(ConfigError, match=message):
             scaled(torch.zeros(3, 2, 2, 2), window=[[0, 100], [0, 2]])
         with pytest.raises(ConfigError, match=r"has \[2, 0\], not low < high"):
-            scaled(torch.zeros(2, 2, 2, 2), window=[[0, 100], [2, 0]])
+            scaled(image, window=[[0, 100], [2, 0]])
 
     @pytest.mark.parametrize("level", [0.0, 7.0])
     def test_constant_image_becomes_background(self, level):
         assert (scaled(torch.full((1, 3, 3, 3), level), percentiles=[1, 99]) == -1).all()
+        # the foreground of two values has no spread to divide by
+        assert scaled(channel(0, 5, 5, 5), percentiles=[1, 99]).abs().max() <= 1
 
     @pytest.mark.parametrize(("offset", "spread", "varies"), [(1000, 1e-3, False), (1000, 1.0, True), (0, 1e-3, True)])
     def test_noise_around_a_value_is_no_contrast(self, offset, spread, varies):
@@ -69,22 +74,12 @@ class TestScaleWindow:
         result = scaled(noise, percentiles=[1, 99])
         assert result.std() > 0.3 if varies else (result == -1).all()
 
-    def test_two_valued_image_stays_in_range(self):
-        # its foreground has no spread to divide by
-        assert scaled(channel(0, 5, 5, 5), percentiles=[1, 99]).abs().max() <= 1
-
     def test_integers_are_not_truncated(self):
         image = MetaTensor(torch.tensor([0, 1, 2, 4], dtype=torch.int16).reshape(1, 4, 1, 1), affine=torch.eye(4) * 2)
         result = scaled(image, window=[0, 4])
         assert result.dtype == torch.float32
         assert result.flatten().tolist() == pytest.approx([-1, -0.5, 0, 1])
         assert result.affine[0, 0] == 2
-
-    def test_inverted_by_to_unit(self):
-        image = channel(-600, -1.5, 1234.25, 1400)
-        window = [-600, 1400]
-        restored = ToUnitd("image", window=window)({"image": scaled(image, window=window)})["image"]
-        torch.testing.assert_close(restored, image, rtol=0, atol=1e-3)
 
     @pytest.mark.parametrize(
         ("window", "points", "scaled_values", "values"),
@@ -99,54 +94,36 @@ class TestScaleWindow:
         ],
     )
     def test_air_that_the_window_cut(self, window, points, scaled_values, values):
-        restored = ToUnitd("image", window=window, points=points, air=-1000)({"image": channel(*scaled_values)})[
-            "image"
-        ]
+        to_unit = ToUnitd("image", window=window, points=points, air=-1000)
+        restored = to_unit({"image": channel(*scaled_values)})["image"]
         assert restored.flatten().tolist() == pytest.approx(values, abs=1e-2)
 
     @pytest.mark.parametrize(
-        ("settings", "given"),
+        ("settings", "fault"),
         [
-            ({}, "neither window nor percentiles"),
-            ({"window": [0, 1], "percentiles": [1, 99]}, "window and percentiles"),
+            ({}, "has neither window nor percentiles: set one of them"),
+            ({"window": [0, 1], "percentiles": [1, 99]}, "has window and percentiles: set one of them"),
+            ({"window": [5, 5]}, r"has \[5, 5\], not low < high"),
         ],
     )
-    def test_exactly_one_rule(self, settings, given):
-        with pytest.raises(ConfigError, match=f"has {given}: set one of them"):
+    def test_exactly_one_rule(self, settings, fault):
+        with pytest.raises(ConfigError, match=fault):
             ScaleWindowd("image", **settings)
 
-    def test_air_is_not_dense(self):
-        with pytest.raises(ConfigError, match="^air is 1000 HU, above -300: pass -1000, or null"):
-            ToUnitd("image", window=[-600, 1400], air=1000)
 
-    @pytest.mark.parametrize("pair", [[5, 5], [1400, -600]])
-    def test_low_below_high(self, pair):
-        with pytest.raises(ConfigError, match=rf"has \[{pair[0]}, {pair[1]}\], not low < high"):
-            ScaleWindowd("image", window=pair)
+SCALE = {"window": [-1024, 2000], "points": [[-200, -0.6], [100, 0.5]]}
 
 
-class TestKnots:
-    SCALE = {"window": [-1024, 2000], "points": [[-200, -0.6], [100, 0.5]]}
+def test_a_scale_with_points_there_and_back_clipped_unless_asked_for():
+    image = channel(-1000.0, -200, -50, 1050, 2000)
+    there = scaled(image, **SCALE)
+    assert there.flatten().tolist() == pytest.approx([-1 + 0.4 * 24 / 824, -0.6, -0.05, 0.75, 1], abs=1e-6)
+    torch.testing.assert_close(ToUnitd("image", **SCALE)({"image": there})["image"], image, rtol=0, atol=1e-3)
+    assert scaled(channel(-3000, 3900), **SCALE).flatten().tolist() == pytest.approx([-1, 1])
+    assert scaled(channel(3900), **SCALE, clip=False).flatten().tolist() == pytest.approx([1.5], abs=1e-6)
 
-    def test_there_and_back(self):
-        image = channel(-1000.0, -200, -50, 1050, 2000)
-        there = scaled(image, **self.SCALE)
-        assert there.flatten().tolist() == pytest.approx([-1 + 0.4 * 24 / 824, -0.6, -0.05, 0.75, 1], abs=1e-6)
-        back = ToUnitd("image", **self.SCALE)({"image": there})["image"]
-        torch.testing.assert_close(back, image, rtol=0, atol=1e-3)
 
-    def test_clipping(self):
-        image = channel(-3000, 3900)
-        assert scaled(image, **self.SCALE).flatten().tolist() == pytest.approx([-1, 1])
-        assert scaled(image, **self.SCALE, clip=False).flatten()[1] == pytest.approx(1.5, abs=1e-6)
-
-    def test_integers_and_metadata(self):
-        image = MetaTensor(torch.tensor([-200, 100], dtype=torch.int16).reshape(1, 2, 1, 1), affine=torch.eye(4) * 2)
-        result = scaled(image, **self.SCALE)
-        assert result.flatten().tolist() == pytest.approx([-0.6, 0.5], abs=1e-6)
-        assert result.affine[0, 0] == 2
-
-    @pytest.mark.parametrize("scale", [{"percentiles": [1, 99]}, {"window": [[0, 100], [0, 2]]}])
-    def test_one_fixed_window_alone_has_knots(self, scale):
-        with pytest.raises(ConfigError, match="has points and no fixed window for all channels, but"):
-            ScaleWindowd("image", **scale, points=[[50, 0.5]])
+@pytest.mark.parametrize("scale", [{"percentiles": [1, 99]}, {"window": [[0, 100], [0, 2]]}])
+def test_one_fixed_window_alone_has_points(scale):
+    with pytest.raises(ConfigError, match="has points and no fixed window for all channels, but"):
+        ScaleWindowd("image", **scale, points=[[50, 0.5]])

@@ -10,7 +10,6 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Invertd
 
-from common.errors import ConfigError
 from common.transforms import ScaleWindowd, SubjectBoxd
 from common.transforms.subject import subject_in, with_dark_padding
 
@@ -35,8 +34,8 @@ def block() -> np.ndarray:
 
 def test_the_box_is_that_of_the_subject_and_a_margin_in_whole_voxels() -> None:
     label = block() - 1000
-    made = SubjectBoxd(["image", "label", "mask"], margin_mm=5)(item(block(), label=label, mask=block() > 0))
-    assert made["image"].shape == (1, 22 + 2 * 3, 20 + 2 * 3, 18 + 2 * 2)  # 5 mm are 3 voxels of 2 mm, 2 of 3 mm
+    made = SubjectBoxd(["image", "label", "mask"])(item(block(), label=label, mask=block() > 0))
+    assert made["image"].shape == (1, 22 + 2 * 3, 20 + 2 * 3, 18 + 2 * 2)  # 6 mm are 3 voxels of 2 mm, 2 of 3 mm
     np.testing.assert_allclose(made["image"].affine[:3, 3], AFFINE[:3, :3] @ (2, 3, 5) + AFFINE[:3, 3])
     assert torch.equal(made["image"].as_tensor()[0, 3:-3, 3:-3, 2:-2], torch.from_numpy(block()[5:27, 6:26, 7:25]))
     assert made["image"][0, 0].unique().tolist() == [0.0]
@@ -45,8 +44,8 @@ def test_the_box_is_that_of_the_subject_and_a_margin_in_whole_voxels() -> None:
 
 
 def test_a_margin_beyond_the_field_of_view_is_air() -> None:
-    made = SubjectBoxd("image", margin_mm=5)(item(block()[5:27, 6:26, 7:25]))
-    whole = SubjectBoxd("image", margin_mm=5)(item(block()))
+    made = SubjectBoxd("image")(item(block()[5:27, 6:26, 7:25]))
+    whole = SubjectBoxd("image")(item(block()))
     assert torch.equal(made["image"].as_tensor(), whole["image"].as_tensor())
 
 
@@ -130,8 +129,3 @@ def test_zero_that_is_the_mean_of_z_scores_is_air_outside() -> None:
     made = with_dark_padding(scores)
     assert made[0, 0, 0] == pytest.approx(np.percentile(scores[scores != 0], 1))
     assert np.array_equal(made[10:-10, 10:-10, 10:-10], scores[10:-10, 10:-10, 10:-10])
-
-
-def test_a_negative_margin_is_refused() -> None:
-    with pytest.raises(ConfigError, match="margin_mm is -1, below 0"):
-        SubjectBoxd("image", margin_mm=-1)

@@ -1,7 +1,5 @@
 """Functions of single voxels, part by part."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

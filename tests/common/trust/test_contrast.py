@@ -1,16 +1,20 @@
-"""Contrasts of MR by fluid, grey and white matter: the regression by its numbers, its parts by hand, whole heads."""
+"""Contrasts of MR, stripped skulls and turned axes: in numbers and volumes made by hand, whole heads, real scans."""
 
 from __future__ import annotations
 
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from contrast_scans import real
 
 from common.simulation.mr_contrasts import weightings
 from common.simulation.scanner import Scanner
 from common.simulation.simulate import AverageHeads
+from common.transforms.subject import subject_in
+from common.trust.axes import FILE, turned_axes
 from common.trust.contrast import (
     Seen,
     air_threshold,
@@ -24,6 +28,8 @@ from common.trust.contrast import (
     white_level,
 )
 from common.trust.input_check import UNLIKELY
+from common.trust.stripping import looks_stripped
+from tools.recogniser.average_head import average_head
 from tools.recogniser.contrasts import SEQUENCES, scans_of
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -142,3 +148,86 @@ def test_real_scans():
     assert len(found) == 12
     assert min(each.shares[name] for name, each in found) > 5 * UNLIKELY
     assert all(each.likeliest == name for name, each in found if name in ("T2", "PD"))
+
+
+SPACING = np.full(3, 2.5)
+
+
+def balls(*shells: tuple[float, float]) -> np.ndarray:
+    """Balls around one centre in air of 0, (radius in mm, value), each inside the one before."""
+    x, y, z = np.ogrid[-40:41, -40:41, -40:41]
+    away, image = 2.5 * np.sqrt(x**2 + y**2 + z**2), np.zeros((81, 81, 81), np.float32)
+    for radius, value in shells:
+        image[away < radius] = value
+    return image
+
+
+BRAIN = (62.0, 0.6), (59.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("around", "stripped"),
+    [
+        ((), True),
+        (((78.0, 1.0), (70.0, 0.1)), False),  # scalp, skull
+        (((78.0, 3.0), (70.0, 1.0)), False),  # fat, and a skull that is as bright as brain
+        (((78.0, 0.2), (72.0, 0.0)), False),  # scalp that is too dark to be found as part of the balls
+    ],
+)
+def test_a_brain_alone_looks_stripped(around, stripped):
+    assert looks_stripped(head_places(balls(*around, *BRAIN), SPACING)) is stripped
+    assert looks_stripped(head_places(7 * balls(*around, *BRAIN) - 3, SPACING)) is stripped, "on any scale"
+
+
+def test_what_is_no_head_does_not():
+    assert not looks_stripped(head_places(balls((12.0, 1.0)), SPACING))
+    assert not looks_stripped(head_places(np.random.default_rng(0).random((20, 20, 20)), SPACING))
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no scans at {DATA}")
+def test_real_scans_without_skull_and_templates_with_it():
+    assert [looks_stripped(head_places(image, spacing)) for _, image, spacing in real(DATA)] == 9 * [True] + 3 * [False]
+
+
+TURNED = [turn for turn in product(permutations(range(3)), (1, -1), (1, -1)) if turn != ((0, 1, 2), 1, 1)]
+
+
+@pytest.fixture(scope="module")
+def shown(mr: np.ndarray) -> np.ndarray:
+    return cleared(mr, SPACING)
+
+
+def cleared(image: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """A head with the same air everywhere around it."""
+    box, _, kept = subject_in(image, spacing, 6.0)
+    return np.pad(np.where(kept, image[box], image[box][kept].min()), 3, constant_values=image[box][kept].min())
+
+
+def test_a_head_by_its_own_axes_looks_right(shown: np.ndarray) -> None:
+    assert turned_axes(shown, SPACING) is None
+    assert turned_axes(shown[::-1], SPACING) is None, "left and right look alike"
+    assert turned_axes(7 - 2 * shown[:, :, 20:] * -1, SPACING) is None, "on any scale, without the neck"
+
+
+@pytest.mark.parametrize(("order", "front", "top"), TURNED)
+def test_every_other_way_looks_turned(shown: np.ndarray, order: tuple, front: int, top: int) -> None:
+    assert turned_axes(shown.transpose(order)[:, ::front, ::top], SPACING) is not None
+
+
+def test_a_volume_of_one_value_or_of_a_few_voxels_has_no_axes() -> None:
+    assert turned_axes(np.ones((4, 5, 6), np.float32), SPACING) is None
+    assert turned_axes(np.arange(8, dtype=np.float32).reshape(2, 2, 2), SPACING) is None
+
+
+def test_the_average_head_is_that_of_the_simulation() -> None:
+    np.testing.assert_array_equal(torch.load(FILE, weights_only=True).numpy(), average_head())
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no scans at {DATA}")
+def test_real_scans_look_right_and_upside_down_wrong() -> None:
+    for name, image, spacing in real(DATA):
+        head = cleared(image, spacing)
+        assert turned_axes(head, spacing) is None, name
+        assert "bottom is where its affine has top" in str(turned_axes(head[:, :, ::-1], spacing)), name

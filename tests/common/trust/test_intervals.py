@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from crepes import ConformalRegressor
 
 from common.errors import ConfigError, DataError
 from common.trust.intervals import (
@@ -30,21 +29,11 @@ def test_cases_needed_for_a_finite_quantile(level, needed):
 
 @pytest.mark.parametrize(
     ("count", "level", "rank"),
-    [(1, 0.5, 1), (2, 0.5, 2), (9, 0.9, 9), (10, 0.9, 10), (19, 0.9, 18), (20, 0.9, 19), (99, 0.9, 90)],
+    [(1, 0.5, 1), (2, 0.5, 2), (9, 0.8, 8), (9, 0.9, 9), (10, 0.9, 10), (19, 0.9, 18), (20, 0.9, 19), (99, 0.9, 90)],
 )
 def test_quantile_is_a_score_of_its_rank(count, level, rank):
     scores = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
     assert conformal_quantile(list(scores), level) == rank
-
-
-@pytest.mark.parametrize(("cases", "level"), [(20, 0.5), (20, 0.9), (35, 0.8), (50, 0.9)])
-def test_the_quantile_is_that_of_another_implementation(cases, level):
-    """Of crepes, which rounds by floating point, so that nine cases at 0.8 would have one rank more."""
-    scores = np.random.default_rng(cases).gamma(2, size=cases)
-    regressor = ConformalRegressor()
-    regressor.fit(residuals=scores)
-    ((_, upper),) = regressor.predict_int(y_hat=np.zeros(1), confidence=level)
-    assert conformal_quantile(list(scores), level) == upper
 
 
 def test_too_few_cases_are_refused_with_the_number_needed():
@@ -147,10 +136,3 @@ def test_exchangeable_cases_are_covered_as_promised(telling):
         for k in range(200)
     ]
     assert np.mean(shares, axis=0) == pytest.approx([0.9] * 3, abs=0.027)
-
-
-def test_cases_under_shift_are_covered_less():
-    intervals = fitted(cases(19, 0), "HU", 0.9, 0.9)
-    _, soft, _ = kept(cases(50, 1), intervals)
-    assert soft > 0.75
-    assert kept(cases(50, 1, scale=3.0), intervals) == [0, 0, 0]

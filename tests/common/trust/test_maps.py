@@ -1,4 +1,4 @@
-"""The map of a case from a network, by hand; what is refused."""
+"""The spread of an inference under changes of its input, and the map of a case, by hand; what is refused."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from monai.inferers import Inferer
-from torch import nn
+from torch import Tensor, nn
 
 from common.errors import ConfigError
 from common.stitching import CascadeInferer, FlowInferer, MirrorInferer, PatchStitchingInferer, TargetScaleInferer
 from common.trust.intervals import Interval
 from common.trust.maps import UncertaintyMaps, brightness, inference_options
+from common.trust.variations import PASSES, spread_of, variations, with_gamma
 from common.weights import checkpoints
 
 
@@ -117,3 +118,62 @@ def test_an_inference_with_other_options_than_the_calibrated_is_refused(weights,
     maps.require_same_inference(Called(), Place())
     with pytest.raises(ConfigError, match=rf"--uncertainty is calibrated for {name} \[\], not \[.*\]: omit it"):
         maps.require_same_inference(inferer, Place())
+
+
+class Power(nn.Module):
+    """The input to the power of 4, so that it shows a contrast."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x**4
+
+
+def array_of(output: Tensor) -> np.ndarray:
+    return output[0].numpy()
+
+
+def test_spread_is_the_root_mean_square_of_differences():
+    """Contrasts change nothing; moved by three voxels and back, and mirrored and back, each place is another."""
+    spread = spread_of(torch.zeros(1, 8, 4, 4), PLACE, Called(), Place(), array_of)
+    moved, mirrored = np.array([3, 4, 5, 6, 7, 0, 1, 2]), np.arange(8)[::-1]
+    expected = np.sqrt(((moved - np.arange(8)) ** 2 + (mirrored - np.arange(8)) ** 2) / 4)
+    np.testing.assert_allclose(spread[:, 0, 0], expected, rtol=1e-6)
+    assert (PASSES, spread.dtype) == (4, np.float32)
+
+
+def test_contrasts_keep_the_range_of_each_channel():
+    image = torch.tensor([1.0, 2.0, 5.0]).reshape(1, 1, 3, 1, 1)
+    torch.testing.assert_close(with_gamma(image, 0.5).flatten(), torch.tensor([1.0, 3.0, 5.0]))
+    both = torch.cat([image, 100 * image], dim=1)
+    torch.testing.assert_close(with_gamma(both, 0.5)[:, 1], 100 * with_gamma(image, 0.5)[:, 0])
+
+
+@pytest.mark.parametrize("number", range(PASSES))
+def test_a_network_that_gives_its_input_back_gives_what_was_varied(number: int):
+    vary, undo = variations()[number]
+    image = torch.rand(1, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = with_gamma(image, (0.8, 1.25)[number]) if number < 2 else image
+    torch.testing.assert_close(undo(vary(image)), expected, rtol=0, atol=0)
+    assert not torch.equal(vary(image), image)
+
+
+def test_a_spread_sees_the_contrast_of_a_network_that_answers_to_it():
+    image = torch.full((1, 4, 4, 4), 0.5)
+    image[0, 0], image[0, 1] = 0.0, 1.0
+    spread = spread_of(image, array_of(Power()(image)), Called(), Power(), array_of)
+    expected = [np.sqrt(sum((0.5 ** (4 * gamma) - 0.5**4) ** 2 for gamma in (0.8, 1.25)) / 4)] * 2
+    np.testing.assert_allclose(spread[:, 0, 0], [0, 0, *expected], atol=1e-6)
+
+
+def test_batch_statistics_of_a_network_in_training_stay_as_they_are():
+    network, seen = nn.BatchNorm3d(1).train(), []
+
+    def restore(output: Tensor) -> np.ndarray:
+        seen.append(output)
+        return array_of(output)
+
+    image = torch.full((1, 2, 2, 2), 3.0)
+    image[..., 0] = 1.0
+    spread_of(image, np.zeros((2, 2, 2)), Called(), network, restore)
+    assert (float(network.running_mean), float(network.running_var), network.training) == (0, 1, True)
+    torch.testing.assert_close(seen[-1], image / (1 + 1e-5) ** 0.5)
+    assert not seen[0].requires_grad

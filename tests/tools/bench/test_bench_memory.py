@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import in_process
 import nibabel as nib
 import numpy as np
 import pytest
@@ -26,10 +27,16 @@ def test_a_source_is_a_ball_in_air(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_row_has_the_estimate_and_the_peak_of_the_command(tmp_path: Path) -> None:
+def test_a_row_has_the_estimate_and_the_peak_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def peak_of(words: list[str], log: Path) -> tuple[int, float]:
+        done = in_process.run(*words[1:])
+        log.write_text(done.stdout + done.stderr)
+        return done.returncode, 0.5
+
+    monkeypatch.setattr(memory, "peak_of", peak_of)
     row = memory.row("mri2pet_sketcher_refiner", (40, 44, 36), tmp_path)
     assert row.before is not None
-    assert row.after is not None
+    assert row.after == 0.5
     assert re.fullmatch(r"limit [\d.]+ GB; exit 0", row.note)
     assert not list(tmp_path.iterdir())
 

@@ -15,7 +15,6 @@ import torch
 from ignite.engine import Events
 from torch import Tensor
 
-from common.plan.measure import GB, measured_step
 from common.training import SynthesisTrainer
 from common.training.cuda_graph import WARM_UP
 from tools.bench.clock import peak_gib, seconds
@@ -27,12 +26,8 @@ DISTANCES = ("l1", "region_l1", "gdl", "l2")
 apart before the generators learn to deceive them."""
 SLOWEST = 0.95
 """Least ratio of the eager step's seconds to those of the recorded one: no slower, up to the noise of the clock."""
-TURNS = 8
-"""Steps of the epoch in which a plan measures two turns, of at most four steps."""
 MEASURED_S = 1.5
 MOST_STEPS = 50
-PLANNED = 1.05
-"""Largest ratio of the memory of a training to that of the step which a plan measures."""
 FALL = 0.98
 """Largest ratio of the mean loss of the last fifth of the steps to that of the first."""
 FAST: dict[str, Any] = {"acceleration": {"channels_last": "auto", "fused": "auto", "cuda_graph": "auto"}}
@@ -48,10 +43,7 @@ def speed(bundle: str, size: str, data: Path, **settings: Any) -> list[CheckFind
         own = {**settings, PRECISION: precision}
         case = f"{bundle}, {size}, {precision}"
         trainer = _fresh(bundle, size, data, **EAGER, **own)
-        plan = measured_step(trainer)
         eager = seconds_a_step(trainer)
-        if plan is not None and plan.memory_gb is not None and precision == PRECISIONS[0]:
-            found.append(planned(case, plan.memory_gb, peak_gib() * 2**30 / GB))
         eager_gib = peak_gib()
         del trainer
         trainer = _fresh(bundle, size, data, **FAST, **own)
@@ -66,7 +58,7 @@ def _fresh(bundle: str, size: str, data: Path, **settings: Any) -> SynthesisTrai
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    trainer = trainer_of(bundle, size, data, TURNS, **settings)
+    trainer = trainer_of(bundle, size, data, 1, **settings)
     trainer.state.max_epochs = 1
     return trainer
 
@@ -94,12 +86,6 @@ def faster(
     note = f"peak memory {eager_gib:.2f} -> {recorded_gib:.2f} GiB, {recordings} recorded"
     passed = recordings > 0 and eager / recorded >= SLOWEST
     return CheckFinding("speed", case, measured, f"recorded, ratio >= {SLOWEST}", passed, note)
-
-
-def planned(case: str, plan_gb: float, trained_gb: float) -> CheckFinding:
-    """The row of the memory that ``synthesize plan`` measures, compared with the peak of more steps."""
-    measured = f"{plan_gb:.2f} GB planned, {trained_gb:.2f} GB trained"
-    return CheckFinding("speed", f"{case}, plan", measured, f"ratio <= {PLANNED}", trained_gb <= PLANNED * plan_gb)
 
 
 def learning(bundle: str, size: str, data: Path, steps: int, limit_s: float, **settings: Any) -> list[CheckFinding]:

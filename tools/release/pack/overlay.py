@@ -6,10 +6,9 @@ import json
 
 import yaml
 
-from common.config.adoption import Adoption
+from common.config.weights import Adoption
 from common.errors import ConfigError
 from common.weights.info import IMAGES, WeightsInfo
-from tools.release.pack.renaming import Edit, replaced
 
 HEAD_LINE = 2
 """The third line of a config has time and expected result: those of the overlay, once it is merged in."""
@@ -42,8 +41,10 @@ def merge(config: str, overlay: str, name: str) -> str:
     """
     values = {key.value: overlay[node.start_mark.index : node.end_mark.index] for key, node in _settings(overlay)}
     nodes = {name: node for name in values if (node := _at(yaml.compose(config), name)) is not None}
-    edits: list[Edit] = [(node.start_mark.index, _end(node, config), values[name]) for name, node in nodes.items()]
-    lines = replaced(config, edits).split("\n")
+    edits = [(node.start_mark.index, _end(node, config), values[name]) for name, node in nodes.items()]
+    for start, end, value in sorted(edits, reverse=True):
+        config = config[:start] + value + config[end:]
+    lines = config.split("\n")
     head = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
     lines[HEAD_LINE] = f"# With the settings of {name}, whose sizes are not the published ones. {head}"
     return "\n".join(lines)
@@ -74,7 +75,7 @@ def _end(node: yaml.Node, text: str) -> int:
 def of_weights(about: WeightsInfo, config: str) -> str:
     """The text of a config with what weights were trained with; settings that it does not have come at its end."""
     own = yaml.safe_load(config)
-    changes = Adoption(about, own, [own], ()).changes(about.bundle)
+    changes = Adoption(about, own, [own]).changes()
     lines = {name: f"{name}: {json.dumps(value)}" for name, value in changes.items()}
     origin = f"# Trained on {about.trained_on.get('data', IMAGES)}."
     text = "\n".join(["# Settings of the weights inside.", "#", origin, *lines.values()]) + "\n"

@@ -15,8 +15,8 @@ from common.errors import ConfigError
 from common.trust.record import path_of as calibration_of
 from common.weights import checkpoints
 from common.weights.info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
-from tools.release.pack import archive, documents, modules, overlay
-from tools.release.pack.renaming import SHARED, Renaming, package_name
+from tools.release.pack import archive, documents, overlay
+from tools.release.pack.packages import Packages, package_name
 from tools.release.pack.sizes import resized
 from tools.repository import bundle_names
 
@@ -47,8 +47,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     if not (folder / "configs" / "train.yaml").is_file():
         raise ConfigError(f"no bundle {bundle}", f"choose one of {', '.join(bundle_names(root))}")
     version = str(bundle_metadata(folder)["version"])
-    package = package_name(bundle, version)
-    renaming = Renaming.of(package, {bundle: folder / bundle, SHARED: root / SHARED})
+    packages = Packages(root, bundle, package_name(bundle, version))
     stems = {path.stem: path.read_text() for path in sorted((folder / "configs").glob("*.yaml"))}
     sources = weights_of(folder, run or folder)
     if overlay_name is None and sources:
@@ -58,13 +57,11 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
         configs = dict(_configs(stems, overlay_name))
     weights = _weights(sources, configs)
     texts = {
-        **{f"{package}/{path}": text for path, text in modules.modules_of(folder / bundle, renaming)},
-        **{f"{package}/{SHARED}/{path}": text for path, text in modules.modules_of(root / SHARED, renaming)},
-        **_packed_configs(configs, renaming),
-        **_documents(root, folder, renaming, configs["train"], bool(weights) and not _is_shipped(sources)),
+        **_packed_configs(configs, packages),
+        **_documents(folder, packages, configs["train"], bool(weights) and not _is_shipped(sources)),
     }
-    files = {path: text.encode() for path, text in texts.items()} | modules.package_data(root, package) | weights
-    info = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
+    files = packages.files() | {path: text.encode() for path, text in texts.items()} | weights
+    info = {"name": bundle, "version": version, "package": packages.name, "overlay": overlay_name}
     return files | {MODEL_INFO: model_info(info, files)}
 
 
@@ -118,17 +115,17 @@ def _configs(texts: dict[str, str], overlay_name: str | None) -> Iterator[tuple[
         yield name, overlay.merge(text, texts[str(overlay_name)], str(overlay_name)) if merged else text
 
 
-def _packed_configs(configs: dict[str, str], renaming: Renaming) -> dict[str, str]:
-    packed = {name: documents.head(renaming.config(text)) for name, text in configs.items()}
+def _packed_configs(configs: dict[str, str], packages: Packages) -> dict[str, str]:
+    packed = {name: documents.head(packages.text(text)) for name, text in configs.items()}
     twins = {f"configs/{name}.json": documents.twin(text, f"{name}.yaml") for name, text in packed.items()}
     return {f"configs/{name}.yaml": text for name, text in packed.items()} | twins
 
 
-def _documents(root: Path, folder: Path, renaming: Renaming, train: str, own_weights: bool) -> dict[str, str]:
+def _documents(folder: Path, packages: Packages, train: str, own_weights: bool) -> dict[str, str]:
     kept = ["LICENSE", "docs/data_license.txt", "configs/logging.conf"]
     texts = {place: (folder / place).read_text() for place in kept}
-    texts["requirements.txt"] = (root / "requirements.txt").read_text()
-    texts["docs/README.md"] = documents.card(renaming.text((folder / "docs" / "README.md").read_text()), own_weights)
+    texts["requirements.txt"] = (packages.root / "requirements.txt").read_text()
+    texts["docs/README.md"] = documents.card(packages.text((folder / "docs" / "README.md").read_text()), own_weights)
     metadata = documents.metadata((folder / "configs" / "metadata.json").read_text(), own_weights)
     published = (folder / "configs" / "train.yaml").read_text()
     texts["configs/metadata.json"] = metadata if train == published else resized(metadata, published, train)

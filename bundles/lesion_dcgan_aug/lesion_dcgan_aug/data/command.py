@@ -7,9 +7,8 @@ import argparse
 from common.data.datalist import Item, write_datalist
 from common.errors import ConfigError, Finding
 from common.io import VolumeReader
-from lesion_dcgan_aug.data.checks import check_patches
 from lesion_dcgan_aug.data.rois import cut_cases
-from lesion_dcgan_aug.data.selection import split_lesions
+from lesion_dcgan_aug.data.selection import check_patches, split_lesions
 
 
 def make_datalist(options: argparse.Namespace, reader: VolumeReader) -> int:
@@ -23,11 +22,11 @@ def make_datalist(options: argparse.Namespace, reader: VolumeReader) -> int:
     out, source = options.out, options.source or "ct"
     classes = [name.strip() for name in options.classes.split(",")]
     items = cut_cases(
-        options.root, out.parent, classes, source, options.size, options.margin, options.patient_separator,
+        options.root, out.parent, classes, source, options.margin, options.patient_separator,
         options.one_patient_per_file, reader,
     )  # fmt: skip
     lists = split_lesions(items, options.fractions, options.seed)
-    about = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions", "size", "margin")}
+    about = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions", "margin")}
     window = "none applied: patches keep the volume's unit, target_window of the training scales them"
     write_datalist(lists, out, **about, source=source, classes=classes, interpolation="cubic spline", window=window)
     for key, own in lists.items():

@@ -30,30 +30,27 @@ SMALLEST = 4
 
 
 class Roi(NamedTuple):
-    """Patch (size, size) with the lesion's mask and its affine (RAS, mm)."""
+    """Patch (SIZE, SIZE) with the lesion's mask and its affine (RAS, mm)."""
 
     values: NDArray[np.float32]
     lesion: NDArray[np.bool_]
     affine: NDArray[np.float64]
 
 
-def cut_rois(
-    volume: NDArray, affine: NDArray, mask: NDArray, size: int = SIZE, margin: float = MARGIN
-) -> Iterator[Roi]:
+def cut_rois(volume: NDArray, affine: NDArray, mask: NDArray, margin: float = MARGIN) -> Iterator[Roi]:
     """One patch for each lesion of a mask, whatever its size: a square in mm in the axial slice of largest area.
 
     A lesion is a connected component; voxels that touch at a corner are connected, so that the ragged edge of a large
     lesion is not cut as further ones.
 
     Its side is the lesion's larger extent plus ``margin`` of it on each side. It is interpolated by cubic splines,
-    with the nearest voxel outside the volume, and smoothed first if it is larger than ``size`` pixels. Patches are in
+    with the nearest voxel outside the volume, and smoothed first if it is larger than ``SIZE`` pixels. Patches are in
     RAS orientation and in the unit of the volume; no window is applied.
 
     Args:
         volume: (X, Y, Z).
         affine: (4, 4), RAS, of volume and mask.
         mask: (X, Y, Z), above 0 inside.
-        size: pixels per side.
         margin: see above.
     """
     turn = nib.orientations.io_orientation(affine)
@@ -66,17 +63,17 @@ def cut_rois(
         areas = lesion.sum(axis=(0, 1))
         if areas.max() >= SMALLEST:
             place = box[2].start + int(areas.argmax())
-            yield _cut(values, components[:, :, place] == number, affine, place, size, margin)
+            yield _cut(values, components[:, :, place] == number, affine, place, margin)
 
 
-def _cut(values: NDArray, lesion: NDArray, affine: NDArray, place: int, size: int, margin: float) -> Roi:
+def _cut(values: NDArray, lesion: NDArray, affine: NDArray, place: int, margin: float) -> Roi:
     """Patch around the lesion (X, Y) of the axial slice ``place`` of values (X, Y, Z); all in RAS orientation."""
     low, high = np.array([np.flatnonzero(lesion.any(axis=1 - axis))[[0, -1]] for axis in (0, 1)]).T + [[0], [1]]
     steps = np.linalg.norm(affine[:3, :2], axis=0)
     side = float(((high - low) * steps).max() * (1 + 2 * margin))
-    pixel = side / size / steps  # of the patch, in voxels of the volume
-    first = (low + high - 1) / 2 - pixel * (size - 1) / 2
-    grid = np.meshgrid(*(first[axis] + pixel[axis] * np.arange(size) for axis in (0, 1)), indexing="ij")
+    pixel = side / SIZE / steps  # of the patch, in voxels of the volume
+    first = (low + high - 1) / 2 - pixel * (SIZE - 1) / 2
+    grid = np.meshgrid(*(first[axis] + pixel[axis] * np.arange(SIZE) for axis in (0, 1)), indexing="ij")
     plane = values[:, :, place].astype(np.float64)
     if (pixel > 1).any():
         plane = ndimage.gaussian_filter(plane, np.maximum(pixel - 1, 0) / 2)
@@ -92,7 +89,6 @@ def cut_cases(
     out: str | Path,
     classes: Sequence[str],
     source: str = "ct",
-    size: int = SIZE,
     margin: float = MARGIN,
     patient_separator: str | None = None,
     one_patient_per_file: bool = False,
@@ -108,7 +104,6 @@ def cut_cases(
         out: a folder that has no patches yet.
         classes: of lesions; a case need not have all of them.
         source: name of the volume.
-        size: pixels a side.
         margin: see :func:`cut_rois`.
         patient_separator: the patient is the case's name before this text; or ``ROOT/patients.csv`` has it.
         one_patient_per_file: every case is its own patient.
@@ -119,11 +114,11 @@ def cut_cases(
 
     Raises:
         DataError: a case's patient is not known, a mask is on another grid, or a class has no lesions.
-        ConfigError: the size or margin is out of range, or a class has a name that cannot be that of a folder.
+        ConfigError: the margin is negative, or a class has a name that cannot be that of a folder.
         OutputError: ``out`` already holds patches.
     """
-    if size < 8 or margin < 0:
-        raise ConfigError(f"--size is {size}, --margin {margin}", "give at least 8 pixels, and a margin of 0 or more")
+    if margin < 0:
+        raise ConfigError(f"--margin is {margin}", "give 0 or more")
     for name in classes:
         require_file_name(name, "--classes", error=ConfigError)
     root, out = Path(os.path.abspath(root)), Path(os.path.abspath(out))
@@ -134,7 +129,7 @@ def cut_cases(
     items = []
     for folder in tqdm(folders, desc="cutting", unit="case", disable=None):
         scan = (reader or VolumeReader()).read(volume_path(folder, source, NIFTI)[0], folder.name)
-        found = _case(folder, scan, source, classes, size, margin, out)
+        found = _case(folder, scan, source, classes, margin, out)
         items += [item | {"patient": patients[folder.name]} for item in found]
     if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
         remedy = f"name masks {', '.join(f'<case>/{name}.nii.gz' for name in empty)}, or correct --classes"
@@ -142,9 +137,7 @@ def cut_cases(
     return items
 
 
-def _case(
-    folder: Path, scan: Scan, source: str, classes: Sequence[str], size: int, margin: float, out: Path
-) -> Iterator[Item]:
+def _case(folder: Path, scan: Scan, source: str, classes: Sequence[str], margin: float, out: Path) -> Iterator[Item]:
     for name in classes:
         path = next((path for suffix in NIFTI if (path := folder / f"{name}{suffix}").is_file()), None)
         if path is None:
@@ -153,7 +146,7 @@ def _case(
         remedy = f"draw or resample it on the grid of {source}"
         require_grid(f"{folder.name}: {name}", mask.shape, own, scan.values.shape, scan.affine, remedy, source)
         (out / name / MASKS).mkdir(parents=True, exist_ok=True)
-        for number, roi in enumerate(cut_rois(scan.values, scan.affine, mask, size, margin)):
+        for number, roi in enumerate(cut_rois(scan.values, scan.affine, mask, margin)):
             case = f"{folder.name}_{name}_{number}"
             paths = {"image": out / name / f"{case}.nii.gz", "lesion": out / name / MASKS / f"{case}.nii.gz"}
             arrays: dict[str, NDArray] = {"image": roi.values, "lesion": roi.lesion.astype(np.uint8)}

@@ -1,4 +1,4 @@
-"""Patches by class: discovery on disk, checks, and the split by patient."""
+"""Patches by class: discovery on disk, checks, and the split and folds by patient."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from common import devices
 from common.config.record import RunRecord
 from common.data.checks.before_training import require_clean
 from common.data.datalist import SPLITS, Item, load_datalist, one_spelling, split_by_patient
+from common.data.identity import content_hash, remember
 from common.data.layouts.folders import patients_of
 from common.data.origins import Origin, require_dir
 from common.data.run_split import Lists
 from common.data.selection import ALL, announce_split, new_record, select_lists
 from common.data.split_record import Cases
-from common.errors import DataError, choose
+from common.errors import ConfigError, DataError, Finding, VolumeError, choose
+from common.io.nifti.reading import is_constant, read_volume
 from common.io.reader import NIFTI, volume_stem
-from lesion_dcgan_aug.data.checks import check_patches
+from lesion_dcgan_aug.data.rois import SIZE
 
 FRACTIONS = (0.6, 0.15, 0.25)
 """Shares of patients for training, validation and test; the evaluation compares sets and needs many test patches."""
@@ -49,18 +53,11 @@ def lesion_cases(
     Args:
         dataset_dir: holds ``datalist.json`` (see ``synthesize datalist --layout rois``), else a folder of NIfTI files
             per class, with ``patients.csv`` (``case,patient``) next to them.
-        demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
-        phantoms: writes them.
-        run_dir: holds ``datalist.json``, the record of the split, for resume and evaluation.
+        demo_data, phantoms, run_dir, seed, keep_split, held_out, record: see there.
         classes: names of the classes, in the order of the networks' one-hot input.
         datalist: instead of ``dataset_dir``; its items also have ``class``.
-        seed: of the split.
-        keep_split: for a resume: the split of the run again, without added patches.
-        held_out: for an evaluation: training and validation patches of the run, and a test that it has not seen.
         one_patient_per_file: whether each patch without a patient is its own patient. Otherwise these are refused.
-        data_check: whether to read and check every patch; see
-            :func:`lesion_dcgan_aug.data.checks.check_patches`.
-        record: of the command, whose options name the data; see :class:`common.data.origins.Origin`.
+        data_check: whether to read and check every patch; see :func:`check_patches`.
 
     Raises:
         DataError: patients are missing, patches cannot be used, a section lacks a class, a patch is in two sections, or
@@ -98,7 +95,7 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
     Raises:
         DataError: there are no patches, or their patients are not known.
     """
-    files = {name: _files(root / name) for name in classes}
+    files = {name: sorted(path for path in (root / name).glob("*") if path.name.endswith(NIFTI)) for name in classes}
     if not any(files.values()):
         raise DataError(f"no patches in {root}, such as {LAYOUT}", "correct --dataset_dir or --classes")
     cases = [(f"{name}_{volume_stem(path)}", name, path) for name in classes for path in files[name]]
@@ -142,10 +139,6 @@ def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str])
             raise DataError(f"class {name} has fewer than two patches in a section ({each})", remedy)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.name.endswith(NIFTI)) if folder.is_dir() else []
-
-
 def _require_patients(datalist: Path, one_each: bool) -> None:
     """Refuse a datalist without patients: each case would count as its own patient, which must be stated."""
     content = json.loads(datalist.read_text(encoding="utf-8"))
@@ -154,3 +147,75 @@ def _require_patients(datalist: Path, one_each: bool) -> None:
     if lacking and not one_each:
         fault = f"{datalist.name}: {len(lacking)} patches have no patient, first {lacking[0]}, {NO_PATIENTS}"
         raise DataError(fault, f"add 'patient' to every item, {ONE_EACH}")
+
+
+def check_patches(items: Sequence[Item]) -> list[Finding]:
+    """Read every patch and report wrong shapes, constant patches, and patches that two patients share.
+
+    The latter could leak between the sections of a split and between folds; for other copies see
+    :func:`common.data.checks.duplicates.copies`.
+    """
+    findings: list[Finding] = []
+    seen: dict[str, Item] = {}
+    for item in items:
+        where = partial(Finding, item["case"], Path(item["image"]).name)
+        try:
+            values, _ = read_volume(item["image"], item["case"])
+        except VolumeError as error:
+            findings.append(error.finding)
+            continue
+        if values.shape != (SIZE, SIZE, 1):
+            fault, shape = f"not {SIZE} x {SIZE} x 1 voxels", " x ".join(map(str, values.shape))
+            remedy = "cut all patches to one size by synthesize datalist --layout rois"
+            findings.append(where(fault, shape, remedy))
+        if is_constant(values):
+            findings.append(where("the patch is constant", f"{values.flat[0]:g} everywhere", "exclude it"))
+            continue
+        remember(item["image"], values)
+        other = seen.setdefault(content_hash(values), item)
+        if other["patient"] != item["patient"]:
+            copied = f"that of {other['case']} of patient {other['patient']}"
+            findings.append(where("the same patch of two patients", copied, "remove one, or give both one patient"))
+    return findings
+
+
+def patient_folds(items: Sequence[Item], folds: int, seed: int, classes: Sequence[str]) -> list[list[Item]]:
+    """Folds of items by patient, each with patients of every class.
+
+    Patients with the same set of classes are assigned in turn, in an order determined by the seed.
+
+    Raises:
+        ConfigError: there are fewer than two folds.
+        DataError: a class has fewer patients than there are folds, or a fold lacks a class.
+    """
+    if folds < 2:
+        raise ConfigError(f"--folds is {folds}, below 2", "raise it")
+    owned: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        owned[item["patient"]].add(item["class"])
+    for name in classes:
+        count = sum(name in own for own in owned.values())
+        if count < folds:
+            remedy = "add patients, lower --folds, or remove the class from --classes"
+            raise DataError(f"class {name} has {count} patients for {folds} folds", remedy)
+    dealt = _deal(owned, folds, seed, classes)
+    parts = [[item for item in items if dealt[item["patient"]] == fold] for fold in range(folds)]
+    for fold, part in enumerate(parts):
+        if lacking := [name for name in classes if not any(item["class"] == name for item in part)]:
+            raise DataError(f"fold {fold} has no patches of {', '.join(lacking)}", "lower --folds, or add patients")
+    return parts
+
+
+def _deal(owned: dict[str, set[str]], folds: int, seed: int, classes: Sequence[str]) -> dict[str, int]:
+    """Fold of each patient: the rarest sets of classes first, each to the fold with the fewest of its classes."""
+    order = np.random.default_rng(seed).permutation(sorted(owned)).tolist()
+    kinds = {patient: tuple(sorted(own)) for patient, own in owned.items()}
+    frequency = {kind: list(kinds.values()).count(kind) for kind in set(kinds.values())}
+    counts = np.zeros((folds, len(classes)), int)
+    dealt = {}
+    for patient in sorted(order, key=lambda patient: (frequency[kinds[patient]], kinds[patient])):
+        own = [k for k, name in enumerate(classes) if name in owned[patient]]
+        fold = int(np.lexsort((counts.sum(axis=1), counts[:, own].sum(axis=1)))[0])
+        dealt[patient] = fold
+        counts[fold, own] += 1
+    return dealt

@@ -40,13 +40,9 @@ class LesionClassifier(nn.Module):
         """Set mean and deviation to those of patches (N, 1, H, W)."""
         self.mean, self.deviation = patches.mean(), patches.std().clamp_min(1e-6)
 
-    def features(self, patches: Tensor) -> Tensor:
-        """Output of the last hidden layer, (B, 4 width)."""
-        return self.body((patches - self.mean) / self.deviation)
-
     def forward(self, patches: Tensor) -> Tensor:
         """Logits of the classes."""
-        return self.head(self.features(patches))
+        return self.head(self.body((patches - self.mean) / self.deviation))
 
     @torch.no_grad()
     def predict(self, patches: Tensor, batch_size: int = 256) -> Tensor:

@@ -19,18 +19,17 @@ from tqdm import tqdm
 from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.data.split_record import write_split
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 from common.seeds import derive
 from common.training.handlers.lock import RunLock
 from lesion_dcgan_aug.classic_grid import ClassicGrid
 from lesion_dcgan_aug.data.class_patches import labels_of, load_patches
-from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
+from lesion_dcgan_aug.data.selection import patient_folds
 from lesion_dcgan_aug.latent import Latent, synthesise
 from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 from lesion_dcgan_aug.study.fold_gan import changed_settings, decisive_settings, train_fold_gan
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, write_result
-from lesion_dcgan_aug.study.report import write_study
-from lesion_dcgan_aug.study.scores import classification_scores, confusion_matrix
+from lesion_dcgan_aug.study.report import classification_scores, write_study
 
 logger = logging.getLogger(__name__)
 SCORE = "balanced_accuracy"
@@ -132,13 +131,11 @@ class AugmentationStudy:
         result = read_result(self.folder, fold, seed, arm, self.settings)
         if result is None:
             self.bar.set_postfix_str(f"fold {fold}, seed {seed}, {arm.label}")
-            start = time.monotonic()
-            test = list(dealt[fold])
-            model = self._train(seed, fold, dealt, arm)
-            predicted = model.predict(self._patches(test).to(self.device))
-            seconds = round(time.monotonic() - start, 1)
-            matrix = confusion_matrix(labels_of(test, self.classes).tolist(), predicted.tolist(), len(self.classes))
+            start, test, kinds = time.monotonic(), dealt[fold], len(self.classes)
+            predicted = self._train(seed, fold, dealt, arm).predict(self._patches(test).to(self.device))
+            matrix = (labels_of(test, self.classes) * kinds + predicted).bincount(minlength=kinds**2).view(kinds, kinds)
             named = {item["case"]: self.classes[k] for item, k in zip(test, predicted.tolist(), strict=True)}
+            seconds = round(time.monotonic() - start, 1)
             result = FoldResult(fold, seed, arm, matrix.tolist(), named, seconds, self.settings)
             write_result(self.folder, result)
         self.bar.update()
@@ -146,8 +143,6 @@ class AugmentationStudy:
 
     def _train(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> LesionClassifier:
         """Classifier trained on all folds but one."""
-        training = [item for number, part in enumerate(dealt) if number != fold for item in part]
-        require_disjoint(training, dealt[fold])
         patches, labels = self._training_set(dealt, arm, fold, seed)
         return train_classifier(
             patches.to(self.device), labels.to(self.device), len(self.classes), derive(seed, fold, 2), **self.classifier
@@ -157,6 +152,8 @@ class AugmentationStudy:
         """Original patches of all folds but one, classic views of each of these folds, and samples of each class."""
         parts = [part for number, part in enumerate(dealt) if number != fold]
         training = [item for part in parts for item in part]
+        if both := {item["patient"] for item in training} & {item["patient"] for item in dealt[fold]}:
+            raise DataError(f"a fold trains and tests on patient '{min(both)}' (leak)", "assign folds by patient")
         sets, labels = [self._patches(training)], [labels_of(training, self.classes)]
         for part in parts:
             seeds = [derive(seed, self._index[item["case"]], 3) for item in part]
@@ -183,11 +180,8 @@ class AugmentationStudy:
             raise ConfigError(fault, f"remove sizes above {fewest * views}")
 
     def _best(self, results: Sequence[FoldResult], arms: Sequence[Arm]) -> Arm:
-        def score(arm: Arm) -> float:
-            own = [classification_scores(each.confusion, self.classes)[SCORE] for each in results if each.arm == arm]
-            return float(np.mean(own))
-
-        return max(arms, key=score)
+        scores = [(each.arm, classification_scores(each.confusion, self.classes)[SCORE]) for each in results]
+        return max(arms, key=lambda arm: float(np.mean([score for own, score in scores if own == arm])))
 
     def _patches(self, items: Sequence[Item]) -> Tensor:
         return self.patches[[self._index[item["case"]] for item in items]]

@@ -49,11 +49,6 @@ def test_a_window_that_cuts_more_than_a_hundredth_is_reported(window: tuple[floa
     )
 
 
-def test_a_hundredth_may_be_cut() -> None:
-    assert reported((0, 1099), HUNDRED) == []
-    assert reported((1002, 1100), HUNDRED) == []
-
-
 def test_cases_are_reported_as_one_by_the_worst_of_them() -> None:
     """210 and 230 are the brightest 10 and 30 %; a whole target may lie beyond the window."""
     few, many = tissue(*[100] * 9, 210), tissue(*[100] * 7, *[230] * 3)
@@ -61,6 +56,7 @@ def test_cases_are_reported_as_one_by_the_worst_of_them() -> None:
     assert message.startswith("c3 (t2.nii.gz): ")
     assert "(30% here, over 1% in 2 of 3 cases); widen it to [0, 230]" in message
     assert "(100% here" in reported((0, 50), many)[0]
+    assert reported((0, 1099), HUNDRED) == reported((1002, 1100), HUNDRED) == [], "a hundredth may be cut"
 
 
 def test_the_foreground_is_the_mask_where_there_is_one() -> None:
@@ -93,9 +89,9 @@ def test_the_check_of_cases_measures_what_is_clipped(tmp_path: Path) -> None:
     path = str(tmp_path / "t2.nii.gz")
     nib.save(nib.Nifti1Image(HUNDRED.astype(np.float32), AFFINE), path)
     lists = {"training_B": [{"case": "c1", "patient": "p1", "label": path}]}
-    found = [str(one) for one in check_cases(lists, target_range=(0, 1050), progress=False)]
+    found = [str(one) for one in check_cases(lists, target_range=(0, 1050))]
     assert len(found) == 1
     assert "(50% here" in found[0]
-    assert check_cases(lists, target_range=(0, 1050), target_unclipped=True, progress=False) == []
-    (other,) = check_cases(lists, target_range=(0, 100), progress=False)
+    assert check_cases(lists, target_range=(0, 1050), target_unclipped=True) == []
+    (other,) = check_cases(lists, target_range=(0, 100))
     assert "differ in magnitude from the window [0, 100]" in str(other), "another unit is reported as such alone"

@@ -19,10 +19,6 @@ def found(lists: dict) -> list[tuple[str, str]]:
     return [(finding.severity, str(finding)) for finding in copies(lists, files)]
 
 
-def test_other_images_are_no_copies() -> None:
-    assert found({"training": [item("a", "1", label="2")], "test": [item("b", "3", label="4")]}) == []
-
-
 @pytest.mark.parametrize("sections", [("training", "test"), ("training_A", "validation"), ("validation", "test")])
 def test_two_sections_are_an_error_that_names_both(sections: tuple[str, str]) -> None:
     one, two = sections
@@ -43,7 +39,4 @@ def test_within_training_it_is_a_warning_pools_included() -> None:
     [(severity, message)] = found({"training_A": [item("a", "1_x")], "training_B": [item("b", "1_y")]})
     assert (severity, "a, 1_x, in training_A; here in training_B" in message) == ("warning", True)
     assert found({"training_A": [item("a", "1")], "training_B": [item("a", "1")]}) == [], "one file in both pools"
-
-
-def test_two_files_of_a_case_are_no_two_cases() -> None:
-    assert found({"training": [item("a", "1_mr", label="1_ct")]}) == []
+    assert found({"training": [item("a", "1_mr", label="1_ct")]}) == [], "two files of a case are no two cases"

@@ -34,21 +34,18 @@ def scan(path: Path, *spacing: float, shape: tuple[int, int, int] = (20, 20, 20)
 @pytest.mark.parametrize(
     ("sides", "fits"),
     [
-        ((180, 220, 190), True),
         ((512, 512, 256), True),  # a large field of view
-        ((200, 240, 20), True),  # a slab of thick slices
-        ((80, 60, 5), True),
+        ((80, 60, 5), True),  # a slab
         ((79, 79, 79), False),
         ((10.9, 13.1, 10.9), False),  # a mouse, or cm
         ((500, 200, 600), True),
         ((601, 220, 190), False),
-        ((180, 220, 601), False),
-        ((1820, 2180, 1820), False),  # ten times too large
     ],
 )
 def test_the_longest_side_is_that_of_a_scan_of_a_head(heads: HeadSize, sides: tuple, fits: bool) -> None:
     affine = np.diag([*(side / 20 for side in sides), 1.0])
     assert (heads.fault((20, 20, 20), affine) == "") == fits
+    assert HeadSize(Path("none.pt")).fault((20, 20, 20), affine) == "", "weights that know no heads take all"
 
 
 def test_a_case_of_another_size_is_refused_in_one_sentence(heads: HeadSize, tmp_path: Path) -> None:
@@ -62,15 +59,11 @@ def test_a_case_of_another_size_is_refused_in_one_sentence(heads: HeadSize, tmp_
         heads("mouse", grid)
 
 
-def test_weights_that_know_no_heads_take_all(tmp_path: Path) -> None:
-    assert HeadSize(tmp_path / "none.pt").fault((20, 20, 20), np.diag([0.5, 0.5, 0.5, 1])) == ""
-
-
 def test_the_check_warns_since_mice_are_data_too(heads: HeadSize, tmp_path: Path) -> None:
     item = {"case": "mouse", "image": scan(tmp_path / "mouse.nii", 0.5, 0.5, 0.5)}
-    (finding,) = check_cases({"training": [item]}, head_size=heads, progress=False)
+    (finding,) = check_cases({"training": [item]}, head_size=heads)
     assert (finding.severity, finding.fault) == ("warning", "no head like those of the shipped weights")
-    assert check_cases({"training": [item]}, progress=False) == []
+    assert check_cases({"training": [item]}) == []
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,6 @@ def found(labels: str, spacings: tuple[float, ...] = (1, 1, 1, 1), channels: int
     return list(exchanges.findings())
 
 
-def test_own_labels_are_not_suspicious() -> None:
-    assert found("abcd") == []
-
-
 @pytest.mark.parametrize("channels", [0, 2])
 def test_an_exchange_is_named_in_both_cases(channels: int) -> None:
     first, second = found("adcb", channels=channels)
@@ -56,5 +52,6 @@ def test_a_ring_of_three_is_named_in_each() -> None:
     assert [(one.case, one.value[-1]) for one in found("bcad")] == [("a", "c"), ("b", "a"), ("c", "b")]
 
 
-def test_cases_of_another_grid_are_not_compared() -> None:
+def test_own_labels_and_cases_of_another_grid_are_not_suspicious() -> None:
+    assert found("abcd") == []
     assert found("adcb", spacings=(1, 1, 1, 2)) == []

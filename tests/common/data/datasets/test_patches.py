@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -41,6 +40,10 @@ def load(item: dict) -> dict:
     regions = {key: MetaTensor(value) for key, value in item.items() if key in ("mask", "lesion", "nawm")}
     mask = {"mask": torch.ones(1, *SHAPE)}
     return {"image": volume, "label": -volume, **mask, **regions, "case": f"case_{item['number']}"}
+
+
+def without_mask(item: dict) -> dict:
+    return {key: value for key, value in load(item).items() if key != "mask"}
 
 
 def dataset(cases: int = 2, own: dict[int, dict] | None = None, **settings: Any) -> VolumePatchDataset:
@@ -131,9 +134,6 @@ def test_a_grid_tiles_the_volume_with_padding_at_the_ends():
 
 
 def test_a_grid_needs_neither_mask_nor_foreground():
-    def without_mask(item: dict) -> dict:
-        return {key: value for key, value in load(item).items() if key != "mask"}
-
     assert len(VolumePatchDataset([{"number": 0}], Lambda(without_mask), patch_size=(4, 3, 5), grid=True)) == 2 * 3 * 2
     assert len(dataset(1, {0: {"mask": region()}}, grid=True, patch_size=(8, 9, 10))) == 1
 
@@ -220,20 +220,16 @@ def test_augmentation_moves_all_arrays_together():
 
 def test_context_is_padded_and_comes_from_the_volumes():
     samples = dataset(2, patch_size=(8, 12, 10))
-    samples.set_context([samples.volume(number) + 0.5 for number in range(2)])
-    assert samples.volume(1, "label").shape == (1, *SHAPE)
-    context = samples[20]["context"]
-    torch.testing.assert_close(context[:, :, :9], number_voxels(1) + 0.5)
-    assert (context[:, :, 9:] == 1000.5).all()
-
-
-def test_contexts_that_do_not_fit():
-    samples = dataset(2)
     with pytest.raises(DataError, match="1 volumes of context for 2 cases: give one"):
         samples.set_context([number_voxels()])
     with pytest.raises(DataError, match=r"case_1 has the shape \(1, 8.*\), not \(channels, 8, 9, 10\) of its image"):
         samples.set_context([number_voxels(), number_voxels()[..., :4]])
     assert "context" not in samples[0]
+    samples.set_context([samples.volume(number) + 0.5 for number in range(2)])
+    assert samples.volume(1, "label").shape == (1, *SHAPE)
+    context = samples[20]["context"]
+    torch.testing.assert_close(context[:, :, :9], number_voxels(1) + 0.5)
+    assert (context[:, :, 9:] == 1000.5).all()
 
 
 @pytest.mark.parametrize("augmentation", [FLIPS, ALL], ids=["flips", "all"])
@@ -253,48 +249,33 @@ def test_a_changed_sample_leaves_the_cache_alone():
     torch.testing.assert_close(samples[0]["image"], number_voxels())
 
 
-def test_a_case_without_foreground_is_named():
-    with pytest.raises(DataError, match="the mask of case case_1 has no voxels to centre patches on: correct the"):
-        dataset(2, {1: {"mask": region()}})
-
-
-def test_no_lesion_anywhere_is_logged(caplog):
-    with caplog.at_level(logging.WARNING):
-        dataset(2, {1: {"lesion": region()}}, lesion_share=0.5)
-    assert "lesion_share 0.5: no case has a lesion to centre patches on" in caplog.text
-
-
 def test_preprocessing_without_a_mask():
-    def without_mask(item: dict) -> dict:
-        return {key: value for key, value in load(item).items() if key != "mask"}
-
     with pytest.raises(ConfigError, match="preprocessing .* gives no mask of case case_0: .*to 0"):
         VolumePatchDataset([{"number": 0}], Lambda(without_mask))
     assert len(VolumePatchDataset([{"number": 0}], Lambda(without_mask), foreground_share=0)) == 64
 
 
-def test_preprocessing_that_draws_at_random_cannot_be_cached():
+def test_cases_that_do_not_fit(caplog):
     with pytest.raises(ConfigError, match="without random transforms gives no image and no label and no mask"):
         VolumePatchDataset([{"number": 0}], Compose([RandFlipd("number", prob=1), Lambda(load)]))
-
-
-def test_volumes_of_one_case_have_one_shape():
+    with pytest.raises(DataError, match="the mask of case case_1 has no voxels to centre patches on: correct the"):
+        dataset(2, {1: {"mask": region()}})
     with pytest.raises(ConfigError, match=r"case case_0 different shapes, .*'lesion': \(7, 9, 10\)"):
         dataset(1, {0: {"lesion": region()[:, 1:]}}, regions=["lesion"])
+    dataset(2, {1: {"lesion": region()}}, lesion_share=0.5)
+    assert "lesion_share 0.5: no case has a lesion to centre patches on" in caplog.text
 
 
-def test_wrong_settings_are_refused_before_the_volumes_are_read():
-    def load(item: dict) -> dict:
-        raise AssertionError("a volume was read")
-
-    unread = partial(VolumePatchDataset, [{"number": 0}], Lambda(load))
-    with pytest.raises(ConfigError, match=r"--patch_size is \[32, 32\]: give three positive numbers"):
-        unread(patch_size=(32, 32))
-    with pytest.raises(ConfigError, match=r"--patch_size is \[32, 0, 32\]: give three positive numbers"):
-        unread(patch_size=(32, 0, 32))
-    with pytest.raises(ConfigError, match="--patches_per_case is 0, not above 0"):
-        unread(patches_per_case=0)
-    with pytest.raises(ConfigError, match="lesion_share is 50: give a share from 0 to 1"):
-        unread(lesion_share=50)
-    with pytest.raises(ConfigError, match="foreground_share is -0.1: give a share from 0 to 1"):
-        unread(foreground_share=-0.1)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"patch_size": (32, 32)}, r"--patch_size is \[32, 32\]: give three positive numbers"),
+        ({"patch_size": (32, 0, 32)}, r"--patch_size is \[32, 0, 32\]: give three positive numbers"),
+        ({"patches_per_case": 0}, "--patches_per_case is 0, not above 0"),
+        ({"lesion_share": 50}, "lesion_share is 50: give a share from 0 to 1"),
+        ({"foreground_share": -0.1}, "foreground_share is -0.1: give a share from 0 to 1"),
+    ],
+)
+def test_wrong_settings_are_refused_before_the_volumes_are_read(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        VolumePatchDataset([{"number": 0}], Lambda(lambda item: pytest.fail("a volume was read")), **settings)

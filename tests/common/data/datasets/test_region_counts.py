@@ -40,8 +40,7 @@ def test_counts_by_hand(draws: list, expected: list[float]) -> None:
     assert found.dtype == torch.float32
 
 
-def test_padding_is_of_the_rest() -> None:
-    # two voxels padded to a patch of six: one patch
+def test_two_voxels_padded_to_a_patch_of_six_are_one_patch() -> None:
     assert expected_counts([line(0)], (1, 1, 2), (1, 1, 6), [(1.0, None)]).tolist() == [1, 5]
 
 

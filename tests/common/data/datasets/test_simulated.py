@@ -34,15 +34,6 @@ def same(one, other):
     return torch.equal(one["image"], other["image"]) and one["case"] == other["case"]
 
 
-# ---- samples --------------------------------------------------------------------------------------------------------
-
-
-def test_a_sample_follows_from_seed_epoch_and_index_in_whatever_order():
-    forwards = {key: patches()[key] for key in [(1, 0), (1, 7), (2, 0)]}
-    backwards = patches()
-    assert all(same(backwards[key], forwards[key]) for key in reversed(forwards))
-
-
 def test_samples_differ_between_indices_cases_epochs_and_seeds():
     data = patches()
     drawn = [data[1, 0], data[1, 1], data[1, 6], data[2, 0], patches(seed=4)[1, 0]]
@@ -50,13 +41,10 @@ def test_samples_differ_between_indices_cases_epochs_and_seeds():
     assert [sample["case"] for sample in drawn[:4]] == ["simulation 1-0"] * 2 + ["simulation 1-1", "simulation 2-0"]
 
 
-def test_image_and_label_are_cut_at_one_place():
+def test_image_and_label_are_cut_at_one_place_and_padded_with_the_background():
     sample = patches()[1, 3]
     assert sample["image"].shape == (1, 4, 4, 4)
     torch.testing.assert_close(sample["label"], 2 * sample["image"])
-
-
-def test_patches_are_padded_with_the_background_where_a_volume_is_smaller():
     sample = patches(patch_size=(16, 4, 4))[1, 0]
     assert sample["image"].shape == (1, 16, 4, 4)
     assert sample["image"][0, 10:].unique().numel() == 1
@@ -88,13 +76,6 @@ def test_volumes_are_the_same_ones_every_time():
     assert torch.equal(data[1]["image"], SimulatedVolumes(simulate, lambda case: case, cases=2)[1]["image"])
 
 
-def test_numbers_are_positive():
-    with pytest.raises(ConfigError, match="samples_per_case is 0, not above 0: raise it"):
-        patches(samples_per_case=0)
-
-
-# ---- the working spacing --------------------------------------------------------------------------------------------
-
 EXTENT_MM = np.array([30.0, 36, 24])
 """Of the head of a thick-slice case, which fills its mask."""
 
@@ -121,9 +102,9 @@ KINDS = {
 def test_volumes_have_the_affine_of_their_spacing():
     seen = {}
     SimulatedVolumes(thick, lambda case: seen.update(case) or case, cases=1)[0]
-    for name in ("image", "label", "mask"):
-        assert isinstance(seen[name], MetaTensor)
-        np.testing.assert_array_equal(np.diag(seen[name].affine), [2, 2, 6, 1])
+    for volume in map(seen.get, ("image", "label", "mask")):
+        assert isinstance(volume, MetaTensor)
+        np.testing.assert_array_equal(np.diag(volume.affine), [2, 2, 6, 1])
 
 
 def test_a_thick_slice_case_comes_at_the_working_spacing_with_its_size_in_mm():
@@ -150,9 +131,6 @@ def test_samples_at_the_working_spacing_follow_from_seed_epoch_and_index(kind):
 def test_without_a_working_spacing_samples_keep_the_grid(kind):
     step = WorkingSpacingd(["image", "label", "mask"], spacing=None)
     assert same(KINDS[kind](step)[1, 3], KINDS[kind](lambda case: case)[1, 3])
-
-
-# ---- their order ----------------------------------------------------------------------------------------------------
 
 
 def order(rank=0, world=1, monkeypatch=None, **settings):
@@ -203,19 +181,16 @@ def test_a_resumed_epoch_goes_on_where_it_was():
     assert list(resumed) == list(whole)[10:]
 
 
-def test_workers_give_the_samples_of_one_process():
-    settings = {"batch_size": 2, "samples_per_epoch": 24}
-    loader = CaseLoader(patches(), num_workers=2, **settings)
-    for batch, keys in zip(loader, list(_pairs(loader.sampler)), strict=True):
-        for place, key in enumerate(keys):
-            assert torch.equal(batch["image"][place], patches()[key]["image"])
-
-
-def _pairs(sampler):
-    keys = list(sampler)
-    return (keys[start : start + 2] for start in range(0, len(keys), 2))
-
-
-def test_an_epoch_holds_a_batch():
+def test_numbers_too_small():
+    with pytest.raises(ConfigError, match="samples_per_case is 0, not above 0: raise it"):
+        patches(samples_per_case=0)
     with pytest.raises(ConfigError, match="--samples_per_epoch is 4, below 8, one batch per process"):
         CaseSampler(patches(), batch_size=8, samples_per_epoch=4)
+
+
+def test_workers_give_the_samples_of_one_process():
+    loader = CaseLoader(patches(), num_workers=2, batch_size=2, samples_per_epoch=24)
+    keys = list(loader.sampler)
+    for start, batch in zip(range(0, 24, 2), loader, strict=True):
+        for place, key in enumerate(keys[start : start + 2]):
+            assert torch.equal(batch["image"][place], patches()[key]["image"])

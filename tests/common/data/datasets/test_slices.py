@@ -126,21 +126,16 @@ def test_slices_of_air_are_left_out():
         mask[0, x].view(-1)[:inside] = 1
     masks = {1: mask}
     assert [place for number, place in dataset(2, masks).slices if number == 1] == [1, 2, 3, 4]
-    assert [place for number, place in dataset(2, masks, min_foreground=0.1).slices if number == 1] == [3, 4]
-    assert [place for number, place in dataset(2, masks, min_foreground=0.1).slices if number == 0] == [0, 1, 2, 3, 4]
-    assert dataset(2, masks, min_foreground=0.1)[5]["image"][0, 0, 0] == 1300
-
-
-def test_no_foreground():
-    masks = {n: torch.zeros(1, *SHAPE) for n in range(2)}
-    with pytest.raises(DataError, match="no slice of 2 cases has 1% of its pixels in the mask"):
-        dataset(2, masks)
+    fewer = dataset(2, masks, min_foreground=0.1)
+    assert [(number, place) for number, place in fewer.slices] == [(0, n) for n in range(5)] + [(1, 3), (1, 4)]
+    assert fewer[5]["image"][0, 0, 0] == 1300
+    with pytest.raises(DataError, match="no slice of 1 cases has 1% of its pixels in the mask"):
+        dataset(1, {0: torch.zeros(1, *SHAPE)})
 
 
 def test_augmentation_moves_image_and_label_together():
     samples = dataset(augmentation=CROP)
-    for index in range(len(samples)):
-        sample = samples[index]
+    for sample in map(samples.__getitem__, range(len(samples))):
         assert sample["image"].shape == (1, 3, 3)
         torch.testing.assert_close(sample["label"], -sample["image"])
 
@@ -161,25 +156,23 @@ def test_a_changed_sample_leaves_the_cache_alone():
     torch.testing.assert_close(samples[0]["image"], number_voxels(0)[:, 0])
 
 
-def test_preprocessing_without_a_mask():
+def test_preprocessing_without_a_mask_or_that_draws_at_random():
     with pytest.raises(DataError, match="^case case_0 has no mask, and its preprocessing makes none: add its file"):
         SliceDataset([{"number": 0}], Lambda(lambda item: {k: v for k, v in load(item).items() if k != "mask"}))
-
-
-def test_preprocessing_that_draws_at_random_cannot_be_cached():
     with pytest.raises(ConfigError, match="without random transforms gives no image and no label and no mask"):
         SliceDataset([{"number": 0}], Compose([RandFlipd("number", prob=1), Lambda(load)]))
 
 
-def test_wrong_settings_are_refused_before_the_volumes_are_read():
-    def load(item: dict) -> dict:
-        raise AssertionError("a volume was read")
-
-    unread = partial(SliceDataset, [{"number": 0}], Lambda(load))
-    with pytest.raises(ConfigError, match="--plane is .*: choose sagittal, coronal or axial"):
-        unread(plane="oblique")
-    with pytest.raises(ConfigError, match="neighbours is 2, not odd and positive"):
-        unread(neighbours=2)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"plane": "oblique"}, "--plane is .*: choose sagittal, coronal or axial"),
+        ({"neighbours": 2}, "neighbours is 2, not odd and positive"),
+    ],
+)
+def test_wrong_settings_are_refused_before_the_volumes_are_read(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        SliceDataset([{"number": 0}], Lambda(lambda item: pytest.fail("a volume was read")), **settings)
 
 
 class TestUnpaired:
@@ -200,22 +193,15 @@ class TestUnpaired:
         dataset = self.pools()
         assert len(dataset) == 5
         assert [dataset[1, n]["image"][0, 0, 0].item() for n in range(5)] == [0, 1, 2, 10, 11]
+        assert sorted(dataset[0, 3]) == ["case", "image", "label"]
 
-    def test_slices_of_pool_b_are_drawn_evenly_and_anew_each_epoch(self):
-        dataset = self.pools(seed=3)
+    def test_slices_of_pool_b_are_drawn_evenly_and_anew_each_epoch_from_the_seed(self):
+        dataset, again = self.pools(seed=3), self.pools(seed=3)[4, 2]
+        assert dataset[4, 2]["label"].equal(again["label"])
+        assert dataset[4, 2]["case"] == again["case"]
+        assert again["case"].startswith("a0, b")
         drawn = [[dataset[epoch, n]["label"][0, 0, 0].item() for n in range(5)] for epoch in range(400)]
         assert drawn[1] != drawn[2]
         values, counts = np.unique(np.array(drawn), return_counts=True)
         assert values.tolist() == [100, 101, 102, 103, 200, 201, 202, 203]
         assert counts / 2000 == pytest.approx([1 / 8] * 8, abs=0.03)
-
-    def test_a_sample_follows_from_seed_epoch_and_index(self):
-        one, other = self.pools(seed=3), self.pools(seed=3)
-        assert one[4, 2]["label"].equal(other[4, 2]["label"])
-        assert one[4, 2]["case"] == other[4, 2]["case"]
-        assert one[4, 2]["case"].startswith("a0, b")
-
-    def test_each_pool_has_its_own_cases_only(self):
-        sample = self.pools()[0, 3]
-        assert sorted(sample) == ["case", "image", "label"]
-        assert sample["image"].max() < 100 <= sample["label"].min()

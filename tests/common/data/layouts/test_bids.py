@@ -57,6 +57,9 @@ def test_several_files_of_a_suffix_need_their_entities(raw: Path) -> None:
     (raw / "sub-01/ses-1/anat/sub-01_ses-1_acq-space_T1w.nii.gz").unlink()
     make(raw, "sub-02/anat/sub-02_run-2_T1w.nii.gz")
     assert find_cases(raw, "bids", "T1w", "ct")[0]["image"] == str(raw / "sub-02/anat/sub-02_T1w.nii.gz")
+    make(raw, *(f"sub-02/anat/sub-02_part-{part}_PDw.nii.gz" for part in ("mag", "phase")))
+    (item,) = find_cases(raw, "bids", "PDw", "T2w")
+    assert Path(item["image"]).name == "sub-02_part-mag_PDw.nii.gz", "the magnitude of a complex image is plain"
 
 
 @pytest.mark.parametrize("entity", ["ce-gadolinium", "part-phase", "part-real", "inv-1", "chunk-2", "acq-a_ce-gd"])
@@ -71,12 +74,6 @@ def test_what_its_suffix_alone_does_not_name_is_no_plain_image(
     assert item["image"] == str(raw / f"sub-04/anat/sub-04_{entity}_T1w.nii.gz")
     make(raw, "sub-04/anat/sub-04_acq-mprage_T1w.nii.gz")
     assert Path(find_cases(raw, "bids", "T1w", "T2w")[-1]["image"]).name == "sub-04_acq-mprage_T1w.nii.gz"
-
-
-def test_the_magnitude_of_a_complex_image_is_plain(raw: Path) -> None:
-    make(raw, *(f"sub-02/anat/sub-02_part-{part}_PDw.nii.gz" for part in ("mag", "phase")))
-    (item,) = find_cases(raw, "bids", "PDw", "T2w")
-    assert Path(item["image"]).name == "sub-02_part-mag_PDw.nii.gz"
 
 
 @pytest.mark.parametrize("file", ["T1w", "T2w", "lesion"])

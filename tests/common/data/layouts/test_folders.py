@@ -61,12 +61,14 @@ def test_pictures_are_named(tmp_path: Path, files: list[str]) -> None:
         find_cases(tmp_path, "folders")
 
 
-def test_long_lists_of_missing_files_are_cut(tmp_path: Path) -> None:
+def test_long_lists_of_missing_files_are_cut_and_a_file_stored_twice_is_not_guessed(tmp_path: Path) -> None:
     make(tmp_path, *(f"{number}/t1.nii.gz" for number in range(8)))
-    with pytest.raises(
-        DataError, match=r"8 files are .*\(0/mr.nii.gz, .*, 5/mr.nii.gz and 2 more\), whose cases have t1"
-    ):
+    fault = r"8 files are .*\(0/mr.nii.gz, .*, 5/mr.nii.gz and 2 more\), whose cases have t1"
+    with pytest.raises(DataError, match=fault):
         find_cases(tmp_path, "folders", target=None)
+    make(tmp_path, "0/t1.nii")
+    with pytest.raises(DataError, match="0: 't1' is there twice, .nii and .nii.gz: remove one"):
+        find_cases(tmp_path, "folders", "t1", None)
 
 
 def test_cases_may_lack_a_mask_of_the_default_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -81,12 +83,6 @@ def test_cases_may_lack_a_mask_of_the_default_name(tmp_path: Path, caplog: pytes
     assert "mask" not in find_cases(tmp_path, "folders", mask=None)[1]
     make(tmp_path, "a/mask.nii.gz")
     assert find_cases(tmp_path, "folders")[0]["mask"] == str(tmp_path / "a/mask.nii.gz")
-
-
-def test_a_file_stored_twice_is_not_guessed(tmp_path: Path) -> None:
-    make(tmp_path, "a/mr.nii.gz", "a/mr.nii", "a/ct.nii.gz")
-    with pytest.raises(DataError, match="a: 'mr' is there twice, .nii and .nii.gz: remove one"):
-        find_cases(tmp_path, "folders")
 
 
 def test_patients_from_names_and_from_a_table(tmp_path: Path) -> None:

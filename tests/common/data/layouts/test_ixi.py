@@ -25,21 +25,16 @@ def test_pairs_by_subject_and_the_rest_is_named(ixi: Path, caplog: pytest.LogCap
         items = find_cases(ixi, "ixi", "PD", "T2")
     assert items == [
         {
-            "case": "IXI002",
-            "patient": "IXI002",
-            "image": str(ixi / "IXI-PD/IXI002-Guys-0828-PD.nii.gz"),
-            "label": str(ixi / "IXI-T2/IXI002-Guys-0828-T2.nii.gz"),
+            **dict.fromkeys(("case", "patient"), case),
+            "image": str(ixi / f"IXI-PD/{case}-{image}"),
+            "label": str(ixi / f"IXI-T2/{case}-{label}"),
             "body_part": "brain",
-            "centre": "Guys",
-        },
-        {
-            "case": "IXI012",
-            "patient": "IXI012",
-            "image": str(ixi / "IXI-PD/IXI012-HH-1211-PD.nii.gz"),
-            "label": str(ixi / "IXI-T2/IXI012-HH-1212-T2.nii"),
-            "body_part": "brain",
-            "centre": "HH",
-        },
+            "centre": centre,
+        }
+        for case, centre, image, label in (
+            ("IXI002", "Guys", "Guys-0828-PD.nii.gz", "Guys-0828-T2.nii.gz"),
+            ("IXI012", "HH", "HH-1211-PD.nii.gz", "HH-1212-T2.nii"),
+        )
     ]
     assert "2 subjects are excluded: IXI035 (no T2); IXI567 (no PD)" in caplog.text
 
@@ -57,14 +52,11 @@ def test_other_modalities_masks_and_inference(ixi: Path) -> None:
     ]
 
 
-def test_a_modality_that_is_not_there(ixi: Path) -> None:
+def test_a_modality_that_is_not_there_and_two_scans_of_a_subject(ixi: Path) -> None:
     with pytest.raises(DataError, match="no folder IXI-mr in .*, which has IXI-PD, IXI-T2: name existing modalities"):
         find_cases(ixi, "ixi")
     with pytest.raises(DataError, match="no folder IXI-brain in "):
         find_cases(ixi, "ixi", "PD", "T2", "brain")
-
-
-def test_two_scans_of_a_subject_are_not_guessed(ixi: Path) -> None:
     make(ixi, "IXI-PD/IXI002-Guys-0829-PD.nii.gz")
     with pytest.raises(DataError, match="IXI002 has two files in IXI-PD, IXI002-Guys-0828.* and .*0829-PD.nii"):
         find_cases(ixi, "ixi", "PD", "T2")

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import base64
 import io
 import re
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 from report_pages import make_panel, make_rows, viewer_of, written
 
-from common.evaluation.report import Panel, by_group
+from common.evaluation.report import Panel, Picture, by_group
 from common.evaluation.report.html import MAX_BYTES
 
 
@@ -83,12 +85,8 @@ def test_centres_have_a_folded_table(tmp_path):
     items = [{"case": row["case"], "centre": "AB"[row["case"] > "case_3"]} for row in rows]
     page = written(tmp_path, rows=rows, groups=by_group(rows, items))
     table = re.search(r"<summary>By centre</summary>(.*?)</details>", page, re.DOTALL)[1]
-    assert re.findall(r'<th scope="row">([^<]*)</th>', table) == [
-        "A, model",
-        "A, copy_input",
-        "B, model",
-        "B, copy_input",
-    ]
+    rows_of_table = re.findall(r'<th scope="row">([^<]*)</th>', table)
+    assert rows_of_table == ["A, model", "A, copy_input", "B, model", "B, copy_input"]
     assert table.count("n = 4") == table.count("n = 3") == 2 * 6
     assert 'class="best"' not in table
     assert "<summary>By" not in written(tmp_path)
@@ -120,8 +118,11 @@ def test_a_name_cannot_end_the_data_of_the_viewer(tmp_path):
     assert viewer_of(page)["cases"][0]["warnings"] == ["<!--"]
 
 
-def test_report_without_panels_and_log(tmp_path):
-    outline = Outline(written(tmp_path, panels=[], log_csv=None))
+def test_report_without_panels_log_and_notes(tmp_path):
+    page = written(tmp_path, panels=[], log_csv=None, notes=[])
+    assert '<ul class="notes">' in written(tmp_path)
+    assert '<ul class="notes">' not in page
+    outline = Outline(page)
     assert not [tag for tag, _ in outline.tags if tag == "img"]
     assert "Training" not in outline.text
 
@@ -158,3 +159,15 @@ def test_images_that_do_not_fit_are_left_out_and_the_page_says_so(tmp_path):
     assert {"worst", "median", "best"} <= set(roles)
     assert len(roles) < 26
     assert f"Images of {26 - len(roles)} further cases are skipped" in page
+
+
+def test_pictures_are_embedded_with_title_and_caption(tmp_path):
+    pictures = [Picture("Samples <1>", b"\x89PNG 1", "From above"), Picture("Second", b"\x89PNG 2", "c")]
+    made = written(tmp_path, pictures=pictures)
+    for png in (b"\x89PNG 1", b"\x89PNG 2"):
+        assert f'src="data:image/png;base64,{base64.b64encode(png).decode()}"' in made
+    assert "<h3>Samples &lt;1&gt;</h3>" in made
+    assert "<figcaption>From above</figcaption>" in made
+    assert made.index("Samples") < made.index("<h3>Second</h3>")
+    assert '<a href="#pictures">Pictures</a>' in made
+    assert "Pictures" not in written(tmp_path)

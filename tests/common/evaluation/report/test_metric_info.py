@@ -9,7 +9,7 @@ from common.evaluation.report.metric_info import MetricInfo, metric_info
     [
         ("mae", "lower"), ("mae_bone", "lower"), ("bone_dice", "higher"), ("val_ms_ssim", "higher"),
         ("bias_soft", "ideal"), ("slice_jumps", "ideal"), ("contrast", "unknown"), ("generator_l1", "unknown"),
-        ("mse", "lower"), ("psnr_nie", "higher"), ("lesion_error", "lower"), ("nawm_error", "lower"),
+        ("mse", "lower"), ("kid", "lower"), ("psnr_nie", "higher"), ("lesion_error", "lower"), ("nawm_error", "lower"),
         ("control_wm_error", "lower"), ("demyelination_dice", "higher"), ("lesion_contrast_truth", "unknown"),
         ("psnr_peak", "higher"), ("peak_truth", "unknown"), ("attenuation_error", "lower"),
         ("attenuation_bias", "ideal"), ("acf_error", "lower"), ("attenuation_error_water", "unknown"),

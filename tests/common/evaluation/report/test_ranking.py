@@ -78,7 +78,3 @@ def test_one_noisy_voxel_is_not_the_largest_error(panel):
     planted = blob(panel, (30, 12, 20))
     planted.synthetic[3, 30, 30] = 400
     assert largest_error(planted).voxel == (30, 12, 20)
-
-
-def test_no_error_without_truth(panel):
-    assert largest_error(dataclasses.replace(panel, truth=None)) is None

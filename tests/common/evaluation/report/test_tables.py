@@ -1,11 +1,16 @@
+from __future__ import annotations
+
 import json
 import math
 
 import pandas as pd
 import pytest
+from report_pages import LOG
 
 from common.errors import DataError, OutputError
-from common.evaluation.report.tables import format_table, moments, number, summarise, worse_than_baseline, write_tables
+from common.evaluation.report import by_group, write_groups
+from common.evaluation.report.curves import read_curves
+from common.evaluation.report.tables import format_table, number, summarise, worse_than_baseline, write_tables
 
 NAN, INF = float("nan"), float("inf")
 ROWS = [
@@ -25,13 +30,6 @@ def test_summary_by_hand():
     assert summary["model"]["psnr"] == pytest.approx({"mean": INF, "std": NAN, "n": 2, "infinite": 1}, nan_ok=True)
     assert summary["copy_input"] == {"mae": {"mean": 10.0, "std": 0.0, "n": 1}}
     assert list(summary) == ["model", "copy_input"]
-
-
-def test_moments_of_nothing_are_nan_with_n_zero():
-    nothing = moments(pd.Series([NAN, NAN]).to_numpy())
-    assert nothing["n"] == 0
-    assert math.isnan(nothing["mean"])
-    assert math.isnan(nothing["std"])
 
 
 def test_files_hold_the_rows_and_the_summary(tmp_path):
@@ -142,3 +140,48 @@ def test_numbers_have_four_digits(value, text):
 
 def test_number_takes_its_digits_from_the_scale():
     assert number(0.123456, scale=40.0) == "0.12"
+
+
+BY_CENTRE = [
+    {"case": case, "method": method, "mae": mae}
+    for case, maes in {"a": (10.0, 30.0), "b": (20.0, 50.0), "c": (60.0, 70.0)}.items()
+    for method, mae in zip(("model", "linear_fit"), maes, strict=True)
+]
+
+
+def test_each_centre_and_body_part_has_its_own_means(tmp_path):
+    items = [
+        {"case": "a", "centre": "A", "body_part": "thorax"},
+        {"case": "b", "centre": "B", "body_part": "thorax"},
+        {"case": "c", "centre": "A"},
+    ]
+    groups = by_group(BY_CENTRE, items)
+    means = {key: {name: cells["mae"]["mean"] for name, cells in table.items()} for key, table in groups.items()}
+    assert means == {
+        "centre": {"A, model": 35, "A, linear_fit": 50, "B, model": 20, "B, linear_fit": 50},
+        "body_part": {"thorax, model": 15, "thorax, linear_fit": 40, "unknown, model": 60, "unknown, linear_fit": 70},
+    }
+    write_groups(tmp_path, groups)
+    assert json.loads((tmp_path / "groups.json").read_text())["centre"]["A, model"]["mae"]["n"] == 2
+    write_groups(tmp_path, {})
+    assert not (tmp_path / "groups.json").exists()
+
+
+def test_one_group_is_that_of_all_cases():
+    assert by_group(BY_CENTRE, [{"case": case, "centre": "A"} for case in "abc"]) == {}
+    assert by_group(BY_CENTRE, [{"case": case} for case in "abc"]) == {}
+
+
+def test_curves_leave_epochs_without_value_out(tmp_path):
+    (tmp_path / "log.csv").write_text(LOG)
+    loss, mae, _ = read_curves(tmp_path / "log.csv")
+    assert (loss.name, loss.values.tolist(), loss.best) == ("generator_l1", [3.0, 2.0, 1.5, 1.4], None)
+    assert (mae.epochs.tolist(), mae.values.tolist(), mae.best) == ([2, 4], [50.0, 55.0], 2)
+
+
+def test_unusable_log_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"cannot read training log .*none\.csv \(.*: train first"):
+        read_curves(tmp_path / "none.csv")
+    (tmp_path / "log.csv").write_text("step,loss\n1,2\n")
+    with pytest.raises(DataError, match="has no column epoch, only step, loss: add it"):
+        read_curves(tmp_path / "log.csv")

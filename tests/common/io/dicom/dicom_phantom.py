@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import (
@@ -19,6 +20,10 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
     generate_uid,
 )
+
+from common.errors import VolumeError
+from common.io.dicom.reading.series import SeriesOptions
+from common.io.dicom.reading.volume import load_series
 
 CLASSES = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
 ENHANCED = {"CT": EnhancedCTImageStorage, "MR": EnhancedMRImageStorage}
@@ -181,6 +186,26 @@ def write_presentation_state(folder: Path, series: str) -> None:
     """Write an object of a series that holds no image."""
     header = _header("1.2.840.10008.5.1.4.1.1.11.1", "PR", series, generate_uid(), generate_uid())
     header.save_as(folder / "presentation.dcm", enforce_file_format=True)
+
+
+def changing(slices: Sequence[int] | None = None, **fields: Any) -> Callable[[Any, int], None]:
+    """A change of elements of some slices (by default all) for :func:`write_series`; None removes an element."""
+
+    def change(header: Any, number: int) -> None:
+        for name, value in fields.items() if slices is None or number in slices else ():
+            if value is None:
+                delattr(header, name)
+            else:
+                setattr(header, name, value)
+
+    return change
+
+
+def refused(folder: Path, match: str, **options: Any) -> None:
+    """The series is refused so, without a word of its patient."""
+    with pytest.raises(VolumeError, match=match) as caught:
+        load_series(folder, "case7", SeriesOptions(**options))
+    assert not [secret for secret in PATIENT.values() if secret in str(caught.value)]
 
 
 def _header(sop_class: str, modality: str, series: str, study: str, frame: str) -> FileDataset:

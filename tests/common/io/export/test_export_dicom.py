@@ -1,7 +1,5 @@
 """The exporter with DICOM at either end: series from files, series from series, files from series."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -135,8 +135,11 @@ def test_codes_that_nifti_has_not_are_read_as_its_library_does(tmp_path, sform_c
     assert max(codes) > 0
 
 
-def test_values_are_stored_as_int16_of_slope_1(tmp_path):
+def test_values_are_stored_as_int16_of_slope_1_and_those_of_another_shape_refused(tmp_path):
     path = source(tmp_path / "source.nii", sform=(ROTATED, 1), scl_slope=0.5, scl_inter=-7)
+    with pytest.raises(OutputError, match=r"has the shape \(6, 5, 4\), not the source's \(4, 5, 6\)"):
+        save_like(path, np.zeros(SHAPE[::-1]), tmp_path / "out.nii", "int16", "x")
+    assert not (tmp_path / "out.nii").exists()
     save_like(path, np.full(SHAPE, 41.6, np.float32), tmp_path / "out.nii", "int16", "x")
     raw = (tmp_path / "out.nii").read_bytes()
     header = nib.Nifti1Header(raw[:348])
@@ -166,13 +169,6 @@ def test_a_nifti_2_source_and_one_of_a_single_time_point(tmp_path):
         result = nib.load(tmp_path / f"out_{name}")
         assert result.shape == SHAPE
         np.testing.assert_allclose(result.affine, ROTATED, rtol=1e-6)
-
-
-def test_wrong_shape_is_refused(tmp_path):
-    path = source(tmp_path / "source.nii", sform=(ROTATED, 1))
-    with pytest.raises(OutputError, match=r"has the shape \(6, 5, 4\), not the source's \(4, 5, 6\)"):
-        save_like(path, np.zeros(SHAPE[::-1]), tmp_path / "out.nii", "int16", "x")
-    assert not (tmp_path / "out.nii").exists()
 
 
 def test_a_source_that_is_no_nifti_file_gives_its_affine(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 from common.io.export.record import Provenance, content_of, settings_hash
 
 
-def test_content_of_a_series_is_that_of_every_slice_by_its_name(tmp_path: Path) -> None:
+def test_content_of_a_series_is_that_of_every_slice_by_its_name_and_channels_have_an_order(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         for number in range(3):
@@ -18,12 +18,7 @@ def test_content_of_a_series_is_that_of_every_slice_by_its_name(tmp_path: Path) 
     assert content_of([tmp_path / "b"]) != whole
     (tmp_path / "b" / "2.dcm").write_bytes(b"another")
     assert content_of([tmp_path / "b"]) != whole
-
-
-def test_the_order_of_channels_counts(tmp_path: Path) -> None:
-    one, other = tmp_path / "fa.nii", tmp_path / "md.nii"
-    one.write_bytes(b"1")
-    other.write_bytes(b"2")
+    one, other = (tmp_path / "a" / f"{number}.dcm" for number in (0, 1))
     assert content_of([one, other]) != content_of([other, one])
 
 

@@ -1,7 +1,5 @@
 """What the exporter writes beside the volume, what it refuses early, and that nothing half done is left."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json
@@ -59,6 +57,19 @@ class TestExporter:
         }
         names = ["case_1_synthetic_ct.json", "case_1_synthetic_ct.nii.gz"]
         assert sorted(entry.name for entry in path.parent.iterdir()) == names
+
+    def test_one_volume_may_have_a_name_of_its_own(self, exporter, item, tmp_path):
+        """With its JSON next to it, and no manifest, whatever lies there."""
+        file = tmp_path / "there" / "ct.v2.nii.gz"
+        own = ("synthetic_ct", "CT", "HU", "mr2ct 1.2.3", str(tmp_path / "model.pt"))
+        exporter = VolumeExporter("elsewhere", *own, output_file=str(file))
+        file.parent.mkdir()
+        (file.parent / "manifest.json").write_text("of another program")
+        exporter.require_free([{"case": "case_1", "image": "mr.nii"}])
+        assert exporter.write(item, np.full(SHAPE, 3.0)) == file
+        assert sorted(path.name for path in file.parent.iterdir()) == ["ct.v2.json", "ct.v2.nii.gz", "manifest.json"]
+        with pytest.raises(OutputError, match=r"ct.v2.nii.gz already exists: pass --overwrite true"):
+            exporter.require_free([{"case": "case_1", "image": "mr.nii"}])
 
     def test_a_dot_in_the_case_s_name(self, exporter, item):
         path = exporter.write({**item, "case": "site.1.v2"}, np.zeros(SHAPE))

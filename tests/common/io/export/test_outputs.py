@@ -1,7 +1,5 @@
 """What an output must not be: another output, an input by any path, a folder with one, or another's manifest."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -10,8 +8,6 @@ import pytest
 
 from common.errors import OutputError
 from common.io.export.outputs import require_apart, require_distinct, require_own_manifest
-
-OUTCOMES = [{"case": "a", "status": "failed", "reason": "no"}, {"case": "b", "status": "done", "file": "b.nii.gz"}]
 
 
 @pytest.fixture
@@ -33,49 +29,32 @@ def refused(tmp_path, source, name="a_ct.nii.gz"):
     assert str(caught.value) == f"{fault}: choose another --predictions_dir"
 
 
-def test_neighbours_are_no_inputs(tmp_path, source):
-    inputs = [
-        source,
-        tmp_path / "out" / "a.nii.gz",
-        tmp_path / "out" / "b_ct.nii.gz",
-        tmp_path / "out" / "b_ct2" / "mr",
-    ]
-    require_apart(outputs(tmp_path), inputs)
+def test_neighbours_are_no_inputs_and_distinct_names_let_through(tmp_path, source):
+    neighbours = [tmp_path / "out" / name for name in ("a.nii.gz", "b_ct.nii.gz", "b_ct2/mr")]
+    require_apart(outputs(tmp_path), [source, *neighbours])
+    require_distinct(Path("out", name) for name in ("a.png", "b.png", "a.json", "ab.png", "é.png", "e.png"))
 
 
-def test_an_input_by_its_own_path(tmp_path, source):
-    refused(tmp_path, source.rename(tmp_path / "out" / "a_ct.nii.gz"))
+def link(path, target):
+    path.symlink_to(target)
+    return path
 
 
-def test_an_input_that_is_a_link_to_the_output(tmp_path, source):
-    source.rename(tmp_path / "out" / "a_ct.nii.gz")
-    source.symlink_to(tmp_path / "out" / "a_ct.nii.gz")
-    refused(tmp_path, source)
+INPUTS = {
+    "by its own path": lambda source, output: source.rename(output),
+    "a link to the output": lambda source, output: link(source, source.rename(output)),
+    "that the output is a link to": lambda source, output: link(output, source) and source,
+    "a link by the name of an output": lambda source, output: link(output, source),
+    "a hard link": lambda source, output: os.link(source, output) or source,
+    "in a link to the folder": lambda source, output: link(source.parent / "link", output.parent) / output.name,
+    "from the working directory": lambda source, output: Path("data", "..", "out", output.name),
+}
 
 
-def test_an_output_that_is_a_link_to_the_input(tmp_path, source):
-    (tmp_path / "out" / "a_ct.nii.gz").symlink_to(source)
-    refused(tmp_path, source)
-
-
-def test_an_input_that_is_a_link_by_the_name_of_an_output(tmp_path, source):
-    (tmp_path / "out" / "a_ct.nii.gz").symlink_to(source)
-    refused(tmp_path, tmp_path / "out" / "a_ct.nii.gz")
-
-
-def test_a_hard_link(tmp_path, source):
-    os.link(source, tmp_path / "out" / "a_ct.nii.gz")
-    refused(tmp_path, source)
-
-
-def test_a_link_to_the_folder_of_the_outputs(tmp_path, source):
-    (tmp_path / "link").symlink_to(tmp_path / "out")
-    refused(tmp_path, tmp_path / "link" / "a_ct.nii.gz")
-
-
-def test_a_path_from_the_working_directory(tmp_path, source, monkeypatch):
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_input_in_the_place_of_an_output(tmp_path, source, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    refused(tmp_path, Path("data", "..", "out", "a_ct.nii.gz"))
+    refused(tmp_path, INPUTS[name](source, tmp_path / "out" / "a_ct.nii.gz"))
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -116,8 +95,7 @@ def test_each_folder_is_looked_at_once_however_many_cases_it_holds(tmp_path, sou
     assert len([place for place in places if place == tmp_path]) < 10
 
 
-def test_distinct_names_are_let_through():
-    require_distinct(Path("out", name) for name in ("a.png", "b.png", "a.json", "ab.png", "é.png", "e.png"))
+OUTCOMES = [{"case": "a", "status": "failed", "reason": "no"}, {"case": "b", "status": "done", "file": "b.nii.gz"}]
 
 
 @pytest.mark.parametrize(
@@ -131,15 +109,14 @@ def test_the_manifest_of_an_earlier_run_is_replaced(tmp_path, content):
 @pytest.mark.parametrize(
     "content", ['{"name": "app"}', '[{"case": "a", "url": "x"}]', '["a"]', "not JSON", "\udcff", "null"]
 )
-def test_another_manifest_is_kept_without_overwrite(tmp_path, content):
-    (tmp_path / "manifest.json").write_bytes(content.encode(errors="surrogateescape"))
+def test_another_manifest_is_kept_without_overwrite_and_a_folder_always(tmp_path, content):
+    path = tmp_path / "manifest.json"
+    path.write_bytes(content.encode(errors="surrogateescape"))
     message = "manifest.json is not the manifest of an earlier run: pass --overwrite true"
     with pytest.raises(OutputError, match=message):
         require_own_manifest(tmp_path, overwrite=False)
     require_own_manifest(tmp_path, overwrite=True)
-
-
-def test_a_folder_is_no_manifest(tmp_path):
-    (tmp_path / "manifest.json").mkdir()
+    path.unlink()
+    path.mkdir()
     with pytest.raises(OutputError, match="manifest.json is a folder, and a file is to be written there: move"):
         require_own_manifest(tmp_path, overwrite=True)

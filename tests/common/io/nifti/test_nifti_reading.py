@@ -23,18 +23,14 @@ def ramp(shape: tuple[int, ...] = (4, 5, 6)) -> np.ndarray:
     return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
 
 
-def save(path: Path, values: np.ndarray, affine: np.ndarray | None = None, qform: bool = False) -> Path:
-    image = nib.Nifti1Image(values, np.eye(4) if affine is None else affine)
-    if qform:
-        image.set_qform(image.affine, 1)
-    nib.save(image, path)
+def save(path: Path, values: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    nib.save(nib.Nifti1Image(values, np.eye(4) if affine is None else affine), path)
     return path
 
 
-def patched(path: Path, *patches: tuple[int, str, object], values: np.ndarray | None = None) -> Path:
+def patched(path: Path, *patches: tuple[int, str, object]) -> Path:
     """A raw NIfTI file with fields of its header overwritten: byte offset, numpy type, value."""
-    save(path, ramp() if values is None else values)
-    content = bytearray(path.read_bytes())
+    content = bytearray(save(path, ramp()).read_bytes())
     for offset, kind, value in patches:
         field = np.asarray(value, dtype=kind).tobytes()
         content[offset : offset + len(field)] = field
@@ -97,11 +93,24 @@ def raw_bytes(path: Path) -> bytes:
     return save(path.with_name("other.nii"), ramp()).read_bytes()
 
 
+def claimed(path: Path, side: int) -> Path:
+    """A file of 832 bytes, or its compression, whose header claims a cube."""
+    content = patched(path.with_name("raw.nii"), (DIM, "<i2", [3, side, side, side])).read_bytes()
+    return written(path, gzip.compress(content) if path.suffix == ".gz" else content)
+
+
 FAULTS = {
-    "truncated gz": (lambda p: truncated(p / "mr.nii.gz", 0.5), "read to its end .EOFError.*copy or export"),
-    "gz without its last bytes": (lambda p: truncated(p / "mr.nii.gz", 0.9998), "cannot be read to its end.*EOFError"),
+    "truncated gz": (lambda p: truncated(p / "mr.nii.gz", 0.9998), "read to its end .EOFError.*copy or export"),
+    "gz of a cut file": (
+        lambda p: written(p / "mr.nii.gz", gzip.compress(raw_bytes(p / "x")[:-20])),
+        r"cannot be read to its end .*20 bytes are missing",
+    ),
     "flipped bit": (lambda p: flipped_bit(p / "mr.nii.gz"), "cannot be read to its end.*CRC check failed"),
     "truncated nii": (lambda p: truncated(p / "mr.nii", 0.5), r"truncated \(3632 bytes, 12x12x12 float32 needs 7264\)"),
+    "no gzip": (
+        lambda p: written(p / "mr.nii.gz", b"\x1f\x8bnot gzip"),
+        "read to its end .BadGzipFile.*copy or export",
+    ),
     "empty": (lambda p: written(p / "mr.nii.gz", b""), "the file is empty; copy or export it again"),
     "half a header": (lambda p: written(p / "mr.nii", raw_bytes(p / "x")[:100]), "no NIfTI header.*first 100 bytes"),
     "html": (lambda p: written(p / "mr.nii.gz", b"<!DOCTYPE html><html>"), "a web page.*download it again"),
@@ -124,13 +133,11 @@ FAULTS = {
         lambda p: save(p / "mr.nii", np.where(ramp() < 3, np.nan, ramp())),
         r"voxels are not finite \(3 NaN or Inf of 120 voxels\); .*--nan_fill 0",
     ),
-    "inf voxels": (lambda p: save(p / "mr.nii.gz", np.where(ramp() == 7, np.inf, ramp())), r"\(1 NaN or Inf of 120"),
     "4-D": (
         lambda p: save(p / "mr.nii", ramp((3, 4, 5, 2))),
         r"fourth dimension \(2 instead of 1, shape 3x4x5x2\); set reader::channels",
     ),
     "2-D": (lambda p: save(p / "mr.nii", ramp((3, 4))), r"not a 3-D volume \(2-D, 3x4\); export 3-D"),
-    "5-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 1, 2))), r"not a 3-D volume \(5-D, 3x4x5x1x2\)"),
     "rgb": (
         lambda p: save(p / "mr.nii", np.zeros((3, 4, 5), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])),
         r"voxels are not real numbers \(datatype 128",
@@ -146,25 +153,24 @@ FAULTS = {
     ),
     "nan sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", np.nan)), r"not finite and invertible \(\[nan 0 0"),
     "singular sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0] * 4)), r"invertible \(\[0 0 0 0; 0 1"),
-    "two equal axes": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0, 1, 0, 0])), r"invertible \(\[0 1 0 0"),
-    "nan quaternion": (
-        lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", np.nan)),
-        r"not finite and invertible \(\[nan nan nan",
-    ),
     "no rotation": (
         lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", 2)),
         r"not finite and invertible \(\[nan nan nan",
     ),
-    "32767 cubed": (
-        lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 32767, 32767, 32767])),
+    "70 terabytes": (
+        lambda p: claimed(p / "mr.nii", 32767),
         r"claims over 1073741824 values \(32767x32767x32767, which are 35181150961663\)",
     ),
+    "70 terabytes in gz": (lambda p: claimed(p / "mr.nii.gz", 32767), r"claims over 1073741824 values \(32767x32767x"),
     "1000 cubed in a small file": (
-        lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 1000, 1000, 1000])),
+        lambda p: claimed(p / "mr.nii", 1000),
         r"truncated \(832 bytes, 1000x1000x1000 float32 needs 4000000352\)",
     ),
+    "more than deflate allows": (
+        lambda p: claimed(p / "mr.nii.gz", 1000),
+        r"truncated \(\d+ bytes, 1000x1000x1000 float32 needs 4000000352",
+    ),
     "zero dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 4, 0, 6])), r"invalid dim.*\[3, 4, 0, 6,"),
-    "negative dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, -1, 5])), r"invalid dim.*\[3, -1, 5,"),
     "no dimensions": (lambda p: patched(p / "mr.nii", (DIM, "<i2", 0)), r"invalid dimensions in the header \(dim"),
     "intercept nan": (
         lambda p: patched(p / "mr.nii", (SLOPE, "<f4", 2), (INTER, "<f4", np.nan)),
@@ -177,7 +183,7 @@ FAULTS = {
     "nan offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", np.nan)), "invalid header.*vox_offset nan"),
     "endless offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 1e30)), r"truncated \(832 bytes"),
     "missing": (lambda p: p / "mr.nii", r"no such file \("),
-    "directory": (lambda p: p, "a directory, not a file|not a .nii"),
+    "directory": (lambda p: (p / "mr.nii.gz").mkdir() or p / "mr.nii.gz", r"a directory, not a file \("),
     "pickle": (lambda p: written(p / "mr.npy", pickle.dumps(1)), r"\('.npy'\); .*never opened"),
 }
 
@@ -190,27 +196,8 @@ def test_faults_name_case_file_value_and_remedy(name: str, tmp_path: Path) -> No
         read_volume(path, "case_07")
     assert str(caught.value).startswith(f"case_07 ({path.name}): ")
     assert "\n" not in str(caught.value)
-
-
-def test_faults_of_a_header_are_found_without_reading_voxels(tmp_path: Path) -> None:
-    path = patched(tmp_path / "mr.nii", (DIM, "<i2", [4, 4, 5, 6, 9]))
-    with pytest.raises(VolumeError, match=r"fourth dimension \(9 instead of 1"):
-        read_header(path, "case")
-
-
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_a_claim_of_32767_cubed_is_refused_before_its_70_terabytes_are_asked_for(suffix: str, tmp_path: Path) -> None:
-    path = patched(tmp_path / "mr.nii", (DIM, "<i2", [3, 32767, 32767, 32767]))
-    if suffix == ".nii.gz":
-        path = written(tmp_path / "mr.nii.gz", gzip.compress(path.read_bytes()))
-    with pytest.raises(VolumeError, match=r"claims over 1073741824 values \(32767x32767x32767"):
-        read_volume(path, "case")
-
-
-def test_a_compressed_file_cannot_hold_more_than_deflate_allows(tmp_path: Path) -> None:
-    raw = patched(tmp_path / "raw.nii", (DIM, "<i2", [3, 1000, 1000, 1000])).read_bytes()
-    with pytest.raises(VolumeError, match=r"truncated \(\d+ bytes, 1000x1000x1000 float32 needs 4000000352"):
-        read_volume(written(tmp_path / "mr.nii.gz", gzip.compress(raw)), "case")
+    again = pickle.loads(pickle.dumps(caught.value))  # as from a worker
+    assert (str(again), again.finding) == (str(caught.value), caught.value.finding)
 
 
 def test_the_most_compressible_volume_is_not_mistaken_for_a_lie(tmp_path: Path) -> None:
@@ -220,10 +207,10 @@ def test_the_most_compressible_volume_is_not_mistaken_for_a_lie(tmp_path: Path) 
     assert read_volume(path, "case")[0].shape == (200, 200, 200)
 
 
-def test_a_directory_and_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mr.nii.gz").mkdir()
-    with pytest.raises(VolumeError, match=r"a directory, not a file \("):
-        read_header(tmp_path / "mr.nii.gz", "case")
+def test_a_pipe_and_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "a.nii.gz")
+    with pytest.raises(VolumeError, match="a pipe, socket or device, not a file; copy"):
+        read_header(tmp_path / "a.nii.gz", "c1")
     path = save(tmp_path / "mr.nii", ramp())
 
     def refuse(*_: object) -> None:
@@ -232,26 +219,6 @@ def test_a_directory_and_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(VolumeError, match="cannot read the file .PermissionError: .*; check its permissions"):
         read_header(path, "case")
-
-
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_mutated_headers_are_read_or_refused_by_our_error(suffix: str, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    sound = save(tmp_path / "sound.nii", ramp()).read_bytes()
-    refused = 0
-    for _ in range(300):
-        content = bytearray(sound)
-        for place in rng.integers(0, 352, size=rng.integers(1, 12)):
-            content[place] = int(rng.choice(np.array([0, 1, 127, 128, 255, int(rng.integers(256))])))
-        path = written(tmp_path / f"mr{suffix}", gzip.compress(content) if suffix == ".nii.gz" else bytes(content))
-        try:
-            values, affine = read_volume(path, "case")
-        except VolumeError:
-            refused += 1
-        else:
-            assert np.isfinite(values).all()
-            assert np.isfinite(np.linalg.inv(affine)).all()
-    assert 20 < refused < 280
 
 
 def test_a_hostile_pickle_is_never_executed(tmp_path: Path) -> None:
@@ -263,14 +230,6 @@ def test_a_hostile_pickle_is_never_executed(tmp_path: Path) -> None:
         with pytest.raises(VolumeError):
             read_volume(written(tmp_path / name, pickle.dumps(Hostile())), "case")
     assert not (tmp_path / "executed").exists()
-
-
-def test_nan_fill_replaces_what_is_not_finite(tmp_path: Path) -> None:
-    values = ramp()
-    values[0, 0, :3] = [np.nan, np.inf, -np.inf]
-    read, _ = read_volume(save(tmp_path / "mr.nii", values), "case", nan_fill=-5)
-    assert read[0, 0].tolist() == [-5, -5, -5, 3, 4, 5]
-    assert read.dtype == np.float32
 
 
 def test_values_and_affine_are_those_of_the_file(tmp_path: Path) -> None:
@@ -322,12 +281,6 @@ def test_lengths_in_other_units_are_converted(unit: str, factor: float, tmp_path
     assert units == ({"micron": ["micrometres"], "meter": ["metres"]}.get(unit, []))
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "a.nii.gz")
-    with pytest.raises(VolumeError, match="a pipe, socket or device, not a file; copy"):
-        read_header(tmp_path / "a.nii.gz", "c1")
-
-
 def test_big_endian_and_nifti_2_are_read(tmp_path: Path) -> None:
     nib.save(nib.Nifti2Image(ramp(), np.diag([1, 2, 3, 1])), tmp_path / "two.nii.gz")
     nib.Nifti1Image(ramp(), np.eye(4), nib.Nifti1Header(endianness=">")).to_filename(tmp_path / "big.nii")
@@ -344,7 +297,7 @@ def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path:
     assert values.shape == (2, 3, 4, 5)
     assert values[:, 0, 0, 1].tolist() == [2, 3]
     with pytest.raises(VolumeError, match=r"fourth dimension \(2 instead of 3, shape 3x4x5x2\)"):
-        read_volume(two, "case", channels=3)
+        read_header(two, "case", channels=3)
 
 
 def test_without_sform_and_qform_the_assumption_is_nibabels_and_a_warning(
@@ -360,8 +313,7 @@ def test_without_sform_and_qform_the_assumption_is_nibabels_and_a_warning(
 
 
 def test_disagreeing_sform_and_qform_are_both_shown(tmp_path: Path) -> None:
-    image = nib.Nifti1Image(ramp(), None)
-    image.set_sform(np.diag([1, 1, 1, 1]), 1)
+    image = nib.Nifti1Image(ramp(), np.eye(4))
     image.set_qform(np.diag([1, 1, 1.5, 1]), 1)
     nib.save(image, tmp_path / "mr.nii")
     header = read_header(tmp_path / "mr.nii", "case")
@@ -369,22 +321,19 @@ def test_disagreeing_sform_and_qform_are_both_shown(tmp_path: Path) -> None:
     assert warning.severity == "warning"
     assert warning.value == "sform [1 0 0 0; 0 1 0 0; 0 0 1 0], qform [1 0 0 0; 0 1 0 0; 0 0 1.5 0]"
     np.testing.assert_array_equal(header.affine, np.eye(4))
-    assert read_header(save(tmp_path / "same.nii", ramp(), qform=True), "case").warnings == ()
-
-
-def test_a_broken_qform_beside_a_good_sform_warns_only(tmp_path: Path) -> None:
-    header = read_header(patched(tmp_path / "mr.nii", (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", 2)), "case")
-    assert [warning.fault for warning in header.warnings] == ["sform and qform differ"]
-    np.testing.assert_array_equal(header.affine, np.eye(4))
+    image.set_qform(np.eye(4), 1)
+    nib.save(image, tmp_path / "same.nii")
+    assert read_header(tmp_path / "same.nii", "case").warnings == ()
 
 
 def test_a_qform_without_a_sign_has_the_standards(tmp_path: Path) -> None:
     """pixdim[0], at byte 76, is 1, -1, or 0, "which should be treated as 1" (nifti1.h)."""
-    fields = ((QFORM_CODE, "<i2", 1), (SFORM_CODE, "<i2", 0), (76, "<f4", 0))
-    header = read_header(patched(tmp_path / "mr.nii", *fields), "case")
-    expected = read_header(patched(tmp_path / "one.nii", *fields[:2], (76, "<f4", 1)), "case")
-    np.testing.assert_array_equal(header.affine, expected.affine)
-    assert np.isfinite(header.affine).all()
+    fields = ((QFORM_CODE, "<i2", 1), (SFORM_CODE, "<i2", 0))
+    found, expected = (
+        read_header(patched(tmp_path / f"{sign}.nii", *fields, (76, "<f4", sign)), "case").affine for sign in (0, 1)
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert np.isfinite(found).all()
 
 
 def test_shear_is_flagged_and_handedness_is_not(tmp_path: Path) -> None:
@@ -411,10 +360,3 @@ def test_a_constant_image_is_read_with_a_warning(tmp_path: Path, caplog: pytest.
     assert is_constant(values)
     assert not is_constant(ramp())
     assert "case_07 (mr.nii): every voxel is 2" in caplog.text
-
-
-def test_the_error_survives_the_trip_from_a_worker(tmp_path: Path) -> None:
-    with pytest.raises(VolumeError) as caught:
-        read_header(tmp_path / "mr.nii", "case")
-    again = pickle.loads(pickle.dumps(caught.value))
-    assert (str(again), again.finding) == (str(caught.value), caught.value.finding)

@@ -1,23 +1,13 @@
 """Thick slices: means of thin ones, profiles, splines, and volumes that are refused."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
+from kspace_phantom import head
 
 from common.errors import ConfigError, DataError
 from common.simulation.corruptions.slices import ThickSlices, averaged, interpolated, repeated, shuffled
 
 SPACING = (1.0, 1.0, 1.0)
-
-
-def head(shape: tuple[int, int, int] = (32, 40, 6)) -> np.ndarray:
-    """An ellipsoid of 600 with a square of 900, in a scanner's grey scale; the first slice is empty."""
-    places = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in shape)]
-    volume = 600.0 * (sum((each / 0.8) ** 2 for each in places[:2]) + 0 * places[2] < 1)
-    volume[12:18, 14:24] *= 1.5
-    volume[..., 0] = 0
-    return volume
 
 
 def row(*values):

@@ -1,7 +1,5 @@
 """K-space of slices: transforms, simulated phase and coils, zero-filled images."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from kspace_phantom import SHAPE, WHOLE, scanned, truth

@@ -1,7 +1,5 @@
 """Volumes that are no magnitude images are refused by every corruption of magnitude MR."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Sampling masks: the number of samples, the centre, the seed, and settings that no mask can have."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Rician noise by the moments of its distribution."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -32,8 +30,5 @@ def test_the_level_is_relative_to_the_robust_maximum():
     assert noisy[:20].mean() == pytest.approx(50 * np.sqrt(np.pi / 2), rel=0.02)
     assert np.delete(noisy[20:].ravel(), 10 * 400 + 305).std() == pytest.approx(50, rel=0.03)
     assert noisy.dtype == np.float32
-
-
-def test_a_level_of_0_is_refused():
     with pytest.raises(ConfigError, match="--level is .*, not above 0: pass a number such as 0.1, for"):
         RicianNoise(0)

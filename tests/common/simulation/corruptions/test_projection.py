@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from common.errors import ConfigError, DataError
+from common.errors import DataError
 from common.simulation.corruptions.projection import (
     MU_WATER,
     Circle,
@@ -27,8 +27,13 @@ def disc(radius_mm: float, x_mm: float = 0.0) -> np.ndarray:
     return MU_WATER * np.clip((radius_mm - away) / PIXEL + 0.5, 0, 1)
 
 
-def test_attenuation_of_water_air_and_bone():
+def test_attenuation_of_water_air_and_bone_and_pixels_that_are_square():
     assert attenuation([-1000, 0, 1000, -3024]) == pytest.approx([0, 0.0193, 0.0386, 0])
+    assert pixel_of((0.7, 0.7, 5)) == 0.7
+    with pytest.raises(DataError, match=r"pixels are 0\.7 x 0\.9 mm, and projections need square ones: resample"):
+        pixel_of((0.7, 0.9, 5))
+    with pytest.raises(DataError, match="0 x 0 mm, not above 0"):
+        pixel_of((0, 0, 1))
 
 
 def test_rays_through_a_disc_are_its_chords_in_every_view():
@@ -83,18 +88,3 @@ def test_a_small_body_has_a_small_window_and_air_outside_the_circle_is_left_out(
 def test_what_is_no_ct_in_hu_is_refused(volume, message):
     with pytest.raises(DataError, match=message):
         checked_ct(volume)
-
-
-def test_pixels_are_square():
-    assert pixel_of((0.7, 0.7, 5)) == 0.7
-    with pytest.raises(DataError, match=r"pixels are 0\.7 x 0\.9 mm, and projections need square ones: resample"):
-        pixel_of((0.7, 0.9, 5))
-    with pytest.raises(DataError, match="0 x 0 mm, not above 0"):
-        pixel_of((0, 0, 1))
-
-
-def test_settings_are_checked():
-    with pytest.raises(ConfigError, match="--views is 0, not a whole number above 0"):
-        projections(disc(30), PIXEL, 0)
-    with pytest.raises(ConfigError, match="kernel is 'bone': choose soft or sharp"):
-        back_projection(np.zeros((9, 4)), PIXEL, "bone")

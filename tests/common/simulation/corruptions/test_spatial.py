@@ -1,7 +1,5 @@
 """Rotation, size and field of view against NumPy, and masks that stay binary."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,9 +1,8 @@
 """Undersampling: the grey scale, the direction of aliases, and settings that are refused."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
+from kspace_phantom import head
 from scipy.ndimage import gaussian_filter
 
 from common.errors import ConfigError
@@ -11,15 +10,6 @@ from common.simulation.corruptions.masks import MASKS
 from common.simulation.corruptions.undersampling import Undersampled
 
 SPACING = (1.0, 1.0, 1.0)
-
-
-def head(shape: tuple[int, int, int] = (32, 40, 6)) -> np.ndarray:
-    """An ellipsoid of 600 with a square of 900, in a scanner's grey scale; the first slice is empty."""
-    places = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in shape)]
-    volume = 600.0 * (sum((each / 0.8) ** 2 for each in places[:2]) + 0 * places[2] < 1)
-    volume[12:18, 14:24] *= 1.5
-    volume[..., 0] = 0
-    return volume
 
 
 @pytest.mark.parametrize("mask", MASKS)

@@ -1,7 +1,5 @@
 """Heads drawn from label maps: tissue fractions, sizes, positions and what is kept for validation."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import fields
 
@@ -40,10 +38,13 @@ def still(folder):
     return IndividualHeads(folder, **STILL)(np.random.default_rng(0))
 
 
-def test_fractions_of_a_voxel_sum_to_one(folder):
+def test_fractions_of_a_voxel_sum_to_one_and_an_image_is_the_mean_of_its_tissues(folder, still):
     anatomy = IndividualHeads(folder, spacings_mm=[4.0])(np.random.default_rng(1))
     assert set(anatomy.fractions) <= RELAXATION.keys()
     assert np.allclose(sum(anatomy.fractions.values()), 1)
+    values = {name: float(number) for number, name in enumerate(still.fractions)}
+    expected = sum(values[name] * part for name, part in still.fractions.items())
+    assert np.allclose(partial_volume(still, values), expected, atol=1e-4)
 
 
 def test_tissues_keep_their_volume_and_place(folder, still):
@@ -56,13 +57,7 @@ def test_tissues_keep_their_volume_and_place(folder, still):
     assert np.allclose(middle, (np.array(still.fractions["white"].shape) - 1) / 2, atol=1.5)
 
 
-def test_an_image_is_the_mean_of_its_tissues(still):
-    values = {name: float(number) for number, name in enumerate(still.fractions)}
-    expected = sum(values[name] * part for name, part in still.fractions.items())
-    assert np.allclose(partial_volume(still, values), expected, atol=1e-4)
-
-
-def test_a_voxel_averages_the_labels_of_its_size():
+def test_a_voxel_averages_the_labels_of_its_size_and_points_outside_the_map_are_air():
     """A border in the middle of a voxel of two map voxels: half of its points on each side."""
     codes = np.zeros((8, 8, 8), np.uint8)
     codes[4:] = CODE["skull"]
@@ -70,11 +65,8 @@ def test_a_voxel_averages_the_labels_of_its_size():
     for at, share in ((3.5, 0.5), (2.0, 0.0), (6.0, 1.0)):
         position[0] = at
         assert SampledFractions(sampled(codes, position, 2.0))["skull"].item() == share
-
-
-def test_points_outside_the_map_are_air():
-    codes = np.full((6, 6, 6), CODE["skull"], np.uint8)
-    codes[0] = codes[-1] = codes[:, 0] = codes[:, -1] = codes[:, :, 0] = codes[:, :, -1] = CODE["background"]
+    codes[:] = CODE["background"]
+    codes[1:-1, 1:-1, 1:-1] = CODE["skull"]
     far = np.array([-50.0, 3.0, 99.0], np.float32).reshape(3, 1, 1, 1)
     assert SampledFractions(sampled(codes, far, 1.0))["background"].item() == 1
 
@@ -89,29 +81,18 @@ def test_maps_of_validation_are_not_trained_on(folder):
     training = IndividualHeads(folder, validation_maps=2)
     names = [[path.name for path in heads.files] for heads in (training, training.held_out())]
     assert names == [["head_00.nii.gz", "head_01.nii.gz", "head_02.nii.gz"], ["head_03.nii.gz", "head_04.nii.gz"]]
-    assert [path.name for path in IndividualHeads(folder, validation_maps=2, maps=1).files] == ["head_00.nii.gz"]
+    one = IndividualHeads(folder, validation_maps=2, maps=1)
+    assert one.hashes() == {"head_00.nii.gz": hashlib.sha256((folder / "head_00.nii.gz").read_bytes()).hexdigest()}
     pair = MrCtPair(SpoiledEcho(), heads=training)
     assert held_out(pair).heads == training.held_out()
     assert held_out(pair).source == pair.source
     other = of_source(pair, SpinEcho(te_ms=(90.0, 90.0)))
     assert (other.source.te_ms, other.heads) == ((90.0, 90.0), pair.heads)
-
-
-def test_hashes_are_those_of_the_files(folder):
-    hashes = IndividualHeads(folder, validation_maps=4).hashes()
-    assert hashes == {"head_00.nii.gz": hashlib.sha256((folder / "head_00.nii.gz").read_bytes()).hexdigest()}
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"part": "test"}, "part is 'test'"),
-        ({"validation_maps": 5}, "validation_maps is 5, of 5 maps: none is left for training: give 1 to 4"),
-    ],
-)
-def test_settings_that_leave_no_heads_are_refused(folder, settings, message):
+    with pytest.raises(ConfigError, match="part is 'test'"):
+        IndividualHeads(folder, part="test")
+    message = "validation_maps is 5, of 5 maps: none is left for training: give 1 to 4"
     with pytest.raises(ConfigError, match=message):
-        IndividualHeads(folder, **settings)
+        IndividualHeads(folder, validation_maps=5)
 
 
 def test_without_maps_heads_are_average_ones(folder):
@@ -123,7 +104,7 @@ def test_without_maps_heads_are_average_ones(folder):
     assert (individual.pathology.stripped_probability, individual.spacings_mm) == (0.3, [3.0])
 
 
-def test_pairs_of_mr_and_ct_are_a_function_of_the_seed_with_ct_in_hu(folder):
+def test_pairs_of_mr_and_ct_are_a_function_of_the_seed_with_ct_in_hu_and_those_of_mr_know_every_tissue(folder):
     whole = Scanner(cut_mm=[0, 0, 0, 0], thick_probability=0)
     pair = MrCtPair(SpoiledEcho(), heads=IndividualHeads(folder, spacings_mm=[3.0]), scanner=whole, noise_hu=(0, 0))
     one, again, other = pair(5), pair(5), pair(6)
@@ -132,9 +113,6 @@ def test_pairs_of_mr_and_ct_are_a_function_of_the_seed_with_ct_in_hu(folder):
     outside = one["mask"] == 0
     assert np.median(one["label"][outside]) == -1000
     assert one["label"].max() > 1000
-
-
-def test_pairs_of_mr_know_every_tissue(folder):
     case = MrPair(SpinEcho(), SpinEcho(te_ms=(90, 90)), heads=IndividualHeads(folder, spacings_mm=[4.0]))(2)
     assert case["image"].shape == case["label"].shape
     assert np.isfinite(case["image"]).all()

@@ -1,7 +1,5 @@
 """Changes of label maps: what each one changes, by how much, and what it leaves alone."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
@@ -42,7 +40,7 @@ def test_only_soft_tissue_is_separated_by_default(head):
     assert (head.codes == SOFT).any(), "the map itself stays"
 
 
-def test_fat_lies_under_the_skin(head):
+def test_fat_lies_under_the_skin_and_deep_fat_takes_its_share(head):
     """Twice as thick a layer is about twice as much fat; without deep fat none is deep but in the orbits."""
     thin, thick = (count(changed(head, fat_mm=(mm, mm)), "fat") for mm in (0.5, 4.0))
     assert thin < 0.7 * thick
@@ -52,12 +50,8 @@ def test_fat_lies_under_the_skin(head):
     codes = changed(head)[tuple(soft.T)]
     assert depth[(codes == CODE["fat"]) & ~front].max() < 2.0 * np.exp(0.5 * 4) + 2.0
     assert depth[(codes == CODE["fat"]) & ~front].mean() < depth[(codes == CODE["muscle"]) & ~front].mean()
-
-
-def test_deep_fat_takes_its_share(head):
     few, many = (changed(head, deep_fat=(share, share), fat_mm=(0.1, 0.1)) for share in (0.0, 0.4))
-    soft = count(few, "fat", "muscle")
-    left = soft - count(few, "fat")
+    left = count(few, "fat", "muscle") - count(few, "fat")
     assert count(many, "fat") - count(few, "fat") == pytest.approx(0.4 * left, rel=0.3)
 
 
@@ -85,13 +79,10 @@ def test_focal_disease_has_its_size_and_stays_in_the_head(head, tissue, radius):
         assert np.array_equal(inside(codes, "skull", "skin"), inside(head.codes, "skull", "skin"))
         core = ("tumour", "csf") if tissue == "tumour" else (tissue,)
         sizes.append(count(codes, *core) - count(head.codes, *core))
+        if tissue == "tumour":
+            assert count(codes, "oedema") > 0
+            assert count(head.codes, "white") > count(codes, "white", "oedema")
     assert 0.3 < np.mean(sizes) / (4 / 3 * np.pi * radius**3) < 2.5
-
-
-def test_oedema_surrounds_a_tumour(head):
-    codes = changed(head, tumour_probability=1.0)
-    assert count(codes, "oedema") > 0
-    assert count(head.codes, "white") > count(codes, "white", "oedema")
 
 
 def test_calcium_mucosa_metal_and_a_missing_flap(head):
@@ -125,12 +116,6 @@ def test_metal_lies_in_the_jaw(head):
     assert (places[:, 2] < far.eyes[0][2] - 28).all()
 
 
-def test_stripping_leaves_the_brain_and_what_is_near(head):
-    codes = changed(head, stripped_probability=1.0)
-    assert count(codes, "skin", "muscle", "fat") == 0
-    assert count(codes, *BRAIN) == count(head.codes, *BRAIN)
-
-
 def test_stripping_leaves_the_fluid_between_gyri():
     """Two slabs of brain 8 mm apart: what is between them stays, what is as far outside of them does not."""
     codes = np.full((24, 24, 30), CODE["csf"], np.uint8)
@@ -149,12 +134,13 @@ def test_stripping_leaves_the_fluid_between_gyri():
     assert not narrow[8:16, 8:16, 13:15].any(), "8 mm are wider than twice 2.5 mm"
 
 
-def test_defacing_takes_the_eyes_and_leaves_the_brain(head, monkeypatch):
+def test_defacing_takes_the_eyes_stripping_all_but_what_is_near_and_both_leave_the_brain(head, monkeypatch):
     monkeypatch.setattr(pathology, "FACE_FROM_BRAIN_MM", 5.0)  # in this small head the eyes are 8 mm from the brain
-    codes = changed(head, defaced_probability=1.0)
+    defaced, stripped = (changed(head, **{f"{way}_probability": 1.0}) for way in ("defaced", "stripped"))
     eyes = tuple(slice(low, high + 1) for low, high in zip(*head.eyes, strict=True))
-    assert inside(codes[eyes], "background").mean() > 0.5
-    assert count(codes, *BRAIN) == count(head.codes, *BRAIN)
+    assert inside(defaced[eyes], "background").mean() > 0.5
+    assert count(stripped, "skin", "muscle", "fat") == 0
+    assert count(defaced, *BRAIN) == count(stripped, *BRAIN) == count(head.codes, *BRAIN)
 
 
 def test_the_same_numbers_give_the_same_head_and_one_disease_does_not_shift_another(head):

@@ -35,10 +35,13 @@ def test_a_tube_fills_its_volume_at_every_spacing(spacing, radius):
     assert not veins.any()
 
 
-def test_a_tapering_tube_is_a_frustum():
+def test_a_tapering_tube_is_a_frustum_and_a_branch_leaves_its_trunk_with_its_own_radius():
     shape, affine = grid(2.0)
     fraction, _ = fill(tube([(0, 0, 0), (0, 0, 30)], [3.0, 1.0]), shape, affine)
     assert volume(fraction, 2.0) == pytest.approx(np.pi * 30 / 3 * (9 + 3 + 1), rel=0.02)
+    lines = replace(tube([(0, 0, 0), (0, 0, 20)], [5.0, 0.5]), vessel=np.array([0, -1]))
+    branch, _ = fill(lines, shape, affine)
+    assert volume(branch, 2.0) == pytest.approx(np.pi * 0.25 * 20, rel=0.02)
 
 
 def test_a_thin_vessel_fills_a_voxel_by_its_cross_section_and_a_wide_one_whole():
@@ -51,13 +54,6 @@ def test_a_thin_vessel_fills_a_voxel_by_its_cross_section_and_a_wide_one_whole()
     wide, veins = fill(tube(line, 4.0, vein=True), shape, affine)
     assert wide[50, 60, 45:55] == pytest.approx(1, abs=0.05)
     assert veins[50, 60, 50] == pytest.approx(1, abs=1e-6)
-
-
-def test_a_branch_leaves_its_trunk_with_its_own_radius():
-    lines = tube([(0, 0, 0), (0, 0, 20)], [5.0, 0.5])
-    shape, affine = grid(2.0)
-    branch, _ = fill(replace(lines, vessel=np.array([0, -1])), shape, affine)
-    assert volume(branch, 2.0) == pytest.approx(np.pi * 0.25 * 20, rel=0.02)
 
 
 @pytest.mark.parametrize("seed", range(2))

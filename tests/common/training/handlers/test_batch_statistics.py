@@ -1,13 +1,18 @@
+from __future__ import annotations
+
 from types import SimpleNamespace
 
 import pytest
 import torch
 from ignite.engine import Events
+from monai.engines import SupervisedEvaluator
 from same_state import assert_same
 from torch import nn
-from toy_training import ADAM, CPU, Toy, convolutions, loader, regression
+from toy_networks import Scale
+from toy_training import ADAM, CPU, Toy, convolutions, loader, regression, scalars, train
 
 from common.training import SynthesisTrainer
+from common.training.handlers import Validation
 from common.training.handlers.batch_statistics import EpochStatistics
 
 
@@ -26,14 +31,6 @@ def averaging(network, iteration=0):
     engine = Listener(network, iteration)
     EpochStatistics().attach(engine)
     return engine
-
-
-def test_the_mean_is_that_of_all_batches_alike():
-    network = nn.Sequential(nn.BatchNorm1d(1))
-    averaging(network)
-    for value in (0.0, 3.0, 9.0):
-        network(torch.full((2, 1), value))
-    assert network[0].running_mean.item() == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize(("iteration", "mean"), [(20, 0.0), (24, 5.0)])
@@ -88,3 +85,19 @@ def test_an_epoch_resumed_in_its_middle_has_the_average_of_the_whole():
     resumed.run()
     assert_same(resumed.state_to_save()["networks"], whole.state_to_save()["networks"])
     assert resumed.method.deployed[1].num_batches_tracked == 6
+
+
+def test_validation_comes_after_the_last_epoch_too() -> None:
+    validated: list[int] = []
+    evaluator = SupervisedEvaluator(CPU, [{"image": torch.zeros(1, 1, 8, 8)}], nn.Identity())
+    evaluator.add_event_handler(Events.COMPLETED, lambda engine: validated.append(engine.state.epoch))
+    handlers = [Validation(interval=2, validator=evaluator)]
+    train(Toy(Scale(0.5), Scale(1.0), l1=1), loader(scalars((1, 3))), epochs=5, train_handlers=handlers)
+    assert validated == [2, 4, 5]
+
+
+def test_without_cases_nothing_is_validated_and_nothing_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    evaluator = SupervisedEvaluator(CPU, [], nn.Identity())
+    handlers = [Validation(interval=1, validator=evaluator)]
+    train(Toy(Scale(0.5), Scale(1.0), l1=1), loader(scalars((1, 3))), epochs=1, train_handlers=handlers)
+    assert not [each for each in recwarn if "empty" in str(each.message)]

@@ -50,14 +50,6 @@ def test_fast_steps_are_measured_by_their_number(told: Callable[..., list[str]])
     assert message.endswith(": 5 steps of 0.062 s are left")
 
 
-def test_a_run_of_more_than_a_day_names_the_plan(told: Callable[..., list[str]]) -> None:
-    (message,) = told(10, lambda step: 3600)
-    assert message == (
-        "training takes about 2 d 6 h, without validation: 54 steps of 3.6e+03 s are left; "
-        "synthesize plan --hours 24 fits a training to a time"
-    )
-
-
 def test_steps_of_critics_alone_are_measured_in_whole_turns(told: Callable[..., list[str]]) -> None:
     """Every third step takes 66 s, two take 12 s: 30 s on average."""
     (message,) = told(3, lambda step: 12 if step % 3 else 66, critic_steps=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import math
@@ -9,14 +10,12 @@ import operator
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -32,11 +31,11 @@ from toy_training import CPU, Pairs, Toy, loader, on
 from common import devices
 from common.data.identity import FileIdentity
 from common.data.split_record import Cases, SplitRecord
-from common.errors import CheckpointError, ConfigError, TrainingError
+from common.errors import CheckpointError, ConfigError
 from common.files import TEMPORARY_PREFIX
 from common.runs import run_dir
 from common.training import SynthesisTrainer
-from common.training.handlers import Progress, RunFolder, Validation, run_folder
+from common.training.handlers import RunFolder, Validation, run_folder
 from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints, info
 
@@ -92,11 +91,6 @@ def signal_handlers_are_restored() -> Iterator[None]:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     yield
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
-
-
-def test_where_a_run_lives() -> None:
-    assert run_dir("out") == "out"
-    assert run_dir("out", "no_adversarial") == str(Path("out", "variants", "no_adversarial"))
 
 
 # ---- what is written ----------------------------------------------------------------------------------------------
@@ -156,21 +150,15 @@ def test_the_checkpoint_and_the_log_follow_every_epoch(tmp_path: Path) -> None:
         assert float(row["loss"]) == pytest.approx(float(row["adversarial"]) + 2 * float(row["l1"]), rel=1e-5)
 
 
-def test_nothing_else_is_left(tmp_path: Path) -> None:
-    build(tmp_path, epochs=1).run()
+def test_a_run_leaves_log_record_and_weights_with_what_they_are(tmp_path: Path) -> None:
+    build(tmp_path, epochs=2).run()
     assert sorted(os.listdir(tmp_path)) == ["log.csv", "models", "run.json"]
     assert sorted(os.listdir(tmp_path / "models")) == [".lock", "last_checkpoint.pt", "model.json", "model.pt"]
-    assert json.loads((tmp_path / "run.json").read_text())["versions"]["torch"] == torch.__version__
-
-
-def test_progress_leaves_the_output_of_a_step_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    build(tmp_path, epochs=2, handlers=[Progress(str(tmp_path))]).run()
-    shown = capsys.readouterr().err
-    assert "epoch 1/2" in shown
-    assert "epoch 2/2" in shown
+    told = json.loads((tmp_path / "models" / "model.json").read_text())
+    assert told["sha256"] == checkpoints.sha256(tmp_path / "models" / "model.pt")
+    assert (told["keep"], told["epoch"], told["metric"]) == ("best", 2, {"score": 3})
+    for record in (told, json.loads((tmp_path / "run.json").read_text())):
+        assert record["versions"]["torch"] == torch.__version__
 
 
 def test_an_epoch_is_one_line_of_the_console(
@@ -242,26 +230,22 @@ def test_weights_and_pictures_of_single_epochs_are_kept(tmp_path: Path) -> None:
 # ---- an earlier run -----------------------------------------------------------------------------------------------
 
 
-def _contents(folder: Path) -> dict[str, str]:
-    names = ("model.pt", "last_checkpoint.pt", "log.csv", "run.json")
-    return {name: checkpoints.sha256(folder / name) for name in names}
+def _contents(models: Path, log: Path) -> dict[str, str]:
+    places = {"model.pt": models, "last_checkpoint.pt": models, "log.csv": log, "run.json": log}
+    return {name: checkpoints.sha256(folder / name) for name, folder in places.items()}
 
 
 def test_earlier_runs_are_moved_aside_and_nothing_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     models = tmp_path / "models"
 
-    def current() -> dict[str, str]:
-        log = {name: checkpoints.sha256(tmp_path / name) for name in ("log.csv", "run.json")}
-        return log | {name: checkpoints.sha256(models / name) for name in ("model.pt", "last_checkpoint.pt")}
-
     runs = []
     for epochs in (1, 2, 3):
         build(tmp_path, epochs=epochs).run()
-        runs.append(current())
+        runs.append(_contents(models, tmp_path))
     assert f"held a run: moved to {models / 'previous'}" in caplog.text
     assert len({run["last_checkpoint.pt"] for run in runs}) == 3
-    assert _contents(models / "previous") == runs[1]
-    assert _contents(models / "previous" / "previous") == runs[0]
+    for run, folder in ((runs[1], models / "previous"), (runs[0], models / "previous" / "previous")):
+        assert _contents(folder, folder) == run
     assert len(rows(tmp_path)) == 3
 
 
@@ -282,12 +266,6 @@ def test_a_split_is_written_with_its_run_and_moved_aside_with_it(tmp_path: Path)
     build(tmp_path, epochs=1, cases={"training": []}).run()
     assert SplitRecord.read(previous) == split("c").record
     assert not record.exists(), "simulated cases have no split"
-
-
-def test_no_split_is_written_into_a_folder_that_another_run_holds(tmp_path: Path, holder: subprocess.Popen) -> None:
-    with pytest.raises(ConfigError, match="is in use by a run of"):
-        build(tmp_path, epochs=1, cases=split("a")).run()
-    assert os.listdir(tmp_path) == ["models"]
 
 
 def test_what_a_bundle_ships_is_no_run_and_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -332,18 +310,6 @@ def test_the_last_weights_are_kept_where_asked(tmp_path: Path) -> None:
         build(tmp_path, keep="first")
 
 
-def test_weights_come_with_what_they_are(tmp_path: Path) -> None:
-    build(tmp_path, epochs=2).run()
-    told = json.loads((tmp_path / "models" / "model.json").read_text())
-    assert told["sha256"] == checkpoints.sha256(tmp_path / "models" / "model.pt")
-    assert told["keep"] == "best"
-    (name,) = told["metric"]
-    scores = {int(row["epoch"]): float(row[f"val_{name}"]) for row in rows(tmp_path)}
-    assert told["metric"][name] == pytest.approx(scores[told["epoch"]])
-    assert told["metric"][name] in (pytest.approx(min(scores.values())), pytest.approx(max(scores.values())))
-    assert told["versions"]["torch"] == torch.__version__
-
-
 def test_moving_aside_that_was_cut_short_is_finished(tmp_path: Path) -> None:
     models = tmp_path / "models"
     build(tmp_path, epochs=1).run()
@@ -370,64 +336,55 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
 
 # ---- the lock -----------------------------------------------------------------------------------------------------
 
-HOLDER = """
-import fcntl, os, sys, time
-file = open(sys.argv[1], "a+")
-fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-file.write(f"process {os.getpid()} on elsewhere")
-file.flush()
-print("held", flush=True)
-time.sleep(120)
-"""
+OWNER = "process 7 on elsewhere"
+
+
+def locked(path: Path) -> IO[str]:
+    """The file of a lock, held as by another process: the system tells holders by the file that each has open."""
+    file = open(path, "a+")  # noqa: SIM115
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> Iterator[subprocess.Popen]:
-    """Another process that holds the lock of the folder."""
+def holder(tmp_path: Path) -> Iterator[IO[str]]:
+    """Another run that holds the lock of the folder, until the file is closed, as that of a killed process is."""
     (tmp_path / "models").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "models" / ".lock")], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.wait()
+    with locked(tmp_path / "models" / ".lock") as file:
+        file.write(OWNER)
+        file.flush()
+        yield file
 
 
-def test_a_folder_in_use_is_refused_with_its_owner(tmp_path: Path, holder: subprocess.Popen) -> None:
-    match = f"is in use by a run of process {holder.pid} on elsewhere: wait for it"
-    with pytest.raises(ConfigError, match=match):
-        build(tmp_path).run()
-    assert (tmp_path / "models" / ".lock").read_text() == f"process {holder.pid} on elsewhere"
+def test_a_folder_in_use_is_refused_with_its_owner(tmp_path: Path, holder: IO[str]) -> None:
+    with pytest.raises(ConfigError, match=f"is in use by a run of {OWNER}: wait for it"):
+        build(tmp_path, cases=split("a")).run()
+    assert (tmp_path / "models" / ".lock").read_text() == OWNER
     assert os.listdir(tmp_path) == ["models"]
     assert os.listdir(tmp_path / "models") == [".lock"]
 
 
 def test_the_lock_of_a_killed_process_is_taken_over(
-    tmp_path: Path, holder: subprocess.Popen, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, holder: IO[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    holder.kill()
-    holder.wait()
+    holder.close()
     build(tmp_path, epochs=1).run()
-    expected = f"was locked by process {holder.pid} on elsewhere, which ended without releasing it: taken over"
-    assert expected in caplog.text
+    assert f"was locked by {OWNER}, which ended without releasing it: taken over" in caplog.text
     assert len(rows(tmp_path)) == 1
 
 
 def test_while_it_runs_a_run_keeps_others_out(tmp_path: Path) -> None:
     lock = tmp_path / "models" / ".lock"
-    found: list[tuple[str, int]] = []
+    found: list[str] = []
 
     def intrude(engine: SynthesisTrainer) -> None:
-        attempt = subprocess.run([sys.executable, "-c", HOLDER, str(lock)], capture_output=True, text=True)
-        found.append((lock.read_text(), attempt.returncode))
-        assert "BlockingIOError" in attempt.stderr
+        with pytest.raises(BlockingIOError):
+            locked(lock)
+        found.append(lock.read_text())
 
     build(tmp_path, epochs=1, handlers=[on(Events.ITERATION_COMPLETED(once=2), intrude)]).run()
-    ((owner, code),) = found
+    (owner,) = found
     assert owner.startswith(f"process {os.getpid()} on ")
-    assert code == 1
     assert lock.read_text() == ""
 
 
@@ -520,39 +477,19 @@ def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
     assert (saved["best_metric"], saved["best_metric_epoch"]) == (3.0, 2)
 
 
-def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    def spoil(engine: SynthesisTrainer) -> None:
-        engine.state.batch["image"] += math.nan
-
-    handler = on(Events.ITERATION_STARTED(once=STEPS + 3), spoil)
-    with pytest.raises(TrainingError, match=rf"step {STEPS + 3}, case \['case_\d', 'case_\d'\]"):
-        build(tmp_path, handlers=[handler]).run()
-    saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")["trainer"]
-    assert saved["iteration"] == STEPS
-    assert all(torch.isfinite(value).all() for value in saved["networks"].values())
-    assert (tmp_path / "models" / ".lock").read_text() == ""
-
-
-def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"no .*last_checkpoint\.pt to resume from: start a new run"):
-        build(tmp_path, resume=True).run()
-
-
-def test_resuming_a_truncated_checkpoint_is_refused_and_the_folder_released(tmp_path: Path) -> None:
-    build(tmp_path, epochs=1).run()
-    last = tmp_path / "models" / "last_checkpoint.pt"
-    last.write_bytes(last.read_bytes()[:2000])
-    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt is not a PyTorch state_dict"):
-        build(tmp_path, resume=True).run()
-    assert (tmp_path / "models" / ".lock").read_text() == ""
-
-
-def test_resuming_weights_instead_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("weights", "found"), [(False, "a PyTorch state_dict"), (True, "a checkpoint of a run, it lacks")]
+)
+def test_resuming_a_truncated_checkpoint_or_weights_is_refused_and_the_folder_released(
+    tmp_path: Path, weights: bool, found: str
+) -> None:
     build(tmp_path, epochs=1).run()
     models = tmp_path / "models"
-    (models / "model.pt").replace(models / "last_checkpoint.pt")
-    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt is not a checkpoint of a run, it lacks best_"):
+    content = (models / "model.pt").read_bytes() if weights else (models / "last_checkpoint.pt").read_bytes()[:2000]
+    (models / "last_checkpoint.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"last_checkpoint\.pt is not {found}"):
         build(tmp_path, resume=True).run()
+    assert (models / ".lock").read_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -584,6 +521,7 @@ def test_a_run_outside_the_main_thread_leaves_signals_alone(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/b", "."])
 def test_a_variant_stays_in_the_folder_of_variants(tmp_path: Path, name: str) -> None:
+    assert run_dir("out") == "out"
     assert run_dir(str(tmp_path), "a b") == str(tmp_path / "variants" / "a b")
     with pytest.raises(ConfigError, match=r"--variant '.*' cannot name a file: give a name"):
         run_dir(str(tmp_path), name)

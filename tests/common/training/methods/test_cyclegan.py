@@ -61,61 +61,11 @@ def test_what_is_generated(shape: tuple[int, ...]) -> None:
     assert {name: fake.mean().item() for name, fake in fakes.items()} == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=["a slice", "a batch of volumes"])
-def test_losses_of_the_generators_by_hand(shape: tuple[int, ...]) -> None:
-    method, given = cyclegan(), batch(shape=shape)
-    found = method.generator_losses(given, method.generate(given))
-    # (4 * 0.1 - 1)^2 + (3 * 0.9 - 1)^2 = 0.36 + 2.89; |0.3 - 0.2| + |0.45 - 0.3|; |0.6 - 0.2| + |0.15 - 0.3|
-    assert numbers(found) == pytest.approx({"adversarial": 3.25, "cycle": 0.25, "identity": 0.55})
-
-
 def test_cycle_and_identity_have_another_distance() -> None:
     method, given = cyclegan({"cycle": 1.0, "identity": 1.0}, distance=mse_loss), batch()
     found = method.generator_losses(given, method.generate(given))
     # (0.3 - 0.2)^2 + (0.45 - 0.3)^2; (0.6 - 0.2)^2 + (0.15 - 0.3)^2
     assert numbers(found) == pytest.approx({"cycle": 0.0325, "identity": 0.1825})
-
-
-def test_losses_of_the_discriminators_by_hand() -> None:
-    method = cyclegan()
-    found = method.discriminator_losses(batch(), method.generate(batch()))
-    # D_A sees a and G_BA(b): 0.5 [(0.6 - 1)^2 + 2.7^2]
-    # D_B sees b and G_AB(a): 0.5 [(1.2 - 1)^2 + 0.4^2]
-    assert numbers(found) == pytest.approx({"discriminator_a": 3.725, "discriminator_b": 0.1})
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        # G_AB through D_B: 2 (0.4 - 1) 4 a; G_BA through D_A: 2 (2.7 - 1) 3 b
-        ("adversarial", {"generator_ab": -0.96, "generator_ba": 3.06}),
-        # both terms are (g_ab g_ba - 1) times a or b: g_ba (a + b), g_ab (a + b)
-        ("cycle", {"generator_ab": 1.5, "generator_ba": 0.25}),
-        # |0.5 b - b| falls with g_ab, |3 a - a| grows with g_ba
-        ("identity", {"generator_ab": -0.3, "generator_ba": 0.2}),
-    ],
-)
-def test_gradients_of_each_loss_reach_the_generators_alone(name: str, expected: dict[str, float]) -> None:
-    method = cyclegan({name: 1.0})
-    fakes = method.generate(batch())
-    with method.frozen_discriminators():
-        losses = method.generator_losses(batch(), fakes)
-        losses[name].backward()
-    assert list(losses) == [name]
-    assert gradients(method) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("direction", "reached"),
-    [("pred", ["generator_ab"]), ("fake_a", ["generator_ba"])],
-)
-def test_the_adversarial_term_of_a_direction_moves_its_own_generator(direction: str, reached: list[str]) -> None:
-    method = cyclegan({"adversarial": 1})
-    fakes = method.generate(batch())
-    other = {name: fake if name == direction else fake.detach() for name, fake in fakes.items()}
-    with method.frozen_discriminators():
-        method.generator_losses(batch(), other)["adversarial"].backward()
-    assert list(gradients(method)) == reached
 
 
 @pytest.mark.parametrize(
@@ -136,10 +86,7 @@ def test_a_discriminators_loss_reaches_it_alone(name: str, expected: float, pool
     [
         ({"adversarial": 1, "cycle": 10, "identity": 5}, 3, 3),
         ({"adversarial": 1, "cycle": 10, "identity": 0}, 2, 3),
-        ({"adversarial": 1, "cycle": 10}, 2, 3),
-        ({"adversarial": 1, "cycle": 0, "identity": 5}, 2, 3),
         ({"adversarial": 1}, 1, 3),
-        ({"adversarial": 0, "cycle": 10, "identity": 5}, 3, 0),
         ({"adversarial": 0, "cycle": 10}, 2, 0),
     ],
 )
@@ -158,26 +105,18 @@ def test_weight_zero_computes_nothing(weights: dict[str, float], generated: int,
     }
 
 
-def test_a_full_pool_shows_each_discriminator_earlier_images_of_its_own_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_pool_shows_earlier_images_to_the_discriminators_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *size, **options: torch.zeros(*size))  # below 1/2: always exchanged
     method = cyclegan(pool_size=1)
-    for a, b in [(A, B), (0.6, 0.7)]:
-        losses = method.discriminator_losses(batch(a, b), method.generate(batch(a, b)))
+    for given in (batch(), batch(0.6, 0.7)):
+        fakes = method.generate(given)
+        losses = method.discriminator_losses(given, fakes)
     judged = {name: [x.mean().item() for x in networks_of(method)[name].given] for name in method.discriminators}
     assert judged["discriminator_a"] == pytest.approx([A, 0.9, 0.6, 0.9])  # not 3 * 0.7
     assert judged["discriminator_b"] == pytest.approx([B, 0.1, 0.7, 0.1])  # not 0.5 * 0.6
     # 0.5 [(3 * 0.6 - 1)^2 + 2.7^2], 0.5 [(4 * 0.7 - 1)^2 + 0.4^2]
     assert numbers(losses) == pytest.approx({"discriminator_a": 3.965, "discriminator_b": 1.7})
-
-
-def test_the_generators_face_what_they_made_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "rand", lambda *size, **options: torch.zeros(*size))
-    method = cyclegan(pool_size=1)
-    method.discriminator_losses(batch(), method.generate(batch()))
-    given = batch(0.6, 0.7)
-    fakes = method.generate(given)
-    method.discriminator_losses(given, fakes)
-    # (4 * 0.3 - 1)^2 + (3 * 2.1 - 1)^2 = 0.04 + 28.09
+    # the generators face what they made now: (4 * 0.3 - 1)^2 + (3 * 2.1 - 1)^2 = 0.04 + 28.09
     assert method.generator_losses(given, fakes)["adversarial"].item() == pytest.approx(28.13)
 
 

@@ -7,7 +7,6 @@ import torch
 
 from common.errors import ConfigError
 from common.training.methods.image_pool import ImagePool
-from common.weights import checkpoints
 
 
 def numbered(first: int, count: int) -> torch.Tensor:
@@ -54,20 +53,6 @@ def test_it_carries_no_gradient_and_size_zero_holds_nothing():
     pool = ImagePool(0)
     assert torch.equal(pool(image), image)
     assert pool.images.numel() == 0
-
-
-def test_a_restored_pool_goes_on_as_the_saved_one(tmp_path):
-    torch.manual_seed(2)
-    pool = ImagePool(3)
-    pool(numbered(0, 5))
-    checkpoints.save(pool.state_dict(), tmp_path / "pool.pt")
-    other = ImagePool(3)
-    other.load_state_dict(checkpoints.load(tmp_path / "pool.pt"))
-    torch.manual_seed(3)
-    expected = pool(numbered(5, 20))
-    torch.manual_seed(3)
-    assert torch.equal(other(numbered(5, 20)), expected)
-    assert torch.equal(other.images, pool.images)
 
 
 def test_an_unused_pool_is_restored_unused():

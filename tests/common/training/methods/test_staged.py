@@ -133,13 +133,6 @@ def test_every_stage_sees_the_source_and_the_output_before() -> None:
     assert cascade(x).item() == 6
 
 
-def test_stages_in_use_travel_with_the_weights() -> None:
-    whole, other = Cascade([Weighted(2.0), Weighted(1.0, 10.0)]), Cascade([Weighted(0.0), Weighted(0.0, 0.0)])
-    whole.in_use.fill_(1)
-    other.load_state_dict(whole.state_dict())
-    assert other(torch.ones(1, 1, 1, 1, 1)).item() == 2
-
-
 def test_torchscript_runs_the_stages_in_use() -> None:
     cascade = Cascade([Weighted(2.0), Weighted(1.0, 10.0)])
     x = torch.ones(1, 1, 1, 1, 1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import in_process
 import pytest
 import torch
 from torch import nn
@@ -92,11 +93,6 @@ def test_recorded_steps_are_no_slower(eager: float, recorded: float, recordings:
     assert training.faster("case", eager, recorded, 1.0, 1.0, recordings).passed is passed
 
 
-@pytest.mark.parametrize(("trained", "passed"), [(2.0, True), (2.1, True), (2.2, False)])
-def test_a_training_needs_the_planned_memory(trained: float, passed: bool) -> None:
-    assert training.planned("case", 2.0, trained).passed is passed
-
-
 def test_a_bundle_learns_on_its_own_data_path(data: Path) -> None:
     (row,) = training.learning(BUNDLE, "demo", data, 4, limit_s=60, **SMALL, batch_size=2)
     assert row.measured.startswith("l1: ")
@@ -148,13 +144,28 @@ def test_every_test_that_needs_a_gpu_is_found() -> None:
     assert unmarked == []
 
 
-def test_passed_failed_and_skipped_tests_are_rows(tmp_path: Path) -> None:
-    file = tmp_path / "test_three.py"
-    file.write_text(
-        "import pytest\npytestmark = pytest.mark.gpu\n"
-        "def test_a(): pass\ndef test_b(): assert 1 == 2\ndef test_c(): pytest.skip('needs a CUDA device')\n"
-    )
-    found = {each.case: each for each in run_tests([file], tmp_path / "report.xml")}
+def ended(report: str, said: str) -> Callable[..., CompletedProcess[str]]:
+    """A pytest that leaves this report and says so much."""
+
+    def run(words: list[str], **_: object) -> CompletedProcess[str]:
+        if report:
+            Path(next(word for word in words if "xml" in word).partition("=")[2]).write_text(report)
+        return CompletedProcess(words, 1, said, "")
+
+    return run
+
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.test_three" name="test_a" />
+<testcase classname="tests.test_three" name="test_b"><failure message="assert 1 == 2">...</failure></testcase>
+<testcase classname="tests.test_three" name="test_c"><skipped message="needs a CUDA device">...</skipped></testcase>
+</testsuite></testsuites>"""
+"""As pytest writes it."""
+
+
+def test_passed_failed_and_skipped_tests_are_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts.subprocess, "run", ended(REPORT, "2 failed"))
+    found = {each.case: each for each in run_tests([], tmp_path / "report.xml")}
     results = {name: (row.measured, row.passed) for name, row in found.items()}
     assert results == {
         "test_three::test_a": ("passed", True),
@@ -164,9 +175,9 @@ def test_passed_failed_and_skipped_tests_are_rows(tmp_path: Path) -> None:
     assert found["test_three::test_c"].note == "needs a CUDA device"
 
 
-def test_a_pytest_that_finds_nothing_is_a_row(tmp_path: Path) -> None:
-    (tmp_path / "test_none.py").write_text("")
-    (row,) = run_tests([tmp_path / "test_none.py"], tmp_path / "report.xml")
+def test_a_pytest_that_finds_nothing_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts.subprocess, "run", ended("", "no tests ran in 0.01s"))
+    (row,) = run_tests([], tmp_path / "report.xml")
     assert (row.case, row.passed) == ("pytest", False)
     assert "no tests ran" in row.note
 
@@ -191,20 +202,20 @@ def test_a_job_that_fails_is_a_row_and_the_next_one_runs(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("program", "limit_s", "reason"),
-    [("import time; time.sleep(600)", 0.5, "stopped after 0.5 s"), ("import sys; sys.exit(7)", 60, "exit code 7")],
+    [("sleep 600", 0.5, "stopped after 0.5 s"), ("exit 7", 60, "exit code 7")],
 )
 def test_a_part_that_does_not_end_well_keeps_its_rows(
     program: str, limit_s: float, reason: str, tmp_path: Path
 ) -> None:
     good = CheckFinding("speed", "good", "1", "2", True)
     parts.run_jobs("speed", [("good", lambda: [good])], tmp_path / "speed.jsonl")
-    read, last = run_part("speed", [sys.executable, "-c", program], tmp_path / "speed.jsonl", limit_s)
+    read, last = run_part("speed", ["sh", "-c", program], tmp_path / "speed.jsonl", limit_s)
     assert read == good
     assert (last.check, last.case, last.passed, last.note) == ("speed", "speed after 1 rows", False, reason)
 
 
 def test_a_part_that_ends_well_has_its_rows_alone(tmp_path: Path) -> None:
-    assert run_part("speed", [sys.executable, "-c", ""], tmp_path / "speed.jsonl", 60) == []
+    assert run_part("speed", ["true"], tmp_path / "speed.jsonl", 60) == []
 
 
 def test_the_parts_cover_every_bundle_and_variant_within_four_minutes(tmp_path: Path) -> None:
@@ -226,8 +237,7 @@ def test_nothing_runs_while_steps_are_timed() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_the_last_line_says_so(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "tools.checks.gpu", "--out", str(tmp_path / "out")]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = in_process.run("tools.checks.gpu", "--out", tmp_path / "out")
     assert done.returncode == NO_GPU
     last = done.stdout.splitlines()[-1]
     assert last.startswith("gpu-check: nothing was checked")

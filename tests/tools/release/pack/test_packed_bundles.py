@@ -12,12 +12,22 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import in_process
 import monai.bundle
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from packed_copies import Released, alone, copy_sources, monai_bundle, package_of, unpack, version_of, write_weights
+from packed_copies import (
+    Released,
+    copy_sources,
+    monai_bundle,
+    package_of,
+    unpack,
+    version_of,
+    without_repository,
+    write_weights,
+)  # fmt: skip
 
 from tools.checks.environment import of_the_zoo
 from tools.release.pack.release import pack
@@ -35,7 +45,7 @@ SCHEMA = {
 }
 """Some rules of a bundle's metadata: what MONAI verifies against it is a matter of the schema, that it can is ours."""
 TOOLS = """
-import json, logging, torch
+import importlib.util, json, logging, sys, torch
 from pathlib import Path
 from monai.bundle import ConfigParser, ckpt_export, load, onnx_export, verify_metadata, verify_net_in_out
 from monai.bundle.scripts import _get_fake_input_shape
@@ -171,7 +181,9 @@ def test_errors_of_a_release_lose_the_trace_of_a_worker_process(
 @pytest.mark.slow_elsewhere
 def test_monai_loads_verifies_and_exports(unpacked: Path, tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
-    done = alone(unpacked, TOOLS, "tools", str(tmp_path / "schema.json"), str(tmp_path))
+    (tmp_path / "tools.py").write_text(TOOLS)
+    with without_repository():
+        done = in_process.run(str(tmp_path / "tools.py"), tmp_path / "schema.json", tmp_path, cwd=unpacked)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["module"].startswith(f"{package_of(unpacked.name)}.")

@@ -1,9 +1,19 @@
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import AXIAL, CORONAL, OBLIQUE, SAGITTAL, Grid, values_on, write_enhanced, write_series
+from dicom_phantom import (
+    AXIAL,
+    CORONAL,
+    OBLIQUE,
+    SAGITTAL,
+    Grid,
+    changing,
+    refused,
+    values_on,
+    write_enhanced,
+    write_series,
+)
 
-from common.errors import VolumeError
 from common.grids import is_sheared
 from common.io.dicom.reading.series import SeriesOptions
 from common.io.dicom.reading.volume import load_series
@@ -12,27 +22,9 @@ ON_REQUEST = SeriesOptions(resample_tilt=True)
 CT = r"case7 \(ct\): "
 
 
-def refused(folder, match, **options):
-    with pytest.raises(VolumeError, match=match):
-        load_series(folder, "case7", SeriesOptions(**options))
-
-
 def written(folder, grid=None, **options):
     write_series(folder, grid, **options)
     return folder
-
-
-def only(slices, **fields):
-    """A change of some slices' elements; None removes one."""
-
-    def change(header, number):
-        for name, value in fields.items() if number in slices else ():
-            if value is None:
-                delattr(header, name)
-            else:
-                setattr(header, name, value)
-
-    return change
 
 
 def phantom_error(volume):
@@ -42,57 +34,47 @@ def phantom_error(volume):
     return np.abs(volume.values - wanted)[inside].max(), inside.mean()
 
 
-# ---- what is exact --------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("orientation", [AXIAL, CORONAL, SAGITTAL, OBLIQUE])
 @pytest.mark.parametrize("spacing", [(0.8, 0.5, 2.5), (1.25, 3.0, 0.625)])
 def test_every_orientation_and_spacing(tmp_path, orientation, spacing):
     grid = Grid(spacing=spacing, orientation=orientation)
     volume = load_series(written(tmp_path / "ct", grid), "case7")
-    values, affine = volume.values, volume.affine
-    np.testing.assert_allclose(affine, grid.affine, atol=1e-6)
-    np.testing.assert_allclose(values, grid.values(), atol=0.06)
+    np.testing.assert_allclose(volume.affine, grid.affine, atol=1e-6)
+    np.testing.assert_allclose(volume.values, grid.values(), atol=0.06)
 
 
 def test_places_are_ras_mm_by_hand(tmp_path):
     # rows are 0.5 mm apart, columns 0.8 mm; LPS (-20, 30, 100) is RAS (20, -30, 100)
     volume = load_series(written(tmp_path / "ct"), "case7")
-    values, affine = volume.values, volume.affine
-    assert (affine @ [3, 2, 3, 1])[:3] == pytest.approx([20 - 3 * 0.8, -30 - 2 * 0.5, 100 + 3 * 2.5])
+    assert (volume.affine @ [3, 2, 3, 1])[:3] == pytest.approx([20 - 3 * 0.8, -30 - 2 * 0.5, 100 + 3 * 2.5])
     # 100 + 2 * -17.6 + 3 * 31 + 5 * 107.5
-    assert values[3, 2, 3] == pytest.approx(695.3, abs=0.06)
+    assert volume.values[3, 2, 3] == pytest.approx(695.3, abs=0.06)
 
 
-@pytest.mark.parametrize("step", [(0, 0, 2.5), (0, 0, -2.5)])
-def test_slices_are_in_order_of_place_whatever_their_direction(tmp_path, step):
-    grid = Grid(step=step)
-    volume = load_series(written(tmp_path / "ct", grid), "case7")
-    values, affine = volume.values, volume.affine
-    assert (affine @ [0, 0, 0, 1])[2] == pytest.approx(100 if step[2] > 0 else 92.5)
-    assert affine[2, 2] == pytest.approx(2.5)
-    np.testing.assert_allclose(values, values_on(affine, values.shape), atol=0.06)
+def test_slices_are_in_order_of_place_whatever_their_direction(tmp_path):
+    volume = load_series(written(tmp_path / "ct", Grid(step=(0, 0, -2.5))), "case7")
+    assert (volume.affine @ [0, 0, 0, 1])[2] == pytest.approx(92.5)
+    assert volume.affine[2, 2] == pytest.approx(2.5)
+    np.testing.assert_allclose(volume.values, values_on(volume.affine, volume.values.shape), atol=0.06)
 
 
 @pytest.mark.parametrize("number", [None, 1, -1], ids=["missing", "equal", "reversed"])
 def test_instance_numbers_do_not_matter(tmp_path, number):
     def change(header, place):
-        if number is None:
-            del header.InstanceNumber
-        else:
-            header.InstanceNumber = 1 if number == 1 else 10 - place
+        changing(InstanceNumber=10 - place if number == -1 else number)(header, place)
 
     volume = load_series(written(tmp_path / "ct", change=change), "case7")
-    values, affine = volume.values, volume.affine
-    np.testing.assert_allclose(values, Grid().values(), atol=0.06)
-    np.testing.assert_allclose(affine, Grid().affine, atol=1e-9)
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+    np.testing.assert_allclose(volume.affine, Grid().affine, atol=1e-9)
 
 
 def test_positions_rounded_to_a_tenth_of_a_millimetre_are_even(tmp_path):
-    def rounded(header, number):
-        header.ImagePositionPatient = [f"{value:.1f}" for value in Grid(spacing=(0.8, 0.5, 1.25)).position(number)]
+    grid = Grid(spacing=(0.8, 0.5, 1.25))
 
-    volume = load_series(written(tmp_path / "ct", Grid(spacing=(0.8, 0.5, 1.25)), change=rounded), "case7")
+    def rounded(header, number):
+        header.ImagePositionPatient = [f"{value:.1f}" for value in grid.position(number)]
+
+    volume = load_series(written(tmp_path / "ct", grid, change=rounded), "case7")
     np.testing.assert_allclose(volume.affine[2, 2], 1.25, atol=0.05)
     assert phantom_error(volume)[0] < 0.6
 
@@ -102,12 +84,8 @@ def test_frames_in_any_order_with_slopes_of_their_own(tmp_path, orientation):
     grid = Grid(orientation=orientation)
     write_enhanced(tmp_path / "mr", grid, slopes=[0.1, 0.05, 0.2, 0.125], order=[2, 0, 3, 1])
     volume = load_series(tmp_path / "mr", "case7")
-    values, affine = volume.values, volume.affine
-    np.testing.assert_allclose(affine, grid.affine, atol=1e-6)
-    np.testing.assert_allclose(values, grid.values(), atol=0.11)
-
-
-# ---- what is refused ------------------------------------------------------------------------------------------------
+    np.testing.assert_allclose(volume.affine, grid.affine, atol=1e-6)
+    np.testing.assert_allclose(volume.values, grid.values(), atol=0.11)
 
 
 def test_a_missing_slice(tmp_path):
@@ -120,11 +98,6 @@ def test_a_missing_slice(tmp_path):
     )
 
 
-def test_spacing_that_varies(tmp_path):
-    change = only([3], ImagePositionPatient=[-20, 30, 108.0])
-    refused(written(tmp_path / "ct", change=change), r"unevenly spaced \(gaps from 2\.5 to 3 mm")
-
-
 def test_a_gantry_tilt(tmp_path):
     folder = written(tmp_path / "ct", Grid(step=(0, 0.5, 2.5)))
     refused(folder, CT + r"slices are not stacked along their normal \(tilt of 0\.5 mm a slice, 11\.31 degrees\)")
@@ -132,18 +105,10 @@ def test_a_gantry_tilt(tmp_path):
 
 @pytest.mark.parametrize(("degrees", "notes"), [("+18.5", 1), ("-0.6", 1), ("0.4", 0), ("0", 0), ("", 0)])
 def test_a_tilt_that_positions_do_not_show(tmp_path, degrees, notes):
-    def change(header, number):
-        header.GantryDetectorTilt = degrees
-
-    volume = load_series(written(tmp_path / "ct", change=change), "case7")
+    volume = load_series(written(tmp_path / "ct", change=changing(GantryDetectorTilt=degrees)), "case7")
     np.testing.assert_allclose(volume.affine, Grid().affine)
     fault = "GantryDetectorTilt, but slices are stacked along their normal"
     assert [note.fault for note in volume.notes] == [fault] * notes
-
-
-def test_slices_that_wander_sideways(tmp_path):
-    change = only([1], ImagePositionPatient=[-19, 30, 102.5])
-    refused(written(tmp_path / "ct", change=change), "slices are not stacked along their normal")
 
 
 def test_a_slice_twice(tmp_path):
@@ -163,34 +128,21 @@ def test_slices_at_one_place_are_compared_in_their_unit(tmp_path):
     twin.RescaleSlope, own = "0.2", twin.pixel_array
     twin.save_as(folder / "twin.dcm")
     refused(folder, r"different slices at one position \(002\.dcm and twin\.dcm\); keep one")
-    twin.RescaleSlope, twin.RescaleIntercept = "0.1", "-1000.1"
-    twin.PixelData = (own + 1).astype("<u2").tobytes()
-    twin.save_as(folder / "twin.dcm")
-    np.testing.assert_allclose(load_series(folder, "case7").values, Grid().values(), atol=0.06)
-
-
-def test_two_slices_at_one_place_that_differ(tmp_path):
-    folder = written(tmp_path / "ct")
-    other = written(tmp_path / "other", series="1.2.3", values=Grid().values() + 5)
-    own, twin = pydicom.dcmread(folder / "001.dcm"), pydicom.dcmread(other / "002.dcm")
-    for name in ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"):
-        setattr(twin, name, own[name].value)
+    twin.RescaleSlope, twin.PixelData = "0.1", (own + 1).astype("<u2").tobytes()
     twin.save_as(folder / "twin.dcm")
     refused(folder, r"different slices at one position \(002\.dcm and twin\.dcm\); keep one")
-
-
-def test_slices_beside_each_other_in_one_plane(tmp_path):
-    change = only([2], ImagePositionPatient=[-14, 30, 102.5])
-    refused(
-        written(tmp_path / "ct", change=change),
-        r"slices side by side in one plane \(.*, 6\.000 mm apart\)",
-    )
+    twin.RescaleIntercept = "-1000.1"
+    twin.save_as(folder / "twin.dcm")
+    np.testing.assert_allclose(load_series(folder, "case7").values, Grid().values(), atol=0.06)
 
 
 @pytest.mark.parametrize(
     ("fields", "match"),
     [
-        ({"ImagePositionPatient": None}, r"a slice has no ImagePositionPatient \(003\.dcm\)"),
+        ({"ImagePositionPatient": [-20, 30, 103]}, r"slices are unevenly spaced \(gaps from 2 to 3 mm"),
+        ({"ImagePositionPatient": [-19, 30, 102.5]}, "slices are not stacked along their normal"),
+        ({"ImagePositionPatient": [-14, 30, 100]}, r"slices side by side in one plane \(.*, 6\.000 mm apart\)"),
+        ({"SeriesInstanceUID": None}, r"a slice has no SeriesInstanceUID \(003\.dcm\)"),
         ({"ImageOrientationPatient": None}, r"a slice has no ImageOrientationPatient \(003\.dcm\)"),
         ({"PixelSpacing": None}, r"a slice has no PixelSpacing \(003\.dcm\)"),
         ({"PixelSpacing": [0.5, 0.9]}, r"slices differ in PixelSpacing \(003\.dcm and "),
@@ -202,7 +154,7 @@ def test_slices_beside_each_other_in_one_plane(tmp_path):
     ],
 )
 def test_one_slice_unlike_the_others(tmp_path, fields, match):
-    refused(written(tmp_path / "ct", change=only([1], **fields)), CT + match)
+    refused(written(tmp_path / "ct", change=changing([1], **fields)), CT + match)
 
 
 @pytest.mark.parametrize(
@@ -213,28 +165,24 @@ def test_one_slice_unlike_the_others(tmp_path, fields, match):
             r"not two unit vectors at right angles \(lengths 2\.0000 and 1\.0000, product 0\.0000",
         ),
         ({"ImageOrientationPatient": [1, 0, 0, 0.6, 0.8, 0]}, r"at right angles \(.* product 0\.6000"),
-        ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, r"at right angles \(lengths 0\.0000 and 0\.0000"),
         ({"PixelSpacing": [0, 0.8]}, r"PixelSpacing is not above 0 and at most 1000 mm \(0 and 0.8"),
-        ({"PixelSpacing": [-0.5, 0.8]}, r"PixelSpacing is not above 0 and at most 1000 mm \(-0.5 and 0.8"),
         ({"Rows": 0}, r"slices without pixels \(6 x 0\)"),
         ({"ImagePositionPatient": [0, 0, 0]}, r"all slices lie at one position \(4 of them\)"),
     ],
 )
 def test_all_slices_wrong(tmp_path, fields, match):
-    refused(written(tmp_path / "ct", change=only(range(4), **fields)), match)
+    refused(written(tmp_path / "ct", change=changing(**fields)), match)
 
 
 def test_a_single_slice(tmp_path):
-    refused(
-        written(tmp_path / "ct", Grid(shape=(6, 5, 1))), r"all slices lie at one position \(1 of them\); pass the whole"
-    )
+    folder = written(tmp_path / "ct", Grid(shape=(6, 5, 1)))
+    refused(folder, r"all slices lie at one position \(1 of them\); pass the whole")
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
         (lambda header: delattr(header, "PerFrameFunctionalGroupsSequence"), "4 frames, 0 items in enhanced.dcm"),
-        (lambda header: setattr(header, "NumberOfFrames", 3), "3 frames, 4 items in enhanced.dcm"),
         (lambda header: setattr(header, "NumberOfFrames", 2**31 - 1), "2147483647 frames, 4 items"),
         (
             lambda header: delattr(header.PerFrameFunctionalGroupsSequence[2], "PlanePositionSequence"),
@@ -245,9 +193,6 @@ def test_a_single_slice(tmp_path):
 def test_frames_that_are_not_what_their_object_says(tmp_path, change, match):
     write_enhanced(tmp_path / "mr", change=change)
     refused(tmp_path / "mr", match)
-
-
-# ---- what is resampled on request -----------------------------------------------------------------------------------
 
 
 def test_a_good_series_is_not_resampled(tmp_path):
@@ -293,6 +238,5 @@ def test_uneven_slices_are_resampled_exactly_to_the_usual_gap(tmp_path):
 
 
 def test_a_slice_gone_astray_does_not_fill_the_memory(tmp_path):
-    change = only([3], ImagePositionPatient=[-20, 30, 90000])
-    folder = written(tmp_path / "ct", change=change)
+    folder = written(tmp_path / "ct", change=changing([3], ImagePositionPatient=[-20, 30, 90000]))
     refused(folder, r"over 10 times the voxels of the series \(6 x 5 x 35961 from 4 slices\)", resample_tilt=True)

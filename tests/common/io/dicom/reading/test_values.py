@@ -3,7 +3,7 @@ import logging
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import PATIENT, Grid, write_series
+from dicom_phantom import Grid, changing, refused, write_series
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders import JPEG2000LosslessDecoder, JPEGLosslessSV1Decoder
 from pydicom.sequence import Sequence
@@ -15,39 +15,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from common.errors import VolumeError
 from common.io.dicom.reading.volume import load_series
-
-
-def refused(folder, match):
-    with pytest.raises(VolumeError, match=match) as caught:
-        load_series(folder, "case7")
-    assert not [secret for secret in PATIENT.values() if secret in str(caught.value)]
-
-
-def each(**fields):
-    """A change of all slices' elements; None removes one."""
-
-    def change(header, number):
-        for name, value in fields.items():
-            if value is None:
-                delattr(header, name)
-            else:
-                setattr(header, name, value)
-
-    return change
-
-
-def first(**fields):
-    return lambda header, number: each(**fields)(header, number) if number == 0 else None
 
 
 def written(folder, change=lambda header, number: None, **options):
     write_series(folder, change=change, **options)
     return folder
-
-
-# ---- stored values --------------------------------------------------------------------------------------------------
 
 
 def test_every_slice_has_its_own_line(tmp_path):
@@ -67,13 +40,13 @@ def test_every_slice_has_its_own_line(tmp_path):
 @pytest.mark.parametrize("name", ["RescaleSlope", "RescaleIntercept"])
 @pytest.mark.parametrize("modality", ["CT", "PT"])
 def test_ct_and_pet_without_rescale_are_refused(tmp_path, name, modality):
-    folder = written(tmp_path / "a", first(**{name: None}), modality=modality)
+    folder = written(tmp_path / "a", changing([0], **{name: None}), modality=modality)
     refused(folder, rf"case7 \(a\): a slice has no {name} \(004\.dcm\)")
 
 
 @pytest.mark.parametrize(("kind", "notes"), [("HU", 0), ("", 0), ("US", 1), ("HU_MOD", 1)])
 def test_a_ct_is_in_hu_unless_its_header_says_another_unit(tmp_path, kind, notes):
-    volume = load_series(written(tmp_path / "ct", each(RescaleType=kind)), "case7")
+    volume = load_series(written(tmp_path / "ct", changing(RescaleType=kind)), "case7")
     assert volume.unit == "HU"
     told = "the header does not say HU (RescaleType {}); HU are assumed: check the values"
     assert [str(note) for note in volume.notes] == [f"case7 (ct): {told.format(kind)}"] * notes
@@ -83,25 +56,17 @@ def test_a_ct_is_in_hu_unless_its_header_says_another_unit(tmp_path, kind, notes
     ("kind", "shown"), [("Z_EFF", "RescaleType Z_EFF"), ("MGML", "RescaleType MGML"), ("Secret", "another RescaleType")]
 )
 def test_maps_of_a_ct_in_other_units_are_refused(tmp_path, kind, shown):
-    refused(written(tmp_path / "ct", each(RescaleType=kind)), rf"the values are not HU \({shown}\); give the series of")
-    load_series(written(tmp_path / "mr", each(RescaleType=kind), modality="MR"), "case7")
-
-
-def test_slices_with_two_units_are_refused(tmp_path):
-    def change(header, number):
-        header.RescaleType = "HU" if number else "MGML"
-
-    refused(written(tmp_path / "ct", change), r"slices differ in RescaleType \(2 values\)")
+    change = changing(RescaleType=kind)
+    refused(written(tmp_path / "ct", change), rf"the values are not HU \({shown}\); give the series of")
+    load_series(written(tmp_path / "mr", change, modality="MR"), "case7")
 
 
 def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
-    def plain(header, number):
-        del header.RescaleSlope, header.RescaleIntercept
-
-    volume = load_series(written(tmp_path / "mr", plain, modality="MR"), "case7")
+    none = {"RescaleSlope": None, "RescaleIntercept": None}
+    volume = load_series(written(tmp_path / "mr", changing(**none), modality="MR"), "case7")
     np.testing.assert_array_equal(volume.values, np.rint((Grid().values() + 1000) / 0.1))
     assert volume.unit is None
-    folder = written(tmp_path / "some", first(RescaleSlope=None, RescaleIntercept=None), modality="MR")
+    folder = written(tmp_path / "some", changing([0], **none), modality="MR")
     refused(folder, r"slices without RescaleSlope and RescaleIntercept \(1 of 4\)")
 
 
@@ -112,9 +77,9 @@ def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
         ({"RescaleSlope": "1e400"}, r"RescaleSlope is not 1 finite number \(004\.dcm\)"),
         ({"RescaleSlope": "1e300"}, r"values do not fit float32 \(NaN or Inf after rescaling\)"),
         ({"ModalityLUTSequence": Sequence([Dataset()])}, r"values are rescaled by a table \(004\.dcm\)"),
+        ({"RescaleType": "MGML"}, r"slices differ in RescaleType \(2 values\)"),
         ({"SamplesPerPixel": 3}, r"pixels are not grey values \(3 samples a pixel in 004\.dcm\)"),
         ({"PhotometricInterpretation": "RGB"}, r"not grey values \(another PhotometricInterpretation in 004"),
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, r"\(another PhotometricInterpretation in 004"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, r"differ in PhotometricInter.* \(MONOCHROME1 in 1 of 4\)"),
         ({"BitsAllocated": 1}, r"unsupported bits of the pixels \(1 allocated, 16 stored, highest 15 in"),
         ({"BitsStored": 20}, r"\(16 allocated, 20 stored, highest 15"),
@@ -123,47 +88,35 @@ def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
     ],
 )
 def test_pixels_that_are_not_what_they_should_be(tmp_path, fields, match):
-    refused(written(tmp_path / "a", first(**fields)), match)
+    refused(written(tmp_path / "a", changing([0], **fields)), match)
 
 
-def test_monochrome1_keeps_its_values_with_a_note(tmp_path):
-    volume = load_series(written(tmp_path / "mr", each(PhotometricInterpretation="MONOCHROME1")), "case7")
+def test_monochrome1_keeps_its_values_and_it_and_an_animal_have_a_note(tmp_path):
+    change = changing(PhotometricInterpretation="MONOCHROME1", AnatomicalOrientationType="QUADRUPED")
+    volume = load_series(written(tmp_path / "mr", change), "case7")
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
-    assert [str(note) for note in volume.notes] == [
-        "case7 (mr): higher values are shown darker (MONOCHROME1); the stored values are kept, not inverted"
-    ]
-
-
-def test_a_series_of_an_animal_has_a_note(tmp_path):
-    volume = load_series(written(tmp_path / "mr", each(AnatomicalOrientationType="QUADRUPED")), "case7")
-    assert [note.summary for note in volume.notes] == ["the patient is an animal (AnatomicalOrientationType QUADRUPED)"]
-
-
-def twelve_bits(signed, high, garbage):
-    """Stores v = -100, -99, ... (or 0, 1, ...) in 12 bits with others around them."""
-
-    def change(header, number):
-        values = np.arange(30) - (100 if signed else 0) + 30 * number
-        bits = values.astype(np.int64) & 0xFFF
-        shift = high - 11
-        noise = garbage & ~(0xFFF << shift) & 0xFFFF
-        header.BitsStored, header.HighBit, header.PixelRepresentation = 12, high, int(signed)
-        header.RescaleSlope, header.RescaleIntercept = 1, 0
-        header.PixelData = ((bits << shift) | noise).astype("<u2").tobytes()
-
-    return change
+    assert {str(note) for note in volume.notes} == {
+        "case7 (mr): higher values are shown darker (MONOCHROME1); the stored values are kept, not inverted",
+        "case7 (mr): the patient is an animal (AnatomicalOrientationType QUADRUPED); networks were trained on persons:"
+        " results may look plausible and be wrong",
+    }
 
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("high", [11, 15])
 @pytest.mark.parametrize("garbage", [0x0000, 0xFFFF, 0xA005])
 def test_bits_outside_the_stored_ones_are_ignored(tmp_path, signed, high, garbage):
-    volume = load_series(written(tmp_path / "ct", twelve_bits(signed, high, garbage)), "case7")
-    wanted = np.arange(120).reshape(4, 5, 6).transpose(2, 1, 0) - (100 if signed else 0)
-    np.testing.assert_array_equal(volume.values, wanted)
+    """v = -100, -99, ... (or 0, 1, ...) in 12 bits with others around them."""
+    wanted = np.arange(120).reshape(4, 5, 6) - (100 if signed else 0)
 
+    def change(header, number):
+        bits = (wanted[number] & 0xFFF) << (high - 11) | garbage & ~(0xFFF << (high - 11)) & 0xFFFF
+        header.BitsStored, header.HighBit, header.PixelRepresentation = 12, high, int(signed)
+        header.RescaleSlope, header.RescaleIntercept = 1, 0
+        header.PixelData = bits.astype("<u2").tobytes()
 
-# ---- padding --------------------------------------------------------------------------------------------------------
+    volume = load_series(written(tmp_path / "ct", change), "case7")
+    np.testing.assert_array_equal(volume.values, wanted.transpose(2, 1, 0))
 
 
 def padded(signed=False, limit=None, padding=65535, other=65535, explicit="US"):
@@ -209,20 +162,9 @@ def test_padding_of_other_modalities_is_0_or_the_minimum(tmp_path):
 
 def test_a_padding_value_that_no_pixel_has(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    volume = load_series(written(tmp_path / "ct", each(PixelPaddingValue=65535)), "case7")
+    volume = load_series(written(tmp_path / "ct", changing(PixelPaddingValue=65535)), "case7")
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
     assert not caplog.messages
-
-
-# ---- files ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_truncated_slice_is_named_before_it_is_decoded(tmp_path, monkeypatch):
-    folder = written(tmp_path / "ct")
-    path = folder / "002.dcm"
-    path.write_bytes(path.read_bytes()[:-700])
-    monkeypatch.setattr("common.io.dicom.reading.values.decode_pixels", None)
-    refused(folder, r"(the file is truncated|a slice has no \w+|cannot read .*) \(.*002\.dcm")
 
 
 def test_pixels_that_are_too_few_for_the_header(tmp_path):
@@ -242,40 +184,38 @@ def test_a_header_of_gigabytes_is_refused_before_anything_is_decoded(tmp_path, m
     refused(folder, r"the file is truncated \(\d+ bytes of 004\.dcm for 65535 x 65535 pixels in 1 frames")
 
 
-# ---- compression ----------------------------------------------------------------------------------------------------
+def compressed(syntax):
+    return lambda header, number: header.compress(syntax, generate_instance_uid=False)
+
+
+def deflated(header, number):
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
 
 
 @pytest.mark.parametrize(
-    ("syntax", "codec"), [(RLELossless, "numpy"), (JPEG2000Lossless, "openjpeg"), (JPEGLSLossless, "jpeg_ls")]
+    ("change", "syntax", "codec"),
+    [
+        (compressed(RLELossless), RLELossless, "numpy"),
+        (compressed(JPEG2000Lossless), JPEG2000Lossless, "openjpeg"),
+        (compressed(JPEGLSLossless), JPEGLSLossless, "jpeg_ls"),
+        (deflated, DeflatedExplicitVRLittleEndian, "numpy"),
+    ],
 )
-def test_compressed_slices_are_exact(tmp_path, syntax, codec):
+def test_compressed_slices_are_exact(tmp_path, change, syntax, codec):
     pytest.importorskip(codec)
-
-    def compress(header, number):
-        header.compress(syntax, generate_instance_uid=False)
-
     grid = Grid(shape=(40, 36, 3))  # OpenJPEG encodes no smaller ones
-    folder = written(tmp_path / "ct", compress, grid=grid)
+    folder = written(tmp_path / "ct", change, grid=grid)
     assert pydicom.dcmread(folder / "001.dcm").file_meta.TransferSyntaxUID == syntax
     np.testing.assert_allclose(load_series(folder, "case7").values, grid.values(), atol=0.06)
 
 
-def test_a_deflated_series_is_exact(tmp_path):
-    def deflate(header, number):
-        header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-
-    volume = load_series(written(tmp_path / "ct", deflate), "case7")
-    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+PYLIBJPEG = "pip install pylibjpeg pylibjpeg-openjpeg pyjpegls, or convert the series"
 
 
 @pytest.mark.parametrize(
     ("syntax", "decoder", "install"),
     [
-        (
-            JPEG2000Lossless,
-            JPEG2000LosslessDecoder,
-            "pip install pylibjpeg pylibjpeg-openjpeg pyjpegls, or convert the series",
-        ),
+        (JPEG2000Lossless, JPEG2000LosslessDecoder, PYLIBJPEG),
         (JPEGLosslessSV1, JPEGLosslessSV1Decoder, "pip install python-gdcm, or convert the series"),
     ],
 )
@@ -288,9 +228,6 @@ def test_a_missing_codec_names_what_to_install(tmp_path, monkeypatch, syntax, de
     monkeypatch.setattr(decoder, "_available", {})
     monkeypatch.setattr(decoder, "_unavailable", {"gdcm": ("gdcm>=3.0.10",)})
     refused(folder, rf"a decoder of JPEG .* is not installed; {install}")
-
-
-# ---- PET ------------------------------------------------------------------------------------------------------------
 
 
 def pet(**others):
@@ -347,6 +284,7 @@ def test_activity_becomes_suv_with_the_formula_logged(tmp_path, caplog):
         ({"RadiopharmaceuticalStartTime": "235820"}, 70_000 / (300e6 * 2 ** -(37000 / 6000))),
         ({"RadionuclideHalfLife": 282276, "RadiopharmaceuticalStartDateTime": "20240501101500"}, SLOW),  # Zr-89, 5 days
         ({"PatientWeight": 35}, FACTOR / 2),
+        ({"Units": "GML"}, 1),
         # 09:25 in the zone of the scan, which the injection is not written in
         ({"RadiopharmaceuticalStartDateTime": "20240506072500+0000", "TimezoneOffsetFromUTC": "+0200"}, FACTOR),
         ({"RadiopharmaceuticalStartDateTime": "20240506092500+0200", "TimezoneOffsetFromUTC": "+0200"}, FACTOR),
@@ -362,7 +300,6 @@ def test_suv_by_hand(tmp_path, others, factor):
 @pytest.mark.parametrize(
     ("others", "reason", "unit"),
     [
-        ({"PatientWeight": None}, "no PatientWeight", "Bq/ml"),
         ({"PatientWeight": 0}, "no PatientWeight", "Bq/ml"),
         ({"DecayCorrection": "NONE"}, "DecayCorrection is neither START nor ADMIN", "Bq/ml"),
         ({"CorrectedImage": ["DECY"]}, "CorrectedImage names no correction for attenuation and decay", "Bq/ml"),
@@ -397,8 +334,6 @@ def test_activity_that_stays_with_a_note(tmp_path, others, reason, unit):
             {"RadiopharmaceuticalStartDateTime": "20240506102500"},
             "injection at 10:25:00, scan at 10:15:00, 0.1 half-lives earlier",
         ),
-        ({"RadiopharmaceuticalStartDateTime": "20230506092500"}, "scan at 10:15:00, 5270.9 half-lives later"),
-        ({"RadiopharmaceuticalStartDateTime": "20240507092500"}, "scan at 10:15:00, 13.9 half-lives earlier"),
         ({"RadionuclideHalfLife": 109.8}, "scan at 10:15:00, 27.3 half-lives later"),
         ({"PatientWeight": 70_000}, "PatientWeight is above 500 kg; correct it"),
         ({"PatientWeight": 0.07}, "PatientWeight is below 0.5 kg; correct it"),
@@ -420,15 +355,8 @@ def test_suv_beyond_a_body_is_warned_of(tmp_path):
     assert not load_series(written(tmp_path / "b", pet(Units="GML"), modality="PT", values=values), "case7").notes
 
 
-def test_values_that_are_suv_already(tmp_path):
-    volume = loaded(tmp_path / "pt", Units="GML")
-    assert volume.unit == "SUV"
-    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
-
-
 def test_units_that_change_are_refused(tmp_path):
     def change(header, number):
-        pet()(header, number)
-        header.Units = "BQML" if number else "CNTS"
+        pet(Units="BQML" if number else "CNTS")(header, number)
 
     refused(written(tmp_path / "pt", change, modality="PT"), r"slices differ in Units \(2 values\)")

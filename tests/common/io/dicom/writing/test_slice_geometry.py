@@ -1,7 +1,5 @@
 """Order and place of slices, by literals and by the value that each point in space keeps."""
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 import pytest
@@ -72,46 +70,31 @@ def test_axes_that_are_not_at_right_angles_are_refused(affine, value):
         to_planes(np.zeros(SHAPE), affine, True, "case_1")
 
 
-class TestRightAngles:
-    # x += c y: the nearest right angle turns both axes by c / 2, so that voxels beside the centre move by that
-
-    def test_a_small_shear_is_taken_out_and_logged(self, caplog):
-        affine = np.eye(4)
-        affine[0, 1] = 9e-4
-        values, lps = to_planes(np.zeros((101, 101, 1)), affine, False, "case_1")
-        axes = lps[:3, :3]
-        np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
-        np.testing.assert_allclose(axes[:2, :2], [[-1, -4.5e-4], [4.5e-4, -1]], atol=1e-6)
-        centre = [50, 50, 0, 1]
-        np.testing.assert_allclose(lps @ centre, LPS_RAS @ affine @ centre, atol=1e-9)
-        assert "case_1: axes put at right angles for DICOM, which moves voxels by up to 0.032 mm" in caplog.text
-
-    def test_the_same_shear_moves_a_large_volume_too_far(self):
-        affine = np.eye(4)
-        affine[0, 1] = 9e-4
-        with pytest.raises(OutputError, match="axes of the source grid are not at right angles"):
-            to_planes(np.zeros((401, 401, 1)), affine, False, "case_1")
-
-    def test_axes_of_32_bits_are_not_worth_a_word(self, caplog):
-        rounded = ROTATED.astype(np.float32).astype(float)
-        _, lps = to_planes(np.zeros((200, 200, 150)), rounded, False, "a")
-        np.testing.assert_allclose(LPS_RAS @ lps, rounded, atol=1e-5)
-        assert caplog.text == ""
+SHEARED = np.eye(4)
+SHEARED[0, 1] = 9e-4
+"""x += c y: the nearest right angle turns both axes by c / 2, so that voxels beside the centre move by that."""
 
 
-class TestNearestSlices:
+def test_a_small_shear_is_taken_out_and_logged_and_moves_a_large_volume_too_far(caplog):
+    _, lps = to_planes(np.zeros((101, 101, 1)), SHEARED, False, "case_1")
+    axes = lps[:3, :3]
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(axes[:2, :2], [[-1, -4.5e-4], [4.5e-4, -1]], atol=1e-6)
+    centre = [50, 50, 0, 1]
+    np.testing.assert_allclose(lps @ centre, LPS_RAS @ SHEARED @ centre, atol=1e-9)
+    assert "case_1: axes put at right angles for DICOM, which moves voxels by up to 0.032 mm" in caplog.text
+    with pytest.raises(OutputError, match="axes of the source grid are not at right angles"):
+        to_planes(np.zeros((401, 401, 1)), SHEARED, False, "case_1")
+
+
+def test_axes_of_32_bits_are_not_worth_a_word(caplog):
+    rounded = ROTATED.astype(np.float32).astype(float)
+    _, lps = to_planes(np.zeros((200, 200, 150)), rounded, False, "a")
+    np.testing.assert_allclose(LPS_RAS @ lps, rounded, atol=1e-5)
+    assert caplog.text == ""
+
+
+def test_the_nearest_slice_is_found_where_normals_point_the_other_way():
     positions = np.array([[0, 0, 0], [0, 1, 2.0], [0, 2, 4.0]])  # sheared, as by a gantry tilt
-
-    def test_by_distance_along_the_normal_alone(self):
-        normals = np.tile([0, 0, 1.0], (3, 1))
-        affine = np.diag([1, 1, 1.5, 1.0])
-        found = [nearest_slices(affine, index, self.positions, normals) for index in range(4)]
-        assert found == [[0], [1], [1], [2]]  # at 0, 1.5, 3 and 4.5 mm; the first of two at the same distance
-
-    def test_all_of_them_where_planes_cross(self):
-        normals = np.tile([1.0, 0, 0], (3, 1))
-        assert nearest_slices(np.eye(4), 1, self.positions, normals) == [0, 1, 2]
-
-    def test_normals_that_point_the_other_way(self):
-        normals = np.tile([0, 0, -1.0], (3, 1))
-        assert nearest_slices(np.diag([1, 1, 2.0, 1]), 2, self.positions, normals) == [2]
+    normals = np.tile([0, 0, -1.0], (3, 1))
+    assert nearest_slices(np.diag([1, 1, 2.0, 1]), 2, positions, normals) == [2]

@@ -1,7 +1,5 @@
 """What each modality stores: steps, limits and clipping by literals."""
 
-from __future__ import annotations
-
 import logging
 
 import numpy as np
@@ -49,6 +47,8 @@ def test_pet_has_the_slope_that_its_header_says(caplog):
     assert pixels.unit_per_step == float(pixels.slope)
     assert pixels.stored.ravel().tolist() == [65535, 0, 1000, 0, 0]
     assert "case_1: 1 voxels clipped to uint16, [0, 65535]" in caplog.text
+    without = pet_pixels(volume(0, -1), "a")
+    assert (without.slope, without.stored.ravel().tolist()) == ("1", [0, 0])
 
 
 @pytest.mark.parametrize("largest", [1e-30, 0.1, 2.3, 1 / 3, 7e8])
@@ -57,11 +57,6 @@ def test_the_largest_pet_value_is_never_clipped(caplog, largest):
     assert pixels.stored.ravel().tolist() == [0, 65535]
     assert len(pixels.slope) <= 16
     assert caplog.text == ""
-
-
-def test_pet_without_any_activity():
-    pixels = pet_pixels(volume(0, -1), "a")
-    assert (pixels.slope, pixels.stored.ravel().tolist()) == ("1", [0, 0])
 
 
 @pytest.mark.parametrize("modality", TO_PIXELS)

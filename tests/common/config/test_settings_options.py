@@ -1,4 +1,4 @@
-"""Options whose ids reach into sections that the configuration does not have."""
+"""The text of options is read, and ids are refused that reach into sections that the configuration does not have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from monai.bundle import ConfigParser
 
-from common.config.given import set_options
+from common.config.command import read_option, set_options
 from common.errors import ConfigError
 
 CONFIG = {"losses": {"l1": {"weight": 1}, "adversarial": {}}, "augmentation": None, "steps": [{}, {}], "depth": 5}
@@ -50,3 +50,38 @@ def test_an_id_that_reaches_too_far_is_refused(option: str, message: str) -> Non
     with pytest.raises(ConfigError) as caught:
         set_in({option: 5})
     assert str(caught.value) == f"--{option} reaches into {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("[true, null, [a, 1]]", [True, None, ["a", 1]]),
+        ("{overwrite: false}", {"overwrite": False}),
+        ("1e-4", 1e-4),
+        ("-3", -3),
+        ("0,255", (0, 255)),
+        ("t1, fa", ("t1", "fa")),
+        ("007", "007"),
+        ("res#1", "res#1"),
+        ("out_\u00b5", "out_\u00b5"),
+        ("'5'", "5"),
+        ("1-2", "1-2"),
+        ("1+2j", "1+2j"),
+        ("a b", "a b"),
+        ("$len", "$len"),
+        ("", ""),
+        (" ", " "),
+    ],
+)
+def test_texts_are_python_with_words(text: str, value: Any) -> None:
+    found = read_option("depth", text)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(("key", "text"), [("suffix", "1.50"), ("variant", "true"), ("data::output_dir", "1,2")])
+def test_names_stay_as_they_were_typed(key: str, text: str) -> None:
+    assert read_option(key, text) == text
+    assert read_option(key, "null") is None
