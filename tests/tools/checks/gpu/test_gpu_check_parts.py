@@ -135,7 +135,7 @@ def test_another_result_than_monais_fails() -> None:
 
 
 def test_every_test_that_needs_a_gpu_is_found() -> None:
-    assert ROOT / "tests/common/training/test_acceleration.py" in marked()
+    assert ROOT / "tests/common/runs/test_acceleration.py" in marked()
     unmarked = [
         path.name
         for path in (ROOT / "tests").rglob("test_*.py")

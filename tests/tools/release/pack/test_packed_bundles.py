@@ -45,12 +45,11 @@ SCHEMA = {
 }
 """Some rules of a bundle's metadata: what MONAI verifies against it is a matter of the schema, that it can is ours."""
 TOOLS = """
-import importlib.util, json, logging, sys, torch
+import importlib.util, json, sys, torch
 from pathlib import Path
 from monai.bundle import ConfigParser, ckpt_export, load, onnx_export, verify_metadata, verify_net_in_out
 from monai.bundle.scripts import _get_fake_input_shape
 
-logging.disable()
 name, schema, out = Path.cwd().name, sys.argv[1], Path(sys.argv[2])
 files = {"meta_file": "configs/metadata.json", "config_file": "configs/inference.yaml"}
 network = load(name, bundle_dir="..", device="cpu").eval()
