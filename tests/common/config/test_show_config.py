@@ -13,8 +13,9 @@ ONE = Bundle("mr2ct_pix2pix")
 
 
 def printed(out: str) -> tuple[dict, list[str]]:
-    """The document behind the lines that MONAI logs, and its lines."""
-    lines = out[out.index("\nbundle_root:") + 1 :].splitlines()
+    """The document behind the lines that are logged, and its lines."""
+    lines = out.splitlines()
+    lines = lines[next(number for number, line in enumerate(lines) if line.startswith("bundle_root:")) :]
     return yaml.safe_load("\n".join(lines)), [line.strip() for line in lines]
 
 
