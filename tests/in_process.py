@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
+import monai.bundle  # noqa: F401  # a command changes levels of its loggers, which are given back if they exist
 import torch
 
 from tools.repository import ROOT, bundle_names
