@@ -17,7 +17,7 @@ BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE
 
 .PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check test test-slow lint types clean
 
-demo: $(RUNTIME)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
+demo: $(RUNTIME)  # of mr2ct_pix2pix two and a half to six and a half minutes of one core
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -m tools.demo $(BUNDLE)
 
@@ -57,7 +57,7 @@ gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # at most four minute
 real-check: $(READY)  # on the scans of ../shared/data, where they are
 	@$(PY) -W ignore -m tools.checks.real $(OPTIONS)
 
-test: $(READY)  # every module, every message, each kind of command: 5 minutes on two idle cores
+test: $(READY)  # every module, every message, each kind of command: six and a half minutes on two idle cores
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
 test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all
