@@ -21,18 +21,18 @@ from common.errors import Refused, UserError
 if TYPE_CHECKING:
     from medical_image_synthesis import simulate
     from medical_image_synthesis.model import SynthesisModel, batch, load
-    from medical_image_synthesis.result import SyntheticVolume, Verdict, VoxelInterval
+    from medical_image_synthesis.result import SyntheticVolume, QualityVerdict, VoxelInterval
     from medical_image_synthesis.scoring import score
     from medical_image_synthesis.training import Run, train
 
 WHERE = {
     "load": "model", "batch": "model", "SynthesisModel": "model",
-    "SyntheticVolume": "result", "Verdict": "result", "VoxelInterval": "result",
+    "SyntheticVolume": "result", "QualityVerdict": "result", "VoxelInterval": "result",
     "train": "training", "Run": "training", "score": "scoring",
 }  # fmt: skip
 """Modules of what is imported when it is used first."""
 __all__ = [
-    "Refused", "Run", "SynthesisModel", "SyntheticVolume", "UserError", "Verdict", "VoxelInterval",
+    "Refused", "Run", "SynthesisModel", "SyntheticVolume", "UserError", "QualityVerdict", "VoxelInterval",
     "batch", "load", "score", "simulate", "train",
 ]  # fmt: skip
 

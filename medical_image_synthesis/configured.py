@@ -10,7 +10,7 @@ from monai.bundle import ConfigParser, ReferenceResolver
 
 from common.config.command import Command, as_meant, read_option, set_options
 from common.config.files import BundleFiles, files_of, merged, read_file, top
-from common.config.start import SHOW, start
+from common.config.start import start
 from common.errors import ConfigError
 from common.path_names import texts
 from common.raw_settings import Settings
@@ -69,8 +69,6 @@ def started(run: RunFiles, run_id: str) -> ConfigParser:
         ConfigError: a setting is unknown, or has a value that it cannot have.
         CheckpointError: nothing is known of the weights in use, or they are not the ones that are described.
     """
-    if SHOW in run.options:
-        raise ConfigError(f"--{SHOW} is not an option here", "use synthesize config")
     run.parser.read_meta(str(run.folder / "metadata.json"))
     start(run.parser, Command(run.parser, run.files, run.options, run_id), str(run.folder.resolve().parent))
     return run.parser

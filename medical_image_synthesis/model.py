@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.errors import CheckpointError, ConfigError, DataError, UserError
-from medical_image_synthesis.catalogue import Bundle, bundle_named
+from common.errors import ConfigError, DataError, UserError
+from medical_image_synthesis.catalogue import Bundle, bundle_named, require_weights
 from medical_image_synthesis.options import config_files
 from medical_image_synthesis.places import VOLUMES, require_source
 from medical_image_synthesis.quiet import quiet, without_traces
@@ -234,6 +234,10 @@ def model_of(bundle: Bundle, overlays: Sequence[Path], options: Mapping[str, Any
         raise ConfigError(
             f"{bundle.name} draws samples, and translates no scan", f"use synthesize {bundle.short} -o OUT"
         )
+    if "show_config" in options:
+        raise ConfigError(
+            "show_config is no setting of a model", f"use synthesize config {bundle.short} --of inference"
+        )
     require_weights(bundle, options)
     files = config_files(bundle, ["inference"], overlays)
     bundle.join_path()
@@ -242,21 +246,6 @@ def model_of(bundle: Bundle, overlays: Sequence[Path], options: Mapping[str, Any
         from medical_image_synthesis.configured import run_files, started
 
         return SynthesisModel(bundle, started(run_files(files, options), "inference"))
-
-
-def require_weights(bundle: Bundle, options: Mapping[str, Any]) -> None:
-    """Refuse a model without weights before PyTorch is imported.
-
-    Raises:
-        CheckpointError: there are none.
-    """
-    weights = options.get("weights")
-    if weights is not None and not Path(weights).is_file():
-        raise CheckpointError(f"no file {weights} (from --weights)", "check the path")
-    if weights is None and bundle.weights is None and "output_dir" not in options:
-        raise CheckpointError(
-            f"{bundle.name} ships no weights", f"train first, {bundle.training}, or pass --weights FILE"
-        )
 
 
 def batch(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from common.io.export import VolumeExporter
 
 
-class Verdict(str):
+class QualityVerdict(str):
     """``accept``, ``review`` or ``refuse``, with what it says of the case.
 
     Attributes:
@@ -41,7 +41,7 @@ class Verdict(str):
     unit: str
 
     @classmethod
-    def of(cls, quality: Mapping[str, Any]) -> Verdict:
+    def of(cls, quality: Mapping[str, Any]) -> QualityVerdict:
         """That of an entry ``Quality`` of a record."""
         verdict = cls(quality["verdict"])
         verdict.reasons = tuple(quality["reasons"])
@@ -96,10 +96,10 @@ class SyntheticVolume:
         self.unit = exporter.unit
 
     @property
-    def verdict(self) -> Verdict | None:
+    def verdict(self) -> QualityVerdict | None:
         """On the case; None for weights without a calibration."""
         quality = self.record["Quality"]
-        return None if quality is None else Verdict.of(quality)
+        return None if quality is None else QualityVerdict.of(quality)
 
     @property
     def interval(self) -> VoxelInterval | None:

@@ -122,7 +122,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._postprocessing = postprocessing or dict
         self._memory: MemoryPlan | None = None
         self._writing: tuple[str, Future[Any]] | None = None
-        self._write: Callable[..., Any] = exporter.write
+        self._keep: Callable[..., Any] | None = None
         self._fault: Exception | None = None
         self._writer: ThreadPoolExecutor
         self._began = 0.0
@@ -173,11 +173,11 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._verdicts is None and self._maps is None:
             self._read_calibration()
         self.state.epoch_length = 1
-        self._write = lambda *volumes: kept.append(KeptCase(*volumes))
+        self._keep = lambda *volumes: kept.append(KeptCase(*volumes))
         try:
             self._infer_all()
         finally:
-            self._write, loader.dataset.data, self._items = self.exporter.write, [], []
+            self._keep, loader.dataset.data, self._items = None, [], []
         if isinstance(self._fault, UnsuitedError):
             raise Refused(str(self._fault), self._fault.reasons) from self._fault
         require_volumes(list(self.outcomes.values()), self.exporter.output_dir)
@@ -345,7 +345,7 @@ class CaseEvaluator(SupervisedEvaluator):
         item = {**item, WARNINGS: warnings, BACKEND: self.inferer.backend.names(), "pred": None}
         self._settle()
         volumes = (values,) if widths is None else (values, widths)
-        future = self._writer.submit(self._write, item, *volumes)
+        future = self._writer.submit(self._keep or self.exporter.write, item, *volumes)
         future.add_done_callback(lambda _: self._release(case))
         self._writing = case, future
 
