@@ -28,7 +28,7 @@ COMMANDS = {
     "config": ("runs", "print the settings of a run, and where each comes from"),
     "score": ("scores", "metrics of one synthetic volume"),
     "reader-study": ("readers", "blinded images for human readers, and their scores"),
-    "simulate": ("simulate", "pairs of corrupted and given volumes"),
+    "simulate": ("simulating", "pairs of corrupted and given volumes"),
     "export": ("export", "make a pretraining the weights of its bundle"),
 }
 """Each with the module that adds its options, and what it does."""

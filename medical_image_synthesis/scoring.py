@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import ConfigError, DataError
 from common.units import BONE_ABOVE_HU, HU
-from medical_image_synthesis.volumes import Volume, as_volume, require_there
+from medical_image_synthesis.volumes import Volume, as_volume, require_one_channel, require_there
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,8 +155,7 @@ def _volumes(pred: Any, truth: Any, mask: Any) -> dict[str, Volume]:
     volumes = {name: as_volume(source, name, reader) for name, source in sources.items()}
     reference = volumes["truth"]
     for name, volume in volumes.items():
-        if volume.array.ndim != 3:
-            raise DataError(f"{name} has {len(volume.array)} channels", "give one volume (X, Y, Z)")
+        require_one_channel(volume, name)
         array, affine = reoriented(volume.array, volume.affine, reference.affine)
         volumes[name] = replace(volume, array=array, affine=affine)
         require_grid(

@@ -161,6 +161,16 @@ def require_there(source: Any, case: str) -> None:
         raise DataError(f"no file or folder {os.fspath(source) or 'of an empty name'} ({case})", "check the path")
 
 
+def require_one_channel(volume: Volume, case: str) -> None:
+    """Refuse a volume with channels.
+
+    Raises:
+        DataError: naming the case.
+    """
+    if volume.array.ndim != 3:
+        raise DataError(f"{case} has {len(volume.array)} channels", "give one volume (X, Y, Z)")
+
+
 def _written_unit(path: Path) -> str | None:
     """The unit in the JSON file that an inference wrote next to a volume."""
     from common.io.export.outputs import written_about
