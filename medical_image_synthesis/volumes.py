@@ -6,22 +6,182 @@ Of these libraries only that of the given object is imported.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.errors import Finding, VolumeError, Where
+from common.errors import DataError, Finding, OutputError, VolumeError, Where, choose
 
 if TYPE_CHECKING:
     import nibabel as nib
     import numpy as np
+
+    from common.io import VolumeReader
 
 KINDS = "a file, a folder of a DICOM series, an image of nibabel or SimpleITK, a MetaTensor, or (array, affine)"
 """What is taken for a volume; an object with ``array`` and ``affine``, as results have them, is one too."""
 LPS = "LPS"
 """MONAI's name of the coordinates of DICOM and ITK, in which a MetaTensor may have its affine."""
 
+UNNAMED = "volume"
+"""Name of a volume without one."""
 
-def in_memory_image(source: Any, name: str = "volume") -> nib.Nifti1Image | None:
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A volume in memory.
+
+    Attributes:
+        array: float32, (X, Y, Z) or (C, X, Y, Z).
+        affine: (4, 4) from voxel indices to RAS mm.
+        unit: of the values, such as ``HU``; None where it is unknown.
+        name: of its case.
+        description: what was done to it, for the headers of files; empty for a volume as given.
+
+    Example::
+
+        from medical_image_synthesis.volumes import as_volume
+
+        t1 = as_volume("T1.nii.gz")
+        assert t1.array.shape == t1.to_nibabel().shape
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+    unit: str | None = None
+    name: str = UNNAMED
+    description: str = ""
+
+    def to_nibabel(self) -> nib.Nifti1Image:
+        """The volume as an image of nibabel, (X, Y, Z) or (X, Y, Z, C), float32."""
+        import numpy as np
+
+        from common.io.export.nifti import image_on
+
+        stored = np.moveaxis(self.array, 0, -1) if self.array.ndim == 4 else self.array
+        return image_on(self.affine, stored.astype(np.float32, copy=False), self.description)
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+        """Write the volume as float32; the file appears under its name only when it is complete.
+
+        Args:
+            path: ends in ``.nii.gz`` or ``.nii``, or, with SimpleITK, in ``.mha``, ``.mhd``, ``.nrrd`` or ``.nhdr``.
+            overwrite: replace a file that exists.
+
+        Returns:
+            The path.
+
+        Raises:
+            OutputError: the file exists, its ending is none of these, or it cannot be written.
+
+        Example::
+
+            from medical_image_synthesis.volumes import as_volume
+
+            as_volume("T1.nii.gz").save("copy_of_T1.nii.gz")
+        """
+        import nibabel as nib
+
+        from common.files import write_whole
+        from common.io.itk_files import INSTALL, MISSING, SUFFIXES, is_there, write_itk
+        from common.io.reader import NIFTI
+
+        path = Path(path)
+        if os.path.lexists(path) and not overwrite:
+            raise OutputError(f"{path} already exists", "pass overwrite=True, or another path")
+        if path.name.lower().endswith(NIFTI):
+            image = self.to_nibabel()
+            write_whole(path, lambda temporary: nib.save(image, temporary))
+            return path
+        if path.suffix.lower() not in SUFFIXES:
+            raise OutputError(f"{path} has the ending of no volume", choose((*NIFTI, *SUFFIXES)))
+        if not is_there():
+            raise OutputError(MISSING, f"{INSTALL}, or write .nii.gz")
+        if self.array.ndim == 4:
+            raise OutputError(f"{path} is to hold {len(self.array)} channels, such files have one", "write .nii.gz")
+        about = {"Description": self.description} if self.description else {}
+        write_whole(path, lambda temporary: write_itk(self.array, self.affine, temporary, "float32", about))
+        return path
+
+
+def as_volume(source: Any, case: str | None = None, reader: VolumeReader | None = None) -> Volume:
+    """The volume of a file, a DICOM series, or an image in memory, with the checks of the project's reader.
+
+    Args:
+        source: a path, or what :func:`in_memory_image` takes.
+        case: for messages; by default the name of the file.
+        reader: of files and series; it selects a series, fills NaN, and has the number of channels.
+
+    Returns:
+        The volume; its unit is that of the JSON file next to a synthetic volume, of the headers of a CT or PET, or of
+        the object given. Of a CT, padding becomes air.
+
+    Raises:
+        DataError: there is no such file, or it cannot be used.
+
+    Example::
+
+        import nibabel as nib
+        from medical_image_synthesis.volumes import as_volume
+
+        t1, same = as_volume("T1.nii.gz"), as_volume(nib.load("T1.nii.gz"))
+        assert (t1.array == same.array).all()
+    """
+    if isinstance(source, Volume):
+        return source
+    require_there(source, case or UNNAMED)
+    import numpy as np
+
+    from common.io import VolumeReader
+    from common.io.reader import volume_stem
+
+    reader = reader or VolumeReader()
+    image = in_memory_image(source, case or UNNAMED)
+    if image is None:
+        path = Path(source)
+        scan = reader.read(path, case or volume_stem(path), reader.channels)
+        return Volume(scan.values, scan.affine, _written_unit(path) or scan.unit, volume_stem(path))
+    values = np.asanyarray(image.dataobj)
+    if values.ndim == 4:
+        values = values[..., 0] if values.shape[-1] == 1 else np.moveaxis(values, -1, 0)
+    scan = reader.in_memory(values, image.affine, case or UNNAMED)
+    said = {each: getattr(source, each, None) for each in ("unit", "name")}
+    unit, name = (value if isinstance(value, str) else None for value in said.values())
+    return Volume(scan.values, scan.affine, unit, name or UNNAMED)
+
+
+def require_there(source: Any, case: str) -> None:
+    """Refuse a path without a file or folder.
+
+    Raises:
+        DataError: naming it.
+    """
+    if isinstance(source, str | os.PathLike) and not (os.fspath(source) and Path(source).exists()):
+        raise DataError(f"no file or folder {os.fspath(source) or 'of an empty name'} ({case})", "check the path")
+
+
+def require_one_channel(volume: Volume, case: str) -> None:
+    """Refuse a volume with channels.
+
+    Raises:
+        DataError: naming the case.
+    """
+    if volume.array.ndim != 3:
+        raise DataError(f"{case} has {len(volume.array)} channels", "give one volume (X, Y, Z)")
+
+
+def _written_unit(path: Path) -> str | None:
+    """The unit in the JSON file that an inference wrote next to a volume."""
+    from common.io.export.outputs import written_about
+    from common.io.reader import volume_stem
+
+    whole = Path(os.path.abspath(path))  # "." has no name
+    unit = written_about(whole.with_name(f"{volume_stem(whole)}.json")).get("Unit")
+    return str(unit) if unit else None
+
+
+def in_memory_image(source: Any, name: str = UNNAMED) -> nib.Nifti1Image | None:
     """The NIfTI image of a volume in memory; None for a path.
 
     Values and their type stay as they are, but for types that NIfTI has not: bool becomes uint8, half precision
