@@ -79,7 +79,6 @@ NOT_RUN = {
     "pip": "needs an index; files and extras are checked below",
     "pre-commit": "needs the internet; what its hooks run is make lint and make types",
     "sha256sum": "a program of the system, on a download",
-    "srun": "needs a cluster of several nodes",
     "unzip": "a program of the system, on a release",
     "venv": "python's own; make does the same",
 }
