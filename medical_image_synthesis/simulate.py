@@ -72,7 +72,7 @@ def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
         add("--mask", choices=MASKS, default="cartesian", help=f"{ABOUT_MASKS} {CHOSEN}")
         add("--acceleration", type=float, default=4.0, help=f"acceleration factor, above 1 {CHOSEN}")
         add("--centre_fraction", type=float, help=f"{ABOUT_CENTRE} (default: 0.32 / acceleration)")
-        add("--noise", type=float, default=0.0, help=f"SD of real and imaginary noise over the 99.5th percentile {CHOSEN}")
+        add("--noise", type=float, default=0.0, help=f"SD of complex noise over the 99.5th percentile {CHOSEN}")
         add("--coils", type=int, default=1, help=f"number of simulated receive coils {CHOSEN}")
         add("--largest_phase", type=float, default=1.5, help=f"largest simulated phase in radians {CHOSEN}")
         add("--kspace", action="store_true", help="also write <case>/kspace.h5, in fastMRI's layout")
@@ -85,7 +85,7 @@ def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
     elif kind == "motion":
         add("--distance_mm", type=float, default=2.0, help=f"length of each translation in mm {CHOSEN}")
         add("--degrees", type=float, default=2.0, help=f"angle of each rotation in degrees {CHOSEN}")
-        add("--movements", type=int, default=2, help=f"positions besides the first, each for a random segment of k-space {CHOSEN}")
+        add("--movements", type=int, default=2, help=f"moves, at random times of the scan {CHOSEN}")
     else:
         add("--slice", type=float, default=1.0, help=f"distance of the slices in mm {CHOSEN}")
     if kind != "noise":
