@@ -97,6 +97,13 @@ def attenuation(
     Raises:
         DataError: a volume cannot be read, shapes or affines differ, or the truth is no CT in HU.
         ConfigError: unknown ``kvp``, or bone does not begin above fat.
+
+    Example::
+
+        from medical_image_synthesis.scoring import attenuation
+
+        rows = attenuation("ct.nii.gz", "truth.nii.gz", mask="mask.nii.gz", kvp=120)
+        print(rows["synthetic"]["attenuation_bias"], rows["water"]["attenuation_bias"])
     """
     volumes = _volumes(pred, truth, mask)
     from common.metrics.attenuation import attenuation_errors

@@ -54,7 +54,14 @@ class Volume:
     description: str = ""
 
     def to_nibabel(self) -> nib.Nifti1Image:
-        """The volume as an image of nibabel, (X, Y, Z) or (X, Y, Z, C), float32."""
+        """The volume as an image of nibabel, (X, Y, Z) or (X, Y, Z, C), float32.
+
+        Example::
+
+            from medical_image_synthesis.volumes import as_volume
+
+            image = as_volume("T1.nii.gz").to_nibabel()
+        """
         import numpy as np
 
         from common.io.export.nifti import image_on
