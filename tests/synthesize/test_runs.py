@@ -9,7 +9,7 @@ import pytest
 
 from common.config.files import files_of, read_file
 from medical_image_synthesis import runs
-from medical_image_synthesis.bundle_run import fitting
+from medical_image_synthesis.configured import fitting
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.command import main
 from tools.repository import ROOT
