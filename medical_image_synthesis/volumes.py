@@ -69,7 +69,7 @@ class Volume:
         stored = np.moveaxis(self.array, 0, -1) if self.array.ndim == 4 else self.array
         return image_on(self.affine, stored.astype(np.float32, copy=False), self.description)
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the volume as float32; the file appears under its name only when it is complete.
 
         Args:
