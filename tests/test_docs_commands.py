@@ -48,6 +48,7 @@ RUN_BY = {
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tools.bench": "tests/tools/bench/test_bench_memory.py",
     "tools.demo": "Makefile",
+    "tools.docs.gallery": "tests/tools/docs/test_gallery.py",
     "tools.docs.settings": "tests/tools/docs/test_settings_page.py",
     "tools.checks.environment": "tests/tools/checks/test_environment.py",
     "tools.checks.gpu": "tests/tools/checks/gpu/test_gpu_check_parts.py",
