@@ -171,6 +171,7 @@ def kind_of(words: list[str]) -> str:
 
 
 NAMED_ALONE = (
+    "tools.docs.gallery",
     "tools.docs.settings",
     "tools.tissue_segmenter",
     "examples.notebook",
