@@ -205,10 +205,33 @@ def _without_name(reason: str, case: str) -> str:
     return re.sub(rf"^{re.escape(case)}( \([^()]*\))?(: | (?=is ))", "", reason)
 
 
-class CasesRefusedError(CasesFailedError):
-    """The verdict refused the only case of an inference, which has no volume; the message begins with the verdict."""
+class UnsuitedError(DataError):
+    """A case that does not suit the weights, and is not inferred.
+
+    Args:
+        case: its name.
+        reasons: why.
+        remedy: for the user.
+    """
+
+    def __init__(self, case: str, reasons: Sequence[str], remedy: str) -> None:
+        super().__init__(f"{case}: {'; '.join(reasons)}", remedy)
+        self.reasons = tuple(reasons)
+
+
+class Refused(CasesFailedError):  # noqa: N818  # the name that programs catch
+    """The only case of an inference has no volume, by its verdict or since it does not suit the weights.
+
+    Args:
+        fault: the message, which begins with the verdict.
+        reasons: of the refusal, in words.
+    """
 
     label = ""
+
+    def __init__(self, fault: str, reasons: Sequence[str] = ()) -> None:
+        super().__init__(fault)
+        self.reasons = tuple(reasons)
 
 
 @dataclass(frozen=True)

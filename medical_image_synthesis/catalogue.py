@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -149,6 +149,25 @@ def bundle_named(text: str) -> Bundle:
         )
         raise ConfigError(f"no bundle {text or 'of an empty name'}", remedy)
     return found
+
+
+def require_weights(bundle: Bundle, options: Mapping[str, Any]) -> None:
+    """Refuse an inference without weights before PyTorch is imported.
+
+    Args:
+        bundle: whose weights are used where the options name none.
+        options: settings by their id.
+
+    Raises:
+        CheckpointError: there are none.
+    """
+    weights = options.get("weights")
+    if weights is not None and not Path(weights).is_file():
+        raise CheckpointError(f"no file {weights} (from --weights)", "check the path")
+    if weights is None and bundle.weights is None and "output_dir" not in options:
+        raise CheckpointError(
+            f"{bundle.name} ships no weights", f"train first, {bundle.training}, or pass --weights FILE"
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from common.errors import ConfigError, exit_code_of_user_errors
 from medical_image_synthesis import infer
 from medical_image_synthesis.catalogue import bundles
+from medical_image_synthesis.info import version
 from medical_image_synthesis.options import require_none, with_underscores
 from medical_image_synthesis.terminal import say_loading
 
@@ -28,11 +29,12 @@ COMMANDS = {
     "config": ("runs", "print the settings of a run, and where each comes from"),
     "score": ("scores", "metrics of one synthetic volume"),
     "reader-study": ("readers", "blinded images for human readers, and their scores"),
-    "simulate": ("simulate", "pairs of corrupted and given volumes"),
+    "simulate": ("simulating", "pairs of corrupted and given volumes"),
     "export": ("export", "make a pretraining the weights of its bundle"),
+    "info": ("info", "versions, devices and weights, for a report of a bug"),
 }
 """Each with the module that adds its options, and what it does."""
-LOADS = ("datalist", "check", "register", "score", "reader-study", "simulate", "export")
+LOADS = ("datalist", "check", "register", "score", "reader-study", "simulate", "export", "info")
 """Those that import PyTorch in this process; a bundle's run says so itself."""
 WORDS = ("true", "false")
 """What may follow an option without a value."""
@@ -110,6 +112,8 @@ def parser_of(given: Sequence[str]) -> Parser:
         description="\n".join(["synthetic images by a bundle:", *listed]),
     )  # fmt: skip
     parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+    if given[:1] == ["--version"]:
+        parser.add_argument("--version", action="version", version=f"synthesize {version()}")
     commands = parser.add_subparsers(required=True, prog="synthesize", help=argparse.SUPPRESS, metavar="COMMAND")
     for bundle in there:
         command = commands.add_parser(bundle.short, aliases=[bundle.name])

@@ -1,20 +1,24 @@
 """``synthesize BUNDLE``: inference, which prints the files that it wrote.
 
-Paths are checked before PyTorch and MONAI are imported; all else is done in a process of its own, whose messages go to
-stderr.
+Paths are checked before PyTorch and MONAI are imported. Messages go to stderr.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
+import logging.config
+import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
-from common.errors import CheckpointError, OutputError, path_option
+from common.errors import OutputError, path_option
 from medical_image_synthesis import bids
-from medical_image_synthesis.catalogue import Bundle
+from medical_image_synthesis.catalogue import Bundle, require_weights
 from medical_image_synthesis.options import add_run_options, config_files, settings_of
 from medical_image_synthesis.places import (
     FILES,
@@ -26,7 +30,8 @@ from medical_image_synthesis.places import (
     require_output,
     require_source,
 )
-from medical_image_synthesis.process import run_bundle
+from medical_image_synthesis.process import let_threads_sleep, say_run
+from medical_image_synthesis.terminal import for_users
 
 MANIFEST = "manifest.json"
 WRITTEN = ("done", "kept")
@@ -38,7 +43,7 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     many_words = "pass several volumes as one folder"
     alone = "omit it, its images are drawn from noise"
     settings = settings_of(words, many_words if bundle.reads_volumes else alone)
-    _require_weights(bundle, options.weights, settings)
+    require_weights(bundle, settings if options.weights is None else {"weights": options.weights})
     if bundle.reads_volumes:
         many = require_source(options.source, _formats(bundle))
         settings["dataset_dir"] = str(options.source)
@@ -74,9 +79,7 @@ def _one_file(options: argparse.Namespace, files: list[str], settings: dict[str,
     output.parent.mkdir(parents=True, exist_ok=True)
     places = (beside(output, SIDECAR), beside(output, MAP), output)
     before = [_stamp(place) for place in places]
-    code = run_bundle(
-        options.bundle, "inference", files, {**settings, "exporter::output_file": str(output)}, options.verbose
-    )
+    code = run_here(options.bundle, files, {**settings, "exporter::output_file": str(output)}, options.verbose)
     about, of_volume, volume = (_stamp(place) != stamp for place, stamp in zip(places, before, strict=True))
     if about and not of_volume:
         beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it is of an earlier volume
@@ -116,7 +119,7 @@ def _into(
     """Infer into a folder, and print what was written, where ``put`` puts it."""
     before = _stamp(folder / MANIFEST)
     settings = {**settings, "predictions_dir": str(folder)}
-    code = run_bundle(options.bundle, "inference", files, settings, options.verbose)
+    code = run_here(options.bundle, files, settings, options.verbose)
     if _stamp(folder / MANIFEST) != before:  # else the manifest is that of an earlier run
         for path in _written(folder):
             print(put(path))
@@ -137,13 +140,36 @@ def _written(folder: Path) -> list[Path]:
     return [folder / one["file"] for one in made if one.get("status", "done") in WRITTEN]  # samples have no status
 
 
-def _require_weights(bundle: Bundle, weights: Path | None, settings: dict[str, str]) -> None:
-    if weights is not None and not weights.is_file():
-        raise CheckpointError(f"no file {weights} (from --weights)", "check the path")
-    if weights is None and bundle.weights is None and "output_dir" not in settings:
-        raise CheckpointError(
-            f"{bundle.name} ships no weights", f"train first, {bundle.training}, or pass --weights FILE"
-        )
+def run_here(bundle: Bundle, files: list[str], settings: dict[str, str], is_verbose: bool) -> int:
+    """Infer the cases that the settings name, as :mod:`medical_image_synthesis.model` does; the exit code."""
+    say_run(bundle, "inference")
+    let_threads_sleep()
+    bundle.join_path()
+    with redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from common.config.command import Command
+        from common.config.mistakes import mistake_in, wait_for_loaders
+        from common.config.start import settle
+        from medical_image_synthesis.configured import from_texts, run_files, started
+
+        logging.raiseExceptions = False  # where nobody reads stderr, each line would be a traceback
+        if is_verbose:
+            logging.config.fileConfig(bundle.folder / "configs" / "logging.conf", disable_existing_loggers=False)
+        else:
+            for_users(sys.stderr)
+        try:
+            run = run_files(files, from_texts(settings))
+            settle(run.parser, Command(run.parser, run.files))
+            started(run, "inference").get_parsed_content("inference")
+        except SystemExit:  # of --show_config
+            return 0
+        except Exception as error:
+            if (mistake := mistake_in(error)) is None:
+                raise
+            print(f"\n{mistake.label}{mistake}", file=sys.stderr, flush=True)  # a bar may not have ended its line
+            wait_for_loaders()
+            return mistake.exit_code
+    return 0
 
 
 def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:

@@ -35,8 +35,19 @@ def run_bundle(
         options: settings by name, as texts.
         verbose: log as the bundle's ``logging.conf`` has it, see :mod:`medical_image_synthesis.terminal`.
     """
-    _say(bundle, run_id)
+    say_run(bundle, run_id)
     return run_python(bundle, _words(run_id, files, options, verbose))
+
+
+def started_bundle(
+    bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    """A bundle's run that has begun, whose messages are read from its ``stdout``."""
+    return subprocess.Popen(
+        [sys.executable, *_words(run_id, files, options, False)],
+        env=_with_package(bundle), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, encoding="utf-8", errors="replace",
+    )  # fmt: skip
 
 
 def run_python(bundle: Bundle, words: Sequence[str]) -> int:
@@ -51,12 +62,12 @@ def become_bundle(
     """Run a bundle in the place of this process, so that signals and exit code are those of the run."""
     if os.name == "nt":  # which cannot replace a process
         return run_bundle(bundle, run_id, files, options, verbose=verbose)
-    _say(bundle, run_id)
+    say_run(bundle, run_id)
     sys.stdout.flush()
     return os.execve(sys.executable, [sys.executable, *_words(run_id, files, options, verbose)], _with_package(bundle))
 
 
-def _say(bundle: Bundle, run_id: str) -> None:
+def say_run(bundle: Bundle, run_id: str) -> None:
     """Tell the user at once what begins; PyTorch and MONAI need seconds to be imported."""
     about = f"{bundle.name} {bundle.metadata['version']}: {run_id}; for research, not for clinical use"
     print(f"{about}; {LOADING}", file=sys.stderr, flush=True)
@@ -76,6 +87,12 @@ def _with_package(bundle: Bundle) -> dict[str, str]:
     paths = [str(bundle.folder), os.environ.get("PYTHONPATH"), str(HERE) if Path.cwd() == HERE else None]
     found = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONSAFEPATH": "1"}
     return {WAITING: "passive", **found} if _is_busy() else found
+
+
+def let_threads_sleep() -> None:
+    """The same for this process, which has not imported PyTorch yet."""
+    if _is_busy():
+        os.environ.setdefault(WAITING, "passive")
 
 
 def _is_busy() -> bool:

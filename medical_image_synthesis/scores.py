@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
-from common.errors import DataError, path_option
+from common.errors import path_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONDITIONS = ("value_range", "mask_voxels", "unit", "hfen_sigma_voxels")
+"""What is printed of a row's ``attrs``."""
 
 EXAMPLES = """examples:
   synthesize score ct.nii.gz TRUTH.nii.gz --mask HEAD.nii.gz
@@ -35,16 +42,22 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
 
 def score(options: argparse.Namespace) -> int:
     """Print the scores."""
-    for name in ("pred", "truth", "mask"):
-        if not getattr(options, name).exists():
-            raise DataError(f"no file or folder {getattr(options, name)} ({name})", "check the path")
-    from medical_image_synthesis.scored_files import attenuation_of_files, score_files
+    from medical_image_synthesis import scoring
 
     files = (options.pred, options.truth, options.mask)
     if options.attenuation:
-        result = attenuation_of_files(*files, options.kvp, options.bone_hu)
+        rows = scoring.attenuation(*files, options.kvp, options.bone_hu)
+        measures = {name: _plain(row) for name, row in rows.items()}
+        result = {**measures, "kvp": options.kvp, "bone_hu": options.bone_hu}
     else:
-        limits = tuple(options.value_range) if options.value_range else None
-        result = score_files(*files, options.unit, limits)
+        row = scoring.score(*files, options.unit, options.value_range)
+        result = _plain(row) | {name: row.attrs[name] for name in CONDITIONS}
     print(json.dumps(result, allow_nan=False))
     return 0
+
+
+def _plain(row: pd.Series) -> dict[str, object]:
+    """A row as JSON has it: None for a metric without a value, and why under ``undefined``."""
+    undefined = row.attrs["undefined"]
+    plain = {name: None if name in undefined else value for name, value in row.items()}
+    return plain | ({"undefined": undefined} if undefined else {})

@@ -1,113 +1,245 @@
-"""``synthesize simulate``: pairs of a corrupted and the given volume."""
+"""Corruptions of a scan as functions of a volume, those of ``synthesize simulate``.
+
+Each takes a file, a folder of a DICOM series, an image of nibabel or SimpleITK, a MetaTensor, (array, affine) or the
+result of an inference, with its axes in any order, and returns a :class:`~medical_image_synthesis.volumes.Volume` on
+the same grid. ``seed`` and ``case`` determine what is drawn at random: with the name of a case, it is what the command
+draws for that case.
+"""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from common.errors import path_option
-from medical_image_synthesis.catalogue import bundle_named
-from medical_image_synthesis.options import add_reader, reader_of
+from common.errors import DataError
+from common.units import HU
+from medical_image_synthesis.volumes import Volume, as_volume, require_one_channel
 
-MASKS = ("cartesian", "equispaced", "gaussian", "poisson", "radial")
-PROFILES = ("gaussian", "box")
-PLANES = ("sagittal", "coronal", "axial")
-KERNELS = ("sharp", "soft")
-KINDS = {
-    "low-dose": "CT at a lower dose, by noise inserted into projections",
-    "undersample": "zero-filled MR of an undersampled k-space",
-    "thicken": "MR or CT of thick slices on the thin grid",
-    "noise": "MR with Rician noise",
-    "motion": "MR of a head that moved in the plane of the slices during the scan",
-    "interpolate": "a thick MR or CT on thin slices, for a network of thin slices",
-}
-EXAMPLES = """examples:
-  synthesize simulate low-dose --dataset_dir DATA --out PAIRS --dose 0.25
-  synthesize simulate undersample --dataset_dir DATA --out PAIRS --mask cartesian --acceleration 4
-  synthesize simulate thicken --dataset_dir DATA --out PAIRS --thickness 5
-  synthesize simulate motion --dataset_dir DATA --out PAIRS --distance_mm 2 --degrees 2"""
-CHOSEN = "(default: %(default)s)"
+if TYPE_CHECKING:
+    from common.simulation.corruptions.magnitude import Corruption
 
 
-def add(command: argparse.ArgumentParser, _: str) -> None:
-    """Add a command for each kind."""
-    command.epilog = EXAMPLES
-    commands = command.add_subparsers(required=True, metavar="KIND", dest="kind", prog="synthesize simulate")
-    for kind, about in KINDS.items():
-        parser = commands.add_parser(kind, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        (_add_low_dose if kind == "low-dose" else _add_mr)(parser, kind)
-        parser.add_argument(
-            "--dataset_dir", metavar="DATA", type=path_option, required=True, help="folder of the cases"
-        )
-        parser.add_argument("--out", type=path_option, required=True, help="folder of the results, <case>/FILE")
-        parser.add_argument("--overwrite", action="store_true", help="replace cases that exist")
-        if kind != "interpolate":
-            parser.add_argument(
-                "--seed", type=int, default=0, help=f"seed of random numbers, with the case's name {CHOSEN}"
-            )
-        add_reader(parser)
+def low_dose(
+    ct: Any,
+    dose: float = 0.25,
+    *,
+    photons: float = 1.0e6,
+    electronic_noise: float = 3.0,
+    views: int = 360,
+    kernel: str = "soft",
+    bow_tie: float | None = None,
+    noiseless: bool = False,
+    seed: int = 0,
+    case: str = "",
+) -> Volume:
+    """CT at a lower dose, by noise inserted into projections.
+
+    See :class:`common.simulation.corruptions.low_dose.LowDose`.
+
+    Args:
+        ct: in HU, (X, Y, Z), its pixels square.
+        dose: fraction of the full dose, above 0 to 1.
+        photons: of a full-dose ray in air.
+        electronic_noise: standard deviation of the noise in photons.
+        views: number of views in 180 degrees; 720 for 512 x 512 pixels.
+        kernel: reconstruction kernel of the noise, ``soft`` or ``sharp``.
+        bow_tie: water diameter of a bow-tie filter in mm; None for no filter.
+        noiseless: whether the given CT has no noise, as a phantom.
+        seed: of the noise.
+        case: name of the case; others have other noise.
+
+    Returns:
+        The CT in HU, not rounded.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+        DataError: the volume cannot be read, or is no CT in HU.
+
+    Example::
+
+        from medical_image_synthesis import simulate
+
+        simulate.low_dose("ct.nii.gz", dose=0.25).save("quarter.nii.gz")
+    """
+    from common.simulation.corruptions.low_dose import SIMULATED, LowDose
+
+    corruption = LowDose(dose, photons, electronic_noise, views, kernel, bow_tie, noiseless)
+    return _corrupted(ct, "ct", corruption, SIMULATED, seed, case)
 
 
-def _add_low_dose(parser: argparse.ArgumentParser, _: str) -> None:
-    add = parser.add_argument
-    add("--dose", type=float, required=True, help="fraction of the full dose, above 0 to 1, such as 0.25")
-    add("--ct", default="ct", help=f"name of the CT's file or folder of slices {CHOSEN}")
-    add("--photons", type=float, default=1.0e6, help=f"photons of a full-dose ray in air {CHOSEN}")
-    add("--electronic_noise", type=float, default=3.0, help=f"standard deviation of the noise in photons {CHOSEN}")
-    add("--views", type=int, default=360, help=f"number of views in 180 degrees; 720 for 512 x 512 pixels {CHOSEN}")
-    add("--kernel", choices=KERNELS, default="soft", help=f"reconstruction kernel of the noise {CHOSEN}")
-    add("--bow_tie", type=float, metavar="MM", help="water diameter of a bow-tie filter in mm (default: no filter)")
-    add("--noiseless", action="store_true", help="input CT without noise, such as phantoms")
-    parser.set_defaults(run=low_dose)
+def undersample(
+    mr: Any,
+    acceleration: float = 4.0,
+    *,
+    mask: str = "cartesian",
+    centre_fraction: float | None = None,
+    noise: float = 0.0,
+    coils: int = 1,
+    largest_phase: float = 1.5,
+    plane: str = "axial",
+    seed: int = 0,
+    case: str = "",
+) -> Volume:
+    """Zero-filled MR of a simulated, undersampled k-space.
+
+    See :class:`common.simulation.corruptions.undersampling.Undersampled`.
+
+    Args:
+        mr: magnitudes, (X, Y, Z).
+        acceleration: factor above 1.
+        mask: ``cartesian``, ``equispaced``, ``gaussian``, ``poisson`` or ``radial``.
+        centre_fraction: measured central fraction; None for 0.32 / acceleration.
+        noise: its standard deviation over the 99.5th percentile.
+        coils: number of simulated receive coils.
+        largest_phase: of the simulated phase, in radians.
+        plane: of the slices, ``sagittal``, ``coronal`` or ``axial``.
+        seed: of mask, phase, coils and noise.
+        case: name of the case; others have other random numbers.
+
+    Returns:
+        The magnitude in the unit of the given one.
+
+    Raises:
+        ConfigError: a setting is out of its range, or the slices are too small for the mask.
+        DataError: the volume cannot be read, or is no magnitude image.
+
+    Example::
+
+        from medical_image_synthesis import simulate
+
+        fast = simulate.undersample("T1.nii.gz", acceleration=4)
+    """
+    from common.simulation.corruptions.undersampling import Undersampled
+
+    corruption = Undersampled(mask, acceleration, centre_fraction, noise, coils, largest_phase, plane)
+    return _corrupted(mr, "mr", corruption, _text("undersample"), seed, case)
 
 
-def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
-    add = parser.add_argument
-    if kind == "undersample":
-        add("--mask", choices=MASKS, default="cartesian", help=f"sampling mask {CHOSEN}")
-        add("--acceleration", type=float, default=4.0, help=f"acceleration factor, above 1 {CHOSEN}")
-        add("--centre_fraction", type=float, help="measured central fraction (default: 0.32 / acceleration)")
-        add("--noise", type=float, default=0.0, help=f"noise SD over the 99.5th percentile {CHOSEN}")
-        add("--coils", type=int, default=1, help=f"number of simulated receive coils {CHOSEN}")
-        add("--largest_phase", type=float, default=1.5, help=f"largest simulated phase in radians {CHOSEN}")
-        add("--kspace", action="store_true", help="also write <case>/kspace.h5, in fastMRI's layout")
-    elif kind == "thicken":
-        add("--thickness", type=float, default=5.0, help=f"slice thickness in mm {CHOSEN}")
-        add("--gap", type=float, default=0.0, help=f"gap between slices in mm {CHOSEN}")
-        add("--profile", choices=PROFILES, default="gaussian", help=f"slice profile {CHOSEN}")
-    elif kind == "noise":
-        add("--level", type=float, default=0.1, help=f"noise SD over the 99.5th percentile {CHOSEN}")
-    elif kind == "motion":
-        add("--distance_mm", type=float, default=2.0, help=f"length of each translation in mm {CHOSEN}")
-        add("--degrees", type=float, default=2.0, help=f"angle of each rotation in degrees {CHOSEN}")
-        add("--movements", type=int, default=2, help=f"number of movements {CHOSEN}")
-    else:
-        add("--slice", type=float, default=1.0, help=f"distance of the slices in mm {CHOSEN}")
-    if kind != "noise":
-        add("--plane", choices=PLANES, default="axial", help=f"plane of the slices {CHOSEN}")
-    names = parser.add_mutually_exclusive_group()
-    names.add_argument("--mr", default="mr", help=f"name of the MR's file or folder of slices {CHOSEN}")
-    if kind in ("thicken", "interpolate"):
-        names.add_argument("--ct", help="name of the CT's, in HU, in place of an MR's")
-    parser.set_defaults(run=undersample if kind == "undersample" else degrade)
+def thicken(
+    volume: Any, thickness: float = 5.0, *, gap: float = 0.0, profile: str = "gaussian", plane: str = "axial"
+) -> Volume:
+    """MR or CT of thick slices on the thin grid; see :class:`common.simulation.corruptions.slices.ThickSlices`.
+
+    Args:
+        volume: MR as magnitudes or CT in HU, (X, Y, Z).
+        thickness: of a slice in mm.
+        gap: between slices in mm.
+        profile: of a slice, ``gaussian`` or ``box``.
+        plane: of the slices, ``sagittal``, ``coronal`` or ``axial``.
+
+    Returns:
+        The volume in the unit of the given one.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+        DataError: the volume cannot be read, is neither, or its slices are no thinner than ``thickness``.
+
+    Example::
+
+        from medical_image_synthesis import simulate
+
+        thick = simulate.thicken("T1.nii.gz", thickness=5)
+    """
+    from common.simulation.corruptions.slices import ThickSlices
+
+    return _corrupted(volume, "volume", ThickSlices(thickness, gap, profile, plane), _text("thicken"))
 
 
-def low_dose(options: argparse.Namespace) -> int:
-    """Write pairs of low-dose and given CT."""
-    return _written(options, bundle_named("ldct").module("low_dose").write_pairs(options, reader_of(options)))
+def noise(mr: Any, level: float = 0.1, *, seed: int = 0, case: str = "") -> Volume:
+    """MR with Rician noise; see :class:`common.simulation.corruptions.noise.RicianNoise`.
+
+    Args:
+        mr: magnitudes, (X, Y, Z).
+        level: standard deviation of the noise over the 99.5th percentile, above 0.
+        seed: of the noise.
+        case: name of the case; others have other noise.
+
+    Returns:
+        The magnitude in the unit of the given one.
+
+    Raises:
+        ConfigError: ``level`` is not above 0.
+        DataError: the volume cannot be read, or is no magnitude image.
+
+    Example::
+
+        from medical_image_synthesis import simulate
+
+        noisy = simulate.noise("T1.nii.gz", level=0.1)
+    """
+    from common.simulation.corruptions.noise import RicianNoise
+
+    return _corrupted(mr, "mr", RicianNoise(level), _text("noise"), seed, case)
 
 
-def degrade(options: argparse.Namespace) -> int:
-    """Write pairs of corrupted and given MR, or of thick and given CT."""
-    from common.simulation.degraded_cases import write_pairs
+def motion(
+    mr: Any,
+    distance_mm: float = 2.0,
+    degrees: float = 2.0,
+    movements: int = 2,
+    *,
+    plane: str = "axial",
+    seed: int = 0,
+    case: str = "",
+) -> Volume:
+    """MR of a head that moved in the plane of the slices; see :class:`common.simulation.corruptions.motion.HeadMotion`.
 
-    return _written(options, write_pairs(options, reader_of(options)))
+    Args:
+        mr: magnitudes, (X, Y, Z).
+        distance_mm: length of each translation in mm.
+        degrees: angle of each rotation.
+        movements: their number.
+        plane: of the slices, ``sagittal``, ``coronal`` or ``axial``.
+        seed: of directions and times.
+        case: name of the case; others have other movements.
+
+    Returns:
+        The magnitude in the unit of the given one.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+        DataError: the volume cannot be read, or is no magnitude image.
+
+    Example::
+
+        from medical_image_synthesis import simulate
+
+        moved = simulate.motion("T1.nii.gz", distance_mm=3, degrees=3)
+    """
+    from common.simulation.corruptions.motion import HeadMotion
+
+    return _corrupted(mr, "mr", HeadMotion(distance_mm, degrees, movements, plane), _text("motion"), seed, case)
 
 
-def undersample(options: argparse.Namespace) -> int:
-    """Write pairs of undersampled and given MR, from volumes or k-space."""
-    return _written(options, bundle_named("mri_dagan").module("degrade").write_pairs(options, reader_of(options)))
+def _text(kind: str) -> str:
+    """For the header of a file, as the command writes it."""
+    from common.simulation.degraded_cases import DEGRADATIONS
+
+    return DEGRADATIONS[kind][-1]
 
 
-def _written(options: argparse.Namespace, cases: int) -> int:
-    print(f"{cases} cases written to {options.out}")
-    return 0
+def _corrupted(source: Any, kind: str, corruption: Corruption, text: str, seed: int = 0, case: str = "") -> Volume:
+    """The corrupted volume.
+
+    Args:
+        source: as given.
+        kind: ``ct``, ``mr``, or ``volume`` for either.
+        corruption: of volumes in RAS order.
+        text: about it, with places for the corruption and the modality.
+        seed: of what is drawn.
+        case: of what is drawn.
+    """
+    from common.io.modality import IN_HU, modality_of
+    from common.simulation.degraded_cases import CT, MR, checked, corrupted, random_of, require_seed
+
+    require_seed(seed)
+    volume = as_volume(source, case or kind)
+    require_one_channel(volume, case or kind)
+    is_ct = kind == CT or (kind != MR and (volume.unit == HU or modality_of(volume.array) == IN_HU))
+    if is_ct and volume.unit not in (None, HU):
+        raise DataError(f"{case or kind} is in {volume.unit}, not in {HU}", "convert it to HU")
+    modality = CT if is_ct else MR
+    given = checked(volume.array, volume.affine, modality, case or kind, "")
+    array = corrupted(corruption, given, volume.affine, random_of(case, seed))
+    about, unit = text.format(corruption, modality.upper()), HU if is_ct else volume.unit
+    return replace(volume, array=array.astype("float32", copy=False), description=about, unit=unit)

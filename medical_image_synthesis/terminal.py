@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 WORKFLOWS = "monai.bundle.workflows"
 """MONAI's logger that warns of a run without a logging file, which is how it leaves these settings as they are."""
@@ -30,9 +31,9 @@ class TerminalFormatter(logging.Formatter):
         return line if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {line}"
 
 
-def for_users() -> None:
-    """Log to stdout what is for the user: INFO and above, of MONAI and Ignite warnings and above."""
-    handler = logging.StreamHandler(sys.stdout)
+def for_users(stream: TextIO) -> None:
+    """Log to a stream what is for the user: INFO and above, of MONAI and Ignite warnings and above."""
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(TerminalFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in logging.root.manager.loggerDict:

@@ -49,6 +49,7 @@ RUN_BY = {
     "tools.bench": "tests/tools/bench/test_bench_memory.py",
     "tools.demo": "Makefile",
     "tools.docs.gallery": "tests/tools/docs/test_gallery.py",
+    "tools.docs.results": "tests/tools/docs/test_results_page.py",
     "tools.docs.settings": "tests/tools/docs/test_settings_page.py",
     "tools.checks.environment": "tests/tools/checks/test_environment.py",
     "tools.checks.gpu": "tests/tools/checks/gpu/test_gpu_check_parts.py",
@@ -80,7 +81,6 @@ NOT_RUN = {
     "pip": "needs an index; files and extras are checked below",
     "pre-commit": "needs the internet; what its hooks run is make lint and make types",
     "sha256sum": "a program of the system, on a download",
-    "srun": "needs a cluster of several nodes",
     "unzip": "a program of the system, on a release",
     "venv": "python's own; make does the same",
 }
@@ -172,6 +172,7 @@ def kind_of(words: list[str]) -> str:
 
 NAMED_ALONE = (
     "tools.docs.gallery",
+    "tools.docs.results",
     "tools.docs.settings",
     "tools.tissue_segmenter",
     "examples.notebook",

@@ -1,4 +1,4 @@
-"""The page on real data: its commands on its scan, where that is at hand, give what the page says."""
+"""The first run: its commands on its scan, where that is at hand, give what the page says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from tools.repository import ROOT
 
-PAGE = (ROOT / "docs" / "getting-started" / "real-data.md").read_text()
+PAGE = (ROOT / "docs" / "getting-started" / "first-run.md").read_text()
 SCAN = ROOT.parent / "shared" / "data" / "spm_templates" / "t2.nii"
 
 pytestmark = [

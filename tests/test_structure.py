@@ -21,7 +21,7 @@ PACKAGES = {
     **{path.name: path for path in BUNDLES},
 }
 ROOMS = (
-    *("errors", "path_names", "case_keys", "files", "grids", "seeds", "devices", "raw_settings", "units"),
+    *("errors", "path_names", "case_keys", "files", "grids", "progress", "seeds", "devices", "raw_settings", "units"),
     *("networks", "weights", "config", "runs", "stitching", "segmenter", "io", "transforms", "metrics", "losses"),
     *("data", "simulation", "training", "evaluation", "registration", "trust", "inference", "reader_study"),
 )

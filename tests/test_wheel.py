@@ -6,6 +6,8 @@ import ast
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from email import message_from_string
 from pathlib import Path
@@ -28,6 +30,7 @@ AFFINE = np.array([[-2.0, 0, 0, 30], [0, 2, 0, -40], [0, 0, 3, 10], [0, 0, 0, 1]
 COMMANDS = {
     "list": "For research; not for clinical use.",
     "score cases/a/ct.nii.gz cases/a/ct.nii.gz --mask cases/a/mask.nii.gz --unit HU": '"mae": 0.0',
+    "info": "pretrained.pt, SHA-256 ",
     "config mr2ct --overlay resenc": "_target_: medical_image_synthesis.common.training.SynthesisTrainer",
     "reader-study make --real cases --real_name ct --synthetic made --synthetic_name mr": "not for readers: ",
 }
@@ -112,6 +115,36 @@ def test_its_commands_run(installed: Environment, folder: Path, command: str) ->
     done = installed.run(folder, ["synthesize", *command.split()])
     assert done.returncode == 0, done.stdout + done.stderr
     assert COMMANDS[command] in done.stdout
+
+
+TYPED = """
+from medical_image_synthesis import simulate
+from medical_image_synthesis.info import about_installation
+from medical_image_synthesis.scoring import score
+from medical_image_synthesis.volumes import Volume, as_volume
+
+ct: Volume = as_volume("ct.nii.gz")
+quarter = simulate.low_dose(ct, dose=0.25, seed=1)
+quarter.save("quarter.nii.gz")
+row = score(quarter, ct, mask="mask.nii.gz", unit="HU")
+error: float = row["mae"]
+about: dict[str, object] = about_installation()
+"""
+"""A script of a user."""
+
+
+@pytest.mark.slow
+def test_scripts_are_checked_by_its_types(installed: Environment, tmp_path: Path) -> None:
+    (tmp_path / "right.py").write_text(TYPED)
+    (tmp_path / "wrong.py").write_text(TYPED + "number: int = quarter.unit\nsimulate.noise(ct, strength=0.1)\n")
+    words = ["-m", "mypy", "--strict", "--python-executable", str(installed.programs / "python")]
+    done = [
+        subprocess.run([sys.executable, *words, name], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for name in ("right.py", "wrong.py")
+    ]
+    assert done[0].stdout == "Success: no issues found in 1 source file\n"
+    assert "Incompatible types in assignment" in done[1].stdout
+    assert 'Unexpected keyword argument "strength" for "noise"' in done[1].stdout
 
 
 @pytest.mark.slow

@@ -25,22 +25,35 @@ def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> 
 
     Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.
     """
-    causes = [error]
-    while (cause := causes[-1].__cause__) is not None:
-        causes.append(cause)
-    mistake = user_error_in(error)
-    mistake = _with_place(mistake, causes) if mistake else _circle(causes) or of_stdout(error)
-    if mistake is None and not MONAIEnvVars.debug():
-        mistake = _of_a_component(causes)
+    mistake = (None if user_error_in(error) else of_stdout(error)) or mistake_in(error)
     if mistake is None:
         sys.__excepthook__(kind, error, trace)
         return
     sys.stdout.flush()
     print(f"\n{mistake.label}{mistake}", file=sys.stderr, flush=True)  # a progress bar may not have ended its line
-    for thread in threading.enumerate():
-        if isinstance(thread, DummyProcess):  # loads the next case: PyTorch aborts if Python ends meanwhile
-            thread.join(PATIENCE_S)
+    wait_for_loaders()
     raise SystemExit(mistake.exit_code)
+
+
+def wait_for_loaders() -> None:
+    """Wait for threads that load the next case: PyTorch aborts if Python ends meanwhile."""
+    for thread in threading.enumerate():
+        if isinstance(thread, DummyProcess):
+            thread.join(PATIENCE_S)
+
+
+def mistake_in(error: BaseException) -> UserError | None:
+    """The mistake of a user that an error is, with the place of the setting; None for other errors.
+
+    With ``MONAI_DEBUG=1`` None for that of a component while it is built too.
+    """
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    if mistake := user_error_in(error):
+        return _with_place(mistake, causes)
+    circle = _circle(causes)
+    return circle if circle or MONAIEnvVars.debug() else _of_a_component(causes)
 
 
 def _built(causes: list[BaseException]) -> tuple[ConfigComponent | ConfigExpression | None, bool]:

@@ -52,9 +52,18 @@ def prepare(bundle_root: str) -> None:
     if (parser := command.parser) is None:
         return
     if parser.get(RECORD) is None:
+        settle(parser, command)
         start(parser, command, bundle_root)
     if "seed" in parser:
         torch.manual_seed(parser.get_parsed_content("seed"))
+
+
+def settle(parser: ConfigParser, command: Command) -> None:
+    """What a command changes in its process: threads, and what is logged."""
+    # handlers log what a run does, and the last line of a command says why it ended
+    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
+    if command.files and "training" not in parser:  # a resumed training gives the same bits
+        devices.share_cores()
 
 
 def start(parser: ConfigParser, command: Command, bundle_root: str) -> None:
@@ -66,12 +75,8 @@ def start(parser: ConfigParser, command: Command, bundle_root: str) -> None:
         parser.get_parsed_content("device")  # meets the other processes
         if hook is end_command:
             sys.excepthook = hook  # PyTorch has wrapped it, and loses the line of a hook that ends the process
-    # handlers log what a run does, and the last line of a command says why it ended
-    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
-    if command.files and "training" not in config:  # a resumed training gives the same bits
-        devices.share_cores()
     files = files_of(Path(bundle_root, "configs"))
     config, options = _with_options(config, with_local_targets(command.options), files)
     is_shown = config.pop(SHOW, False) is True

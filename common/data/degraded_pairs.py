@@ -14,9 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from ..case_keys import REGIONS
-from ..errors import Finding, OutputError, VolumeError
+from ..errors import OutputError, VolumeError, Where
 from ..files import require_own_folder, write_text, write_whole_folder
-from ..io import Scan, VolumeReader
+from ..io import VolumeReader
 from ..io.export.nifti import save_like, save_on
 from ..io.reader import NIFTI
 from .checks.volumes import CheckedVolume, plausible_hu
@@ -76,16 +76,14 @@ class PairFolders:
         write_text(folder / self.record, json.dumps(settings, indent=2) + "\n")
 
 
-def require_hu(item: Item, scan: Scan) -> None:
-    """Refuse a scan that is no CT in HU.
+def require_hu(values: np.ndarray, affine: np.ndarray, where: Where) -> None:
+    """Refuse a volume (X, Y, Z) that is no CT in HU.
 
     Raises:
         VolumeError: it does not reach from air to bone.
     """
-    case = str(item["case"])
-    volume = CheckedVolume(partial(Finding, case, Path(item["image"]).name), scan.values, scan.affine)
-    for finding in plausible_hu(volume, "HU"):
-        raise VolumeError(Finding(case, finding.file, finding.fault, finding.value, "convert it to HU, or name others"))
+    for finding in plausible_hu(CheckedVolume(where, values, affine), "HU"):
+        raise VolumeError(where(finding.fault, finding.value, "convert it to HU, or name others"))
 
 
 def save_volume(

@@ -30,7 +30,7 @@ NEVER = Measurement(math.inf, math.inf, 0.0)
 """Of a network that cannot be converted."""
 
 
-class Volume:
+class VolumeRun:
     """A network during the inference of one volume.
 
     Args:
@@ -113,14 +113,14 @@ class Backend:
         parts: list[nn.Module] = list(getattr(network, "stages", [network])) if self.is_on else []
         parts = [part for part in parts if isinstance(part, nn.Module) and not _is_random(part)]
         for number, part in enumerate(parts):
-            part.forward = partial(self._run, Volume(number, part, voxels))
+            part.forward = partial(self._run, VolumeRun(number, part, voxels))
         try:
             yield
         finally:
             for part in parts:
                 del part.forward
 
-    def _run(self, volume: Volume, *inputs: Any, **more: Any) -> Any:
+    def _run(self, volume: VolumeRun, *inputs: Any, **more: Any) -> Any:
         if len(inputs) != 1 or more or not isinstance(inputs[0], Tensor) or not inputs[0].is_floating_point():
             self.used.add(TORCH)
             return volume.torch(*inputs, **more)
@@ -133,7 +133,7 @@ class Backend:
         self.used.add(OPENVINO if run else TORCH)
         return run(x.float()) if run else volume.torch(x)
 
-    def _first(self, volume: Volume, key: str, x: Tensor) -> Tensor:
+    def _first(self, volume: VolumeRun, key: str, x: Tensor) -> Tensor:
         """The output for the first window of its size in a run, which decides on the backend of the others."""
         measured = self.memory.read().get(key)
         expected, torch_s = None, 0.0
@@ -162,7 +162,7 @@ class Backend:
         return run(x.float()) if run else volume.torch(x)
 
     def _compared(
-        self, volume: Volume, x: Tensor, expected: Tensor, torch_s: float
+        self, volume: VolumeRun, x: Tensor, expected: Tensor, torch_s: float
     ) -> tuple[Run | None, Tensor, Measurement]:
         """OpenVINO where it is to be used, its output, and what was measured."""
         run, fault = self._converted(volume, x)
@@ -183,7 +183,7 @@ class Backend:
         agrees = measured.difference <= AGREEMENT or (self.precision != "fp32" and math.isfinite(measured.difference))
         return agrees and (measured.ratio < 1 or self.asked == OPENVINO)
 
-    def _converted(self, volume: Volume, x: Tensor) -> tuple[Run | None, str]:
+    def _converted(self, volume: VolumeRun, x: Tensor) -> tuple[Run | None, str]:
         key, fault = (self._hash(), volume.number), ""
         if key not in self._runs:
             try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
@@ -19,6 +19,7 @@ from torch import Tensor
 from .. import devices
 from ..config.record import RunRecord, config_of
 from ..data.checks.head_size import HeadSize
+from ..errors import Refused, UnsuitedError
 from ..files import remove_unfinished, write_text
 from ..io.export import VolumeExporter
 from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED, require_new
@@ -43,6 +44,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 MAP_VOLUMES = 5
 """Volumes in memory while a map is computed: source, prediction, squares, a variation and its difference."""
+
+
+class KeptCase(NamedTuple):
+    """A case that was inferred and not written: what :meth:`common.io.export.VolumeExporter.write` takes.
+
+    Attributes:
+        item: the loaded case, with its warnings and verdict.
+        values: (X, Y, Z) in the unit of the target.
+        widths: half-widths of the intervals of its voxels (X, Y, Z), where they were asked for.
+    """
+
+    item: dict[str, Any]
+    values: Any
+    widths: Any = None
 
 
 class CaseEvaluator(SupervisedEvaluator):
@@ -107,6 +122,8 @@ class CaseEvaluator(SupervisedEvaluator):
         self._postprocessing = postprocessing or dict
         self._memory: MemoryPlan | None = None
         self._writing: tuple[str, Future[Any]] | None = None
+        self._keep: Callable[..., Any] | None = None
+        self._fault: Exception | None = None
         self._writer: ThreadPoolExecutor
         self._began = 0.0
         device = self.state.device
@@ -122,15 +139,7 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
-        self._verdicts = CaseVerdicts.of(self.exporter.weights)
-        if self._with_maps:
-            from ..trust.maps import UncertaintyMaps  # as the report, for those who ask for it
-
-            self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
-            self._maps.require_same_inference(self.inferer, self.network)
-            if passes := self._maps.passes:
-                logger.info(f"a case with its uncertainty takes about {passes + 1} times as long, {passes} more passes")
-            self.exporter.add_maps(self._maps.metadata(), self._maps.record.hold)
+        self._read_calibration()
         self.exporter.require_free(self._items, self.resume, self._lists)
         self.exporter.reader.require_series([item["image"] for item in self._items])
         if self._report is not None:
@@ -142,16 +151,61 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if not self._is_kept(str(item["case"]))]
         self.state.epoch_length = len(loader.dataset)
         if self.state.epoch_length:  # with fewer cases than processes, some have none
-            self._began = monotonic()
-            with ThreadPoolExecutor(1) as self._writer:
-                try:
-                    super().run(global_epoch)
-                    self._settle()
-                finally:
-                    if self._memory is not None:
-                        self._memory.close()
-                        self.inferer.inferer = self._memory.inferer
+            self._infer_all(global_epoch)
         self._conclude(devices.gather(list(self.outcomes.values())))
+
+    def infer(self, item: dict[str, Any]) -> KeptCase:
+        """Infer one case, and keep it in memory: nothing is written.
+
+        Args:
+            item: with ``case`` and ``image``, as of :func:`common.data.sources.inference_cases`.
+
+        Raises:
+            Refused: by its verdict, or since it does not suit the weights.
+            CasesFailedError: it cannot be read or inferred.
+        """
+        loader: Any = self.data_loader
+        case, kept = str(item["case"]), []
+        loader.dataset.data = self._items = [item]
+        self.outcomes, self.warnings, self._fault = {case: {}}, {}, None
+        self.exporter.note_inputs(self._items)
+        self.exporter.reader.require_series([item["image"]])
+        if self._verdicts is None and self._maps is None:
+            self._read_calibration()
+        self.state.epoch_length = 1
+        self._keep = lambda *volumes: kept.append(KeptCase(*volumes))
+        try:
+            self._infer_all()
+        finally:
+            self._keep, loader.dataset.data, self._items = None, [], []
+        if isinstance(self._fault, UnsuitedError):
+            raise Refused(str(self._fault), self._fault.reasons) from self._fault
+        require_volumes(list(self.outcomes.values()), self.exporter.output_dir)
+        return kept[0]
+
+    def _read_calibration(self) -> None:
+        """Read what verdicts and maps need."""
+        self._verdicts = CaseVerdicts.of(self.exporter.weights)
+        if self._with_maps:
+            from ..trust.maps import UncertaintyMaps  # as the report, for those who ask for it
+
+            self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
+            self._maps.require_same_inference(self.inferer, self.network)
+            if passes := self._maps.passes:
+                logger.info(f"a case with its uncertainty takes about {passes + 1} times as long, {passes} more passes")
+            self.exporter.add_maps(self._maps.metadata(), self._maps.record.hold)
+
+    def _infer_all(self, global_epoch: int = 1) -> None:
+        """Infer the cases of the loader, each written while the next one is computed."""
+        self._began = monotonic()
+        with ThreadPoolExecutor(1) as self._writer:
+            try:
+                super().run(global_epoch)
+                self._settle()
+            finally:
+                if self._memory is not None:
+                    self._memory.close()
+                    self.inferer.inferer = self._memory.inferer
 
     def _is_readable(self, case: str) -> bool:
         """Whether the name of a case is text; a file whose name is not UTF-8 fails alone."""
@@ -214,6 +268,7 @@ class CaseEvaluator(SupervisedEvaluator):
             else:
                 self._infer(case, batchdata)
         except Exception as error:  # one failed case must not stop the batch
+            self._fault = error
             self._fail(case, reason_of(error))
         finally:
             batchdata.clear()  # loaders keep the last batch until they give the next
@@ -290,7 +345,7 @@ class CaseEvaluator(SupervisedEvaluator):
         item = {**item, WARNINGS: warnings, BACKEND: self.inferer.backend.names(), "pred": None}
         self._settle()
         volumes = (values,) if widths is None else (values, widths)
-        future = self._writer.submit(self.exporter.write, item, *volumes)
+        future = self._writer.submit(self._keep or self.exporter.write, item, *volumes)
         future.add_done_callback(lambda _: self._release(case))
         self._writing = case, future
 

@@ -99,7 +99,7 @@ class MemoryPlan:
         self.on_host = device.type != "cuda"
         limit = None if max_memory_gb is None else max_memory_gb * GB
         self.taken = _taken() + LIBRARIES
-        self.limit = _limit(limit if self.on_host else None, self.taken, _free())
+        self.limit = _limit(limit if self.on_host else None, self.taken, free_memory())
         self.device_limit = math.inf if self.on_host else _device_limit(limit, device)
         self.network = without_values(network).eval()
         self.inferer = inferer
@@ -244,7 +244,7 @@ def _taken() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _free() -> float:
+def free_memory() -> float:
     """Bytes that can be taken without swapping, within the limits of a container."""
     free = float(os.sysconf("SC_PHYS_PAGES") * resource.getpagesize())
     if MEMINFO.is_file():

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import CasesFailedError, CasesRefusedError, failure, some
+from ..errors import CasesFailedError, Refused, failure, some
 from ..io.export.outputs import REFUSED
+from ..io.export.verdicts import QUALITY
 
 
 def require_volumes(outcomes: Sequence[Mapping[str, Any]], manifest: Path) -> None:
@@ -20,7 +21,8 @@ def require_volumes(outcomes: Sequence[Mapping[str, Any]], manifest: Path) -> No
     failed = {one["case"]: one["reason"] for one in outcomes if one["status"] == "failed"}
     refused = {one["case"]: f"REFUSED {one['case']}: {one['reason']}" for one in outcomes if one["status"] == REFUSED}
     if refused and len(outcomes) == 1:  # there may be no manifest
-        raise CasesRefusedError(*refused.values())
+        (outcome,) = outcomes
+        raise Refused(refused[outcome["case"]], outcome[QUALITY]["reasons"])
     for line in refused.values():
         print(line, file=sys.stderr)
     if failed:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NOT_INSTALLED, Finding, OutputError, VolumeError
+from ..errors import NOT_INSTALLED, Finding, OutputError, VolumeError, Where
 from ..grids import is_invertible, show_affine
 from .itk_headers import METAIMAGE, NRRD, read_itk_header
 from .stored_values import to_stored
@@ -49,27 +49,40 @@ def read_itk(
         raise VolumeError(where(MISSING, "", f"{INSTALL}, or convert it to NIfTI"))
     header = read_itk_header(path, where)
     try:
-        image = _simpleitk().ReadImage(str(path))
-        values = _simpleitk().GetArrayFromImage(image)
+        values, affine = voxels_of(_simpleitk().ReadImage(str(path)), where, header.mm)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise VolumeError(where("ITK cannot read the file", reason, "copy or export it again")) from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or np.iscomplexobj(values):
-        kind = "complex values" if np.iscomplexobj(values) else f"{image.GetNumberOfComponentsPerPixel()} channels"
-        content = f"{image.GetDimension()} dimensions, {kind}"
-        raise VolumeError(where("not a 3-D volume with 1 channel of real numbers", content, "export it again"))
     if (header.slope, header.offset) != (1, 0):
         values = values * header.slope + header.offset
-    values = np.ascontiguousarray(values.T, dtype=np.float32)  # ITK's arrays are Z, Y, X
+    values = np.ascontiguousarray(values, dtype=np.float32)
     if nan_fill is not None:
         values = np.where(np.isfinite(values), values, np.float32(nan_fill))
     if missing := int(np.count_nonzero(~np.isfinite(values))):
         share = f"{missing} NaN or Inf"
         raise VolumeError(where("voxels are not finite", share, "repair the file or pass --nan_fill 0"))
-    affine = _affine(image, header.mm)
     if not is_invertible(affine):
         raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "export it again"))
     return values, affine, header.warnings
+
+
+def voxels_of(image: Any, where: Where, mm: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """The values (X, Y, Z), as stored, and the affine (4, 4) to RAS mm of an image of SimpleITK.
+
+    Args:
+        image: with lengths in a unit of ``mm``.
+        where: for messages.
+        mm: that unit.
+
+    Raises:
+        VolumeError: for other than 3 dimensions or 1 channel of real numbers.
+    """
+    values = _simpleitk().GetArrayFromImage(image)
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or np.iscomplexobj(values):
+        kind = "complex values" if np.iscomplexobj(values) else f"{image.GetNumberOfComponentsPerPixel()} channels"
+        content = f"{image.GetDimension()} dimensions, {kind}"
+        raise VolumeError(where("not a 3-D volume with 1 channel of real numbers", content, "export it again"))
+    return values.T, _affine(image, mm)  # ITK's arrays are Z, Y, X
 
 
 def itk_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:

@@ -136,6 +136,33 @@ class VolumeReader:
             logger.warning("%s (%s): every voxel is %g", case, Path(path).name, scan.values.flat[0])
         return scan
 
+    def in_memory(self, values: np.ndarray, affine: np.ndarray, case: str) -> Scan:
+        """A volume that is in memory already, with the checks of one that is read from a file.
+
+        Args:
+            values: (X, Y, Z) or (C, X, Y, Z) of any real type; they are copied.
+            affine: (4, 4) to RAS mm.
+            case: for messages.
+
+        Raises:
+            VolumeError: NaN or infinity without ``nan_fill``, values that do not fit float32, or no size of a scan.
+        """
+        where = partial(Finding, case, "")
+        finite = np.isfinite(values)
+        if self.nan_fill is None and not finite.all():
+            share = f"{np.count_nonzero(~finite)} NaN or Inf of {values.size} voxels"
+            raise VolumeError(where("voxels are not finite", share, "repair them or pass nan_fill=0"))
+        with np.errstate(over="ignore"):  # refused below
+            copied = values.astype(np.float32)
+        if self.nan_fill is not None:
+            copied[~finite] = self.nan_fill
+        if not np.isfinite(copied).all():
+            raise VolumeError(where("values do not fit float32", f"{np.abs(values[finite]).max():.3g}", "rescale them"))
+        scan = Scan(copied, affine, ())
+        _require_possible_size(scan, where)
+        padding_to_air(scan.values, where)
+        return scan
+
     def extent(
         self, path: str | Path, case: str, channels: int | None = None, modality: str | None = None
     ) -> Scan | None:

@@ -21,7 +21,7 @@ class Limits:
 
     Args:
         sharpness: see :class:`Quality`. [measured] heads of one patient lie above, unless they are
-            warped, those of two below (docs/results/registration.md).
+            warped, those of two below (docs/results/mr-to-ct.md).
         dice: least Dice of the two bodies.
         jacobian: least and largest determinant of the Jacobian.
         displacement: largest displacement by the B-spline, in mm.

@@ -9,7 +9,7 @@ from ..weights.checkpoints import load_weights
 
 
 class WeightsLoader:
-    """Handler that loads weights before the first case; see :func:`load_weights`.
+    """Handler that loads weights before the first case of the first run; see :func:`load_weights`.
 
     Args:
         network: receives the weights.
@@ -19,11 +19,14 @@ class WeightsLoader:
     def __init__(self, network: nn.Module, path: str) -> None:
         self.network = network
         self.path = path
+        self._is_loaded = False
 
     def attach(self, engine: Engine) -> None:
         """Load at the start of ``engine``."""
         engine.add_event_handler(Events.STARTED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Load now."""
-        load_weights(self.network, self.path)
+        """Load now, unless that is done."""
+        if not self._is_loaded:
+            load_weights(self.network, self.path)
+            self._is_loaded = True

@@ -16,11 +16,11 @@ from ..data.degraded_pairs import PairFolders, WriteCase, require_hu, save_masks
 from ..data.layouts.data_sets import find_cases
 from ..errors import ConfigError, DataError, Finding, VolumeError, naming_case
 from ..grids import in_ras, ras_spacing, respaced
-from ..io import Scan, VolumeReader
+from ..io import VolumeReader
 from ..io.export.nifti import save_on
 from ..io.reader import KSPACE
 from ..stitching import plane_axis
-from .corruptions.magnitude import checked_magnitude
+from .corruptions.magnitude import Corruption, checked_magnitude
 from .corruptions.motion import HeadMotion
 from .corruptions.noise import RicianNoise
 from .corruptions.slices import ThickSlices, interpolated
@@ -78,17 +78,39 @@ def write_pair(
         DataError: a volume cannot be read, or is no magnitude image or CT in HU.
         OutputError: a file cannot be written.
     """
-    scan = reader.read(item["image"], str(item["case"]))
-    given = checked(scan, item, modality)
-    rng = random_of(item, seed)
-    with naming_case(str(item["case"])):
-        degraded = in_ras(lambda volume: degradation(volume, ras_spacing(scan.affine), rng), given, scan.affine)
+    case = str(item["case"])
+    scan = reader.read(item["image"], case)
+    given = checked(scan.values, scan.affine, modality, case, Path(item["image"]).name)
+    with naming_case(case):
+        degraded = corrupted(degradation, given, scan.affine, random_of(case, seed))
     save_pair(item, folder, kind, degradation, scan.affine, degraded, given, seed, reader, modality)
 
 
-def random_of(item: Item, seed: int) -> np.random.Generator:
+def corrupted(corruption: Corruption, volume: np.ndarray, affine: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A corrupted volume (X, Y, Z) on the grid of the given one, whose axes are in any order.
+
+    Args:
+        corruption: of volumes with axes in RAS order.
+        volume: (X, Y, Z).
+        affine: its, (4, 4) to RAS mm.
+        rng: of what is drawn.
+    """
+    return in_ras(lambda turned: corruption(turned, ras_spacing(affine), rng), volume, affine)
+
+
+def random_of(case: str, seed: int) -> np.random.Generator:
     """What is random in a case, by its name."""
-    return np.random.default_rng([seed, *str(item["case"]).encode()])
+    return np.random.default_rng([seed, *case.encode()])
+
+
+def require_seed(seed: int) -> None:
+    """Refuse a seed below 0.
+
+    Raises:
+        ConfigError: for such a seed.
+    """
+    if seed < 0:
+        raise ConfigError(f"--seed is {seed}, below 0", "give 0 or a positive number")
 
 
 def save_pair(
@@ -114,12 +136,16 @@ def save_pair(
     PAIRS.write_record(folder, {"description": simulated, "case": str(item["case"]), "seed": seed, **about})
 
 
-def checked(scan: Scan, item: Item, modality: str) -> Volume:
-    """The values of a magnitude MR or of a CT in HU."""
+def checked(values: np.ndarray, affine: np.ndarray, modality: str, case: str, file: str) -> Volume:
+    """The values (X, Y, Z) of a magnitude MR or of a CT in HU; case and file, which may be empty, are for messages.
+
+    Raises:
+        DataError: they are neither.
+    """
     if modality == CT:
-        require_hu(item, scan)
-        return np.asarray(scan.values, np.float32)
-    return checked_magnitude(scan.values, f"{item['case']} ({Path(item['image']).name})")
+        require_hu(values, affine, partial(Finding, case, file))
+        return np.asarray(values, np.float32)
+    return checked_magnitude(values, f"{case} ({file})" if file else case)
 
 
 def write_interpolated(
@@ -145,7 +171,7 @@ def write_interpolated(
     case = str(item["case"])
     scan = reader.read(item["image"], case)
     name = f"{case} ({Path(item['image']).name})"
-    given = checked(scan, item, modality)
+    given = checked(scan.values, scan.affine, modality, case, Path(item["image"]).name)
     own = ras_spacing(scan.affine)[plane_axis(plane)]
     axis = int(np.flatnonzero(io_orientation(scan.affine)[:, 0] == plane_axis(plane))[0])
     if not distance < own or given.shape[axis] < 2:
@@ -200,8 +226,7 @@ def kspace_files(root: Path) -> list[Item]:
 
 def degradation_of(options: argparse.Namespace) -> Any:
     """What degrades, by the options; they are checked."""
-    if options.seed < 0:
-        raise ConfigError(f"--seed is {options.seed}, below 0", "give 0 or a positive number")
+    require_seed(options.seed)
     kind, _, names, _ = DEGRADATIONS[options.kind]
     return kind(**{name: getattr(options, name) for name in names})
 

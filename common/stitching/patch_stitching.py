@@ -12,9 +12,9 @@ import torch
 from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type, ensure_tuple_rep
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ..errors import ConfigError, DataError, choose
+from ..progress import advancing
 from .level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
 from .memory import FLOAT_BYTES, forward_bytes
 from .sliding_windows import (
@@ -157,14 +157,14 @@ class PatchStitchingInferer(Inferer):
         tiles = None if args or kwargs else self._tiles(network, inputs.shape[2:])
         cut = tiles.cut if tiles else self.cut(tuple(inputs.shape[2:]))
         total = len(inputs) * len(cut.windows()) * (2 if tiles else 1)
-        with torch.no_grad(), tqdm(total=total, desc="patches", leave=False, disable=not self.progress or None) as bar:
+        with torch.no_grad(), advancing("patches", total, self.progress) as advance:
 
             def predict(patches: Tensor, part: Callable[[Tensor], Tensor] | None = None) -> Tensor:
                 seen = patches.to(inputs.dtype)
                 outputs = part(seen) if part else network(seen, *args, **kwargs)
                 if part is None:
                     _require_same_size(patches, outputs)
-                bar.update(len(patches))
+                advance(len(patches))
                 return outputs
 
             if self.mode == "faithful":

@@ -12,10 +12,10 @@ from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type, ensure_tuple_rep
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from ..errors import ConfigError, DataError, choose
 from ..networks.slabs import odd_neighbours, slabs
+from ..progress import advancing
 from .memory import FLOAT_BYTES, forward_bytes
 from .sliding_windows import require_multiple
 
@@ -141,11 +141,12 @@ class PlaneInferer(Inferer):
         return other
 
     def _batches(self, volume: Tensor, network: Callable[..., Tensor], count: int) -> Iterator[tuple[range, Tensor]]:
-        starts = range(0, count, self.batch_size)
         cval = float(volume.min()) if self.cval is None else self.cval
-        for start in tqdm(starts, desc="slices", leave=False, disable=None):
-            centres = range(start, min(start + self.batch_size, count))
-            yield centres, self._plane(slabs(volume, self.axis, self.neighbours, centres), network, cval)
+        with advancing("slices", count) as advance:
+            for start in range(0, count, self.batch_size):
+                centres = range(start, min(start + self.batch_size, count))
+                yield centres, self._plane(slabs(volume, self.axis, self.neighbours, centres), network, cval)
+                advance(len(centres))
 
     def _plane(self, slices: Tensor, network: Callable[..., Tensor], cval: float) -> Tensor:
         if self.roi_size is not None:

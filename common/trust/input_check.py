@@ -19,7 +19,7 @@ from ignite.engine import Engine
 from monai.utils import MetaKeys
 from monai.utils.type_conversion import convert_to_numpy
 
-from ..errors import DataError
+from ..errors import UnsuitedError
 from ..units import HU
 from ..weights.info import exported_unit, known_contrasts
 from .axes import turned_axes
@@ -137,7 +137,7 @@ class InputCheck:
         """Check the cases of the engine's batch.
 
         Raises:
-            DataError: a case does not suit the weights, and the engine refuses cases.
+            UnsuitedError: a case does not suit the weights, and the engine refuses cases.
         """
         batch: Any = engine.state.batch
         for number, image in enumerate(batch["image"]):
@@ -148,7 +148,7 @@ class InputCheck:
             findings = findings_of(values, spacing, self.contrasts, scanned, self.to_ct)
             if findings.refusals and getattr(engine, "refuses", False):
                 remedy = f"pass a {names(self.contrasts)} scan of a whole head; --refuse false infers it, not as DICOM"
-                raise DataError(f"{case}: {'; '.join(findings.refusals)}", remedy)
+                raise UnsuitedError(case, findings.refusals, remedy)
             reasons = [f"{UNSUITED}: {each}" for each in findings.refusals]
             reasons += [f"{UNLIKE}: {each}" for each in findings.warnings]
             if reasons:

@@ -7,7 +7,7 @@ Two operators of MONAI Deploy find the series, one of ours hands it to the bundl
     DICOMDataLoaderOperator -> DICOMSeriesSelectorOperator -> SynthesisOperator
 
 ``MonaiBundleInferenceOperator`` is not used: it makes images ``uint8``, and no operator of the SDK writes them as a
-DICOM series. Environment, limits and what was tried: docs/how-to/deploy.md. For research; not for clinical use.
+DICOM series. Environment, limits and what was tried: docs/how-to/deployment.md. For research; not for clinical use.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 OUTPUT then has ``start.pt`` (the weights that the server began with), ``sites/<name>`` (phantoms of the site, and what
 it received and sent), ``simulation`` (NVIDIA FLARE's workspace) and ``model.pt``, the mean over the sites of the last
 round, each weighted by its steps: the deployed network alone, as inference of the bundle takes it.
-Environment, limits and what was run: docs/how-to/federated.md. For research; not for clinical use.
+Environment, limits and what was run: docs/how-to/deployment.md. For research; not for clinical use.
 """
 
 from __future__ import annotations

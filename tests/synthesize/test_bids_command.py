@@ -37,7 +37,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What each inference was given; it writes a volume of the first case alone."""
     given_to: list[dict[str, Any]] = []
 
-    def run(_: object, __: str, files: list[str], options: dict[str, str], *___: object) -> int:
+    def run(_: object, files: list[str], options: dict[str, str], *__: object) -> int:
         folder = Path(options["predictions_dir"])
         given_to.append({**options, "cases": json.loads(Path(options["datalist"]).read_text())["test"]})
         for ending in (".nii.gz", ".json", *(["_uncertainty.nii.gz"] if "uncertainty" in options else [])):
@@ -46,7 +46,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         (folder / "manifest.json").write_text(json.dumps([one, {"case": "sub-02", "status": "failed"}]))
         return 1
 
-    monkeypatch.setattr(infer, "run_bundle", run)
+    monkeypatch.setattr(infer, "run_here", run)
     return given_to
 
 

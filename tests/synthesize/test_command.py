@@ -72,8 +72,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     """What each inference was given; it writes the outputs that one of the bundle would."""
     given_to: Ran = []
 
-    def run(_: Bundle, run_id: str, files: list[str], options: dict[str, str], verbose: bool = False) -> int:
-        assert run_id == "inference"
+    def run(_: Bundle, files: list[str], options: dict[str, str], is_verbose: bool) -> int:
         file = Path(options.pop("exporter::output_file", "") or Path(options.pop("predictions_dir"), "manifest.json"))
         given_to.append({"config_file": files, "options": options})
         file.parent.mkdir(exist_ok=True)
@@ -94,7 +93,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
             file.write_text(json.dumps(cases))
         return sum(case["status"] != "done" for case in cases)
 
-    monkeypatch.setattr(infer, "run_bundle", run)
+    monkeypatch.setattr(infer, "run_here", run)
     return given_to
 
 
@@ -295,7 +294,7 @@ def test_outputs_of_an_earlier_run_are_not_those_of_one_that_failed(
 ) -> None:
     assert command.main(["mr2ct", "series", "-o", "out"]) == 0
     assert capsys.readouterr().out == "out/a_synthetic_ct.nii.gz\n"
-    monkeypatch.setattr(infer, "run_bundle", lambda *_, **__: 2)
+    monkeypatch.setattr(infer, "run_here", lambda *_, **__: 2)
     assert command.main(["mr2ct", "series", "-o", "out"]) == 2
     assert capsys.readouterr().out == ""
 
@@ -303,7 +302,7 @@ def test_outputs_of_an_earlier_run_are_not_those_of_one_that_failed(
 def test_a_configuration_that_is_only_shown_leaves_nothing(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(infer, "run_bundle", lambda *_, **__: 0)
+    monkeypatch.setattr(infer, "run_here", lambda *_, **__: 0)
     before = sorted(place.iterdir())
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--show_config", "true"]) == 0
     assert (capsys.readouterr().out, sorted(place.iterdir())) == ("", before)
@@ -330,7 +329,7 @@ def test_files_of_samples_are_printed(
         (place / "out" / "manifest.json").write_text('[{"file": "cyst.png", "samples": 3}]')
         return 0
 
-    monkeypatch.setattr(infer, "run_bundle", draw)
+    monkeypatch.setattr(infer, "run_here", draw)
     assert command.main(["lesion", "-o", "out", "--weights", "weights.pt"]) == 0
     assert capsys.readouterr().out == "out/cyst.png\n"
 

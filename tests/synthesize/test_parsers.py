@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from lesion_dcgan_aug.data import rois
 
@@ -12,7 +14,7 @@ from common.simulation.corruptions import slices as thick
 from common.stitching import PLANES
 from common.units import BONE_ABOVE_HU
 from common.weights.info import PRETRAINED_NAME
-from medical_image_synthesis import datasets, simulate, simulated_heads
+from medical_image_synthesis import datasets, simulate, simulated_heads, simulating
 from medical_image_synthesis.command import parser_of
 
 
@@ -20,10 +22,10 @@ from medical_image_synthesis.command import parser_of
     ("listed", "known"),
     [
         (datasets.LAYOUTS, data_sets.LAYOUTS),
-        (simulate.MASKS, masks.MASKS),
-        (simulate.PROFILES, thick.PROFILES),
-        (simulate.PLANES, PLANES),
-        (simulate.KERNELS, projection.KERNELS),
+        (simulating.MASKS, masks.MASKS),
+        (simulating.PROFILES, thick.PROFILES),
+        (simulating.PLANES, PLANES),
+        (simulating.KERNELS, projection.KERNELS),
     ],
 )
 def test_choices(listed, known):
@@ -45,3 +47,14 @@ def test_choices(listed, known):
 )
 def test_defaults(words, name, default):
     assert getattr(parser_of(words.split()).parse_args(words.split()), name) == default
+
+
+@pytest.mark.parametrize("kind", [kind for kind in simulating.KINDS if kind != "interpolate"])
+def test_functions_of_a_volume_have_the_defaults_of_the_command(kind):
+    words = f"simulate {kind} --dataset_dir D --out O {'--dose 0.25' if kind == 'low-dose' else ''}".split()
+    options = parser_of(words).parse_args(words)
+    function = inspect.signature(getattr(simulate, kind.replace("-", "_")))
+    settings = [name for name in list(function.parameters)[1:] if name != "case"]
+    assert {name: function.parameters[name].default for name in settings} == {
+        name: getattr(options, name) for name in settings
+    }

@@ -7,11 +7,11 @@ from pathlib import Path
 import in_process
 
 PROGRAM = """
-import logging
+import logging, sys
 from monai.apps.utils import get_logger
 get_logger("monai.bundle.workflows")
 from medical_image_synthesis.terminal import for_users
-for_users()
+for_users(sys.stdout)
 for name in ("common.data.sources", "monai.bundle.workflows", "monai.networks"):
     for level in ("info", "warning", "error"):
         getattr(logging.getLogger(name), level)(f"{level} of {name}")

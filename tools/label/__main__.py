@@ -1,4 +1,4 @@
-"""End-to-end test of the bundles in MONAI Label: ``make label-test``; see docs/how-to/monai-label.md.
+"""End-to-end test of the bundles in MONAI Label: ``make label-test``; see docs/how-to/deployment.md.
 
 Trains the demo's networks for a few steps, packs them, downloads the releases from a server on loopback into Label's
 app ``monaibundle``, starts the server, and makes the requests of its clients. A line a request; the exit code is 1

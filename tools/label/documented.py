@@ -1,4 +1,4 @@
-"""The calls that the page on MONAI Label documents, run as they stand there against a server."""
+"""The calls to MONAI Label that the page on deployment documents, run as they stand there against a server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from tools.repository import ROOT
 
-PAGE = ROOT / "docs" / "how-to" / "monai-label.md"
+PAGE = ROOT / "docs" / "how-to" / "deployment.md"
 SERVER = "http://127.0.0.1:8000"
 """The address in the page."""
 
@@ -33,7 +33,7 @@ def run_documented(address: str, source: Path, folder: Path) -> dict[str, Path]:
 
 def _blocks(text: str) -> list[str]:
     """The shell commands and the script of the section on Slicer."""
-    (section,) = re.findall(r"^## Volumes in 3D Slicer\n(.*?)^## ", text, flags=re.MULTILINE | re.DOTALL)
+    (section,) = re.findall(r"^### Volumes in 3D Slicer\n(.*?)^##", text, flags=re.MULTILINE | re.DOTALL)
     return re.findall(r"^```(?:python)?\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
 
 

@@ -6,16 +6,14 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from common.data.datalist import Item
 from common.data.degraded_pairs import PairFolders, require_hu, save_masks, save_volume
 from common.data.layouts.data_sets import find_cases
-from common.errors import ConfigError, naming_case
-from common.grids import in_ras, ras_spacing
+from common.errors import Finding, naming_case
 from common.io import VolumeReader
-from common.simulation.corruptions.low_dose import LowDose
+from common.simulation.corruptions.low_dose import SIMULATED, LowDose
 from common.simulation.corruptions.projection import MU_WATER
+from common.simulation.degraded_cases import corrupted, random_of, require_seed
 
 LOW, FULL = "ldct", "ndct"
 PAIRS = PairFolders("low_dose.json", (f"{LOW}.nii.gz", f"{FULL}.nii.gz"))
@@ -40,12 +38,10 @@ def write_pair(item: Item, folder: Path, low_dose: LowDose, seed: int, reader: V
     """
     case = str(item["case"])
     scan = reader.read(item["image"], case)
-    require_hu(item, scan)
-    spacing = ras_spacing(scan.affine)
-    rng = np.random.default_rng([seed, *case.encode()])
+    require_hu(scan.values, scan.affine, partial(Finding, case, Path(item["image"]).name))
     with naming_case(case):
-        low = in_ras(partial(low_dose, spacing=spacing, rng=rng), scan.values, scan.affine)
-    simulated = f"SIMULATED CT at {low_dose.dose:g} of its dose: inserted noise, not a scan"
+        low = corrupted(low_dose, scan.values, scan.affine, random_of(case, seed))
+    simulated = SIMULATED.format(low_dose)
     save_volume(item["image"], scan.affine, low, folder / f"{LOW}.nii.gz", simulated)
     save_volume(item["image"], scan.affine, scan.values, folder / f"{FULL}.nii.gz", "CT as given, in HU")
     save_masks(item, folder, reader)
@@ -62,8 +58,7 @@ def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:
         DataError: no cases, or a volume cannot be read or is no CT in HU.
         OutputError: a folder exists already, or a file cannot be written.
     """
-    if options.seed < 0:
-        raise ConfigError(f"--seed is {options.seed}, below 0", "give 0 or a positive number")
+    require_seed(options.seed)
     low_dose = LowDose(**{name: getattr(options, name) for name in SETTINGS})
     items = find_cases(options.dataset_dir, "folders", source=options.ct, target=None)
     write = partial(write_pair, low_dose=low_dose, seed=options.seed, reader=reader)

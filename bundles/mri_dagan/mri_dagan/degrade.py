@@ -53,7 +53,8 @@ def write_pair(
         DataError: a volume cannot be read, or is no magnitude image; see :func:`undersampled`.
         OutputError: a file cannot be written.
     """
-    case, rng = str(item["case"]), random_of(item, seed)
+    case = str(item["case"])
+    rng = random_of(case, seed)
     settings = OF_KSPACE if is_kspace(item["image"]) else None
     if settings:
         whole = read_kspace(Path(item["image"]), case)
@@ -64,7 +65,8 @@ def write_pair(
             write_kspace(folder / KSPACE_NAME, scanned, affine, part.axis, simulated=False)
     else:
         scan = reader.read(item["image"], case)
-        affine, given = scan.affine, checked(scan, item, MR)
+        affine = scan.affine
+        given = checked(scan.values, affine, MR, case, Path(item["image"]).name)
 
         def degraded(volume: np.ndarray) -> np.ndarray:
             if not kspace:

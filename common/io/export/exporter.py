@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import tempfile
@@ -36,7 +37,7 @@ from .outputs import (
 )
 from .record import Provenance
 from .verdicts import MARK, QUALITY, REFUSE
-from .volume import volume_of
+from .volume import OutputVolume, volume_of
 
 if TYPE_CHECKING:
     from .itk import ItkFormat
@@ -93,20 +94,43 @@ class VolumeExporter:
         self.bundle = bundle
         self.weights = Path(weights)
         self.overwrite = overwrite
-        as_series = DicomFormat(modality, unit, bundle, self.weights, **series)
-        self.reader = as_series.reader
-        named = f"{bundle}, simulation-trained" if origin(weights) else bundle
-        self.format: DicomFormat | NiftiFormat | ItkFormat = as_series
-        if output_format == "nifti":
-            self.format = NiftiFormat(named, output_dtype)
-        elif output_format != "dicom":
-            from .itk import ItkFormat  # few write it
-
-            self.format = ItkFormat(named, output_dtype, f".{output_format}")
+        self.dtype = output_dtype
+        self._as_series = DicomFormat(modality, unit, bundle, self.weights, **series)
+        self.reader = self._as_series.reader
+        self.format = self._format(output_format)
         self.maps: DicomFormat | NiftiFormat | None = None
         self._about_maps: dict[str, Any] = {}
         self._hold = ""
         self.provenance = Provenance(bundle)
+
+    def _format(self, name: str) -> DicomFormat | NiftiFormat | ItkFormat:
+        if name == "dicom":
+            return self._as_series
+        named = f"{self.bundle}, simulation-trained" if origin(self.weights) else self.bundle
+        if name == "nifti":
+            return NiftiFormat(named, self.dtype)
+        from .itk import ItkFormat  # few write it
+
+        return ItkFormat(named, self.dtype, f".{name}")
+
+    def of_case(self, case: str) -> VolumeExporter:
+        """That of one case alone, which this one forgets."""
+        other = copy.copy(self)
+        other.provenance = self.provenance.only(case)
+        return other
+
+    def to(self, output: Path, output_format: str, overwrite: bool = False) -> VolumeExporter:
+        """The same for one volume: a file, or a folder of slices.
+
+        Raises:
+            ConfigError: as the constructor.
+        """
+        other = copy.copy(self)
+        other.output_file, other.output_dir, other.overwrite = output, output.parent, overwrite
+        other.format = self._format(output_format)
+        if self.maps is not None:
+            other.add_maps(self._about_maps, self._hold)
+        return other
 
     def add_maps(self, about: Mapping[str, Any], hold: str) -> None:
         """Also write an uncertainty map of each volume: a second series next to a series, else NIfTI of float32.
@@ -119,6 +143,11 @@ class VolumeExporter:
         self.maps = self.format if isinstance(self.format, DicomFormat) else as_file
         self._about_maps = dict(about)
         self._hold = hold
+
+    @property
+    def about_maps(self) -> dict[str, Any]:
+        """What the sidecar says of a map; empty without maps."""
+        return dict(self._about_maps)
 
     @property
     def is_dicom(self) -> bool:
@@ -153,6 +182,10 @@ class VolumeExporter:
             return self.output_file.with_name(self.output_file.name.removesuffix(self.format.suffix) + ending)
         return self.output_dir / f"{case}_{self.suffix}{ending}"
 
+    def note_inputs(self, cases: Sequence[Mapping[str, Any]]) -> None:
+        """Note the files of the cases of a run, whose hashes the sidecars record."""
+        self.provenance.sources = {str(item["case"]): list(_inputs(item)) for item in cases}
+
     def require_free(
         self, cases: Sequence[Mapping[str, Any]], resume: bool = False, inputs: Iterable[str | Path] = ()
     ) -> None:
@@ -170,7 +203,7 @@ class VolumeExporter:
                 contains an input, or that is a folder of others; an unwritable folder, or too little disk space for
                 the series.
         """
-        self.provenance.sources = {str(item["case"]): list(_inputs(item)) for item in cases}
+        self.note_inputs(cases)
         names = [str(item["case"]) for item in cases]
         outputs = [output for name in names for output in self._outputs(name)]
         if self.output_file is None:
@@ -264,7 +297,16 @@ class VolumeExporter:
         else:
             more = self.format.write(volume, path)
             more |= {} if self.maps is None else {"Uncertainty": self._written_map(item, widths, more)}
-        about = {
+        made_from = {} if values is None else self.provenance.of(volume.case, self._volumes(volume.case))
+        about = self.about(item, volume, {"MadeFrom": made_from} if made_from else {}, more)
+        write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
+        return path
+
+    def about(
+        self, item: Mapping[str, Any], volume: OutputVolume, made_from: Mapping[str, Any], more: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What the sidecar says of a volume; ``made_from`` and ``more`` are entries that depend on its files."""
+        return {
             "SyntheticData": True,
             "NotForClinicalUse": True,
             **({MARK: True} if QUALITY in item and item[QUALITY]["verdict"] == REFUSE else {}),
@@ -273,7 +315,7 @@ class VolumeExporter:
             **({"Backend": item[BACKEND]} if BACKEND in item else {}),
             **({"WeightsTrainedOn": trained_on} if (trained_on := origin(self.weights)) else {}),
             "Source": volume.source_name,
-            **({} if values is None else {"MadeFrom": self.provenance.of(volume.case, self._volumes(volume.case))}),
+            **made_from,
             "Content": self.suffix.replace("_", " "),
             "Modality": self.modality,
             "Unit": self.unit,
@@ -281,8 +323,6 @@ class VolumeExporter:
             **more,
             "Quality": item.get(QUALITY),
         }
-        write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
-        return path
 
     def _written_map(self, item: Mapping[str, Any], widths: Any, of_volume: Mapping[str, Any]) -> dict[str, Any]:
         """Write the map of a volume, and return its entry of the sidecar."""

@@ -61,7 +61,8 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
     header = nib.Nifti1Header()
     for name in GRID_FIELDS:
         header[name] = origin.header[name]
-    _save(values, origin.affine, header, path, dtype, description)
+    image = _image(to_stored(values, dtype, path.name), origin.affine, header, description)
+    write_whole(path, lambda temporary: nib.save(image, temporary))
 
 
 def save_on(
@@ -80,14 +81,27 @@ def save_on(
     Raises:
         OutputError: for a value that is not finite, or a folder that cannot be written.
     """
+    image = image_on(affine, to_stored(values, dtype, path.name), description, code)
+    write_whole(path, lambda temporary: nib.save(image, temporary))
+
+
+def image_on(affine: np.ndarray, stored: np.ndarray, description: str, code: int = SCANNER) -> nib.Nifti1Image:
+    """The image that :func:`save_on` writes.
+
+    Args:
+        affine: (4, 4), from voxel indices to RAS mm.
+        stored: (X, Y, Z), or (X, Y, Z, C), of a type that NIfTI has.
+        description: for the header.
+        code: NIfTI's of the coordinates.
+    """
     header = nib.Nifti1Header()
-    header.set_data_shape(values.shape)
+    header.set_data_shape(stored.shape)
     header.set_sform(affine, code)
     header.set_qform(affine, code)
-    if not same_grid(values.shape, header.get_qform(), values.shape, affine):
+    if not same_grid(stored.shape, header.get_qform(), stored.shape, affine):
         header["qform_code"] = 0  # of a sheared grid, which no qform has
     header.set_xyzt_units("mm")
-    _save(values, affine, header, path, dtype, description)
+    return _image(stored, affine, header, description)
 
 
 class NiftiFormat(OneFile):
@@ -114,11 +128,8 @@ class NiftiFormat(OneFile):
         return {}
 
 
-def _save(
-    values: np.ndarray, affine: np.ndarray, header: nib.Nifti1Header, path: Path, dtype: str, description: str
-) -> None:
-    stored = to_stored(values, dtype, path.name)
-    image = nib.Nifti1Image(stored, affine, header, dtype=np.dtype(dtype))
+def _image(stored: np.ndarray, affine: np.ndarray, header: nib.Nifti1Header, description: str) -> nib.Nifti1Image:
+    image = nib.Nifti1Image(stored, affine, header, dtype=stored.dtype)
     image.header.set_slope_inter(1, 0)
     image.header["descrip"] = description[:DESCRIPTION_LENGTH].encode("ascii", "replace")
-    write_whole(path, lambda temporary: nib.save(image, temporary))
+    return image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -43,10 +44,21 @@ class Provenance:
     def of(self, case: str, outputs: Iterable[Path]) -> dict[str, str]:
         """Hashes of source, settings and written outputs; of a series, of its slices."""
         written = [file for output in outputs for file in sorted(output.glob("*.dcm")) or [output]]
+        return {**self.sources_of(case), "OutputSha256": content_of(written)}
+
+    def only(self, case: str) -> Provenance:
+        """That of one case alone, which this one forgets."""
+        other = copy.copy(self)
+        other.sources, other._read = {case: self.sources[case]}, {}
+        if case in self._read:
+            other._read[case] = self._read.pop(case)
+        return other
+
+    def sources_of(self, case: str) -> dict[str, str]:
+        """Hashes of source and settings, without those of outputs."""
         return {
             "SourceSha256": self._read.get(case) or content_of(self.sources.get(case, ())),
             "SettingsSha256": self._settings,
-            "OutputSha256": content_of(written),
         }
 
     def changed(self, recorded: Any, case: str, outputs: Iterable[Path]) -> str:

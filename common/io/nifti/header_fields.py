@@ -105,7 +105,7 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
         assumed = f"both codes 0, assumed {show_affine(affine)}"
         remedy = "left is assumed at high x (LAS), as nibabel and MONAI do: set the sform if that is wrong"
         warnings.append(where("neither sform nor qform gives the orientation", assumed, remedy, "warning"))
-    name, size, noted = _unit(raw)
+    name, size, noted = unit_of_lengths(raw)
     if noted:
         affine = np.diag([size, size, size, 1]) @ affine
         warnings.append(where("the unit of lengths is not mm", name, noted, "warning"))
@@ -131,7 +131,7 @@ def reads_alike(raw: nib.Nifti1Header, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _unit(raw: nib.Nifti1Header) -> tuple[str, float, str]:
+def unit_of_lengths(raw: nib.Nifti1Header) -> tuple[str, float, str]:
     """The unit of lengths, its size in mm, and what is done with one that is not mm."""
     code = int(raw["xyzt_units"]) & UNIT_BITS
     if code in MM_OF_UNIT:
@@ -141,7 +141,7 @@ def _unit(raw: nib.Nifti1Header) -> tuple[str, float, str]:
 
 def _fits_pixdim(raw: nib.Nifti1Header, shape: tuple[int, ...], affine: np.ndarray) -> bool:
     """Whether pixdim and an affine of the header have the same voxel sizes, to the end of the volume."""
-    apart = np.abs(raw["pixdim"][1:4] - voxel_sizes(affine)) * _unit(raw)[1] * shape
+    apart = np.abs(raw["pixdim"][1:4] - voxel_sizes(affine)) * unit_of_lengths(raw)[1] * shape
     return bool((apart <= GRID_TOLERANCE_MM).all())
 
 

@@ -25,6 +25,8 @@ from .projection import (
     projections,
 )
 
+SIMULATED = "SIMULATED CT at {0.dose:g} of its dose: inserted noise, not a scan"
+"""Text for the header of a file, to be formatted with the :class:`LowDose`."""
 LEAST_COUNT = 1.0
 """Rays with fewer counts are taken to have this many, so that the logarithm of a starved ray is finite."""
 

@@ -76,7 +76,7 @@ class IndividualHeads:
     """Random heads from label maps, each with its own shape, pathology and position.
 
     Args:
-        label_maps: folder of the maps, see ``docs/how-to/label-maps.md``.
+        label_maps: folder of the maps, see ``docs/how-to/fine-tuning.md``.
         part: ``training``, or ``validation`` for the maps that are kept for it, the last by name.
         validation_maps: how many are kept.
         maps: use at most so many of the training maps; None for all.

@@ -78,7 +78,7 @@ def map_files(folder: str | Path) -> list[Path]:
     files = sorted(path for path in Path(folder).glob("*.nii*") if path.name.endswith((".nii", ".nii.gz")))
     if not files:
         fault = f"no label maps (.nii, .nii.gz) in {folder} (from --label_maps)"
-        raise ConfigError(fault, "write them as in docs/how-to/label-maps.md")
+        raise ConfigError(fault, "write them as in docs/how-to/fine-tuning.md")
     return files
 
 

@@ -88,7 +88,7 @@ def test_a_thick_scan_is_interpolated_onto_thin_slices(data, capsys):
 
 
 def test_a_ct_is_thickened_and_interpolated_in_hu_without_the_bundle_of_mr(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("medical_image_synthesis.simulate.bundle_named", None)
+    monkeypatch.setattr("medical_image_synthesis.simulating.bundle_named", None)
     data = tmp_path / "scans"
     z = np.arange(12) % 4 // 2  # two slices of water, two of bone, in air
     body = np.where(head()[..., :1] > 0, 1000.0 * z, -1000.0)

@@ -40,7 +40,7 @@ def bare(monkeypatch):
     monkeypatch.setattr(memory, "LIBRARIES", 0)
     monkeypatch.setattr(memory, "MARGIN", 1)
     monkeypatch.setattr(memory, "_taken", lambda: 0)
-    monkeypatch.setattr(memory, "_free", lambda: 2e9)
+    monkeypatch.setattr(memory, "free_memory", lambda: 2e9)
     monkeypatch.setattr(memory, "_gb", lambda size: f"{size:.0f} B")
 
 
@@ -263,13 +263,13 @@ def test_the_default_is_half_of_what_is_free_besides_what_is_taken(bare, monkeyp
 
 def test_a_container_has_less_than_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "CGROUPS", [])
-    assert memory._free() > 0
+    assert memory.free_memory() > 0
     (tmp_path / "max").write_text("3000000\n")
     (tmp_path / "current").write_text("1000000\n")
     monkeypatch.setattr(memory, "CGROUPS", [(tmp_path / "max", tmp_path / "current")])
-    assert memory._free() == 2_000_000
+    assert memory.free_memory() == 2_000_000
     (tmp_path / "max").write_text("max\n")
-    assert memory._free() > 3_000_000
+    assert memory.free_memory() > 3_000_000
 
 
 def test_an_accelerator_has_a_limit_of_its_own(tmp_path, bare, monkeypatch):

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
-from common.errors import CasesFailedError, CasesRefusedError, CheckpointError, OutputError, exit_code_of_user_errors
+from common.errors import CasesFailedError, CheckpointError, OutputError, Refused, exit_code_of_user_errors
 from common.trust.intervals import Interval
 from common.trust.record import TrustRecord
 from common.trust.verdict import Usual, VerdictLimits
@@ -108,7 +108,7 @@ def test_overwriting_leaves_no_volume_next_to_the_json_of_a_refusal(tmp_path, ca
 
 def test_the_volume_of_a_refused_case_can_be_written_afterwards(tmp_path, cases, network, calibrated):
     """Nothing is lost by replacing the JSON of a refusal, so that no further option is needed."""
-    with pytest.raises(CasesRefusedError):
+    with pytest.raises(Refused):
         build(tmp_path, cases[1:2], network).run()
     build(tmp_path, cases[1:2], network, refuse=False).run()
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json", "case_1_ct.nii.gz"]

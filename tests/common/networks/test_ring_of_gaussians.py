@@ -1,4 +1,4 @@
-"""Adversarial training on a ring of eight Gaussians: how many of them the generator finds (docs/how-to)."""
+"""Adversarial training on a ring of eight Gaussians: how many of them the generator finds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.networks.stabilise import comparing
 
 MODES, DEVIATION, BATCH, WIDTH, LATENT = 8, 0.05, 32, 64, 16
 STEPS = 3000
-"""Of the table in docs/how-to/stable-training.md."""
+"""Of a whole training; the test takes a quarter."""
 ANGLES = torch.arange(MODES) * 2 * torch.pi / MODES
 CENTRES = torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1)
 

@@ -1,0 +1,182 @@
+"""Scores of a synthetic volume, with the conditions they were measured under."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from common.errors import ConfigError, DataError
+from common.units import BONE_ABOVE_HU, HU
+from medical_image_synthesis.volumes import Volume, as_volume, require_one_channel, require_there
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNDEFINED = "undefined"
+"""Entry of a row's ``attrs``: why a metric has no finite value, by its name."""
+
+
+def score(
+    pred: Any,
+    truth: Any,
+    mask: Any,
+    unit: str | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> pd.Series:
+    """Metrics of a synthetic volume on the grid of the real one, as ``synthesize evaluate`` and ``score`` give them.
+
+    Their axes may be stored in any order and direction. Evaluations have these metrics in ``metrics.csv``, next to
+    further ones of each bundle.
+
+    Args:
+        pred: synthetic volume: a file, a folder of a DICOM series, an image of nibabel or SimpleITK, a MetaTensor,
+            (array, affine), or the result of an inference; (X, Y, Z).
+        truth: real volume in the same unit.
+        mask: voxels to score, above 0 inside.
+        unit: of both; by default that of the JSON file next to a synthetic volume, of the DICOM header, or of a result.
+        value_range: that psnr, ssim, ms_ssim and vif clip to; by default that of CT for HU.
+
+    Returns:
+        A row with the metrics of :func:`common.metrics.score` as floats, named as the volume; NaN where one is
+        undefined or infinite. Its ``attrs`` are ``unit`` ("as stored" where it is unknown), ``units`` of the metrics
+        by their names, ``value_range``, ``mask_voxels``, ``hfen_sigma_voxels``, and ``undefined``, the reasons why by
+        the names of metrics without a value.
+
+    Raises:
+        DataError: a volume cannot be read, shapes, affines or units differ, or :func:`common.metrics.score` rejects the
+            values.
+        ConfigError: there is no value range, or :func:`common.metrics.score` rejects it.
+
+    Example::
+
+        from medical_image_synthesis.scoring import score
+
+        row = score("ct.nii.gz", "truth.nii.gz", mask="mask.nii.gz", unit="HU")
+        print(row["mae"], row.attrs["units"]["mae"])
+    """
+    volumes = _volumes(pred, truth, mask)
+    import numpy as np
+
+    from common.evaluation.report.metric_info import metric_info
+    from common.metrics import HFEN_SIGMA
+    from common.metrics import score as scores_of
+
+    unit = unit or _unit(volumes)
+    limits = _range_of(unit) if value_range is None else (value_range[0], value_range[1])
+    arrays = {name: volume.array for name, volume in volumes.items()}
+    row = _row(scores_of(arrays["pred"], arrays["truth"], arrays["mask"], limits), volumes["pred"].name)
+    shown = unit or "as stored"
+    row.attrs |= {
+        "value_range": limits,
+        "mask_voxels": int(np.count_nonzero(arrays["mask"] > 0)),
+        "unit": shown,
+        "hfen_sigma_voxels": HFEN_SIGMA,
+        "units": {name: metric_info(name).in_unit(shown) for name in row.index},
+    }
+    return row
+
+
+def attenuation(
+    pred: Any, truth: Any, mask: Any, kvp: int = 120, bone_hu: float = BONE_ABOVE_HU
+) -> dict[str, pd.Series]:
+    """Errors of a synthetic CT as attenuation map of PET, next to those of water and of four classes.
+
+    Args:
+        pred: synthetic CT in HU, as :func:`score` takes it.
+        truth: real CT in HU on the same grid.
+        mask: the head, above 0 inside.
+        kvp: tube voltage of the CT in kV.
+        bone_hu: lower threshold of the class bone in HU.
+
+    Returns:
+        For ``synthetic``, ``water`` and ``classes`` a row with the measures of
+        :func:`common.metrics.attenuation.ray_errors`, NaN where one is undefined, with the reasons in its ``attrs``.
+
+    Raises:
+        DataError: a volume cannot be read, shapes or affines differ, or the truth is no CT in HU.
+        ConfigError: unknown ``kvp``, or bone does not begin above fat.
+    """
+    volumes = _volumes(pred, truth, mask)
+    from common.metrics.attenuation import attenuation_errors
+
+    arrays = {name: volume.array for name, volume in volumes.items()}
+    errors = attenuation_errors(**arrays, affine=volumes["truth"].affine, kvp=kvp, bone_hu=bone_hu)
+    return {name: _row(measures, name) for name, measures in errors.items()}
+
+
+def _unit(volumes: Mapping[str, Volume]) -> str | None:
+    """The unit of prediction and truth, where one of them is known.
+
+    Raises:
+        DataError: they have different units, or one is in HU and the other is not recognised as a CT.
+    """
+    from common.io.modality import IN_HU, modality_of
+
+    units = {name: volumes[name].unit for name in ("pred", "truth")}
+    known = sorted({unit for unit in units.values() if unit})
+    if len(known) > 1:
+        fault = f"pred is in {units['pred']}, but truth in {units['truth']}"
+        raise DataError(fault, "convert one of them, or give the --unit of both")
+    for name, unit in units.items():
+        if known == [HU] and not unit and modality_of(volumes[name].array) != IN_HU:
+            raise DataError(f"{name} is not recognised as CT in HU, as the other is", f"give --unit {HU} if it is")
+    return known[0] if known else None
+
+
+def _range_of(unit: str | None) -> tuple[float, float]:
+    from common.metrics import CT_RANGE
+
+    if unit == HU:
+        return CT_RANGE
+    if unit is None:
+        raise ConfigError(
+            "unit of pred and truth is unknown, without a JSON file of pred or a DICOM header of CT or PET",
+            f"give --unit {HU} for CT, or --value_range LOW HIGH, and --unit, for others",
+        )
+    raise ConfigError(f"no value range is known for {unit}, to which psnr and ssim clip", "give --value_range LOW HIGH")
+
+
+def _volumes(pred: Any, truth: Any, mask: Any) -> dict[str, Volume]:
+    """The three volumes by their names, with their axes in the order and direction of the truth's.
+
+    Raises:
+        DataError: one cannot be read, has channels, or is on another grid than the truth.
+    """
+    for name, source in (("pred", pred), ("truth", truth), ("mask", mask)):
+        require_there(source, name)
+    from common.grids import reoriented, require_grid
+    from common.io import VolumeReader
+    from common.metrics.masked import mask_fault
+
+    reader = VolumeReader()
+    sources = {"truth": truth, "pred": pred, "mask": mask}
+    volumes = {name: as_volume(source, name, reader) for name, source in sources.items()}
+    reference = volumes["truth"]
+    for name, volume in volumes.items():
+        require_one_channel(volume, name)
+        array, affine = reoriented(volume.array, volume.affine, reference.affine)
+        volumes[name] = replace(volume, array=array, affine=affine)
+        require_grid(
+            name, array.shape, affine, reference.array.shape, reference.affine, "resample it or fix its affine",
+            "the truth",
+        )  # fmt: skip
+    if faulty := mask_fault(volumes["mask"].array, reference.array):
+        raise DataError(f"mask {faulty[0]}", faulty[1])
+    return volumes
+
+
+def _row(measures: Mapping[str, float], name: str) -> pd.Series:
+    """Measures as a row: NaN for one without a finite value, and why in its ``attrs``."""
+    import pandas as pd
+
+    from common.metrics.undefined import INFINITE, why_undefined
+
+    missing = {each: value for each, value in measures.items() if not math.isfinite(value)}
+    row = pd.Series(dict(measures), name=name, dtype=float)
+    row[list(missing)] = math.nan
+    row.attrs[UNDEFINED] = {
+        each: why_undefined(each) if math.isnan(value) else INFINITE for each, value in missing.items()
+    }
+    return row
