@@ -20,7 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "docs" / "README.md"
 """Its headings and links are the navigation."""
 API = ROOT / "docs" / "api"
-"""Generated pages, one a room of ``common`` and one a bundle."""
+"""Generated pages, one of the Python interface, one a room of ``common`` and one a bundle."""
+PYTHON = ("model", "result", "training", "scoring", "simulate", "volumes")
+"""Modules of the Python interface; the others are of the command."""
+
+BUNDLES = sorted(path.name for path in ROOT.glob("bundles/*"))
 
 project = "MONAI bundles for medical image synthesis"
 html_title = project
@@ -52,6 +56,7 @@ def setup(app: Sphinx) -> None:
     """Write the pages of the API, add the navigation and find names where they are defined."""
     shutil.rmtree(API, ignore_errors=True)
     API.mkdir()
+    _write("medical_image_synthesis", (ROOT / "medical_image_synthesis" / f"{name}.py" for name in PYTHON))
     _write("common", ROOT.glob("common/*.py"))
     bundles = (path for path in ROOT.glob("bundles/*/*/__init__.py") if not path.parent.is_symlink())
     for package in (*ROOT.glob("common/*/__init__.py"), *bundles):
@@ -93,8 +98,11 @@ def _navigation(app: Sphinx, name: str, content: list[str]) -> None:
             pages = [f"{title} <{normpath(f'docs/{page}')}>" for title, page in links]
             content[0] += _toctree(part.splitlines()[0], *pages)
         pages = sorted(f"docs/api/{path.stem}" for path in API.glob("*.rst"))
+        content[0] += _toctree("Python", *(page for page in pages if page.endswith("/medical_image_synthesis")))
         content[0] += _toctree("API of common", *(page for page in pages if page.startswith("docs/api/common")))
-        content[0] += _toctree("API of bundles", *(page for page in pages if not page.startswith("docs/api/common")))
+        content[0] += _toctree(
+            "API of bundles", *(page for page in pages if page.partition("api/")[2].partition(".")[0] in BUNDLES)
+        )
 
 
 def _toctree(caption: str, *pages: str) -> str:
