@@ -189,7 +189,7 @@ def load(
     """Load a bundle with its weights, which are verified.
 
     Args:
-        bundle: its name, such as ``mr2ct``, its folder, or what :func:`train` gave.
+        bundle: its name, such as ``mr2ct``, its folder, or what :func:`medical_image_synthesis.training.train` gave.
         weights: a file; by default those that it ships, or of a run those that it trained.
         device: such as ``cpu`` or ``cuda:0``; by default the accelerator that PyTorch finds, else the CPU.
         backend: ``auto``, ``torch`` or ``openvino``.
@@ -259,7 +259,7 @@ def batch(
         progress: called with what is done.
 
     Yields:
-        The name of a case, and its volume, or the error of a user: :class:`Refused` for one without a volume by its
+        The name of a case, and its volume, or the error of a user: :class:`common.errors.Refused` for one without a volume by its
         verdict.
 
     Raises:

@@ -42,7 +42,8 @@ highlight_language = "bash"
 myst_heading_anchors = 4
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"((argparse|collections|ignite|monai|numpy|pathlib|pydicom|torch)\..*|NotComputableError)"),
+    (r"py:.*", r"((argparse|collections|ignite|monai|numpy|np|pathlib|pydicom|torch)\..*|NotComputableError)"),
+    (r"py:class", r"medical_image_synthesis\.catalogue\..*"),
     (r"py:(data|attr|obj)", ".*"),
 ]
 autodoc_inherit_docstrings = False
@@ -100,9 +101,7 @@ def _navigation(app: Sphinx, name: str, content: list[str]) -> None:
         pages = sorted(f"docs/api/{path.stem}" for path in API.glob("*.rst"))
         content[0] += _toctree("Python", *(page for page in pages if page.endswith("/medical_image_synthesis")))
         content[0] += _toctree("API of common", *(page for page in pages if page.startswith("docs/api/common")))
-        content[0] += _toctree(
-            "API of bundles", *(page for page in pages if page.partition("api/")[2].partition(".")[0] in BUNDLES)
-        )
+        content[0] += _toctree("API of bundles", *(f"docs/api/{name}" for name in BUNDLES))
 
 
 def _toctree(caption: str, *pages: str) -> str:
