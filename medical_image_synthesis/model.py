@@ -259,8 +259,8 @@ def batch(
         progress: called with what is done.
 
     Yields:
-        The name of a case, and its volume, or the error of a user: :class:`common.errors.Refused` for one without a volume by its
-        verdict.
+        The name of a case, and its volume, or the error of a user: :class:`common.errors.Refused` for one without a
+        volume by its verdict.
 
     Raises:
         DataError: the folder holds no case.
