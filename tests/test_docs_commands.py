@@ -364,6 +364,6 @@ def test_every_reason_is_needed() -> None:
 
 def test_there_are_commands_of_each_part() -> None:
     assert {command.page.split("/")[1] for command in ALL if command.page.startswith("docs/")} >= {
-        "getting-started", "how-to", "reference", "explanation"
+        "getting-started", "how-to", "reference", "results"
     }  # fmt: skip
     assert len(ALL) > 150
