@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
+from medical_image_synthesis.catalogue import bundle_named
+
 from ..repository import ROOT
 
 PAGE = ROOT / "docs" / "results" / "README.md"
@@ -154,7 +156,8 @@ def listed(numbers: Numbers) -> list[float]:
 def page() -> str:
     """The whole page."""
     template = Path(__file__).with_suffix(".md.in").read_text(encoding="utf-8")
-    return template.replace("TABLES", tables(records()))
+    links = ", ".join(f"[{bundle_named(path.stem).short}]({path.name})" for path in sorted(PAGE.parent.glob("*.json")))
+    return template.replace("RECORDS", links).replace("TABLES", tables(records()))
 
 
 if __name__ == "__main__":
