@@ -39,8 +39,6 @@ RUN_BY = {
     "monai.bundle run inference": "tests/bundles/test_dicom_output.py",
     "monai.bundle run study": "tests/bundles/lesion/test_lesion_study.py",
     "monai.bundle download": "tests/tools/release/pack/test_packed_bundles.py",
-    "monai.bundle verify_metadata": "tests/tools/release/pack/test_packed_bundles.py",
-    "monai.bundle verify_net_in_out": "tests/tools/release/pack/test_packed_bundles.py",
     "monai.bundle ckpt_export": "tests/tools/release/pack/test_packed_bundles.py",
     "monai.bundle onnx_export": "tests/tools/release/pack/test_packed_bundles.py",
     "torchrun": "tests/bundles/test_distributed.py",
@@ -117,17 +115,14 @@ EXAMPLES = (
 )
 """Patterns of placeholders and abbreviations on the pages, and an example for each."""
 
-
 class Command(NamedTuple):
     """A command as it stands on a page."""
 
     page: str
     text: str
 
-
 class ParsedError(Exception):
     """Raised where a program has read its options, before it works."""
-
 
 def commands() -> Iterator[Command]:
     """Every line of a block, and every command in the text or a table."""
@@ -148,7 +143,6 @@ def commands() -> Iterator[Command]:
             if PROGRAM.match(inline) and not inline.endswith(" run ..."):
                 yield Command(name, inline)
 
-
 def words_of(command: Command) -> list[str]:
     """The words with examples in the place of placeholders, as a shell splits them."""
     bundle = command.page.split("/")[1] if command.page.startswith("bundles/") else ONE
@@ -156,7 +150,6 @@ def words_of(command: Command) -> list[str]:
     for pattern, example in EXAMPLES:
         text = re.sub(pattern, example.replace("BUNDLE_NAME", bundle), text)
     return shlex.split(text)
-
 
 def kind_of(words: list[str]) -> str:
     """What ``RUN_BY`` or ``NOT_RUN`` calls the program: a module, with MONAI's command and the task that it runs."""
@@ -169,7 +162,6 @@ def kind_of(words: list[str]) -> str:
         return next(word for word in words if word.endswith(".py"))
     return words[0].rsplit("/", 1)[-1]
 
-
 NAMED_ALONE = (
     "tools.docs.gallery",
     "tools.docs.results",
@@ -178,7 +170,6 @@ NAMED_ALONE = (
     "examples.notebook",
 )
 """Programs that a page may name without their options."""
-
 
 def check(words: list[str]) -> None:
     """Check what stands behind the name of the program."""
@@ -206,7 +197,6 @@ def check(words: list[str]) -> None:
     elif kind.startswith("examples/"):
         assert (ROOT / kind).is_file()
 
-
 def _check_make(words: list[str]) -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = [word for word in words if "=" not in word]
@@ -217,7 +207,6 @@ def _check_make(words: list[str]) -> None:
     if "OPTIONS" in given:
         check(["python", "-m", OF_TARGETS[targets[0]], *shlex.split(given["OPTIONS"])])
 
-
 def _options(words: list[str]) -> dict[str, str]:
     """What stands behind each ``--name``."""
     found, rest = {}, iter(enumerate(words))
@@ -225,7 +214,6 @@ def _options(words: list[str]) -> dict[str, str]:
         if word.startswith("--"):
             found[word.removeprefix("--")] = words[number + 1]
     return found
-
 
 def _check_run(task: str, given: dict[str, str]) -> None:
     """The files exist, have the task, and every other option is a setting or a new loss."""
@@ -236,12 +224,10 @@ def _check_run(task: str, given: dict[str, str]) -> None:
     assert task in settings, f"{task} is none of the tasks of {files}"
     assert _no_settings(given, settings) == []
 
-
 def _no_settings(given: dict[str, str], settings: dict[str, object]) -> list[str]:
     """Names that are neither settings, at any depth, nor new losses."""
     new = [name for name, value in given.items() if name.startswith("losses::") and "'function'" in value]
     return [name for name in given if name not in (*settings, *new) and lookup(settings, name) is None]
-
 
 def _check_synthesize(words: list[str]) -> None:
     """The command takes the words, and what is no option of it is a setting of the bundle."""
@@ -258,7 +244,6 @@ def _check_synthesize(words: list[str]) -> None:
     names = FILES.get(getattr(options, "of", "inference"), ("train", "evaluate"))
     settings = read_config([*map(bundle.config, names), *(path for path in overlays if path.is_file())])
     assert _no_settings(settings_given(rest), settings_of(settings)) == []
-
 
 def _check_module(module: str, words: list[str]) -> None:
     """The module's own parser takes the words."""
@@ -284,7 +269,6 @@ def _check_module(module: str, words: list[str]) -> None:
             return
     pytest.fail(f"{module} read no options")
 
-
 def _check_files(words: list[str]) -> None:
     """Requirement files, tests and extras exist."""
     files = [words[number + 1] for number, word in enumerate(words) if word == "-r"]
@@ -295,9 +279,7 @@ def _check_files(words: list[str]) -> None:
     extras = {extra for word in words for part in re.findall(r"^\.\[(.*)\]$", word) for extra in part.split(",")}
     assert extras <= set(setup["options.extras_require"])
 
-
 ALL = sorted(set(commands()))
-
 
 @pytest.mark.parametrize("command", ALL, ids=lambda command: f"{command.page}: {command.text}"[:120])
 def test_every_command_is_what_its_program_takes(command: Command) -> None:
@@ -310,7 +292,6 @@ def test_every_command_is_what_its_program_takes(command: Command) -> None:
     assert kind in RUN_BY or kind in NOT_RUN or kind == "make", f"{kind}: name the test that runs it"
     check(words)
 
-
 @pytest.mark.parametrize("name", ["", *COMMANDS, "mr2ct"])
 def test_every_example_of_the_help_is_what_the_command_takes(name: str) -> None:
     given = [name] if name else []
@@ -322,7 +303,6 @@ def test_every_example_of_the_help_is_what_the_command_takes(name: str) -> None:
     assert examples or name == "list"
     for example in examples:
         _check_synthesize(shlex.split(example))
-
 
 @pytest.mark.parametrize(
     "text",
@@ -348,7 +328,6 @@ def test_a_wrong_command_is_found(text: str) -> None:
     with pytest.raises((AssertionError, FileNotFoundError, SystemExit, UserError, pytest.fail.Exception)):
         check(words_of(Command("README.md", text)))
 
-
 def test_the_tests_named_run_the_commands_named() -> None:
     for kind, path in RUN_BY.items():
         name = kind.split()[-1] if kind.startswith("monai.") else kind.rsplit("/", 1)[-1]
@@ -356,11 +335,9 @@ def test_the_tests_named_run_the_commands_named() -> None:
         parts = name.split(".")
         assert name in text or f"from {'.'.join(parts[:-1])} import {parts[-1]}" in text, (kind, path)
 
-
 def test_every_reason_is_needed() -> None:
     kinds = {kind_of(words) for words in map(words_of, ALL) if words and not re.match(r"[A-Z]+=", words[0])}
     assert NOT_RUN.keys() - kinds == set()
-
 
 def test_there_are_commands_of_each_part() -> None:
     assert {command.page.split("/")[1] for command in ALL if command.page.startswith("docs/")} >= {

@@ -43,7 +43,6 @@ SHARED = "common"
 EXECUTING = r"weights_only\s*=\s*False|allow_pickle\s*=\s*True|\b(pickle\.(loads?|Unpickler)|joblib\.load)\("
 IMPORTING = rf"^\s*(from|import) {SHARED}\b|_target_\W+{SHARED}\."
 
-
 @check("files.present")
 def present(bundle: ValidatedBundle) -> Faults:
     """Every bundle has the same files and one package, named as the bundle."""
@@ -52,14 +51,12 @@ def present(bundle: ValidatedBundle) -> Faults:
     own = len(bundle.packages) == 1 and re.fullmatch(rf"{re.escape(bundle.name)}(_v\w+)?", bundle.packages[0])
     yield expect(own, f"packages are {bundle.packages}, not one named {bundle.name}", "see CONTRIBUTING.md")
 
-
 @check("files.texts")
 def card(bundle: ValidatedBundle) -> Faults:
     """The card has the zoo's sections, what differs from the paper, not for clinical use; licences are there."""
     for place, pattern, fault, remedy in TEXTS:
         text = bundle.text(place)
         yield expect(re.search(pattern, text), f"{place} {fault} ({one_line(text, 80) or 'no text'})", remedy)
-
 
 def _lines(bundle: ValidatedBundle, pattern: str, fault: str, remedy: str) -> Faults:
     """A fault for each line of code and configs in which a pattern is found."""
@@ -68,12 +65,10 @@ def _lines(bundle: ValidatedBundle, pattern: str, fault: str, remedy: str) -> Fa
             if re.search(pattern, line):
                 yield Fault(f"{bundle.relative(path)}:{number} {fault} ({line.strip()[:120]})", remedy)
 
-
 @check("code.pickles")
 def pickles(bundle: ValidatedBundle) -> Faults:
     """No pickle is executed."""
     return _lines(bundle, EXECUTING, "executes a pickle", "load tensors alone: torch.load(..., weights_only=True)")
-
 
 @check("code.vendored")
 def vendored(bundle: ValidatedBundle) -> Faults:
@@ -82,7 +77,6 @@ def vendored(bundle: ValidatedBundle) -> Faults:
         raise NotApplicableError("no release: the shared package is imported from the repository")
     return _lines(bundle, IMPORTING, f"imports {SHARED}", f"pack it again: {SHARED} is inside its own package")
 
-
 @check("weights.large_files")
 def large_files(bundle: ValidatedBundle) -> Faults:
     """large_files.yml names public addresses, and files inside the bundle with their hashes."""
@@ -90,9 +84,8 @@ def large_files(bundle: ValidatedBundle) -> Faults:
     if not path.is_file():
         raise NotApplicableError("there is no large_files.yml")
     yield from schema.faults(
-        path.name, ConfigParser.load_config_file(path), "large_files", "see docs/how-to/releasing.md"
+        path.name, ConfigParser.load_config_file(path), "large_files", "see docs/how-to/own-parts.md"
     )
-
 
 def read_weights(path: Path) -> Any:
     """What a file of weights holds; nothing in it is executed and each record's checksum is compared."""
@@ -101,7 +94,6 @@ def read_weights(path: Path) -> Any:
             if damaged := archive.testzip():
                 raise ValueError(f"the checksum of {damaged} is wrong")
     return torch.load(path, map_location="cpu", weights_only=True)
-
 
 @check("weights.tensors")
 def tensors_only(bundle: ValidatedBundle) -> Faults:
@@ -125,7 +117,6 @@ def tensors_only(bundle: ValidatedBundle) -> Faults:
             finite = not isinstance(value, Tensor) or torch.isfinite(value).all()
             yield expect(finite, f"{name} {key} has NaN or infinity", "use an earlier checkpoint")
 
-
 @check("weights.settings")
 def settings(bundle: ValidatedBundle) -> Faults:
     """Settings in the JSON next to weights build networks, transforms and inferers, and execute nothing else."""
@@ -135,7 +126,6 @@ def settings(bundle: ValidatedBundle) -> Faults:
             require_safe(read(path).get("settings", {}), f"models/{path.name}: settings", given)
         except CheckpointError as error:
             yield Fault(str(error).partition(": use weights")[0], "train the weights again")
-
 
 @check("weights.hashes")
 def hashes(bundle: ValidatedBundle) -> Faults:
