@@ -39,8 +39,6 @@ RUN_BY = {
     "monai.bundle run inference": "tests/bundles/test_dicom_output.py",
     "monai.bundle run study": "tests/bundles/lesion/test_lesion_study.py",
     "monai.bundle download": "tests/tools/release/pack/test_packed_bundles.py",
-    "monai.bundle verify_metadata": "tests/tools/release/pack/test_packed_bundles.py",
-    "monai.bundle verify_net_in_out": "tests/tools/release/pack/test_packed_bundles.py",
     "monai.bundle ckpt_export": "tests/tools/release/pack/test_packed_bundles.py",
     "monai.bundle onnx_export": "tests/tools/release/pack/test_packed_bundles.py",
     "torchrun": "tests/bundles/test_distributed.py",
