@@ -39,8 +39,6 @@ RUN_BY = {
     "monai.bundle run inference": "tests/bundles/test_dicom_output.py",
     "monai.bundle run study": "tests/bundles/lesion/test_lesion_study.py",
     "monai.bundle download": "tests/tools/release/pack/test_packed_bundles.py",
-    "monai.bundle verify_metadata": "tests/tools/release/pack/test_packed_bundles.py",
-    "monai.bundle verify_net_in_out": "tests/tools/release/pack/test_packed_bundles.py",
     "monai.bundle ckpt_export": "tests/tools/release/pack/test_packed_bundles.py",
     "monai.bundle onnx_export": "tests/tools/release/pack/test_packed_bundles.py",
     "torchrun": "tests/bundles/test_distributed.py",
@@ -364,6 +362,6 @@ def test_every_reason_is_needed() -> None:
 
 def test_there_are_commands_of_each_part() -> None:
     assert {command.page.split("/")[1] for command in ALL if command.page.startswith("docs/")} >= {
-        "getting-started", "how-to", "reference", "explanation"
+        "getting-started", "how-to", "reference", "results"
     }  # fmt: skip
     assert len(ALL) > 150

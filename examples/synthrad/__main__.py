@@ -1,6 +1,6 @@
 """SynthRAD algorithm container: the images of ``/input`` through ``synthesize mr2ct`` to ``/output``.
 
-Files and ``results.json`` are those of the organisers' interface, which README.md in this folder describes. Needs
+Files and ``results.json`` are those of the organisers' interface, which docs/how-to/deployment.md describes. Needs
 ``synthesize`` and SimpleITK alone: the container holds this file, not the repository. Not for clinical use.
 """
 

@@ -1,4 +1,4 @@
-"""The table of results across all bundles, from the records in ``docs/results``.
+"""The tables of results across all bundles, from the records in ``docs/results``.
 
 python -m tools.docs.results        # writes docs/results/README.md
 """
@@ -10,14 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
+from medical_image_synthesis.catalogue import bundle_named
+
 from ..repository import ROOT
 
 PAGE = ROOT / "docs" / "results" / "README.md"
-IMAGES = ("real", "real, degraded", "simulated", "phantom")
-"""Kinds of test images, in the order of the table."""
-COLUMNS = "| bundle | task | data | images | n | metric | ours | copy or line | classical | published |"
+IMAGES = {
+    "real": "Real images",
+    "real, degraded": "Real images, degraded by simulation",
+    "simulated": "Simulated heads",
+    "phantom": "Phantoms",
+}
+"""Kinds of test images and the headings of their tables, in the order of the page."""
+COLUMNS = ("task", "data", "metric", "ours", "copy or line", "classical", "published")
 Numbers = float | list[float]
-"""One number, or one each for several cases or settings, which ``data`` or ``n`` count."""
+"""One number, or one for each setting in ``data``; on real images ``n`` of them are one for each case."""
 
 
 class Baseline(TypedDict):
@@ -76,51 +83,69 @@ def records() -> list[Record]:
     return [Record(**each) for path in paths for each in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def table(measured: list[Record]) -> str:
-    """A row for each test, with all networks that had it; real images first."""
-    tests: dict[str, list[Record]] = {}
-    for each in sorted(measured, key=lambda record: IMAGES.index(record.images)):
+def tables(measured: list[Record]) -> str:
+    """A table for each kind of images: tests on real ones, and the first test of each task in its file."""
+    found = tests(measured)
+    firsts = {(networks[0].bundle, networks[0].task): networks for networks in reversed(found)}
+    shown = [networks for networks in found if networks in firsts.values() or networks[0].images.startswith("real")]
+    kinds = {kind: [networks for networks in shown if networks[0].images == kind] for kind in IMAGES}
+    return "\n\n".join(f"## {IMAGES[kind]}\n\n{table(some)}" for kind, some in kinds.items() if some)
+
+
+def tests(measured: list[Record]) -> list[list[Record]]:
+    """The networks that had the same test, for each test."""
+    found: dict[str, list[Record]] = {}
+    for each in measured:
         shared = each._replace(weights="", ours=0, published=None, commit=None, command=None, date=None)
-        tests.setdefault(str(shared), []).append(each)
-    rows = "\n".join(row(networks) for networks in tests.values())
-    return f"{COLUMNS}\n{'|---' * COLUMNS.count(' | ')}|---|\n{rows}"
+        found.setdefault(str(shared), []).append(each)
+    return list(found.values())
 
 
-def row(networks: list[Record]) -> str:
-    """The row of networks that had one test, with the best numbers in bold."""
+def table(shown: list[list[Record]]) -> str:
+    """A row for each test; without columns that are empty, and tasks and data that the row above has too."""
+    rows = [row(networks) for networks in shown]
+    filled = [place for place in range(len(COLUMNS)) if any(cells[place] for cells in rows)]
+    above = [""] * len(COLUMNS)
+    lines = [" | ".join(COLUMNS[place] for place in filled), "---|" * (len(filled) - 1) + "---"]
+    for cells in rows:
+        same = 0 if cells[0] != above[0] else 1 if cells[1] != above[1] else 2
+        lines.append(" | ".join("" if place < same else cells[place] for place in filled))
+        above = cells
+    return "\n".join(f"|{line}|" if line.startswith("-") else f"| {line} |" for line in lines)
+
+
+def row(networks: list[Record]) -> list[str]:
+    """The cells of networks that had one test, with the best numbers in bold."""
     test = networks[0]
     baselines = (test.copy_or_line, test.classical)
-    text = marker(test.metric, [*(each.ours for each in networks), *(each["value"] for each in baselines if each)])
-    ours = "; ".join(f"{each.weights} {text(each.ours)}" for each in networks)
+    text = marker(test, [*(each.ours for each in networks), *(each["value"] for each in baselines if each)])
+    ours = "; ".join(f"{each.weights.removesuffix(', left out')} {text(each.ours)}" for each in networks)
     others = (f"{each['method']} {text(each['value'])}" if each else "" for each in baselines)
-    published = (
-        f"{each['value']:g} ({each['source']})" for each in (network.published for network in networks) if each
-    )
-    card = f"[{test.bundle}](../../bundles/{test.bundle}/docs/README.md)"
-    cells = (
-        card,
-        test.task,
-        test.data,
-        test.images,
-        f"{test.n or ''}",
-        test.metric,
-        ours,
-        *others,
-        "; ".join(published),
-    )
-    return f"| {' | '.join(cells)} |"
+    published = f"{test.published['value']:g} ({test.published['source']})" if test.published else ""
+    task = f"[{test.task}](../../bundles/{test.bundle}/docs/README.md)"
+    data = f"{test.data} ({test.n})" if test.n else test.data
+    return [task, data, test.metric, ours, *others, published]
 
 
-def marker(metric: str, compared: list[Numbers]) -> Callable[[Numbers], str]:
+def marker(test: Record, compared: list[Numbers]) -> Callable[[Numbers], str]:
     """What writes numbers, those that are the best at their place in bold; nothing is where there is one to compare."""
-    choose = min if metric.endswith("↓") else max
-    best = [choose(place) if len(place) > 1 else None for place in zip(*map(listed, compared), strict=True)]
+    choose = min if test.metric.endswith("↓") else max
+    places = zip(*(summary(test, numbers) for numbers in compared), strict=True)
+    best = [choose(place) if len(place) > 1 else None for place in places]
 
     def text(numbers: Numbers) -> str:
-        pairs = zip(listed(numbers), best, strict=True)
+        pairs = zip(summary(test, numbers), best, strict=True)
         return ", ".join(f"**{number:g}**" if number == top else f"{number:g}" for number, top in pairs)
 
     return text
+
+
+def summary(test: Record, numbers: Numbers) -> list[float]:
+    """Numbers as the page has them: of real images the mean over the cases, to three digits."""
+    values = listed(numbers)
+    if test.images.startswith("real") and len(values) == test.n and len(values) > 1:
+        return [float(f"{sum(values) / len(values):.3g}")]
+    return values
 
 
 def listed(numbers: Numbers) -> list[float]:
@@ -131,7 +156,8 @@ def listed(numbers: Numbers) -> list[float]:
 def page() -> str:
     """The whole page."""
     template = Path(__file__).with_suffix(".md.in").read_text(encoding="utf-8")
-    return template.replace("TABLE", table(records()))
+    links = ", ".join(f"[{bundle_named(path.stem).short}]({path.name})" for path in sorted(PAGE.parent.glob("*.json")))
+    return template.replace("RECORDS", links).replace("TABLES", tables(records()))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ HEADER = 3
 """Lines of comment at the top of each config."""
 SETTING = re.compile(r"([a-z_]+):(?: ([^ #].*?))?  # (.+)")
 HEADING = re.compile(r"# ([A-Z]\w+): ")
+WITHOUT_SOURCE = ["brain3d", "lesion"]
+"""Bundles that make images from noise."""
 NO_OPTION = "no option"
 """The comment of a key that the page leaves out."""
 PARTS = (
@@ -80,7 +82,10 @@ def first_settings() -> dict[str, dict[str, Commented]]:
 
 
 def by_owner(values: dict[str, str]) -> str:
-    """Values in one text, each with its bundles or overlays; the value of most bundles comes first and without them."""
+    """Values in one text, each with its bundles or overlays; the value of most bundles comes first and without them.
+
+    A dagger stands for ``WITHOUT_SOURCE``, which many settings lack.
+    """
     owners: dict[str, list[str]] = {}
     for owner, value in values.items():
         owners.setdefault(value, []).append(owner)
@@ -88,22 +93,21 @@ def by_owner(values: dict[str, str]) -> str:
     first = []
     most = max(owners, key=lambda value: len(owners[value]))
     if len(owners[most]) > 3 and len(missing) < 4:
-        first = [most + (f" (not {', '.join(missing)})" if missing else "")]
+        first = [most + ("†" if missing == WITHOUT_SOURCE else f" (not {', '.join(missing)})" if missing else "")]
         del owners[most]
     return "; ".join([*first, *(f"{value} ({', '.join(names)})" for value, names in owners.items())])
 
 
 def settings() -> str:
-    """A table for each group of settings."""
+    """A list for each group of settings."""
     groups: dict[str, list[str]] = {}
     for name, by in first_settings().items():
         first = next(iter(by.values()))
         if first.meaning == NO_OPTION:
             continue
         values = by_owner({owner: f"`{setting.value}`" for owner, setting in by.items()})
-        groups.setdefault(first.group, []).append(f"| `{name}` | {values} | {first.meaning} |")
-    head = "| setting | default | meaning |\n|---|---|---|\n"
-    return "\n\n".join(f"## {group}\n\n{head}" + "\n".join(rows) for group, rows in groups.items())
+        groups.setdefault(first.group, []).append(f"- `{name}` {values}: {first.meaning}")
+    return "\n\n".join(f"## {group}\n\n" + "\n".join(lines) for group, lines in groups.items())
 
 
 def components(place: str, part: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
@@ -124,11 +128,11 @@ def meanings(component: Any) -> dict[str, str]:
     texts = [" ".join(entry.split()) for entry in re.split(r"\n(?=    \w)", section[1])] if section else []
     uncited = [re.sub(r" \([^()]*\b(19|20)\d\d\b[^()]*\)", "", text) for text in texts]
     plain = [re.sub(r":\w+:`(?:\w+\.)*(\w+)`|``(.+?)``", r"`\1\2`", text).partition(": ") for text in uncited]
-    return {name: re.split(r"(?<!et al)[.;](?=\s|$)", text)[0].replace("|", r"\|") for name, _, text in plain}
+    return {name: re.split(r"(?<!et al)[.;](?=\s|$)", text)[0] for name, _, text in plain}
 
 
 def arguments() -> str:
-    """A table of the arguments that are plain values and that no config takes from a setting."""
+    """A list of the arguments that are plain values and that no config takes from a setting."""
     parsed = [(bundle, yaml.safe_load(path.read_text())) for bundle, path in configs() if path.stem in COMPLETE]
     owned = [(bundle, each) for key in PARTS for bundle, config in parsed if key in config
              for each in components(key, config[key])]  # fmt: skip
@@ -155,9 +159,8 @@ def arguments() -> str:
         others = [f"`{other}::{name}` ({', '.join(bundles)})" for other, bundles in deeper.get(of, {}).items()]
         return ", ".join([f"`{argument}`", *others])
 
-    head = "| argument | default | meaning |\n|---|---|---|\n"
-    return head + "\n".join(
-        f"| {named(argument, component)} | {', '.join(defaults)} | {meaning} |"
+    return "\n".join(
+        f"- {named(argument, component)} {', '.join(defaults)}: {meaning}"
         for argument, (defaults, meaning, component) in rows.items()
     )
 

@@ -90,7 +90,7 @@ def large_files(bundle: ValidatedBundle) -> Faults:
     if not path.is_file():
         raise NotApplicableError("there is no large_files.yml")
     yield from schema.faults(
-        path.name, ConfigParser.load_config_file(path), "large_files", "see docs/how-to/releasing.md"
+        path.name, ConfigParser.load_config_file(path), "large_files", "see docs/how-to/own-parts.md"
     )
 
 
