@@ -184,8 +184,8 @@ class CaseEvaluator(SupervisedEvaluator):
         try:
             require_volumes(list(self.outcomes.values()), self.exporter.output_dir)
         except Refused as error:
-            refused = kept[0].item
-            error.record = self.exporter.about(refused, volume_of(refused, None), {}, {})
+            item, nothing, _ = kept[0]
+            error.record = self.exporter.about(item, volume_of(item, nothing), {}, {})
             raise
         return kept[0]
 
