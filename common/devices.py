@@ -112,13 +112,19 @@ def share_cores() -> None:
 
     Two programs with a thread for each core are slower than with half of them. The load is that of the last minute.
     """
-    if any(name in os.environ for name in OWN_THREADS) or not hasattr(os, "getloadavg"):
-        return
-    before, load = torch.get_num_threads(), os.getloadavg()[0]
-    threads = idle_cores(before, os.cpu_count() or 1, load, _quota())
+    before = torch.get_num_threads()
+    threads = threads_to_use(before)
     if threads < before:
         torch.set_num_threads(threads)
+        load = os.getloadavg()[0]
         logger.info(f"threads: {threads}, not {before}, at a load of {load:.1f}; OMP_NUM_THREADS sets another number")
+
+
+def threads_to_use(threads: int) -> int:
+    """As many of some threads as cores are idle, at least one; all where somebody has set a number."""
+    if any(name in os.environ for name in OWN_THREADS) or not hasattr(os, "getloadavg"):
+        return threads
+    return idle_cores(threads, os.cpu_count() or 1, os.getloadavg()[0], _quota())
 
 
 def idle_cores(threads: int, cores: int, load: float, quota: float) -> int:

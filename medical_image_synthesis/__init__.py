@@ -21,7 +21,7 @@ from common.errors import Refused, UserError
 if TYPE_CHECKING:
     from medical_image_synthesis import simulate
     from medical_image_synthesis.model import SynthesisModel, batch, load
-    from medical_image_synthesis.result import SyntheticVolume, QualityVerdict, VoxelInterval
+    from medical_image_synthesis.result import QualityVerdict, SyntheticVolume, VoxelInterval
     from medical_image_synthesis.scoring import score
     from medical_image_synthesis.training import Run, train
 

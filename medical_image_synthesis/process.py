@@ -39,6 +39,17 @@ def run_bundle(
     return run_python(bundle, _words(run_id, files, options, verbose))
 
 
+def started_bundle(
+    bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    """A bundle's run that has begun, whose messages are read from its ``stdout``."""
+    return subprocess.Popen(
+        [sys.executable, *_words(run_id, files, options, False)],
+        env=_with_package(bundle), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, encoding="utf-8", errors="replace",
+    )  # fmt: skip
+
+
 def run_python(bundle: Bundle, words: Sequence[str]) -> int:
     """Run Python with these words, a bundle's package on the path, all messages on stderr; return its exit code."""
     environment = _with_package(bundle)

@@ -15,19 +15,30 @@ WORDS = {"true": "True", "false": "False"}
 
 @contextmanager
 def quiet(device: Any) -> Iterator[None]:
-    """Leave random numbers as they are, and show no warnings of libraries.
+    """Leave random numbers and threads as they are, and show no warnings of libraries.
+
+    Meanwhile PyTorch has no more threads than cores are idle.
 
     Args:
         device: whose generator is left alone too.
     """
     import torch
 
+    from common.devices import threads_to_use
+
     kind = torch.device(device).type
     devices = list(range(torch.accelerator.device_count())) if kind not in ("cpu", "mps") else []
     options = {"device_type": kind} if devices else {}
+    threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=devices, **options), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        try:
+            if (fewer := threads_to_use(threads)) < threads:
+                torch.set_num_threads(fewer)
+            yield
+        finally:
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -217,6 +217,22 @@ class SyntheticVolume:
             image.meta = {**image.meta, "filename_or_obj": str(series), "series_uid": scan.series_uid}
             return {**self._kept.item, "image": image}
 
+    def view(self, source: str | os.PathLike[str] | None = None) -> Any:
+        """A viewer in a notebook, by ipyniivue; with a source, a NIfTI file, the volume lies over it.
+
+        Raises:
+            ConfigError: ipyniivue is not installed.
+        """
+        from medical_image_synthesis.shown import viewer
+
+        return viewer(self.to_nibabel(), None if source is None else Path(source))
+
+    def _repr_png_(self) -> bytes:
+        """Three planes with the verdict, which a notebook shows."""
+        from medical_image_synthesis.shown import three_planes_png
+
+        return three_planes_png(self.array, self.affine, self.unit, f"{self!r}\nnot for clinical use")
+
     def __repr__(self) -> str:
         """Case, shape, unit and verdict."""
         size = " x ".join(map(str, self.array.shape))

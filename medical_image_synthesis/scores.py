@@ -50,7 +50,7 @@ def score(options: argparse.Namespace) -> int:
         measures = {name: _plain(row) for name, row in rows.items()}
         result = {**measures, "kvp": options.kvp, "bone_hu": options.bone_hu}
     else:
-        row = scoring.score(*files, options.unit, options.value_range)
+        row = scoring.score_row(*files, options.unit, options.value_range)
         result = _plain(row) | {name: row.attrs[name] for name in CONDITIONS}
     print(json.dumps(result, allow_nan=False))
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import ConfigError, DataError
 from common.units import BONE_ABOVE_HU, HU
+from medical_image_synthesis.quiet import without_traces
 from medical_image_synthesis.volumes import Volume, as_volume, require_one_channel, require_there
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ UNDEFINED = "undefined"
 """Entry of a row's ``attrs``: why a metric has no finite value, by its name."""
 
 
+@without_traces()
 def score(
     pred: Any,
     truth: Any,
@@ -56,6 +58,13 @@ def score(
         row = score("ct.nii.gz", "truth.nii.gz", mask="mask.nii.gz", unit="HU")
         print(row["mae"], row.attrs["units"]["mae"])
     """
+    return score_row(pred, truth, mask, unit, value_range)
+
+
+def score_row(
+    pred: Any, truth: Any, mask: Any, unit: str | None = None, value_range: tuple[float, float] | None = None
+) -> pd.Series:
+    """:func:`score`, whose mistakes name options of the command line."""
     volumes = _volumes(pred, truth, mask)
     import numpy as np
 
@@ -97,6 +106,13 @@ def attenuation(
     Raises:
         DataError: a volume cannot be read, shapes or affines differ, or the truth is no CT in HU.
         ConfigError: unknown ``kvp``, or bone does not begin above fat.
+
+    Example::
+
+        from medical_image_synthesis.scoring import attenuation
+
+        rows = attenuation("ct.nii.gz", "truth.nii.gz", mask="mask.nii.gz", kvp=120)
+        print(rows["synthetic"]["attenuation_bias"], rows["water"]["attenuation_bias"])
     """
     volumes = _volumes(pred, truth, mask)
     from common.metrics.attenuation import attenuation_errors

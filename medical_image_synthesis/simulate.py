@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import DataError
 from common.units import HU
+from medical_image_synthesis.quiet import without_traces
 from medical_image_synthesis.volumes import Volume, as_volume, require_one_channel
 
 if TYPE_CHECKING:
     from common.simulation.corruptions.magnitude import Corruption
 
 
+@without_traces()
 def low_dose(
     ct: Any,
     dose: float = 0.25,
@@ -67,6 +69,7 @@ def low_dose(
     return _corrupted(ct, "ct", corruption, SIMULATED, seed, case)
 
 
+@without_traces()
 def undersample(
     mr: Any,
     acceleration: float = 4.0,
@@ -115,6 +118,7 @@ def undersample(
     return _corrupted(mr, "mr", corruption, _text("undersample"), seed, case)
 
 
+@without_traces()
 def thicken(
     volume: Any, thickness: float = 5.0, *, gap: float = 0.0, profile: str = "gaussian", plane: str = "axial"
 ) -> Volume:
@@ -145,6 +149,7 @@ def thicken(
     return _corrupted(volume, "volume", ThickSlices(thickness, gap, profile, plane), _text("thicken"))
 
 
+@without_traces()
 def noise(mr: Any, level: float = 0.1, *, seed: int = 0, case: str = "") -> Volume:
     """MR with Rician noise; see :class:`common.simulation.corruptions.noise.RicianNoise`.
 
@@ -172,6 +177,7 @@ def noise(mr: Any, level: float = 0.1, *, seed: int = 0, case: str = "") -> Volu
     return _corrupted(mr, "mr", RicianNoise(level), _text("noise"), seed, case)
 
 
+@without_traces()
 def motion(
     mr: Any,
     distance_mm: float = 2.0,

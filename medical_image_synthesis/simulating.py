@@ -12,6 +12,12 @@ MASKS = ("cartesian", "equispaced", "gaussian", "poisson", "radial")
 PROFILES = ("gaussian", "box")
 PLANES = ("sagittal", "coronal", "axial")
 KERNELS = ("sharp", "soft")
+ABOUT_MASKS = (
+    "cartesian (random lines, Gaussian density), equispaced (as fastMRI), gaussian (2-D, as DAGAN), poisson "
+    "or radial (golden angle)"
+)
+ABOUT_CENTRE = "fully measured part in the middle, of the lines (2-D masks: of rows and columns)"
+ABOUT_PROFILES = "gaussian, with the thickness as full width at half maximum, or box, the mean of thin slices"
 KINDS = {
     "low-dose": "CT at a lower dose, by noise inserted into projections",
     "undersample": "zero-filled MR of an undersampled k-space",
@@ -63,23 +69,23 @@ def _add_low_dose(parser: argparse.ArgumentParser, _: str) -> None:
 def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
     add = parser.add_argument
     if kind == "undersample":
-        add("--mask", choices=MASKS, default="cartesian", help=f"sampling mask {CHOSEN}")
+        add("--mask", choices=MASKS, default="cartesian", help=f"{ABOUT_MASKS} {CHOSEN}")
         add("--acceleration", type=float, default=4.0, help=f"acceleration factor, above 1 {CHOSEN}")
-        add("--centre_fraction", type=float, help="measured central fraction (default: 0.32 / acceleration)")
-        add("--noise", type=float, default=0.0, help=f"noise SD over the 99.5th percentile {CHOSEN}")
+        add("--centre_fraction", type=float, help=f"{ABOUT_CENTRE} (default: 0.32 / acceleration)")
+        add("--noise", type=float, default=0.0, help=f"SD of complex noise over the 99.5th percentile {CHOSEN}")
         add("--coils", type=int, default=1, help=f"number of simulated receive coils {CHOSEN}")
         add("--largest_phase", type=float, default=1.5, help=f"largest simulated phase in radians {CHOSEN}")
         add("--kspace", action="store_true", help="also write <case>/kspace.h5, in fastMRI's layout")
     elif kind == "thicken":
         add("--thickness", type=float, default=5.0, help=f"slice thickness in mm {CHOSEN}")
         add("--gap", type=float, default=0.0, help=f"gap between slices in mm {CHOSEN}")
-        add("--profile", choices=PROFILES, default="gaussian", help=f"slice profile {CHOSEN}")
+        add("--profile", choices=PROFILES, default="gaussian", help=f"{ABOUT_PROFILES} {CHOSEN}")
     elif kind == "noise":
-        add("--level", type=float, default=0.1, help=f"noise SD over the 99.5th percentile {CHOSEN}")
+        add("--level", type=float, default=0.1, help=f"SD of Rician noise over the 99.5th percentile {CHOSEN}")
     elif kind == "motion":
         add("--distance_mm", type=float, default=2.0, help=f"length of each translation in mm {CHOSEN}")
         add("--degrees", type=float, default=2.0, help=f"angle of each rotation in degrees {CHOSEN}")
-        add("--movements", type=int, default=2, help=f"number of movements {CHOSEN}")
+        add("--movements", type=int, default=2, help=f"moves, at random times of the scan {CHOSEN}")
     else:
         add("--slice", type=float, default=1.0, help=f"distance of the slices in mm {CHOSEN}")
     if kind != "noise":

@@ -1,20 +1,159 @@
-"""A training from Python, in a process of its own."""
+"""Training and evaluation of a bundle from Python, each in a process of its own, as the command has it."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from medical_image_synthesis.catalogue import Bundle
+from common.errors import TrainingError, UserError
+from medical_image_synthesis.catalogue import Bundle, bundle_named
+from medical_image_synthesis.options import config_files
+from medical_image_synthesis.process import started_bundle
+from medical_image_synthesis.quiet import in_python
+from medical_image_synthesis.runs import FILES, RUN_IDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[str, float | None], None]
+EPOCH = re.compile(r"epoch (\d+)/(\d+)")
+"""In a line about an epoch that is done."""
+LAST_LINES = 20
+"""How many lines of a run are kept for the message of a failure."""
 
 
 class Run(NamedTuple):
-    """A training that is done: its bundle and folder."""
+    """A training that is done; :func:`medical_image_synthesis.load` takes it.
+
+    Attributes:
+        bundle: that was trained.
+        folder: of the run, with ``models``, ``log.csv`` and ``run.json``.
+        overlay: configs of the bundle, or files, that changed its settings.
+    """
 
     bundle: Bundle
     folder: Path
+    overlay: tuple[str, ...] = ()
 
     @property
     def weights(self) -> Path:
         """Those that it trained."""
         return self.folder / "models" / "model.pt"
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """A row for each epoch: losses, learning rate, and validation metrics (``val_...``)."""
+        import pandas as pd
+
+        return pd.read_csv(self.folder / "log.csv")
+
+    def evaluate(self, *, progress: Progress | None = None, **settings: Any) -> pd.DataFrame:
+        """Score the trained network and the baselines on the test cases.
+
+        The report and all tables are in ``evaluation`` in the folder.
+
+        Args:
+            progress: called with each line that the run says.
+            **settings: of the bundle's ``evaluate.yaml`` and ``train.yaml``, such as ``datalist``.
+
+        Returns:
+            A row for each case and method, with a column for each metric.
+
+        Raises:
+            UserError: as the command would say it.
+        """
+        import pandas as pd
+
+        given = {"output_dir": self.folder, **settings}
+        _run(self.bundle, "evaluate", self.overlay, given, progress)
+        return pd.read_csv(self.folder / "evaluation" / "metrics.csv")
+
+
+def train(
+    bundle: str | os.PathLike[str],
+    *,
+    output_dir: str | os.PathLike[str],
+    overlay: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Run:
+    """Train a bundle, or go on with ``resume=True``; an interrupt saves the training and ends it.
+
+    Args:
+        bundle: its name, such as ``mr2ct``, or its folder.
+        output_dir: receives the run.
+        overlay: names of configs of the bundle, or files, that change settings.
+        progress: called with each line that the training says, and the share of the epochs that is done.
+        **settings: of the bundle's ``train.yaml``, such as ``dataset_dir``, ``datalist``, ``max_epochs``,
+            ``pretrained``, ``resume`` or ``device``; with ``__`` for ``::``.
+
+    Raises:
+        UserError: before the first epoch for data or settings that cannot be used, and as the command would say it.
+
+    Example::
+
+        import medical_image_synthesis as mis
+
+        run = mis.train("mr2ct", dataset_dir="DATA", output_dir="OUT", overlay="demo", max_epochs=1)
+        print(run.evaluate(), run.log)
+        mr2ct = mis.load(run)
+    """
+    overlays = [overlay] if isinstance(overlay, str | os.PathLike) else list(overlay)
+    run = Run(bundle_named(os.fspath(bundle)), Path(output_dir), tuple(os.fspath(each) for each in overlays))
+    _run(run.bundle, "train", run.overlay, {"output_dir": run.folder, **settings}, progress)
+    return run
+
+
+def _run(
+    bundle: Bundle, name: str, overlays: Sequence[str], settings: Mapping[str, Any], progress: Progress | None
+) -> None:
+    """Run a bundle, and hear what it says.
+
+    Raises:
+        UserError: its last line.
+    """
+    options = {key.replace("__", "::"): _as_text(value) for key, value in settings.items()}
+    files = config_files(bundle, FILES[name], [Path(each) for each in overlays])
+    said: deque[str] = deque(maxlen=LAST_LINES)
+    with started_bundle(bundle, RUN_IDS[name], files, options) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line := line.strip():
+                    said.append(line)
+                    if progress is not None:
+                        progress(line, _share(line))
+        except BaseException:
+            process.send_signal(signal.SIGINT)  # a training saves itself
+            process.wait()
+            raise
+    if process.returncode:
+        raise _failure(said, process.returncode)
+
+
+def _share(line: str) -> float | None:
+    found = EPOCH.match(line)
+    return None if found is None else int(found[1]) / int(found[2])
+
+
+def _failure(said: Sequence[str], code: int) -> UserError:
+    fault = next(
+        (line.removeprefix(UserError.label) for line in reversed(said) if line.startswith(UserError.label)), ""
+    )
+    if fault:
+        return TrainingError(in_python(fault))
+    ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return TrainingError(f"the run ended unexpectedly ({ended}), after: {said[-1] if said else 'nothing'}")
+
+
+def _as_text(value: Any) -> str:
+    """A setting as the command line has it."""
+    if isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    return json.dumps(value, default=os.fspath)

@@ -54,7 +54,14 @@ class Volume:
     description: str = ""
 
     def to_nibabel(self) -> nib.Nifti1Image:
-        """The volume as an image of nibabel, (X, Y, Z) or (X, Y, Z, C), float32."""
+        """The volume as an image of nibabel, (X, Y, Z) or (X, Y, Z, C), float32.
+
+        Example::
+
+            from medical_image_synthesis.volumes import as_volume
+
+            image = as_volume("T1.nii.gz").to_nibabel()
+        """
         import numpy as np
 
         from common.io.export.nifti import image_on
@@ -62,7 +69,7 @@ class Volume:
         stored = np.moveaxis(self.array, 0, -1) if self.array.ndim == 4 else self.array
         return image_on(self.affine, stored.astype(np.float32, copy=False), self.description)
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the volume as float32; the file appears under its name only when it is complete.
 
         Args:

@@ -48,6 +48,7 @@ RUN_BY = {
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tools.bench": "tests/tools/bench/test_bench_memory.py",
     "tools.demo": "Makefile",
+    "tools.docs.gallery": "tests/tools/docs/test_gallery.py",
     "tools.docs.results": "tests/tools/docs/test_results_page.py",
     "tools.docs.settings": "tests/tools/docs/test_settings_page.py",
     "tools.checks.environment": "tests/tools/checks/test_environment.py",
@@ -170,6 +171,7 @@ def kind_of(words: list[str]) -> str:
 
 
 NAMED_ALONE = (
+    "tools.docs.gallery",
     "tools.docs.results",
     "tools.docs.settings",
     "tools.tissue_segmenter",

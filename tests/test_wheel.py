@@ -118,15 +118,14 @@ def test_its_commands_run(installed: Environment, folder: Path, command: str) ->
 
 
 TYPED = """
-from medical_image_synthesis import simulate
+import medical_image_synthesis as mis
 from medical_image_synthesis.info import about_installation
-from medical_image_synthesis.scoring import score
 from medical_image_synthesis.volumes import Volume, as_volume
 
 ct: Volume = as_volume("ct.nii.gz")
-quarter = simulate.low_dose(ct, dose=0.25, seed=1)
+quarter = mis.simulate.low_dose(ct, dose=0.25, seed=1)
 quarter.save("quarter.nii.gz")
-row = score(quarter, ct, mask="mask.nii.gz", unit="HU")
+row = mis.score(quarter, ct, mask="mask.nii.gz", unit="HU")
 error: float = row["mae"]
 about: dict[str, object] = about_installation()
 """
@@ -136,7 +135,7 @@ about: dict[str, object] = about_installation()
 @pytest.mark.slow
 def test_scripts_are_checked_by_its_types(installed: Environment, tmp_path: Path) -> None:
     (tmp_path / "right.py").write_text(TYPED)
-    (tmp_path / "wrong.py").write_text(TYPED + "number: int = quarter.unit\nsimulate.noise(ct, strength=0.1)\n")
+    (tmp_path / "wrong.py").write_text(TYPED + "number: int = quarter.unit\nmis.simulate.noise(ct, strength=0.1)\n")
     words = ["-m", "mypy", "--strict", "--python-executable", str(installed.programs / "python")]
     done = [
         subprocess.run([sys.executable, *words, name], cwd=tmp_path, capture_output=True, text=True, check=False)

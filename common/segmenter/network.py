@@ -13,7 +13,7 @@ from ..weights import checkpoints
 from .tissues import MODALITIES, NAMES
 
 FOLDER = Path(__file__).parent / "weights"
-"""Of the weights; their card is ``docs/reference/tissue-segmenters.md``."""
+"""Of the weights; their card is ``docs/reference/degraded-mr.md``."""
 
 CT_WINDOWS = ((-160.0, 240.0), (-1000.0, 2000.0))
 """In HU: soft tissue, where 20 HU are a twentieth, and everything from air to compact bone."""

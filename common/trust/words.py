@@ -9,7 +9,7 @@ from .features import TISSUE_OUTSIDE
 
 
 class Meaning(NamedTuple):
-    """What a feature below or above its usual range says; empty where it cannot be beyond it to that side.
+    """What a feature below or above its usual range says.
 
     ``{rest}`` stands for what follows the kind in the name of the feature, ``{where}`` for the place where it is worst.
     """
@@ -67,18 +67,28 @@ MEANINGS: Mapping[str, Meaning] = {
         "the synthetic image is grainy: look for invented texture",
     ),
     "output explained by the source": Meaning(
-        "the synthetic image follows the source less: look for structures that the source does not have", ""
+        "the synthetic image follows the source less: look for structures that the source does not have",
+        "the synthetic image follows the source closely: look whether it is more than a copy of it",
     ),
     "source explained by the output": Meaning(
-        "the synthetic image shows less of the source: look for lost structures", ""
+        "the synthetic image shows less of the source: look for lost structures",
+        "the synthetic image shows more of the source: look whether it is more than a copy of it",
     ),
     "information shared by source and output": Meaning(
-        "source and synthetic image share little: lay one over the other", ""
+        "source and synthetic image share little: lay one over the other",
+        "source and synthetic image share much: look whether it is more than a copy of it",
     ),
-    TISSUE_OUTSIDE: Meaning("", "the network predicted tissue in the air: look at skin and scalp there"),
-    "overlap of the heads": Meaning("the synthetic image has another outline than the source{where}: look there", ""),
+    TISSUE_OUTSIDE: Meaning(
+        "the network left the air emptier: look whether skin and scalp are whole",
+        "the network predicted tissue in the air: look at skin and scalp there",
+    ),
+    "overlap of the heads": Meaning(
+        "the synthetic image has another outline than the source{where}: look there",
+        "the synthetic image has the outline of the source to the voxel",
+    ),
     "overlap of tissue": Meaning(
-        "{rest} is elsewhere in the synthetic image than in the source{where}: look there", ""
+        "{rest} is elsewhere in the synthetic image than in the source{where}: look there",
+        "{rest} lies in the synthetic image where the source has it",
     ),
     "brain found": Meaning(
         "little brain is found in the source: look whether it is a whole head", "much brain is found"

@@ -407,7 +407,9 @@ def test_every_command_has_help_that_fits_a_screen_and_examples(capsys: pytest.C
 
 
 def test_readme_and_cards_say_which_network_is_shipped() -> None:
-    table = dict(re.findall(r"^\| \[`(\w+)`\].*\| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
+    rows = re.findall(r"^\| \[`\w+`\]\(bundles/(\w+)/.*\| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    table = dict(rows)
+    assert sorted(table) == bundle_names()
     assert list(table.values()).count("none: train first") == len(table) - 4
     for name, shown in table.items():
         weights = ROOT / "bundles" / name / "models" / "pretrained.json"

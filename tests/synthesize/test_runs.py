@@ -9,9 +9,9 @@ import pytest
 
 from common.config.files import files_of, read_file
 from medical_image_synthesis import runs
-from medical_image_synthesis.configured import fitting
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.command import main
+from medical_image_synthesis.configured import fitting
 from tools.repository import ROOT
 
 CONFIGS = ROOT / "bundles" / "mr2ct_pix2pix" / "configs"

@@ -104,7 +104,7 @@ def test_the_unit_of_a_result_decides(files: dict[str, Path]) -> None:
     """Its truth has air, by which it is a CT in HU as well."""
     result = SimpleNamespace(array=volumes()["pred"], affine=AFFINE, unit="HU")
     assert score(result, files["truth"], files["mask"]).attrs["unit"] == "HU"
-    with pytest.raises(ConfigError, match="unit of pred and truth is unknown"):
+    with pytest.raises(ConfigError, match="unit of pred and truth is unknown.*: give unit=HU for CT"):
         score(**files)
 
 

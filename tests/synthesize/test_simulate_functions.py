@@ -100,9 +100,9 @@ MISTAKES: dict[str, Callable[[], object]] = {
     ),
     "mr has values from -1000 to 700, and magnitude images": lambda: simulate.noise((ct(), RAS)),
     "mr has 2 channels: give one volume": lambda: simulate.motion((np.stack([mr(), mr()]), RAS)),
-    "slices are 2.5 mm apart, not closer than --thickness 2 mm": lambda: simulate.thicken((mr(), RAS), 2),
-    "--dose is 2, not a fraction": lambda: simulate.low_dose((ct(), RAS), 2),
-    "--seed is -1, below 0": lambda: simulate.noise((mr(), RAS), seed=-1),
+    "slices are 2.5 mm apart, not closer than thickness=2 mm: raise": lambda: simulate.thicken((mr(), RAS), 2),
+    "dose is 2, not a fraction": lambda: simulate.low_dose((ct(), RAS), 2),
+    "seed is -1, below 0": lambda: simulate.noise((mr(), RAS), seed=-1),
     "no file or folder gone.nii.gz (mr): check the path": lambda: simulate.noise("gone.nii.gz"),
 }
 

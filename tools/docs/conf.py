@@ -36,7 +36,6 @@ exclude_patterns = [".*", "build", "common", "dist", "tests", "tools", "bundles/
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 highlight_language = "bash"
 myst_heading_anchors = 4
-suppress_warnings = ["myst.header"]  # the model zoo's template of a card
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"((argparse|collections|ignite|monai|numpy|pathlib|pydicom|torch)\..*|NotComputableError)"),

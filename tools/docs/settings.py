@@ -87,7 +87,7 @@ def by_owner(values: dict[str, str]) -> str:
     missing = sorted({bundle_named(name).short for name in bundle_names()} - values.keys())
     first = []
     most = max(owners, key=lambda value: len(owners[value]))
-    if len(owners[most]) > 3 and len(missing) < 3:
+    if len(owners[most]) > 3 and len(missing) < 4:
         first = [most + (f" (not {', '.join(missing)})" if missing else "")]
         del owners[most]
     return "; ".join([*first, *(f"{value} ({', '.join(names)})" for value, names in owners.items())])

@@ -89,8 +89,8 @@ def test_layout_of_metadata_is_kept():
 
 def test_the_card_is_a_skeleton(root):
     card = (new_bundle(root, "toy_gan", LIKE) / "docs" / "README.md").read_text()
-    assert card.startswith("# toy_gan: SOURCE to TARGET")
-    assert "not for clinical use" in card
+    assert card.startswith("# SOURCE to TARGET: toy_gan")
+    assert "**Not for clinical use**" in card
     assert "`make demo BUNDLE=toy_gan`" in card
     assert "MAE 1" not in card, "results of another bundle"
 

@@ -9,14 +9,8 @@ import yaml
 
 from common.errors import ConfigError
 
-ON_WEIGHTS = (
-    r"No weights are\s+distributed",
-    r"The weights that\s+come with it are trained on "
-    r"(?:simulations alone|CT of four people|MR of three patients) \(see below\)",
-)
-"""What a card in the repository says of weights."""
 SHIPPED = re.compile(r"^\*\*Shipped weights\*\*: .*$", re.MULTILINE)
-"""What it says first."""
+"""What a card in the repository says of weights."""
 DATA_AND_WEIGHTS = (
     "no patient data and no weights are distributed",
     "no patient data are distributed; the weights are trained on simulated heads alone",
@@ -31,15 +25,8 @@ DEMO = "python -m monai.bundle run training --config_file \"['configs/train.yaml
 
 def card(text: str, own_weights: bool) -> str:
     """The model card, after modules and paths were renamed, of a release whose weights are others than the shipped."""
-    text = re.sub(r"^From the repository's root, in `\.venv`; `CONFIGS` stands for `configs`\.",
-                  "From this bundle's folder:", text, flags=re.MULTILINE)  # fmt: skip
-    text = re.sub(r"^\|([^|]*)\| `make demo BUNDLE=\w+` \|$", rf"|\1| `{DEMO}` |", text, flags=re.MULTILINE)
-    text = re.sub(r"^\|.*`make [^`]*` \|\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text).replace("CONFIGS/", "configs/")
-    if not own_weights:
-        return text
-    text = SHIPPED.sub("**Shipped weights**: those named in `model_info.json`", text)
-    return re.sub(rf"({'|'.join(ON_WEIGHTS)}); ", "The weights are those named in `model_info.json`; ", text)
+    text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text)
+    return SHIPPED.sub("**Shipped weights**: those named in `model_info.json`", text) if own_weights else text
 
 
 def head(text: str) -> str:
