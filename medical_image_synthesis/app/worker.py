@@ -62,12 +62,9 @@ def _model(bundle: Bundle, options: Mapping[str, str], progress: Callable[[str, 
     key = (bundle, *options.items(), bundle.weights, bundle.weights and bundle.weights.stat().st_mtime_ns)
     if key not in _models:
         progress(f"loading {bundle.name}", None)
-        from common import devices
         from medical_image_synthesis.configured import from_texts
         from medical_image_synthesis.model import model_of
 
-        if not _models:
-            devices.share_cores()  # later the load is its own
         _models.clear()
         _models[key] = model_of(bundle, [], from_texts(options))
     return _models[key]
