@@ -87,7 +87,7 @@ $(READY): $(RUNTIME)
 
 $(DEPLOY_VENV)/.ready: examples/deploy/requirements.txt requirements.txt
 	$(PYTHON) -m venv $(DEPLOY_VENV)
-	$(DEPLOY_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/deploy/requirements.txt -r requirements.txt
+	$(DEPLOY_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/deploy/requirements.txt -e .
 	@touch $@
 
 $(FEDERATED_VENV)/.ready: examples/federated/requirements.txt requirements.txt setup.cfg

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Literal, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 Arguments = ParamSpec("Arguments")
 SHOWN = 6
@@ -225,9 +225,13 @@ class Refused(CasesFailedError):  # noqa: N818  # the name that programs catch
     Args:
         fault: the message, which begins with the verdict.
         reasons: of the refusal, in words.
+
+    Attributes:
+        record: what the JSON file of a case that is refused by its verdict says; None of one that is not inferred.
     """
 
     label = ""
+    record: dict[str, Any] | None = None
 
     def __init__(self, fault: str, reasons: Sequence[str] = ()) -> None:
         super().__init__(fault)

@@ -44,4 +44,5 @@ def advancing(stage: str, total: int, is_shown: bool = True) -> Iterator[Callabl
         if is_shown:
             listener(stage, done / total)
 
+    advance(0)
     yield advance

@@ -9,7 +9,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ class SynthesisModel:
         self._turn = threading.Lock()
         parser["data"] = {**parser["data"], "_mode_": "callable"}
         parser["dataset"] = {**parser["dataset"], "data": []}
-        with self._using(), quiet(self._device):
+        with quiet(self._device):
             self._cases: Callable[..., list[dict[str, Any]]] = parser.get_parsed_content("data")
             self._evaluator: CaseEvaluator = parser.get_parsed_content("evaluator")
             for loader in parser.get_parsed_content("handlers"):
@@ -102,10 +102,10 @@ class SynthesisModel:
             return made
 
     def infer(self, item: dict[str, Any], progress: Progress | None = None) -> SyntheticVolume:
-        """Synthesise from a case of a list, as of :meth:`cases`."""
+        """Synthesise from a case of :meth:`cases`; messages of both name settings as the command has them."""
         from common.progress import heard_by, tell
 
-        with self._using(), quiet(self._device), heard_by(progress or _nothing):
+        with self._turn, quiet(self._device), heard_by(progress or _nothing):
             tell("reading")
             kept = self._evaluator.infer(item)
             exporter = self._evaluator.exporter.of_case(str(item["case"]))
@@ -119,7 +119,7 @@ class SynthesisModel:
         """
         path = Path(folder)
         require_source(path, (*VOLUMES, *self.bundle.other_formats))
-        with without_traces(), quiet(self._device):
+        with quiet(self._device):
             return self._cases(dataset_dir=str(path), datalist=None, run_dir=None)
 
     def _item(self, source: Any, stack: ExitStack) -> dict[str, Any]:
@@ -164,12 +164,6 @@ class SynthesisModel:
                 raise DataError(f"sources {', '.join(map(str, source))}", f"name them {', '.join(self.sources)}")
             return [source[name] for name in self.sources]
         return list(source) if isinstance(source, list) else None
-
-    @contextmanager
-    def _using(self) -> Iterator[None]:
-        """One thread at a time; mistakes of the user as such."""
-        with self._turn, without_traces():
-            yield
 
 
 def _nothing(stage: str, share: float | None) -> None:
@@ -225,11 +219,15 @@ def load(
     if uncertainty:
         given["uncertainty"] = True
     overlays = [overlay] if isinstance(overlay, str | os.PathLike) else list(overlay)
-    return model_of(bundle, [Path(each) for each in overlays], given)
+    with without_traces():
+        return model_of(bundle, [Path(each) for each in overlays], given)
 
 
 def model_of(bundle: Bundle, overlays: Sequence[Path], options: Mapping[str, Any]) -> SynthesisModel:
-    """The model of a bundle with overlays and settings by their id; see :func:`load`."""
+    """The model of a bundle with overlays and settings by their id; see :func:`load`.
+
+    Messages name settings as the command has them.
+    """
     if not bundle.reads_volumes:
         raise ConfigError(
             f"{bundle.name} draws samples, and translates no scan", f"use synthesize {bundle.short} -o OUT"
@@ -242,7 +240,7 @@ def model_of(bundle: Bundle, overlays: Sequence[Path], options: Mapping[str, Any
     files = config_files(bundle, ["inference"], overlays)
     bundle.join_path()
     _let_loggers_be_silent()
-    with without_traces(), warnings.catch_warnings():  # which libraries filter when they are imported
+    with warnings.catch_warnings():  # which libraries filter when they are imported
         from medical_image_synthesis.configured import run_files, started
 
         return SynthesisModel(bundle, started(run_files(files, options), "inference"))
@@ -272,7 +270,9 @@ def batch(
         for name, case in mis.batch(mis.load("mr2ct"), "SCANS"):
             print(name, case if isinstance(case, mis.UserError) else case.verdict)
     """
-    for item in model.cases(folder):
+    with without_traces():
+        items = model.cases(folder)
+    for item in items:
         try:
             with without_traces():
                 made: SyntheticVolume | UserError = model.infer(item, progress)

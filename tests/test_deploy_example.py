@@ -23,6 +23,7 @@ from pydicom.dataelem import DataElement
 from series_readers import by_hand
 
 from common.config import read_config
+from common.errors import UserError
 from common.raw_settings import settings_of
 from common.weights import info
 from tools.release.pack.release import pack
@@ -113,15 +114,15 @@ def test_every_echo_is_gathered_so_that_the_bundle_sees_them(synthesis: ModuleTy
 def test_a_dead_link_in_a_study_is_named(synthesis: ModuleType, tmp_path: Path) -> None:
     folder = two_echoes(tmp_path / "study")
     (folder / "gone.dcm").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(synthesis.SynthesisError, match=r"cannot read .*gone\.dcm \(No such file"):
+    with pytest.raises(UserError, match=r"cannot read .*gone\.dcm \(No such file"):
         synthesis.link_series(folder, UID, tmp_path / "series")
 
 
 def test_one_series_is_taken_and_no_other_number(synthesis: ModuleType) -> None:
     assert synthesis.only_series([UID]) == UID
-    with pytest.raises(synthesis.SynthesisError, match=r"the rules select no series, not one series: pass the folder"):
+    with pytest.raises(UserError, match=r"the rules select no series, not one series: pass the folder"):
         synthesis.only_series([])
-    with pytest.raises(synthesis.SynthesisError, match=r"select 1\.2\.3\.4, 1\.2\.3\.5, not one series: pass"):
+    with pytest.raises(UserError, match=r"select 1\.2\.3\.4, 1\.2\.3\.5, not one series: pass"):
         synthesis.only_series([OTHER, UID])
 
 
@@ -136,16 +137,16 @@ def test_series_are_selected_by_the_modality_the_bundle_expects(
 
 
 def test_a_folder_without_a_bundle_is_refused(synthesis: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(synthesis.SynthesisError, match="is not an unpacked bundle that translates images"):
+    with pytest.raises(UserError, match="is not an unpacked bundle that translates images"):
         synthesis.selection_rules(tmp_path)
 
 
 @pytest.mark.slow
-def test_the_derived_series_has_the_values_and_the_grid_of_the_bundles_own_inference(
+def test_the_derived_series_has_the_values_and_the_grid_of_the_releases_own_inference(
     synthesis: ModuleType, bundle: Path, tmp_path: Path, conformance_errors: Callable[[Path], list[str]]
 ) -> None:
-    output = tmp_path / "out"
-    written = synthesis.synthesise(bundle, study(tmp_path / "study"), UID, output)
+    output, model = tmp_path / "out", synthesis.load(bundle)
+    written = synthesis.synthesise(model, study(tmp_path / "study"), UID, output)
     assert written == output / f"{UID}_synthetic_ct"
     made: Any = by_hand(written)
     np.testing.assert_allclose(made.affine, GRID.affine, atol=1e-4)
@@ -161,17 +162,17 @@ def test_the_derived_series_has_the_values_and_the_grid_of_the_bundles_own_infer
     np.testing.assert_allclose(made.get_fdata(), expected.get_fdata(), atol=0.5 + 1e-2)
     assert conformance_errors(written) == []
 
-    with pytest.raises(synthesis.SynthesisError, match=r"already exists: pass --overwrite true"):
-        synthesis.synthesise(bundle, tmp_path / "study", UID, output)
+    with pytest.raises(UserError, match=r"already exists: pass overwrite=True"):
+        synthesis.synthesise(model, tmp_path / "study", UID, output)
 
 
 @pytest.mark.slow
 def test_what_the_bundle_says_of_a_series_it_refuses_is_the_error(
     synthesis: ModuleType, bundle: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(synthesis.SynthesisError, match=r"^1\.2\.3\.4 .*--phase"):
-        synthesis.synthesise(bundle, two_echoes(tmp_path / "study"), UID, tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["manifest.json"]
+    with pytest.raises(UserError, match=r"^1\.2\.3\.4 .*phase=1"):
+        synthesis.synthesise(synthesis.load(bundle), two_echoes(tmp_path / "study"), UID, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 # ---- the application, in MONAI Deploy's environment --------------------------------------------------------------
@@ -197,7 +198,7 @@ def test_the_application_writes_the_series_that_the_core_writes(
     said = done.stdout + done.stderr
     assert [value for value in (*PATIENT.values(), MALFORMED) if value in said] == []
 
-    written = synthesis.synthesise(bundle, tmp_path / "study", UID, tmp_path / "core")
+    written = synthesis.synthesise(synthesis.load(bundle), tmp_path / "study", UID, tmp_path / "core")
     pairs = [(path, tmp_path / "out" / written.name / path.name) for path in sorted(written.glob("*.dcm"))]
     assert len(pairs) == 34
     for ours, theirs in (map(pydicom.dcmread, pair) for pair in pairs):
@@ -218,7 +219,7 @@ def test_the_application_leaves_the_choice_between_series_and_between_echoes_to_
 
     done = deploy(two_echoes(tmp_path / "echoes"), bundle, tmp_path / "echoed")
     assert done.returncode == 2
-    assert "--phase" in done.stderr.splitlines()[-1]
+    assert "phase=1" in done.stderr.splitlines()[-1]
     assert [path for folder in ("out", "echoed") for path in (tmp_path / folder).rglob("*.dcm")] == []
 
 

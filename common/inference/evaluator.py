@@ -24,6 +24,7 @@ from ..files import remove_unfinished, write_text
 from ..io.export import VolumeExporter
 from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED, require_new
 from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, in_words, why_refused
+from ..io.export.volume import volume_of
 from ..io.reader import WARNINGS
 from ..path_names import is_reference
 from ..runs.acceleration import Acceleration
@@ -180,7 +181,12 @@ class CaseEvaluator(SupervisedEvaluator):
             self._keep, loader.dataset.data, self._items = None, [], []
         if isinstance(self._fault, UnsuitedError):
             raise Refused(str(self._fault), self._fault.reasons) from self._fault
-        require_volumes(list(self.outcomes.values()), self.exporter.output_dir)
+        try:
+            require_volumes(list(self.outcomes.values()), self.exporter.output_dir)
+        except Refused as error:
+            item, nothing, _ = kept[0]
+            error.record = self.exporter.about(item, volume_of(item, nothing), {}, {})
+            raise
         return kept[0]
 
     def _read_calibration(self) -> None:

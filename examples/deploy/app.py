@@ -2,7 +2,7 @@
 
     python app.py -i STUDY -m UNPACKED_BUNDLE -o OUTPUT -l WARN
 
-Two operators of MONAI Deploy find the series, one of ours hands it to the bundle's own inference:
+Two operators of MONAI Deploy find the series, one of ours hands it to the bundle's model, which is loaded once:
 
     DICOMDataLoaderOperator -> DICOMSeriesSelectorOperator -> SynthesisOperator
 
@@ -21,7 +21,9 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application, Operator, OperatorSpec
 from monai.deploy.operators.dicom_data_loader_operator import DICOMDataLoaderOperator
 from monai.deploy.operators.dicom_series_selector_operator import DICOMSeriesSelectorOperator
-from synthesis import SynthesisError, only_series, selection_rules, synthesise
+from synthesis import load, only_series, selection_rules, synthesise
+
+from medical_image_synthesis import SynthesisModel, UserError
 
 logger = logging.getLogger(__name__)
 STUDIES, SELECTED = "dicom_study_list", "study_selected_series_list"
@@ -36,13 +38,15 @@ class SynthesisOperator(Operator):
     Args:
         fragment: the application.
         study: folder that the series was found in.
-        bundle: folder of an unpacked release.
-        output: receives the series, a manifest and a JSON file about the series.
+        model: of the bundle.
+        output: receives the series and a JSON file about it.
     """
 
-    def __init__(self, fragment: Any, *args: Any, study: Path, bundle: Path, output: Path, **kwargs: Any) -> None:
+    def __init__(
+        self, fragment: Any, *args: Any, study: Path, model: SynthesisModel, output: Path, **kwargs: Any
+    ) -> None:
         self.study = study
-        self.bundle = bundle
+        self.model = model
         self.output = output
         super().__init__(fragment, *args, **kwargs)
 
@@ -54,11 +58,11 @@ class SynthesisOperator(Operator):
         """Translate the series.
 
         Raises:
-            SynthesisError: as :func:`synthesis.only_series` and :func:`synthesis.synthesise`.
+            UserError: as :func:`synthesis.only_series` and :func:`synthesis.synthesise`.
         """
         studies = op_input.receive(SELECTED)
         uids = [str(chosen.series.SeriesInstanceUID) for study in studies for chosen in study.selected_series]
-        written = synthesise(self.bundle, self.study, only_series(uids), self.output)
+        written = synthesise(self.model, self.study, only_series(uids), self.output)
         logger.warning(f"synthetic series: {len(list(written.glob('*.dcm')))} slices in {written}")
 
 
@@ -71,7 +75,7 @@ class SynthesisApplication(Application):
         study, bundle, output = (Path(path) for path in (context.input_path, context.model_path, context.output_path))
         loader = DICOMDataLoaderOperator(self, CountCondition(self, 1), input_folder=study, name="loader")
         selector = DICOMSeriesSelectorOperator(self, rules=selection_rules(bundle), all_matched=True, name="selector")
-        writer = SynthesisOperator(self, study=study, bundle=bundle, output=output, name="synthesis")
+        writer = SynthesisOperator(self, study=study, model=load(bundle), output=output, name="synthesis")
         self.add_flow(loader, selector, {(STUDIES, STUDIES)})
         self.add_flow(selector, writer, {(SELECTED, SELECTED)})
 
@@ -81,7 +85,7 @@ def main() -> int:
     try:
         SynthesisApplication().run()
         return 0
-    except SynthesisError as error:
+    except UserError as error:
         message = str(error)
     print(f"error: {message}", file=sys.stderr)  # now that Holoscan has said its last, which it does on the way out
     return 2

@@ -1,7 +1,7 @@
-"""One series of a study through a packed bundle: what the application in ``app.py`` does, without MONAI Deploy.
+"""One series of a study through a bundle: what the application in ``app.py`` does, without MONAI Deploy.
 
-The bundle's own ``inference`` reads the series and writes the derived one, so that geometry, values, headers and
-refusals are those of the bundle anywhere else. It runs as a command of its own: one that fails leaves its message.
+The bundle's model reads the series and writes the derived one, so that geometry, values, headers and refusals are those
+of the bundle anywhere else.
 """
 
 from __future__ import annotations
@@ -9,24 +9,22 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-MANIFEST = "manifest.json"
+import medical_image_synthesis as mis
+
+SETTINGS: dict[str, Any] = {"output_format": "dicom"}
+"""Of the inference; what a message asks for, such as ``phase=1``, belongs here."""
 
 # pydicom quotes the values it complains about, and those can be a patient's
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-
-
-class SynthesisError(RuntimeError):
-    """A study, bundle or output that cannot be used; the message says which, on one line."""
 
 
 def selection_rules(bundle: Path) -> str:
@@ -36,13 +34,13 @@ def selection_rules(bundle: Path) -> str:
         bundle: folder of an unpacked release.
 
     Raises:
-        SynthesisError: where that folder holds no bundle with an image of one modality as its input.
+        UserError: where that folder holds no bundle with an image of one modality as its input.
     """
     path = bundle / "configs" / "metadata.json"
     try:
         modality = json.loads(path.read_text())["network_data_format"]["inputs"]["image"]["modality"]
     except (OSError, ValueError, KeyError) as error:
-        raise SynthesisError(f"{bundle} is not an unpacked bundle that translates images ({error!r})") from error
+        raise mis.UserError(f"{bundle} is not an unpacked bundle that translates images ({error!r})") from error
     return json.dumps({"selections": [{"name": "source", "conditions": {"Modality": f"^{modality}$"}}]})
 
 
@@ -50,12 +48,12 @@ def only_series(uids: Sequence[str]) -> str:
     """The SeriesInstanceUID that the rules left.
 
     Raises:
-        SynthesisError: for none or several: which one is meant is not guessed.
+        UserError: for none or several: which one is meant is not guessed.
     """
     if len(uids) == 1:
         return uids[0]
     remedy = "pass the folder of one series as --input, or add conditions to selection_rules"
-    raise SynthesisError(f"the rules select {', '.join(sorted(uids)) or 'no series'}, not one series: {remedy}")
+    raise mis.UserError(f"the rules select {', '.join(sorted(uids)) or 'no series'}, not one series: {remedy}")
 
 
 def link_series(study: Path, uid: str, folder: Path) -> int:
@@ -65,7 +63,7 @@ def link_series(study: Path, uid: str, folder: Path) -> int:
     keeps one, whichever echo or time point that is, where the bundle refuses and asks for the one that is meant.
 
     Raises:
-        SynthesisError: where a file of the study cannot be read.
+        UserError: where a file of the study cannot be read.
     """
     folder.mkdir(parents=True)
     files = [Path(place, name) for place, _, names in os.walk(study) for name in names]
@@ -75,29 +73,32 @@ def link_series(study: Path, uid: str, folder: Path) -> int:
     return len(members)
 
 
-def synthesise(bundle: Path, study: Path, uid: str, output: Path) -> Path:
+def load(bundle: Path) -> mis.SynthesisModel:
+    """The model of an unpacked release: its weights in the code of the installed bundle with its name.
+
+    Raises:
+        UserError: no bundle has this name, or the weights are damaged, missing, or of another network.
+    """
+    return mis.load(bundle.resolve().name, weights=bundle / "models" / "model.pt", **SETTINGS)
+
+
+def synthesise(model: mis.SynthesisModel, study: Path, uid: str, output: Path) -> Path:
     """Translate a series and return the folder of the derived one, ``<output>/<uid>_<suffix>``, a file a slice.
 
     Args:
-        bundle: folder of an unpacked release with weights.
+        model: of :func:`load`.
         study: folder with the series, and perhaps others.
         uid: the series' SeriesInstanceUID, which also names the output: a folder's name may be a patient's.
-        output: where the bundle writes; it refuses to replace a series that is there.
+        output: receives it; a series that is there is not replaced.
 
     Raises:
-        SynthesisError: with the bundle's own message where it refuses the series, its weights or the output.
+        UserError: where the bundle refuses the series or the output.
     """
     with tempfile.TemporaryDirectory() as temporary:
         source = Path(temporary, uid)
         link_series(study, uid, source)
-        words = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "inference"]
-        words += ["--config_file", "configs/inference.yaml", "--output_format", "dicom"]
-        words += ["--dataset_dir", str(source), "--predictions_dir", str(output.resolve())]
-        done = subprocess.run(words, cwd=bundle, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise SynthesisError(_reason(done.stderr, output / MANIFEST))
-    (outcome,) = json.loads((output / MANIFEST).read_text())
-    return output / outcome["file"]
+        made = model(source)
+        return made.to_dicom(output / f"{uid}_{made.record['Content'].replace(' ', '_')}")
 
 
 def _series_uid(path: Path) -> str | None:
@@ -106,14 +107,5 @@ def _series_uid(path: Path) -> str | None:
     except InvalidDicomError:
         return None
     except OSError as error:
-        raise SynthesisError(f"cannot read {path} ({error.strerror or error})") from error
+        raise mis.UserError(f"cannot read {path} ({error.strerror or error})") from error
     return str(header.get("SeriesInstanceUID", ""))
-
-
-def _reason(said: str, manifest: Path) -> str:
-    """The last line on stderr; of a case that failed, what the manifest named there says of it."""
-    line = (said.strip().splitlines() or ["the bundle ended without a word"])[-1].removeprefix("error: ")
-    if manifest.name not in line:
-        return line
-    (outcome,) = json.loads(manifest.read_text())
-    return str(outcome["reason"])

@@ -9,25 +9,20 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
-from medical_image_synthesis.app.inference import CaseProcess, CaseProgress, made
 from medical_image_synthesis.app.settings import CaseChoices
-from medical_image_synthesis.infer import MANIFEST
-from medical_image_synthesis.places import SIDECAR
+from medical_image_synthesis.app.worker_process import WorkerProcess
+from medical_image_synthesis.places import MAP
 
 READING, READY, QUEUED, RUNNING = "reading", "ready", "queued", "running"
 DONE, REFUSED, FAILED, CANCELLED = "done", "refused", "failed", "cancelled"
 ENDED = (DONE, REFUSED, FAILED, CANCELLED)
 SOURCE, SYNTHETIC, UNCERTAINTY = "source", "synthetic", "uncertainty"
-FIRST_STAGE = CaseProgress("reading the scan")
-SYNTHESIZE = "medical_image_synthesis"
-VIEWABLE = "medical_image_synthesis.app.viewable"
-AS_DICOM = "medical_image_synthesis.app.as_dicom"
 PREFIX = "synthesize-app-"
 REFUSE = "refuse"
 """Verdict of a case that is never written as DICOM."""
@@ -43,14 +38,16 @@ class UploadedCase:
         source: the stored scan.
         choices: bundle, options and settings; None until it is started.
         status: ``reading``, ``ready``, ``queued``, ``running``, ``done``, ``refused``, ``failed`` or ``cancelled``.
-        progress: of the stage that it is in.
+        stage: what is done for it, in words.
+        share: of the stage that is done.
+        seconds_left: until the stage is done.
+        stage_begun: clock when it began.
         message: why it failed, or cannot be shown.
-        about: the entry of the manifest: verdict and warnings among others.
+        about: its JSON file: verdict and warnings among others.
         volumes: NIfTI files for the viewer, by ``source``, ``synthetic`` and ``uncertainty``.
         results: files to download, by ``nifti`` and ``json``, and ``dicom`` once it was asked for.
         begun: clock when its inference began.
         seconds: that the inference took.
-        unit: of the synthetic volume.
     """
 
     name: str
@@ -59,14 +56,16 @@ class UploadedCase:
     choices: CaseChoices | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     status: str = READY
-    progress: CaseProgress = CaseProgress("waiting")
+    stage: str = "waiting"
+    share: float | None = None
+    seconds_left: int | None = None
+    stage_begun: float = 0.0
     message: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     volumes: dict[str, Path] = field(default_factory=dict)
     results: dict[str, Path] = field(default_factory=dict)
     begun: float = 0.0
     seconds: float = 0.0
-    unit: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -76,24 +75,32 @@ class UploadedCase:
     @property
     def formats(self) -> list[str]:
         """Formats of its result: DICOM too, which is written when asked for, unless the case is refused."""
-        verdict = (self.about.get("quality") or {}).get("verdict")
+        verdict = (self.about.get("Quality") or {}).get("verdict")
         as_dicom = {"dicom"} if "nifti" in self.results and verdict != REFUSE else set()
         return sorted({*self.results, *as_dicom})
+
+    def report(self, stage: str, share: float | None) -> None:
+        """Note what is done for it."""
+        if not share:
+            self.stage_begun = time.monotonic()
+        spent = time.monotonic() - self.stage_begun
+        self.stage, self.share = stage, share
+        self.seconds_left = round(spent * (1 - share) / share) if share else None
 
     def state(self) -> dict[str, Any]:
         """What a page shows of the case, as JSON."""
         return {
             "id": self.id, "name": self.name, "status": self.status,
             "bundle": None if self.choices is None else self.choices.bundle.short,
-            "stage": self.progress.stage, "share": self.progress.share, "seconds_left": self.progress.seconds_left,
-            "seconds": round(self.seconds, 1), "message": self.message, "quality": self.about.get("quality"),
-            "warnings": self.about.get("warnings", []), "unit": self.unit,
+            "stage": self.stage, "share": self.share, "seconds_left": self.seconds_left,
+            "seconds": round(self.seconds, 1), "message": self.message, "quality": self.about.get("Quality"),
+            "warnings": self.about.get("Warnings", []), "unit": self.about.get("Unit"),
             "volumes": sorted(self.volumes), "results": self.formats,
         }  # fmt: skip
 
 
 class CaseQueue:
-    """Infers the cases in their order, in a thread that ends with :meth:`close`.
+    """Infers the cases in their order, in a process that keeps the last model; another reads scans meanwhile.
 
     A folder for all uploads is made in the system's temporary folder, which only its owner may read.
     """
@@ -104,11 +111,10 @@ class CaseQueue:
         self._held = _hold(self.root)
         self.cases: dict[str, UploadedCase] = {}
         self._changed = threading.Condition()
-        self._processes: list[tuple[UploadedCase, CaseProcess]] = []
-        self._writing = threading.Lock()
+        self._inference, self._reader = WorkerProcess(), WorkerProcess()
         self._closed = False
-        self._worker = threading.Thread(target=self._work, name="inference", daemon=True)
-        self._worker.start()
+        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
+        self._thread.start()
 
     def new_folder(self) -> Path:
         """A new folder for an upload, 0700."""
@@ -132,7 +138,10 @@ class CaseQueue:
         """Put a case into the list, and make its scan viewable; its message is why it is not."""
         case.status = READING
         self.add(case)
-        case.message = self._view(case, SOURCE, case.source)
+        try:
+            self._view(case)
+        except UserError as error:
+            case.message = str(error)
         with self._changed:
             if case.status == READING:
                 case.status = READY
@@ -143,15 +152,13 @@ class CaseQueue:
         Raises:
             UserError: it cannot be written.
         """
-        with self._writing:
+        with self._reader.turn:
             if "dicom" in case.results or case.choices is None:
                 return
-            weights, out = case.choices.bundle.weights, case.folder / "dicom.zip"
-            settings = json.dumps(dict(case.choices.settings))
-            words = [str(case.source), str(case.results["json"]), str(weights), str(out), settings]
-            if fault := self._run(case, AS_DICOM, words):
-                raise UserError(fault)
-            case.results["dicom"] = out
+            case.results["dicom"] = self._ask(
+                self._reader, case, "as_dicom", source=case.source, sidecar=case.results["json"],
+                weights=case.choices.bundle.weights, out=case.folder / "dicom.zip", settings=case.choices.settings,
+            )  # fmt: skip
 
     def states(self) -> list[dict[str, Any]]:
         """Those of all cases, the first first."""
@@ -177,30 +184,26 @@ class CaseQueue:
         """End what is running, and delete all files."""
         with self._changed:
             self._closed = True
-            for case in self.cases.values():
-                self._kill(case)
             self._changed.notify_all()
-        self._worker.join(timeout=10)
+        for worker in (self._inference, self._reader):
+            worker.close()
+        self._thread.join(timeout=10)
         shutil.rmtree(self.root, ignore_errors=True)
         if self._held is not None:
             os.close(self._held)
             self._held = None
 
     def _kill(self, case: UploadedCase) -> None:
-        for of, process in self._processes:
-            if of is case:
-                process.kill()
+        for worker in (self._inference, self._reader):
+            if worker.of is case:
+                worker.kill()
 
     def _work(self) -> None:
         while (case := self._next()) is not None:
-            fault = "the inference wrote no volume"
             try:
                 self._infer(case)
             except Exception as error:  # one failed case must not stop the queue
-                fault = without_paths(str(error), case)
-            self._end(case, FAILED, fault)
-            if case.id not in self.cases:  # removed while it was inferred
-                shutil.rmtree(case.folder, ignore_errors=True)
+                self._end(case, FAILED, without_paths(str(error), case))
 
     def _next(self) -> UploadedCase | None:
         """Wait for a case, and mark it as running; None once the queue is closed."""
@@ -208,7 +211,7 @@ class CaseQueue:
             while not self._closed:
                 case = next((each for each in self.cases.values() if each.status == QUEUED), None)
                 if case is not None:
-                    case.status, case.progress, case.begun = RUNNING, FIRST_STAGE, time.monotonic()
+                    case.status, case.stage, case.begun = RUNNING, "starting", time.monotonic()
                     return case
                 self._changed.wait()
         return None
@@ -216,62 +219,54 @@ class CaseQueue:
     def _infer(self, case: UploadedCase) -> None:
         """Infer, name the files, and show them."""
         assert case.choices is not None
-        out = case.folder / "out"
-
-        def report(progress: CaseProgress) -> None:
-            case.progress = progress._replace(stage=without_paths(progress.stage, case))
-
-        words = [case.choices.bundle.short, str(case.source), "--output", str(out), *case.choices.words()]
-        fault = self._run(case, SYNTHESIZE, words, report)
-        case.about = made(out)
-        status = case.about.get("status")
-        if status in (DONE, REFUSED):
-            self._keep(case, out)  # before the end, after which nobody looks at the case again
-        if status == REFUSED:
+        sidecar = self._ask(
+            self._inference, case, "infer", bundle=case.choices.bundle.folder, options=case.choices.options(),
+            source=case.source, out=case.folder / "out",
+        )  # fmt: skip
+        volume, widths = sidecar.with_suffix(".nii.gz"), sidecar.with_name(f"{sidecar.stem}{MAP}")
+        case.about = json.loads(sidecar.read_text(encoding="utf-8"))
+        case.results["json"] = sidecar  # before the end, after which nobody looks at the case again
+        if not volume.exists():
             self._end(case, REFUSED, "")
-        elif fault:
-            self._end(case, FAILED, fault)
-        elif status == DONE:
-            written = {SYNTHETIC: case.about["file"], UNCERTAINTY: case.about.get("uncertainty")}
-            for name, scan in {
-                SOURCE: case.source,
-                **{name: out / file for name, file in written.items() if file},
-            }.items():
-                self._view(case, name, scan)  # what cannot be shown can be downloaded nevertheless
-            self._end(case, DONE, "")
-
-    def _view(self, case: UploadedCase, name: str, scan: Path) -> str:
-        """Show a volume; why it cannot be shown."""
-        shown = scan if _is_nifti(scan) else case.folder / f"{name}.nii.gz"
-        if shown != scan and name not in case.volumes and (fault := self._run(case, VIEWABLE, [str(scan), str(shown)])):
-            return fault
+            return
+        case.results["nifti"] = volume
+        with suppress(UserError):  # what cannot be shown can be downloaded nevertheless
+            self._view(case)
         with self._changed:
-            case.volumes[name] = shown
-        return ""
+            case.volumes |= {name: path for name, path in ((SYNTHETIC, volume), (UNCERTAINTY, widths)) if path.exists()}
+        self._end(case, DONE, "")
 
-    def _run(
-        self, case: UploadedCase, module: str, words: list[str], report: Callable[[CaseProgress], None] | None = None
-    ) -> str:
-        """Run Python on behalf of a case; why it failed, empty if it did not."""
+    def _view(self, case: UploadedCase) -> None:
+        """Show a scan.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        shown = case.source
+        if not shown.name.endswith((".nii", ".nii.gz")) and SOURCE not in case.volumes:
+            shown = self._ask(self._reader, case, "view", scan=shown, out=case.folder / f"{SOURCE}.nii.gz")
         with self._changed:
-            if case.status == CANCELLED or case.id not in self.cases or self._closed:
-                return CANCELLED
-            process = CaseProcess(module, words, report or (lambda _: None))
-            self._processes.append((case, process))
-        try:
-            code = process.wait()
-        finally:
+            case.volumes.setdefault(SOURCE, shown)
+
+    def _ask(self, worker: WorkerProcess, case: UploadedCase, job: str, **arguments: Any) -> Path:
+        """Have a job of a case done, and return the file that was made.
+
+        Raises:
+            UserError: why there is none, without paths.
+        """
+        with worker.turn:
             with self._changed:
-                self._processes.remove((case, process))
-        return without_paths(process.failure(code), case) if code else ""
-
-    def _keep(self, case: UploadedCase, out: Path) -> None:
-        """Name the files that can be taken away."""
-        (sidecar,) = (path for path in out.glob(f"*{SIDECAR}") if path.name != MANIFEST)
-        case.results["json"] = sidecar
-        case.unit = json.loads(sidecar.read_text(encoding="utf-8")).get("Unit")
-        if name := case.about.get("file"):
-            case.results["nifti"] = out / name
+                if case.status == CANCELLED or case.id not in self.cases or self._closed:
+                    raise UserError(CANCELLED)
+                worker.start()
+                worker.of = case
+            try:
+                return Path(worker.ask(job, arguments, case.report))
+            except UserError as error:
+                raise UserError(without_paths(str(error), case)) from error
+            finally:
+                with self._changed:
+                    worker.of = None
 
     def _end(self, case: UploadedCase, status: str, message: str) -> None:
         with self._changed:
@@ -312,7 +307,3 @@ def _hold(folder: Path) -> int | None:
         os.close(held)
         return None
     return held
-
-
-def _is_nifti(path: Path) -> bool:
-    return path.name.endswith((".nii", ".nii.gz"))

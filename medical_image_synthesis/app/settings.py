@@ -31,11 +31,11 @@ class CaseChoices(NamedTuple):
     refuse: bool = True
     settings: Mapping[str, str] = {}
 
-    def words(self) -> list[str]:
-        """Options of ``synthesize``."""
+    def options(self) -> dict[str, str]:
+        """Options of ``synthesize``, as they are typed."""
         given = {"uncertainty": str(self.uncertainty).lower(), "refuse": str(self.refuse).lower()}
         given |= {} if self.device == AUTO else {"device": self.device}
-        return [f"--{name}={value}" for name, value in {**given, **self.settings}.items()]
+        return {**given, **self.settings}
 
 
 def why_not(bundle: Bundle) -> str | None:

@@ -89,6 +89,14 @@ def test_the_only_case_ends_with_the_line_of_its_refusal(tmp_path, cases, networ
     assert line.startswith(f"REFUSED case_1: {UNLIKE}")
 
 
+def test_the_refusal_of_a_case_in_memory_has_the_record_that_a_run_writes(tmp_path, cases, network, calibrated):
+    with pytest.raises(Refused):
+        build(tmp_path, cases[1:2], network).run()
+    with pytest.raises(Refused, match=UNLIKE) as refused:
+        build(tmp_path, [], network).infer(cases[1])
+    assert refused.value.record == json.loads((tmp_path / "out" / "case_1_ct.json").read_text())
+
+
 def test_no_option_writes_a_refused_case_as_dicom(tmp_path, cases, network, calibrated):
     with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
         build(tmp_path, cases, network, output_format="dicom", refuse=False).run()

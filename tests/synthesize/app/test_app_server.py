@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import in_process
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -23,10 +24,12 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
+import medical_image_synthesis as mis
 from common.simulation.mr_ct_pairs import write_mr2ct
 from medical_image_synthesis.app import case_queue
-from medical_image_synthesis.app.case_queue import CaseQueue
+from medical_image_synthesis.app.case_queue import CaseQueue, UploadedCase
 from medical_image_synthesis.app.server import app_of
+from medical_image_synthesis.app.worker_process import WorkerProcess
 from medical_image_synthesis.command import main
 
 NAME = "Doe^Jane <img src=x onerror=alert(1)>.nii.gz"
@@ -35,7 +38,7 @@ NAME = "Doe^Jane <img src=x onerror=alert(1)>.nii.gz"
 @pytest.fixture(scope="module")
 def mr(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms") / "data"
-    write_mr2ct(folder, cases=1, spacing=4.0, seed=0)
+    write_mr2ct(folder, cases=1, spacing=8.0, seed=0)
     return next(folder.glob("*/mr.nii.gz"))
 
 
@@ -142,15 +145,57 @@ def test_a_failed_case_says_why_and_the_next_goes_on(server: TestClient, mr: Pat
     assert (state["status"], state["message"]) == ("done", "")
 
 
-@pytest.mark.parametrize("entry", [{"status": "done"}, {"status": "kept"}])
-def test_a_case_whose_manifest_lacks_what_it_must_have_fails_and_the_next_goes_on(
-    server: TestClient, mr: Path, monkeypatch: pytest.MonkeyPatch, entry: dict[str, str]
+def answered(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Let the worker answer each inference with a JSON file of this text alone."""
+
+    def ask(queue: CaseQueue, worker: WorkerProcess, case: UploadedCase, job: str, **_: Any) -> Path:
+        (case.folder / "scan_synthetic_ct.json").write_text(text)
+        return case.folder / "scan_synthetic_ct.json"
+
+    monkeypatch.setattr(CaseQueue, "_ask", ask)
+
+
+def test_a_case_whose_record_cannot_be_read_fails_and_the_next_goes_on(
+    server: TestClient, mr: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(CaseQueue, "_run", lambda *_, **__: True)
-    monkeypatch.setattr(case_queue, "made", lambda _: entry)
+    answered(monkeypatch, "{")
     for _ in range(2):
         state = ended(server, post(server, mr).json()["id"])
         assert (state["status"], state["message"] != "") == ("failed", True)
+
+
+def test_a_refused_case_has_its_verdict_and_json_alone(
+    server: TestClient, mr: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quality = {"verdict": "refuse", "reasons": ["the head is tilted"]}
+    answered(monkeypatch, json.dumps({"Unit": "HU", "Warnings": ["it is cut"], "Quality": quality}))
+    state = ended(server, post(server, mr).json()["id"])
+    assert (state["status"], state["message"], state["results"], state["volumes"]) == ("refused", "", ["json"], [])
+    assert (state["quality"], state["warnings"]) == (quality, ["it is cut"])
+
+
+def test_two_cases_of_a_bundle_share_a_process_and_are_those_of_python_and_of_monai(
+    server: TestClient, mr: Path, tmp_path: Path
+) -> None:
+    workers, made, about = [], [], []
+    for _ in range(2):
+        case = post(server, mr, refuse="false", device="cpu", settings="output_dtype float32").json()["id"]
+        assert ended(server, case)["message"] == ""
+        workers.append(server.queue._inference._process.pid)  # type: ignore[attr-defined]
+        result = gzip.decompress(server.get(f"/cases/{case}/result").content)
+        made.append(np.asarray(nib.Nifti1Image.from_bytes(result).dataobj))
+        about.append(server.get(f"/cases/{case}/result?format=json").json())
+    assert workers[0] == workers[1]
+    model = mis.load("mr2ct", device="cpu", refuse=False, output_dtype="float32")
+    expected = model(mr).array
+    assert [np.array_equal(each, expected) for each in made] == [True, True]
+    scan = tmp_path / "scan.nii.gz"  # as the upload is called
+    scan.write_bytes(mr.read_bytes())
+    words = ["--config_file", model.bundle.config("inference"), "--dataset_dir", scan, "--predictions_dir", tmp_path]
+    words += ["--refuse", "false", "--device", "cpu", "--output_dtype", "float32"]
+    done = in_process.run("monai.bundle", "run", "inference", *words)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert about == 2 * [json.loads((tmp_path / "scan_synthetic_ct.json").read_text())]  # hashes of the files too
 
 
 def test_a_running_case_is_cancelled_and_leaves_no_process(server: TestClient, mr: Path) -> None:
@@ -169,10 +214,11 @@ def test_a_running_case_is_cancelled_and_leaves_no_process(server: TestClient, m
 def test_an_inference_that_the_system_kills_fails_in_a_line_and_the_next_goes_on(server: TestClient, mr: Path) -> None:
     first, second = post(server, mr).json(), post(server, mr, refuse="false").json()
     deadline = time.monotonic() + 60
-    while not (running := server.queue._processes):  # type: ignore[attr-defined]
+    worker = server.queue._inference  # type: ignore[attr-defined]
+    while worker.of is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.killpg(running[0][1].process.pid, signal.SIGKILL)
+    os.killpg(worker._process.pid, signal.SIGKILL)
     state = ended(server, first["id"])
     said = "the inference ended unexpectedly (signal 9): often too little memory; try a smaller scan"
     assert (state["status"], state["message"]) == ("failed", said)

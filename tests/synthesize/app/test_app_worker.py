@@ -1,8 +1,7 @@
-"""A finished result as DICOM: the series that an inference with that format writes, and none of a refused case."""
+"""A result as DICOM by the worker: the series that an inference with that format writes, and none of a refused case."""
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ import pytest
 from dicom_phantom import SAGITTAL, Grid, write_series
 from monai.data import DataLoader, Dataset, MetaTensor
 
+from common.errors import CheckpointError, OutputError
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.transforms import LoadVolumed
-from medical_image_synthesis.app.as_dicom import main
+from medical_image_synthesis.app.worker import as_dicom
 
 GRID = Grid(orientation=SAGITTAL)
 REVIEW = {
@@ -55,14 +55,18 @@ def written(folder: Path, item: dict[str, Any], output_format: str, **settings: 
     return exporter.sidecar("scan")
 
 
+def places(folder: Path, sidecar: Path) -> list[str]:
+    return [str(folder / "scan"), str(sidecar), str(folder / "model.pt"), str(folder / "out.zip")]
+
+
 @pytest.mark.parametrize("axial", [False, True])
 def test_a_result_as_dicom_is_the_series_that_the_inference_writes(
     item: dict[str, Any], tmp_path: Path, axial: bool
 ) -> None:
     sidecar = written(tmp_path / "nifti", item, "nifti")
     written(tmp_path / "dicom", item, "dicom", dicom_axial=axial)
-    paths = [tmp_path / "scan", sidecar, tmp_path / "model.pt", tmp_path / "out.zip"]
-    assert main([*map(str, paths), json.dumps({"dicom_axial": str(axial).lower(), "seed": "3"})]) == 0
+    settings = {"dicom_axial": str(axial).lower(), "seed": "3"}
+    assert as_dicom(*places(tmp_path, sidecar), settings) == str(tmp_path / "out.zip")
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         archive.extractall(tmp_path / "made")
     expected = {path.relative_to(tmp_path / "dicom"): path for path in (tmp_path / "dicom").glob("*/*.dcm")}
@@ -77,15 +81,12 @@ def test_a_result_as_dicom_is_the_series_that_the_inference_writes(
         assert "the head is tilted" in own.ImageComments
 
 
-def test_a_refused_result_or_one_of_other_weights_does_not_become_dicom(
-    item: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_refused_result_or_one_of_other_weights_does_not_become_dicom(item: dict[str, Any], tmp_path: Path) -> None:
     sidecar = written(tmp_path / "refused", {**item, "quality": {**REVIEW, "verdict": "refuse"}}, "nifti")
-    paths = [tmp_path / "scan", sidecar, tmp_path / "model.pt", tmp_path / "out.zip"]
-    assert main([*map(str, paths), "{}"]) != 0
-    assert capsys.readouterr().err == "error: a refused volume is not written as DICOM: check the source\n"
-    paths[1] = written(tmp_path / "done", item, "nifti")
+    with pytest.raises(OutputError, match="^a refused volume is not written as DICOM: check the source$"):
+        as_dicom(*places(tmp_path, sidecar), {})
+    sidecar = written(tmp_path / "done", item, "nifti")
     (tmp_path / "model.pt").write_bytes(b"others")
-    assert main([*map(str, paths), "{}"]) != 0
-    assert capsys.readouterr().err == "error: the weights have been replaced since: infer the scan again\n"
+    with pytest.raises(CheckpointError, match="^the weights have been replaced since: infer the scan again$"):
+        as_dicom(*places(tmp_path, sidecar), {})
     assert not (tmp_path / "out.zip").exists()
