@@ -190,7 +190,7 @@ def load(
         overlay: names of configs of the bundle, or files, that change settings.
         uncertainty: also compute intervals of voxels, for weights with a calibration.
         **settings: any of the bundle's ``inference.yaml``, such as ``refuse=False`` or ``precision="bf16"``; with
-            ``__`` for ``::``, as in ``inferer__overlap=0.5``.
+            ``__`` for ``::``, as in ``output__suffix="ct"``.
 
     Raises:
         ConfigError: no bundle has the name, or a setting is unknown or has a value that it cannot have.
