@@ -70,6 +70,7 @@ def started(run: RunFiles, run_id: str) -> ConfigParser:
         CheckpointError: nothing is known of the weights in use, or they are not the ones that are described.
     """
     run.parser.read_meta(str(run.folder / "metadata.json"))
+    run.parser.resolve_macro_and_relative_ids()  # as MONAI's command does, so that settings have the same hash
     start(run.parser, Command(run.parser, run.files, run.options, run_id), str(run.folder.resolve().parent))
     return run.parser
 
