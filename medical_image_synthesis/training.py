@@ -9,12 +9,13 @@ import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common import errors
 from common.errors import TrainingError, UserError
 from medical_image_synthesis.catalogue import Bundle, bundle_named
-from medical_image_synthesis.options import config_files
+from medical_image_synthesis.options import config_files, overlay_path
 from medical_image_synthesis.process import KIND, started_bundle
 from medical_image_synthesis.quiet import in_python
 from medical_image_synthesis.runs import FILES, RUN_IDS
@@ -36,11 +37,13 @@ class Run(NamedTuple):
         bundle: that was trained.
         folder: of the run, with ``models``, ``log.csv`` and ``run.json``; that of a variant lies in ``output_dir``.
         overlay: configs of the bundle, or files, that changed its settings.
+        settings: those that were given and that these overlays have too, which an evaluation needs again.
     """
 
     bundle: Bundle
     folder: Path
     overlay: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def weights(self) -> Path:
@@ -71,7 +74,7 @@ class Run(NamedTuple):
         """
         import pandas as pd
 
-        given = {"output_dir": self.folder, "variant": "", **settings}  # which the folder has in its name already
+        given = {**self.settings, "output_dir": self.folder, "variant": "", **settings}  # whose folder this is already
         _run(self.bundle, "evaluate", self.overlay, given, progress)
         return pd.read_csv(self.folder / "evaluation" / "metrics.csv")
 
@@ -105,24 +108,26 @@ def train(
         print(run.evaluate(), run.log)
         mr2ct = mis.load(run)
     """
+    from common.runs import run_dir
+
     several = [overlay] if isinstance(overlay, str | os.PathLike) else overlay
     overlays = [os.fspath(each) for each in several]
     root, found = Path(output_dir).absolute(), bundle_named(os.fspath(bundle))
     _run(found, "train", overlays, {"output_dir": root, **settings}, progress)
-    return Run(found, _folder(found, root, overlays, settings), tuple(overlays))
+    of_overlays = _content([str(overlay_path(found, Path(each))) for each in overlays])
+    named = {"variant": "", **of_overlays, **settings}
+    folder = Path(run_dir(str(root), str(named["variant"]), named.get("fold")))
+    again = {
+        name: value for name, value in settings.items() if name.replace("__", "::") in of_overlays.keys() - {"fold"}
+    }
+    return Run(found, folder, tuple(overlays), again)
 
 
-def _folder(bundle: Bundle, root: Path, overlays: Sequence[str], settings: Mapping[str, Any]) -> Path:
-    """The folder of a run that is done."""
+def _content(files: Sequence[str]) -> dict[str, Any]:
+    """Settings of config files, those of later ones."""
     import yaml
 
-    from common.runs import run_dir
-
-    named: dict[str, Any] = {"variant": ""}
-    for file in config_files(bundle, FILES["train"], [Path(each) for each in overlays]):
-        named |= yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    named |= settings
-    return Path(run_dir(str(root), str(named["variant"]), named.get("fold")))
+    return {name: value for file in files for name, value in yaml.safe_load(Path(file).read_text("utf-8")).items()}
 
 
 def _run(

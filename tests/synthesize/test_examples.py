@@ -43,7 +43,7 @@ def test_examples_run(code: str, scans, tiny_weights, tmp_path, monkeypatch, cap
     if "mis.train(" in code:
         from common.simulation.mr_ct_pairs import write_mr2ct
 
-        write_mr2ct(tmp_path / "here" / "DATA", cases=4, spacing=5.0)
+        write_mr2ct(tmp_path / "here" / "DATA", cases=4, spacing=5.0, seed=0)
     whole = model.model_of
 
     def narrow(bundle: Any, overlays: Any, options: dict[str, Any]) -> Any:

@@ -110,7 +110,7 @@ def test_an_interrupted_training_goes_on_is_evaluated_and_loaded(scans, tmp_path
     bundle.join_path()
     from common.simulation.mr_ct_pairs import write_mr2ct
 
-    write_mr2ct(tmp_path / "data", cases=4, spacing=5.0)
+    write_mr2ct(tmp_path / "data", cases=4, spacing=5.0, seed=0)
 
     def interrupt(line: str, share: float | None) -> None:
         if share == 0.5:
