@@ -117,6 +117,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._maps: UncertaintyMaps | None = None
         self.refuses = refuse or exporter.is_dicom
         self._verdicts: CaseVerdicts | None = None
+        self._has_read_calibration = False
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.warnings: dict[str, list[str]] = {}
@@ -168,11 +169,15 @@ class CaseEvaluator(SupervisedEvaluator):
         loader: Any = self.data_loader
         case, kept = str(item["case"]), []
         loader.dataset.data = self._items = [item]
-        self.outcomes, self.warnings, self._fault = {case: {}}, {}, None
+        self.outcomes, self.warnings, self._fault, self._writing = {case: {}}, {}, None, None
+        self._internal_run_generator = self._dataloader_iter = (
+            None  # Ignite would go on with a run that was interrupted
+        )
         self.exporter.note_inputs(self._items)
         self.exporter.reader.require_series([item["image"]])
-        if self._verdicts is None and self._maps is None:
+        if not self._has_read_calibration:
             self._read_calibration()
+            self._has_read_calibration = True
         self.state.epoch_length = 1
         self._keep = lambda *volumes: kept.append(KeptCase(*volumes))
         try:
