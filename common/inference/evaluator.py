@@ -21,6 +21,7 @@ from ..config.record import RunRecord, config_of
 from ..data.checks.head_size import HeadSize
 from ..errors import Refused, UnsuitedError
 from ..files import remove_unfinished, write_text
+from ..io.dicom.reading.headers import MISSING_SLICES
 from ..io.export import VolumeExporter
 from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED, require_new
 from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, in_words, why_refused
@@ -312,7 +313,9 @@ class CaseEvaluator(SupervisedEvaluator):
         done = restored(pred)
         values = self.exporter.on_host(done, done["pred"])
         if self._verdicts is not None and source is not None:
-            verdict = self._verdicts(source, values, done.get(OUTSIDE), self.warnings.get(case, ()))
+            of_file = item["image"].meta.get(WARNINGS, "").splitlines()
+            warnings = [each for each in of_file if each.startswith(MISSING_SLICES)] + self.warnings.get(case, [])
+            verdict = self._verdicts(source, values, done.get(OUTSIDE), warnings)
             done[QUALITY] = self.outcomes[case][QUALITY] = verdict
             values = None if self._refuse(case, verdict) else values
         self._tell(case, done.get(QUALITY))

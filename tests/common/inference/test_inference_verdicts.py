@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from monai.engines.utils import IterationEvents
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
 from common.errors import CasesFailedError, CheckpointError, OutputError, Refused, exit_code_of_user_errors
@@ -59,6 +60,21 @@ def test_each_case_has_its_verdict_and_its_volume_is_the_same(tmp_path, cases, n
         assert about.get("Refused", False) is (number == 1)
     volume = nib.load(tmp_path / "out" / "case_0_ct.nii.gz").get_fdata()
     np.testing.assert_allclose(volume, 10 * values(0) - 500, atol=0.51)
+
+
+def test_interpolated_slices_are_to_be_looked_at(tmp_path, cases, network, calibrated):
+    """The other warnings of a file change no verdict."""
+    evaluator = build(tmp_path, cases[::2], network)
+    notes = {"case_0": "slices are missing, and interpolated (32 of 56)", "case_2": "sform and qform differ"}
+
+    def noted(engine):
+        (item,) = engine.state.batch
+        item["image"].meta["warnings"] = notes[item["case"]]
+
+    evaluator.add_event_handler(IterationEvents.MODEL_COMPLETED, noted)
+    evaluator.run()
+    found = [(entry["quality"]["verdict"], entry["quality"]["reasons"]) for entry in manifest(tmp_path)]
+    assert found == [("review", [notes["case_0"]]), ("accept", [])]
 
 
 def test_a_refused_case_writes_its_json_alone_and_the_others_go_on(tmp_path, cases, network, calibrated, capsys):

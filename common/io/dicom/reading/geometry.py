@@ -9,7 +9,7 @@ import numpy as np
 from ....errors import Finding, VolumeError, Where
 from ....grids import is_sheared
 from .acquisitions import STRAIGHT_MM, line_through
-from .headers import Slice, element_value
+from .headers import MISSING_SLICES, Slice, element_value
 from .orthogonal import OrthogonalGrid, orthogonal_grid
 from .stack import Stack
 
@@ -49,7 +49,10 @@ def stack_geometry(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
     grid = orthogonal_grid(stack, where)
     x, y, z = grid.shape
     done = f"resampled onto an orthogonal grid of {x} x {y} x {z} voxels, {grid.step:.3f} mm from slice to slice"
-    return Geometry(LPS_TO_RAS @ grid.lps, grid, (where(*fault[:2], done, "warning"),))
+    notes = [where(*fault[:2], done, "warning")]
+    if grid.missing:
+        notes.append(where(MISSING_SLICES, f"{grid.missing} of {z}", "look at them with care", "warning"))
+    return Geometry(LPS_TO_RAS @ grid.lps, grid, tuple(notes))
 
 
 def _affine(stack: Stack) -> tuple[np.ndarray, np.ndarray]:

@@ -23,6 +23,8 @@ LARGEST_ELEMENT = 1 << 20
 FIRST_ELEMENTS = (b"\x02\0\0\0", b"\x08\0\0\0", b"\x08\0\x05\0", b"\x08\0\x08\0")
 """Tags that a file without a preamble begins with: of its meta group, or group length, character set, image type."""
 NOT_DICOM, NO_IMAGE, LOCALIZER = "not DICOM", "without an image", "localizers"
+MISSING_SLICES = "slices are missing, and interpolated"
+"""Begins the note on a series that was resampled across a gap; no case with it gets the verdict ``accept``."""
 SCREEN_SAVE = "screen saves without a position"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 """Beginning of the SOP classes of pictures, such as of a screen."""

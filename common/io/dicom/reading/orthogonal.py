@@ -34,6 +34,12 @@ class OrthogonalGrid:
     offsets: np.ndarray
     heights: np.ndarray
 
+    @property
+    def missing(self) -> int:
+        """How many of its slices have no given one within half a step, and are interpolated across a gap."""
+        places = np.arange(self.shape[2])
+        return int((np.abs(places[:, None] - self.heights).min(axis=1) > 0.5 + SAME).sum())
+
 
 def orthogonal_grid(stack: Stack, where: Where) -> OrthogonalGrid:
     """Compute the grid of a stack, from the plane of the first slice up to that of the last one at most.

@@ -234,7 +234,20 @@ def test_uneven_slices_are_resampled_exactly_to_the_usual_gap(tmp_path):
     np.testing.assert_allclose(volume.affine, Grid().affine, atol=1e-6)
     np.testing.assert_allclose(volume.values, Grid().values()[:, :, :1] + 12.5 * np.arange(6), atol=0.06)
     assert "resampled onto an orthogonal grid of 6 x 5 x 6 voxels, 2.500 mm from slice to slice" in str(volume.notes[0])
-    assert volume.notes[0].severity == "warning"
+    assert str(volume.notes[1]) == "case7 (ct): slices are missing, and interpolated (1 of 6); look at them with care"
+    assert [note.severity for note in volume.notes] == ["warning"] * 2
+
+
+@pytest.mark.parametrize(("height", "notes"), [(103, 1), (103.75, 1), (107.5, 2)])
+def test_slices_are_missing_where_none_lies_within_half_a_step(tmp_path, height, notes):
+    """Slices at 100, 102.5, 105 mm, the last at another height."""
+
+    def moved(header, number):
+        if number == 3:
+            header.ImagePositionPatient = [-20, 30, height + 2.5]
+
+    volume = load_series(written(tmp_path / "ct", Grid(shape=(6, 5, 4)), change=moved), "case7", ON_REQUEST)
+    assert len(volume.notes) == notes
 
 
 def test_a_slice_gone_astray_does_not_fill_the_memory(tmp_path):
