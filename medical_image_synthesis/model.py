@@ -27,6 +27,17 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float | None], None]
 """Takes a stage in words, and the share of it that is done, from 0 to 1; None where that is not known."""
+OF_FILES = (
+    "datalist",
+    "dataset_dir",
+    "output_format",
+    "overwrite",
+    "predictions_dir",
+    "report",
+    "resume",
+    "show_config",
+)
+"""Settings of an inference that writes files, which a model does not."""
 IN_MEMORY = "volume"
 """Name of a case that has no file."""
 
@@ -285,10 +296,9 @@ def model_of(bundle: Bundle, overlays: Sequence[Path], options: Mapping[str, Any
         raise ConfigError(
             f"{bundle.name} draws samples, and translates no scan", f"use synthesize {bundle.short} -o OUT"
         )
-    if "show_config" in options:
-        raise ConfigError(
-            "show_config is no setting of a model", f"use synthesize config {bundle.short} --of inference"
-        )
+    if idle := next((name for name in OF_FILES if name in options), None):
+        fault = f"--{idle} is for a run that writes files, and changes nothing in a model"
+        raise ConfigError(fault, f"omit it, or use synthesize {bundle.short}")
     with TURN, warnings.catch_warnings():  # which libraries filter when they are imported
         require_weights(bundle, options)
         files = config_files(bundle, ["inference"], overlays)
