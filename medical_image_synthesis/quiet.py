@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-OPTION = re.compile(r"--([a-z_][\w:]*)(?: (true|false|[A-Z]+\b|[\d.]+))?")
-"""An option of the command line in a message."""
-WORDS = {"true": "True", "false": "False"}
+OPTION = re.compile(r"synthesize [^,;:]*|--([a-z_][\w:]*)(?: (true|false|all|[A-Z]+\b|[\d.]+))?")
+"""A command in a message, which keeps its options, or an option of the command line."""
+WORDS = {"true": "True", "false": "False", "all": '"all"'}
 
 
 @contextmanager
@@ -64,6 +64,8 @@ def in_python(message: str) -> str:
     """A message with the options of the command line as arguments: ``--refuse false`` is ``refuse=False``."""
 
     def argument(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return found[0]
         name, value = found[1].replace("::", "__"), found[2]
         return name if value is None else f"{name}={WORDS.get(value, value)}"
 

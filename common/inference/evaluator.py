@@ -141,7 +141,7 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
-        self._read_calibration()
+        self.read_calibration()
         self.exporter.require_free(self._items, self.resume, self._lists)
         self.exporter.reader.require_series([item["image"] for item in self._items])
         if self._report is not None:
@@ -173,7 +173,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self.exporter.note_inputs(self._items)
         self.exporter.reader.require_series([item["image"]])
         if self._verdicts is None and self._maps is None:
-            self._read_calibration()
+            self.read_calibration()
         self.state.epoch_length = 1
         self._keep = lambda *volumes: kept.append(KeptCase(*volumes))
         try:
@@ -190,8 +190,12 @@ class CaseEvaluator(SupervisedEvaluator):
             raise
         return kept[0]
 
-    def _read_calibration(self) -> None:
-        """Read what verdicts and maps need."""
+    def read_calibration(self) -> None:
+        """Read what verdicts and maps need; the weights are loaded.
+
+        Raises:
+            CheckpointError: maps are asked for, and the weights have no calibration.
+        """
         self._verdicts = CaseVerdicts.of(self.exporter.weights)
         if self._with_maps:
             from ..trust.maps import UncertaintyMaps  # as the report, for those who ask for it
