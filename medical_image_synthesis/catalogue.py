@@ -143,7 +143,7 @@ def bundle_named(text: str) -> Bundle:
         found = Bundle(folder.name, folder)
     if found is None:
         names = [name for each in known for name in (each.short, each.name)]
-        nearest = difflib.get_close_matches(text, names, n=1)
+        nearest = difflib.get_close_matches(text.lower(), names, n=1)
         remedy = (
             f"did you mean {nearest[0]}?" if nearest else "name it first, such as mr2ct; synthesize list prints them"
         )

@@ -65,6 +65,7 @@ class SynthesisModel:
             for loader in parser.get_parsed_content("handlers"):
                 if type(loader).__name__ == "WeightsLoader":
                     loader(self._evaluator)
+            self._evaluator.read_calibration()
         self.sources = tuple(str(self._cases.keywords["source"]).split(","))  # type: ignore[attr-defined]
 
     @property
@@ -258,7 +259,8 @@ def load(
 
     Raises:
         ConfigError: no bundle has the name, or a setting is unknown or has a value that it cannot have.
-        CheckpointError: there are no such weights, or they are damaged or of another network.
+        CheckpointError: there are no such weights, they are damaged, of another network, or without the calibration
+            that ``uncertainty`` needs.
 
     Example::
 

@@ -118,7 +118,16 @@ def config_files(bundle: Bundle, names: Sequence[str], overlays: Sequence[Path])
 def overlay_path(bundle: Bundle, overlay: Path) -> Path:
     """The file of an overlay; a name without folder and ending is that of a config of the bundle."""
     own = bundle.config(overlay.name)
-    return own if overlay.name == str(overlay) and not overlay.suffix and own.is_file() else overlay
+    if overlay.name != str(overlay) or overlay.suffix:
+        return overlay
+    if not own.is_file():
+        if overlay.exists():
+            return overlay
+        names = sorted(path.stem for path in own.parent.glob("*.yaml"))
+        nearest = difflib.get_close_matches(overlay.name, names, n=1)
+        remedy = f"did you mean {nearest[0]}?" if nearest else "name one of its configs, or a file .yaml"
+        raise ConfigError(f"{bundle.short} has no overlay {overlay}", remedy)
+    return own
 
 
 def require_settings(path: Path) -> None:

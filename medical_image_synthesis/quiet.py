@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 OPTION = re.compile(
-    r"(synthesize [a-z][^,;:()]*)|--([a-z_][\w:]*)(?: (true|false|[A-Z]+\b|[\d.]+))?|\bSOURCE(?=\)|$| )"
+    r"(synthesize [a-z][^,;:()]*)|--([a-z_][\w:]*)(?: (true|false|all|[A-Z]+\b|[\d.]+))?|\bSOURCE(?=\)|$| )"
 )
 """What a message has of the command line: a whole command, an option, or the word for the source."""
-WORDS = {"true": "True", "false": "False"}
+WORDS = {"true": "True", "false": "False", "all": '"all"'}
 TURN = threading.RLock()
 """Random numbers and filters of warnings belong to the process: threads that leave them as they are take turns."""
 

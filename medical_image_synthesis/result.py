@@ -146,6 +146,8 @@ class SyntheticVolume:
         output = Path(path)
         if not (of_file := ending(output)):
             raise OutputError(f"{output} does not end in {', '.join(FILES)}", "name a file, or use to_dicom")
+        if os.path.lexists(output) and not overwrite:
+            raise OutputError(f"{output} already exists", "pass overwrite=True, or another path")
         return self._written(output, FILES[of_file], overwrite)
 
     def to_dicom(

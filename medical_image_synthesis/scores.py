@@ -46,7 +46,7 @@ def score(options: argparse.Namespace) -> int:
 
     files = (options.pred, options.truth, options.mask)
     if options.attenuation:
-        rows = scoring.attenuation(*files, options.kvp, options.bone_hu)
+        rows = scoring.attenuation_rows(*files, options.kvp, options.bone_hu)
         measures = {name: _plain(row) for name, row in rows.items()}
         result = {**measures, "kvp": options.kvp, "bone_hu": options.bone_hu}
     else:

@@ -53,9 +53,9 @@ def score(
 
     Example::
 
-        from medical_image_synthesis.scoring import score
+        import medical_image_synthesis as mis
 
-        row = score("ct.nii.gz", "truth.nii.gz", mask="mask.nii.gz", unit="HU")
+        row = mis.score("ct.nii.gz", "truth.nii.gz", mask="mask.nii.gz", unit="HU")
         print(row["mae"], row.attrs["units"]["mae"])
     """
     return score_row(pred, truth, mask, unit, value_range)
@@ -87,6 +87,7 @@ def score_row(
     return row
 
 
+@without_traces()
 def attenuation(
     pred: Any, truth: Any, mask: Any, kvp: int = 120, bone_hu: float = BONE_ABOVE_HU
 ) -> dict[str, pd.Series]:
@@ -109,11 +110,18 @@ def attenuation(
 
     Example::
 
-        from medical_image_synthesis.scoring import attenuation
+        import medical_image_synthesis as mis
 
-        rows = attenuation("ct.nii.gz", "truth.nii.gz", mask="mask.nii.gz", kvp=120)
+        rows = mis.attenuation("ct.nii.gz", "truth.nii.gz", mask="mask.nii.gz", kvp=120)
         print(rows["synthetic"]["attenuation_bias"], rows["water"]["attenuation_bias"])
     """
+    return attenuation_rows(pred, truth, mask, kvp, bone_hu)
+
+
+def attenuation_rows(
+    pred: Any, truth: Any, mask: Any, kvp: int = 120, bone_hu: float = BONE_ABOVE_HU
+) -> dict[str, pd.Series]:
+    """:func:`attenuation`, whose mistakes name options of the command line."""
     volumes = _volumes(pred, truth, mask)
     from common.metrics.attenuation import attenuation_errors
 

@@ -53,6 +53,10 @@ class Volume:
     name: str = UNNAMED
     description: str = ""
 
+    def __repr__(self) -> str:
+        """Name, shape and unit, without the values."""
+        return f"<volume {self.name}: {' x '.join(map(str, self.array.shape))}, {self.unit or 'unit unknown'}>"
+
     def to_nibabel(self) -> nib.Nifti1Image:
         """The volume as an image of nibabel, (X, Y, Z) or (X, Y, Z, C), float32.
 

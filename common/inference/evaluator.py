@@ -118,7 +118,6 @@ class CaseEvaluator(SupervisedEvaluator):
         self._maps: UncertaintyMaps | None = None
         self.refuses = refuse or exporter.is_dicom
         self._verdicts: CaseVerdicts | None = None
-        self._has_read_calibration = False
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.warnings: dict[str, list[str]] = {}
@@ -142,7 +141,7 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
-        self._read_calibration()
+        self.read_calibration()
         self.exporter.require_free(self._items, self.resume, self._lists)
         self.exporter.reader.require_series([item["image"] for item in self._items])
         if self._report is not None:
@@ -158,7 +157,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._conclude(devices.gather(list(self.outcomes.values())))
 
     def infer(self, item: dict[str, Any]) -> KeptCase:
-        """Infer one case, and keep it in memory: nothing is written.
+        """Infer one case, and keep it in memory: nothing is written; see :meth:`read_calibration` for its verdict.
 
         Args:
             item: with ``case`` and ``image``, as of :func:`common.data.sources.inference_cases`.
@@ -171,14 +170,9 @@ class CaseEvaluator(SupervisedEvaluator):
         case, kept = str(item["case"]), []
         loader.dataset.data = self._items = [item]
         self.outcomes, self.warnings, self._fault, self._writing = {case: {}}, {}, None, None
-        self._internal_run_generator = self._dataloader_iter = (
-            None  # Ignite would go on with a run that was interrupted
-        )
+        self._internal_run_generator = self._dataloader_iter = None  # Ignite would go on with an interrupted run
         self.exporter.note_inputs(self._items)
         self.exporter.reader.require_series([item["image"]])
-        if not self._has_read_calibration:
-            self._read_calibration()
-            self._has_read_calibration = True
         self.state.epoch_length = 1
         self._keep = lambda *volumes: kept.append(KeptCase(*volumes))
         try:
@@ -195,8 +189,12 @@ class CaseEvaluator(SupervisedEvaluator):
             raise
         return kept[0]
 
-    def _read_calibration(self) -> None:
-        """Read what verdicts and maps need."""
+    def read_calibration(self) -> None:
+        """Read what verdicts and maps need; the weights are loaded.
+
+        Raises:
+            CheckpointError: maps are asked for, and the weights have no calibration.
+        """
         self._verdicts = CaseVerdicts.of(self.exporter.weights)
         if self._with_maps:
             from ..trust.maps import UncertaintyMaps  # as the report, for those who ask for it

@@ -159,6 +159,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
             "the following arguments are required: --out: see synthesize simulate noise --help",
         ),
         ("train mr2ct_pix2pxi", "no bundle mr2ct_pix2pxi: did you mean mr2ct_pix2pix?"),
+        ("train MR2CT", "no bundle MR2CT: did you mean mr2ct?"),
         ("datalist --dataset-dir x --out y --lay-out z", "unknown option --lay_out: did you mean --layout?"),
         ("mr2ct mr.nii.gz", "one of the arguments -o/--output --bids is required: see synthesize mr2ct --help"),
         ("list all", "unknown option all: see --help"),

@@ -66,7 +66,9 @@ def test_what_a_bundle_does_not_have_is_refused(
     assert main(["calibrate", "lesion", "--output_dir", "O"]) == 2
     assert capsys.readouterr().err == "error: lesion_dcgan_aug has no run id calibrating: see its model card\n"
     assert main(["train", "mr2ct", "--overlay", "nothing"]) == 2
-    assert capsys.readouterr().err.startswith("error: cannot read nothing (No such file")
+    assert capsys.readouterr().err.startswith("error: mr2ct has no overlay nothing: name one of its configs")
+    assert main(["train", "mr2ct", "--overlay", "resnc"]) == 2
+    assert capsys.readouterr().err == "error: mr2ct has no overlay resnc: did you mean resenc?\n"
     assert became == []
 
 

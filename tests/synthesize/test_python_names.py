@@ -1,0 +1,60 @@
+"""What ``import medical_image_synthesis`` offers, and how its mistakes are worded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import medical_image_synthesis as mis
+from common.errors import ConfigError, OutputError
+from medical_image_synthesis.info import version
+from medical_image_synthesis.quiet import in_python
+from medical_image_synthesis.volumes import Volume
+
+
+def test_completion_offers_what_is_for_use() -> None:
+    assert [name for name in dir(mis) if not name.startswith("__")] == sorted(mis.__all__)
+    assert all(getattr(mis, name).__doc__ for name in mis.__all__)
+    assert mis.__version__ == version()
+    with pytest.raises(AttributeError, match="has no attribute 'lod'"):
+        mis.lod  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        ("pass --refuse false, or --inferer::overlap 0.5", "pass refuse=False, or inferer__overlap=0.5"),
+        ("choose one by --series UID, or join by --series all", 'choose one by series=UID, or join by series="all"'),
+        (
+            "train first, synthesize train mri2pet --dataset_dir DATA, or pass --weights FILE",
+            "train first, synthesize train mri2pet --dataset_dir DATA, or pass weights=FILE",
+        ),
+    ],
+)
+def test_options_become_arguments_except_those_of_a_command(message: str, wanted: str) -> None:
+    assert in_python(message) == wanted
+
+
+def test_a_volume_shows_no_values() -> None:
+    volume = Volume(np.zeros((2, 3, 4), np.float32), np.eye(4), "HU", "a")
+    assert repr(volume) == "<volume a: 2 x 3 x 4, HU>"
+
+
+def test_a_file_that_exists_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "ct.nii.gz").write_text("mine")
+    with pytest.raises(OutputError, match=r"ct\.nii\.gz already exists: pass overwrite=True, or another path$"):
+        mis.SyntheticVolume.save(object.__new__(mis.SyntheticVolume), tmp_path / "ct.nii.gz")
+
+
+def test_mistakes_of_attenuation_name_arguments() -> None:
+    ct = (np.linspace(-1000, 1000, 512, dtype=np.float32).reshape(8, 8, 8), np.eye(4))
+    with pytest.raises(ConfigError, match=r"^kvp is 90: choose 80"):
+        mis.attenuation(ct, ct, mask=(np.ones((8, 8, 8), np.uint8), np.eye(4)), kvp=90)
+
+
+def test_weights_without_a_calibration_give_no_intervals() -> None:
+    """A model that is loaded can do what it was loaded for."""
+    with pytest.raises(mis.UserError, match=r"^no calibration at .*: calibrate the weights by synthesize calibrate"):
+        mis.load("ldct", device="cpu", uncertainty=True)
