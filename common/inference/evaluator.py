@@ -126,6 +126,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._writing: tuple[str, Future[Any]] | None = None
         self._keep: Callable[..., Any] | None = None
         self._fault: Exception | None = None
+        self._has_read_calibration = False
         self._writer: ThreadPoolExecutor
         self._began = 0.0
         device = self.state.device
@@ -157,7 +158,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._conclude(devices.gather(list(self.outcomes.values())))
 
     def infer(self, item: dict[str, Any]) -> KeptCase:
-        """Infer one case, and keep it in memory: nothing is written; see :meth:`read_calibration` for its verdict.
+        """Infer one case, and keep it in memory: nothing is written.
 
         Args:
             item: with ``case`` and ``image``, as of :func:`common.data.sources.inference_cases`.
@@ -173,6 +174,8 @@ class CaseEvaluator(SupervisedEvaluator):
         self._internal_run_generator = self._dataloader_iter = None  # Ignite would go on with an interrupted run
         self.exporter.note_inputs(self._items)
         self.exporter.reader.require_series([item["image"]])
+        if not self._has_read_calibration:
+            self.read_calibration()
         self.state.epoch_length = 1
         self._keep = lambda *volumes: kept.append(KeptCase(*volumes))
         try:
@@ -204,6 +207,7 @@ class CaseEvaluator(SupervisedEvaluator):
             if passes := self._maps.passes:
                 logger.info(f"a case with its uncertainty takes about {passes + 1} times as long, {passes} more passes")
             self.exporter.add_maps(self._maps.metadata(), self._maps.record.hold)
+        self._has_read_calibration = True
 
     def _infer_all(self, global_epoch: int = 1) -> None:
         """Infer the cases of the loader, each written while the next one is computed."""
