@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ class Run(NamedTuple):
 
     Attributes:
         bundle: that was trained.
-        folder: of the run, with ``models``, ``log.csv`` and ``run.json``.
+        folder: of the run, with ``models``, ``log.csv`` and ``run.json``; of a variant ``variants/<variant>`` in the
+            ``output_dir`` of :func:`train`.
         overlay: configs of the bundle, or files, that changed its settings.
     """
 
@@ -70,7 +72,7 @@ class Run(NamedTuple):
         """
         import pandas as pd
 
-        given = {"output_dir": self.folder, **settings}
+        given = {"output_dir": self.folder, "run_dir": self.folder, **settings}
         _run(self.bundle, "evaluate", self.overlay, given, progress)
         return pd.read_csv(self.folder / "evaluation" / "metrics.csv")
 
@@ -87,7 +89,7 @@ def train(
 
     Args:
         bundle: its name, such as ``mr2ct``, or its folder.
-        output_dir: receives the run.
+        output_dir: receives the run, that of a variant in ``variants``.
         overlay: names of configs of the bundle, or files, that change settings.
         progress: called with each line that the training says, and the share of the epochs that is done.
         **settings: of the bundle's ``train.yaml``, such as ``dataset_dir``, ``datalist``, ``max_epochs``,
@@ -106,8 +108,18 @@ def train(
     """
     overlays = [overlay] if isinstance(overlay, str | os.PathLike) else list(overlay)
     run = Run(bundle_named(os.fspath(bundle)), Path(output_dir), tuple(os.fspath(each) for each in overlays))
-    _run(run.bundle, "train", run.overlay, {"output_dir": run.folder, **settings}, progress)
-    return run
+    given = {"output_dir": run.folder, **settings}
+    _run(run.bundle, "train", run.overlay, given, progress)
+    return run._replace(folder=_folder_of(run, given))
+
+
+def _folder_of(run: Run, settings: Mapping[str, Any]) -> Path:
+    """Where a training with these settings writes."""
+    with warnings.catch_warnings():  # which libraries filter when they are imported
+        from medical_image_synthesis.configured import from_texts, run_files
+
+        files = config_files(run.bundle, FILES["train"], [Path(each) for each in run.overlay])
+        return Path(run_files(files, from_texts(_options(settings))).parser.get_parsed_content("run_dir"))
 
 
 def _run(
@@ -118,7 +130,7 @@ def _run(
     Raises:
         UserError: its last line.
     """
-    options = {key.replace("__", "::"): _as_text(value) for key, value in settings.items()}
+    options = _options(settings)
     files = config_files(bundle, FILES[name], [Path(each) for each in overlays])
     said: deque[str] = deque(maxlen=LAST_LINES)
     with started_bundle(bundle, RUN_IDS[name], files, options) as process:
@@ -150,6 +162,11 @@ def _failure(said: Sequence[str], code: int) -> UserError:
         return TrainingError(in_python(fault))
     ended = f"signal {-code}" if code < 0 else f"exit code {code}"
     return TrainingError(f"the run ended unexpectedly ({ended}), after: {said[-1] if said else 'nothing'}")
+
+
+def _options(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings by their id, as the command line has them."""
+    return {key.replace("__", "::"): _as_text(value) for key, value in settings.items()}
 
 
 def _as_text(value: Any) -> str:
