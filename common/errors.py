@@ -51,18 +51,18 @@ def user_error_in(error: BaseException) -> UserError | None:
     A path that the system refuses, such as one with too long a name, is a user error too, and so is a package that is
     not installed.
     """
-    chain = _chain(error)
+    chain = chain_of(error)
     own = (each for each in chain if isinstance(each, UserError))
     refused = (_of_path(each) for each in chain if isinstance(each, OSError) and each.filename is not None)
     missing = (_of_package(name) for each in chain if isinstance(each, ImportError) and (name := _missing(each)))
     return next(own, None) or next(refused, None) or next(missing, None)
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def chain_of(error: BaseException) -> list[BaseException]:
     """An exception, what caused it, and so on."""
     chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(cause)
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)  # one that was raised again is the cause of its own context
     return chain
 
 
@@ -138,7 +138,7 @@ def exit_code_of_user_errors(main: Callable[Arguments, int]) -> Callable[Argumen
 
 def of_stdout(error: BaseException) -> UserError | None:
     """The error of a standard output that is closed or full, which is not written to any more; None for others."""
-    causes = [each for each in _chain(error) if isinstance(each, OSError) and each.filename is None]
+    causes = [each for each in chain_of(error) if isinstance(each, OSError) and each.filename is None]
     if not causes:
         return None
     with suppress(OSError):  # a program's own stdout may have no descriptor

@@ -1,7 +1,8 @@
 """A run of a bundle with options that are data, as ``synthesize`` starts it in a process of its own.
 
 The one argument is JSON, ``{"run_id": ID, "config_file": [FILE, ...], "options": {NAME: TEXT, ...},
-"verbose": BOOL}``. Names are taken as they are, and no text is evaluated.
+"verbose": BOOL}``. Names are taken as they are, and no text is evaluated. With ``"tells_kind": true`` the class of a
+user's mistake is printed before the line of its message, for a program that raises it again.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import sys
 from monai.bundle import ConfigWorkflow
 
 from common.config.command import Command
-from common.config.mistakes import end_command
+from common.config.mistakes import end_command, mistake_in
 from common.config.start import settle, start
-from common.errors import ConfigError, of_stdout
+from common.errors import ConfigError, UserError, of_stdout
 from medical_image_synthesis.configured import from_texts, run_files
+from medical_image_synthesis.process import KIND
 from medical_image_synthesis.terminal import for_users
 
 OF_MONAI = ("tracking", "init_id", "final_id")
@@ -27,7 +29,16 @@ def main() -> None:
     """Run it; mistakes of the user end it as they end MONAI's command."""
     sys.excepthook = end_command
     logging.raiseExceptions = False  # as in prepare, for the lines before it
-    _run(**json.loads(sys.argv[1]))
+    given = json.loads(sys.argv[1])
+    tells_kind = given.pop("tells_kind", False)
+    try:
+        _run(**given)
+    except Exception as error:
+        if tells_kind and (mistake := mistake_in(error)) is not None:
+            ancestors = type(mistake).__mro__  # the first that is made of a message alone
+            name = next(each.__name__ for each in ancestors if each.__init__ is UserError.__init__)  # type: ignore[misc]
+            print(f"\n{KIND}{name}", flush=True)
+        raise
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from common.errors import ConfigError, DataError, UserError
 from medical_image_synthesis.catalogue import Bundle, bundle_named, require_weights
 from medical_image_synthesis.options import config_files
 from medical_image_synthesis.places import VOLUMES, require_source
-from medical_image_synthesis.quiet import quiet, without_traces
+from medical_image_synthesis.quiet import TURN, quiet, without_traces
 from medical_image_synthesis.result import SyntheticVolume
 from medical_image_synthesis.volumes import in_memory_image
 
@@ -28,6 +27,17 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float | None], None]
 """Takes a stage in words, and the share of it that is done, from 0 to 1; None where that is not known."""
+OF_FILES = (
+    "datalist",
+    "dataset_dir",
+    "output_format",
+    "overwrite",
+    "predictions_dir",
+    "report",
+    "resume",
+    "show_config",
+)
+"""Settings of an inference that writes files, which a model does not."""
 IN_MEMORY = "volume"
 """Name of a case that has no file."""
 
@@ -35,7 +45,7 @@ IN_MEMORY = "volume"
 class SynthesisModel:
     """A bundle with its weights, loaded and verified once; :func:`load` makes it.
 
-    It may be used by several threads, which take turns.
+    It may be used by several threads, which take turns, and in the process that has loaded it.
 
     Attributes:
         bundle: its name, folder and metadata.
@@ -45,10 +55,11 @@ class SynthesisModel:
     def __init__(self, bundle: Bundle, parser: ConfigParser) -> None:
         self.bundle = bundle
         self._parser = parser
-        self._turn = threading.Lock()
+        self._process = os.getpid()
+        self._is_at_work = False
         parser["data"] = {**parser["data"], "_mode_": "callable"}
         parser["dataset"] = {**parser["dataset"], "data": []}
-        with quiet(self._device):
+        with self._using():
             self._cases: Callable[..., list[dict[str, Any]]] = parser.get_parsed_content("data")
             self._evaluator: CaseEvaluator = parser.get_parsed_content("evaluator")
             for loader in parser.get_parsed_content("handlers"):
@@ -106,9 +117,17 @@ class SynthesisModel:
         """Synthesise from a case of :meth:`cases`; messages of both name settings as the command has them."""
         from common.progress import heard_by, tell
 
-        with self._turn, quiet(self._device), heard_by(progress or _nothing):
-            tell("reading")
-            kept = self._evaluator.infer(item)
+        listening = _Listening(progress)
+        with self._using(), heard_by(listening):
+            self._seed()
+            try:
+                tell("reading")
+                kept = self._evaluator.infer(item)
+            except UserError:
+                if listening.error is None:
+                    raise
+            if listening.error is not None:
+                raise listening.error
             exporter = self._evaluator.exporter.of_case(str(item["case"]))
         return SyntheticVolume(self.bundle.short, exporter, kept)
 
@@ -118,10 +137,9 @@ class SynthesisModel:
         Raises:
             DataError: there is none.
         """
-        path = Path(folder)
-        require_source(path, (*VOLUMES, *self.bundle.other_formats))
-        with quiet(self._device):
-            return self._cases(dataset_dir=str(path), datalist=None, run_dir=None)
+        path = self._path(folder)
+        with self._using():
+            return self._cases(dataset_dir=path, datalist=None, run_dir=None)
 
     def _item(self, source: Any, stack: ExitStack) -> dict[str, Any]:
         """The case of a source; what is in memory is read from a file, with the checks of any other."""
@@ -139,8 +157,7 @@ class SynthesisModel:
         for name, part in zip(self.sources, parts, strict=True):
             image = in_memory_image(part, name)
             if image is None:
-                require_source(Path(part), (*VOLUMES, *self.bundle.other_formats))
-                paths.append(str(Path(part)))
+                paths.append(self._path(part))
             else:
                 import nibabel as nib
 
@@ -148,6 +165,13 @@ class SynthesisModel:
                 paths.append(str(Path(folder, f"{name}.nii")))
                 nib.save(image, paths[-1])
         return self._listed(paths)
+
+    def _path(self, given: str | os.PathLike[str]) -> str:
+        """That of a file or folder, which is there."""
+        if not os.fspath(given):
+            raise DataError("the path is empty", "name a file or folder")
+        require_source(Path(given), (*VOLUMES, *self.bundle.other_formats))
+        return str(Path(given))
 
     def _listed(self, paths: Sequence[str]) -> dict[str, Any]:
         """The case of some files."""
@@ -166,9 +190,49 @@ class SynthesisModel:
             return [source[name] for name in self.sources]
         return list(source) if isinstance(source, list) else None
 
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """One thread at a time, quietly."""
+        if self._process != os.getpid():  # threads of PyTorch do not survive a fork, and it would wait for them
+            remedy = "start processes by spawn, and load it in each"
+            raise ConfigError(f"{self.bundle.short} was loaded by the process that this one was forked from", remedy)
+        with TURN:
+            if self._is_at_work:
+                remedy = "call it when the volume is there"
+                raise ConfigError(f"{self.bundle.short} was called by the progress that it tells", remedy)
+            self._is_at_work = True
+            try:
+                with quiet(self._device):
+                    yield
+            finally:
+                self._is_at_work = False
 
-def _nothing(stage: str, share: float | None) -> None:
-    """Hear nothing."""
+    def _seed(self) -> None:
+        """Let a network that draws draw the same for each volume; :func:`quiet` gives the random numbers back."""
+        import torch
+
+        seed = int(self._parser.get_parsed_content("seed"))
+        if torch.device(self._device).type == "cpu":
+            torch.default_generator.manual_seed(seed)  # those of accelerators are left alone
+        else:
+            torch.manual_seed(seed)
+
+
+class _Listening:
+    """Calls a function with the progress, and keeps what that raises, which is no fault of the case."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
+        self.error: Exception | None = None
+
+    def __call__(self, stage: str, share: float | None) -> None:
+        if self.progress is None:
+            return
+        try:
+            self.progress(stage, share)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def load(
@@ -191,7 +255,7 @@ def load(
         overlay: names of configs of the bundle, or files, that change settings.
         uncertainty: also compute intervals of voxels, for weights with a calibration.
         **settings: any of the bundle's ``inference.yaml``, such as ``refuse=False`` or ``precision="bf16"``; with
-            ``__`` for ``::``, as in ``inferer__overlap=0.5``.
+            ``__`` for ``::``, as in ``output__suffix="ct"``.
 
     Raises:
         ConfigError: no bundle has the name, or a setting is unknown or has a value that it cannot have.
@@ -234,15 +298,14 @@ def model_of(bundle: Bundle, overlays: Sequence[Path], options: Mapping[str, Any
         raise ConfigError(
             f"{bundle.name} draws samples, and translates no scan", f"use synthesize {bundle.short} -o OUT"
         )
-    if "show_config" in options:
-        raise ConfigError(
-            "show_config is no setting of a model", f"use synthesize config {bundle.short} --of inference"
-        )
-    require_weights(bundle, options)
-    files = config_files(bundle, ["inference"], overlays)
-    bundle.join_path()
-    _let_loggers_be_silent()
-    with warnings.catch_warnings():  # which libraries filter when they are imported
+    if idle := next((name for name in OF_FILES if name in options), None):
+        fault = f"--{idle} is for a run that writes files, and changes nothing in a model"
+        raise ConfigError(fault, f"omit it, or use synthesize {bundle.short}")
+    with TURN, warnings.catch_warnings():  # which libraries filter when they are imported
+        require_weights(bundle, options)
+        files = config_files(bundle, ["inference"], overlays)
+        bundle.join_path()
+        _let_loggers_be_silent()
         from medical_image_synthesis.configured import run_files, started
 
         return SynthesisModel(bundle, started(run_files(files, options), "inference"))
@@ -279,7 +342,7 @@ def batch(
             with without_traces():
                 made: SyntheticVolume | UserError = model.infer(item, progress)
         except UserError as error:
-            made = error
+            made = error.with_traceback(None)
         yield str(item["case"]), made
 
 
@@ -290,4 +353,6 @@ def _plain(value: Any) -> Any:
 def _let_loggers_be_silent() -> None:
     """Without a handler of the program's, warnings of a library would be printed."""
     for name in ("common", __package__):
-        logging.getLogger(name).addHandler(logging.NullHandler())
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            logger.addHandler(logging.NullHandler())

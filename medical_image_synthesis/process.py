@@ -15,6 +15,8 @@ from medical_image_synthesis.terminal import LOADING
 BUNDLE_RUN = f"{__package__}.bundle_run"
 HERE = Path(__file__).resolve().parents[1]
 """Folder of this package."""
+KIND = "kind: "
+"""What the line begins with that has the class of a user's mistake."""
 WAITING = "OMP_WAIT_POLICY"
 """How PyTorch's threads wait for each other, read when it is imported."""
 
@@ -42,11 +44,14 @@ def run_bundle(
 def started_bundle(
     bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]
 ) -> subprocess.Popen[str]:
-    """A bundle's run that has begun, whose messages are read from its ``stdout``."""
+    """A bundle's run that has begun, whose messages, and the kind of its mistake, are read from its ``stdout``.
+
+    The interrupt of a terminal or notebook reaches the caller alone: a second one would end a training unsaved.
+    """
     return subprocess.Popen(
-        [sys.executable, *_words(run_id, files, options, False)],
+        [sys.executable, *_words(run_id, files, options, False, tells_kind=True)],
         env=_with_package(bundle), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, encoding="utf-8", errors="replace",
+        text=True, encoding="utf-8", errors="replace", start_new_session=True,
     )  # fmt: skip
 
 
@@ -73,8 +78,11 @@ def say_run(bundle: Bundle, run_id: str) -> None:
     print(f"{about}; {LOADING}", file=sys.stderr, flush=True)
 
 
-def _words(run_id: str, files: Sequence[str], options: Mapping[str, str], verbose: bool) -> list[str]:
+def _words(
+    run_id: str, files: Sequence[str], options: Mapping[str, str], verbose: bool, tells_kind: bool = False
+) -> list[str]:
     given = {"run_id": run_id, "config_file": list(files), "options": dict(options), "verbose": verbose}
+    given |= {"tells_kind": True} if tells_kind else {}
     return ["-W", "ignore", "-m", BUNDLE_RUN, json.dumps(given)]
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-OPTION = re.compile(r"synthesize [^,;:]*|--([a-z_][\w:]*)(?: (true|false|all|[A-Z]+\b|[\d.]+))?")
-"""A command in a message, which keeps its options, or an option of the command line."""
+OPTION = re.compile(
+    r"(synthesize [a-z][^,;:()]*)|--([a-z_][\w:]*)(?: (true|false|all|[A-Z]+\b|[\d.]+))?|\bSOURCE(?=\)|$| )"
+)
+"""What a message has of the command line: a whole command, an option, or the word for the source."""
 WORDS = {"true": "True", "false": "False", "all": '"all"'}
+TURN = threading.RLock()
+"""Random numbers and filters of warnings belong to the process: threads that leave them as they are take turns."""
 
 
 @contextmanager
@@ -30,7 +35,7 @@ def quiet(device: Any) -> Iterator[None]:
     devices = list(range(torch.accelerator.device_count())) if kind not in ("cpu", "mps") else []
     options = {"device_type": kind} if devices else {}
     threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=devices, **options), warnings.catch_warnings():
+    with TURN, torch.random.fork_rng(devices=devices, **options), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             if (fewer := threads_to_use(threads)) < threads:
@@ -52,21 +57,24 @@ def without_traces() -> Iterator[None]:
         yield
     except Exception as error:
         from common.config.mistakes import mistake_in
+        from common.errors import chain_of
 
         mistake = mistake_in(error)
         if mistake is None:
             raise
         mistake.args = (in_python(str(mistake)),)
-        raise mistake.with_traceback(None) from None
+        for each in chain_of(error):  # their frames hold networks and volumes for as long as somebody keeps the mistake
+            each.__traceback__ = each.__cause__ = each.__context__ = None
+        raise mistake from None
 
 
 def in_python(message: str) -> str:
-    """A message with the options of the command line as arguments: ``--refuse false`` is ``refuse=False``."""
+    """A message with options as arguments: ``--refuse false`` is ``refuse=False``; whole commands are left."""
 
     def argument(found: re.Match[str]) -> str:
-        if found[1] is None:
-            return found[0]
-        name, value = found[1].replace("::", "__"), found[2]
+        if found[1] or not found[2]:
+            return found[1] or "source"
+        name, value = found[2].replace("::", "__"), found[3]
         return name if value is None else f"{name}={WORDS.get(value, value)}"
 
     return OPTION.sub(argument, message)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,7 +76,8 @@ class SyntheticVolume:
     Attributes:
         bundle: short name of the bundle that made it.
         name: of the case.
-        array: (X, Y, Z), float32, in :attr:`unit`, as a file has it: rounded where the bundle stores integers.
+        array: (X, Y, Z), float32, in :attr:`unit`, as a file has it: rounded where the bundle stores integers. Like
+            the affine it is for reading: a copy may be changed.
         affine: (4, 4), from voxel indices to RAS mm.
         unit: such as ``HU``.
     """
@@ -93,12 +95,16 @@ class SyntheticVolume:
         self._weights_sha256 = checkpoints.sha256(exporter.weights)
         self.array = to_stored(kept.values, exporter.dtype, self.name).astype(np.float32, copy=False)
         self.affine = self._volume.affine
+        for values in (self.array, self.affine):
+            values.flags.writeable = False  # what is saved would not have the change
         self.unit = exporter.unit
+        made_from = {"MadeFrom": exporter.provenance.sources_of(self.name)}
+        self._record = exporter.about(kept.item, self._volume, made_from, {})
 
     @property
     def verdict(self) -> QualityVerdict | None:
         """On the case; None for weights without a calibration."""
-        quality = self.record["Quality"]
+        quality = self._record["Quality"]
         return None if quality is None else QualityVerdict.of(quality)
 
     @property
@@ -118,8 +124,7 @@ class SyntheticVolume:
     @property
     def record(self) -> dict[str, Any]:
         """What it is and was made from, as the JSON file next to a saved volume says; without hashes of files."""
-        made_from = {"MadeFrom": self._exporter.provenance.sources_of(self.name)}
-        return self._exporter.about(self._kept.item, self._volume, made_from, {})
+        return copy.deepcopy(self._record)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write it with its JSON file, and its map of half-widths where it has intervals, and return the path.
@@ -130,6 +135,7 @@ class SyntheticVolume:
 
         Raises:
             OutputError: another ending, a file that exists, or a folder that cannot be written.
+            DataError: the source, whose header it takes over, was changed or removed since.
 
         Example::
 
@@ -161,19 +167,24 @@ class SyntheticVolume:
 
         Raises:
             OutputError: the verdict is ``refuse``, or the folder cannot be written.
-            DataError: ``like`` is no series, or lies elsewhere.
+            DataError: ``like`` is no series, or lies elsewhere; or the source was changed or removed since.
         """
         if self.verdict == "refuse":
             raise OutputError(f"{self.name}: a refused volume is not written as DICOM", "check the source")
         if like is None:
             return self._written(Path(folder), "dicom", overwrite)
-        return self._written(Path(folder), "dicom", overwrite, self._placed_like(Path(like)))
+        return self._written(Path(folder), "dicom", overwrite, self._placed_like(Path(like)), [str(like)])
 
     def to_nibabel(self) -> nib.Nifti1Image:
-        """An image of nibabel in memory, with the header that a saved file has."""
+        """An image of nibabel in memory, with the header that a saved file has.
+
+        Raises:
+            DataError: the source, whose header it takes over, was changed or removed since.
+        """
         import nibabel as nib
 
         with without_traces(), tempfile.TemporaryDirectory() as folder:
+            self._require_source()
             path = Path(folder, "volume.nii")
             self._exporter.to(path, "nifti").format.write(self._volume, path)
             return nib.Nifti1Image.from_bytes(path.read_bytes())
@@ -185,15 +196,33 @@ class SyntheticVolume:
         with without_traces():
             return itk_image(self.array, self.affine, self.name)
 
+    def _require_source(self) -> None:
+        """Refuse a source that is not the one that was read.
+
+        Raises:
+            DataError: naming the case.
+        """
+        from common.io.export.record import content_of
+
+        read = self._exporter.provenance
+        if content_of(read.sources[self.name]) != self._record["MadeFrom"]["SourceSha256"]:
+            raise DataError(f"the source of {self.name} was changed or removed since", "synthesise it again")
+
     def _written(
-        self, output: Path, output_format: str, overwrite: bool, item: Mapping[str, Any] | None = None
+        self,
+        output: Path,
+        output_format: str,
+        overwrite: bool,
+        item: Mapping[str, Any] | None = None,
+        inputs: Sequence[str] = (),
     ) -> Path:
         from common.weights import checkpoints
 
         with without_traces():
             exporter = self._exporter.to(output, output_format, overwrite)
+            self._require_source()
             sources = exporter.provenance.sources[self.name]
-            exporter.require_free([{"case": self.name, "image": sources}])
+            exporter.require_free([{"case": self.name, "image": sources}], inputs=inputs)
             if checkpoints.sha256(exporter.weights) != self._weights_sha256:
                 raise CheckpointError(f"the weights {exporter.weights} have been replaced since", "load them again")
             maps = () if self._kept.widths is None else (self._kept.widths,)

@@ -10,12 +10,14 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from common import errors
 from common.errors import TrainingError, UserError
 from medical_image_synthesis.catalogue import Bundle, bundle_named
-from medical_image_synthesis.options import config_files
-from medical_image_synthesis.process import started_bundle
+from medical_image_synthesis.options import config_files, overlay_path
+from medical_image_synthesis.process import KIND, started_bundle
 from medical_image_synthesis.quiet import in_python
 from medical_image_synthesis.runs import FILES, RUN_IDS
 
@@ -34,14 +36,15 @@ class Run(NamedTuple):
 
     Attributes:
         bundle: that was trained.
-        folder: of the run, with ``models``, ``log.csv`` and ``run.json``; of a variant ``variants/<variant>`` in the
-            ``output_dir`` of :func:`train`.
+        folder: of the run, with ``models``, ``log.csv`` and ``run.json``; that of a variant lies in ``output_dir``.
         overlay: configs of the bundle, or files, that changed its settings.
+        settings: those that were given and that these overlays have too, which an evaluation needs again.
     """
 
     bundle: Bundle
     folder: Path
     overlay: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def weights(self) -> Path:
@@ -72,7 +75,7 @@ class Run(NamedTuple):
         """
         import pandas as pd
 
-        given = {"output_dir": self.folder, "run_dir": self.folder, **settings}
+        given = {**self.settings, "output_dir": self.folder, "variant": "", **settings}  # whose folder this is already
         _run(self.bundle, "evaluate", self.overlay, given, progress)
         return pd.read_csv(self.folder / "evaluation" / "metrics.csv")
 
@@ -89,7 +92,7 @@ def train(
 
     Args:
         bundle: its name, such as ``mr2ct``, or its folder.
-        output_dir: receives the run, that of a variant in ``variants``.
+        output_dir: receives the run.
         overlay: names of configs of the bundle, or files, that change settings.
         progress: called with each line that the training says, and the share of the epochs that is done.
         **settings: of the bundle's ``train.yaml``, such as ``dataset_dir``, ``datalist``, ``max_epochs``,
@@ -106,20 +109,32 @@ def train(
         print(run.evaluate(), run.log)
         mr2ct = mis.load(run)
     """
-    overlays = [overlay] if isinstance(overlay, str | os.PathLike) else list(overlay)
-    run = Run(bundle_named(os.fspath(bundle)), Path(output_dir), tuple(os.fspath(each) for each in overlays))
-    given = {"output_dir": run.folder, **settings}
-    _run(run.bundle, "train", run.overlay, given, progress)
-    return run._replace(folder=_folder_of(run, given))
+    several = [overlay] if isinstance(overlay, str | os.PathLike) else overlay
+    overlays = [os.fspath(each) for each in several]
+    root, found = Path(output_dir).absolute(), bundle_named(os.fspath(bundle))
+    given = {"output_dir": root, **settings}
+    _run(found, "train", overlays, given, progress)
+    of_overlays = _content([str(overlay_path(found, Path(each))) for each in overlays])
+    again = {
+        name: value for name, value in settings.items() if name.replace("__", "::") in of_overlays.keys() - {"fold"}
+    }
+    return Run(found, _folder(found, overlays, given), tuple(overlays), again)
 
 
-def _folder_of(run: Run, settings: Mapping[str, Any]) -> Path:
-    """Where a training with these settings writes."""
+def _folder(bundle: Bundle, overlays: Sequence[str], settings: Mapping[str, Any]) -> Path:
+    """Where a training with these settings writes, as its configs say."""
     with warnings.catch_warnings():  # which libraries filter when they are imported
         from medical_image_synthesis.configured import from_texts, run_files
 
-        files = config_files(run.bundle, FILES["train"], [Path(each) for each in run.overlay])
+        files = config_files(bundle, FILES["train"], [Path(each) for each in overlays])
         return Path(run_files(files, from_texts(_options(settings))).parser.get_parsed_content("run_dir"))
+
+
+def _content(files: Sequence[str]) -> dict[str, Any]:
+    """Settings of config files, those of later ones."""
+    import yaml
+
+    return {name: value for file in files for name, value in yaml.safe_load(Path(file).read_text("utf-8")).items()}
 
 
 def _run(
@@ -139,11 +154,11 @@ def _run(
             for line in process.stdout:
                 if line := line.strip():
                     said.append(line)
-                    if progress is not None:
+                    if progress is not None and not line.startswith(KIND):
                         progress(line, _share(line))
         except BaseException:
             process.send_signal(signal.SIGINT)  # a training saves itself
-            process.wait()
+            process.communicate()
             raise
     if process.returncode:
         raise _failure(said, process.returncode)
@@ -155,13 +170,17 @@ def _share(line: str) -> float | None:
 
 
 def _failure(said: Sequence[str], code: int) -> UserError:
-    fault = next(
-        (line.removeprefix(UserError.label) for line in reversed(said) if line.startswith(UserError.label)), ""
-    )
+    fault, kind = (_after(label, said) for label in (UserError.label, KIND))
     if fault:
-        return TrainingError(in_python(fault))
+        known: type[UserError] = getattr(errors, kind, TrainingError)
+        return known(in_python(fault))
     ended = f"signal {-code}" if code < 0 else f"exit code {code}"
     return TrainingError(f"the run ended unexpectedly ({ended}), after: {said[-1] if said else 'nothing'}")
+
+
+def _after(label: str, said: Sequence[str]) -> str:
+    """The rest of the last line that begins with a label; empty where none does."""
+    return next((line.removeprefix(label) for line in reversed(said) if line.startswith(label)), "")
 
 
 def _options(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest_plugins = ["chromium_browser", "phantom_heads", "scored_phantom"]
+pytest_plugins = ["chromium_browser", "phantom_heads", "scored_phantom", "tiny_models"]
 
 ALLOWED = ("Element=<Laterality>", "(0x0008,0x001c)")
 """What dciodvfy (2024 and before) calls an error and is none: SyntheticData is younger than its dictionary, and a body

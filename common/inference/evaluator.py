@@ -157,7 +157,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._conclude(devices.gather(list(self.outcomes.values())))
 
     def infer(self, item: dict[str, Any]) -> KeptCase:
-        """Infer one case, and keep it in memory: nothing is written.
+        """Infer one case, and keep it in memory: nothing is written; see :meth:`read_calibration` for its verdict.
 
         Args:
             item: with ``case`` and ``image``, as of :func:`common.data.sources.inference_cases`.
@@ -169,11 +169,10 @@ class CaseEvaluator(SupervisedEvaluator):
         loader: Any = self.data_loader
         case, kept = str(item["case"]), []
         loader.dataset.data = self._items = [item]
-        self.outcomes, self.warnings, self._fault = {case: {}}, {}, None
+        self.outcomes, self.warnings, self._fault, self._writing = {case: {}}, {}, None, None
+        self._internal_run_generator = self._dataloader_iter = None  # Ignite would go on with an interrupted run
         self.exporter.note_inputs(self._items)
         self.exporter.reader.require_series([item["image"]])
-        if self._verdicts is None and self._maps is None:
-            self.read_calibration()
         self.state.epoch_length = 1
         self._keep = lambda *volumes: kept.append(KeptCase(*volumes))
         try:

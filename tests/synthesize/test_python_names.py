@@ -12,7 +12,7 @@ from common.errors import ConfigError, OutputError
 from medical_image_synthesis.catalogue import bundle_named
 from medical_image_synthesis.info import version
 from medical_image_synthesis.quiet import in_python
-from medical_image_synthesis.training import _folder_of
+from medical_image_synthesis.training import _folder
 from medical_image_synthesis.volumes import Volume
 
 
@@ -73,6 +73,4 @@ def test_weights_without_a_calibration_give_no_intervals() -> None:
 )
 def test_a_run_is_where_its_training_wrote(overlays: tuple[str, ...], settings: dict[str, object], folder: str) -> None:
     """Not that of another network in the same folder."""
-    given = mis.Run(bundle_named("mr2ct"), Path("O"), overlays)
-    run = given._replace(folder=_folder_of(given, {"output_dir": "O", **settings}))
-    assert (run.folder, run.weights) == (Path(folder), Path(folder, "models", "model.pt"))
+    assert _folder(bundle_named("mr2ct"), overlays, {"output_dir": "O", **settings}) == Path(folder)

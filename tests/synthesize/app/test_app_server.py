@@ -206,6 +206,8 @@ def test_a_running_case_is_cancelled_and_leaves_no_process(server: TestClient, m
         time.sleep(0.02)
     for case in (waiting, running):
         assert server.post(f"/cases/{case['id']}/cancel").json()["status"] == "cancelled"
+    process = server.queue._inference._process  # type: ignore[attr-defined]
+    assert process is None or process.poll() == -signal.SIGKILL
     assert [ended(server, case["id"])["results"] for case in (running, waiting)] == [[], []]
     assert server.post("/cases/none/cancel").status_code == 404
 
