@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -108,19 +109,25 @@ def train(
         print(run.evaluate(), run.log)
         mr2ct = mis.load(run)
     """
-    from common.runs import run_dir
-
     several = [overlay] if isinstance(overlay, str | os.PathLike) else overlay
     overlays = [os.fspath(each) for each in several]
     root, found = Path(output_dir).absolute(), bundle_named(os.fspath(bundle))
-    _run(found, "train", overlays, {"output_dir": root, **settings}, progress)
+    given = {"output_dir": root, **settings}
+    _run(found, "train", overlays, given, progress)
     of_overlays = _content([str(overlay_path(found, Path(each))) for each in overlays])
-    named = {"variant": "", **of_overlays, **settings}
-    folder = Path(run_dir(str(root), str(named["variant"]), named.get("fold")))
     again = {
         name: value for name, value in settings.items() if name.replace("__", "::") in of_overlays.keys() - {"fold"}
     }
-    return Run(found, folder, tuple(overlays), again)
+    return Run(found, _folder(found, overlays, given), tuple(overlays), again)
+
+
+def _folder(bundle: Bundle, overlays: Sequence[str], settings: Mapping[str, Any]) -> Path:
+    """Where a training with these settings writes, as its configs say."""
+    with warnings.catch_warnings():  # which libraries filter when they are imported
+        from medical_image_synthesis.configured import from_texts, run_files
+
+        files = config_files(bundle, FILES["train"], [Path(each) for each in overlays])
+        return Path(run_files(files, from_texts(_options(settings))).parser.get_parsed_content("run_dir"))
 
 
 def _content(files: Sequence[str]) -> dict[str, Any]:
@@ -138,7 +145,7 @@ def _run(
     Raises:
         UserError: its last line.
     """
-    options = {key.replace("__", "::"): _as_text(value) for key, value in settings.items()}
+    options = _options(settings)
     files = config_files(bundle, FILES[name], [Path(each) for each in overlays])
     said: deque[str] = deque(maxlen=LAST_LINES)
     with started_bundle(bundle, RUN_IDS[name], files, options) as process:
@@ -174,6 +181,11 @@ def _failure(said: Sequence[str], code: int) -> UserError:
 def _after(label: str, said: Sequence[str]) -> str:
     """The rest of the last line that begins with a label; empty where none does."""
     return next((line.removeprefix(label) for line in reversed(said) if line.startswith(label)), "")
+
+
+def _options(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings by their id, as the command line has them."""
+    return {key.replace("__", "::"): _as_text(value) for key, value in settings.items()}
 
 
 def _as_text(value: Any) -> str:

@@ -9,8 +9,10 @@ import pytest
 
 import medical_image_synthesis as mis
 from common.errors import ConfigError, OutputError
+from medical_image_synthesis.catalogue import bundle_named
 from medical_image_synthesis.info import version
 from medical_image_synthesis.quiet import in_python
+from medical_image_synthesis.training import _folder
 from medical_image_synthesis.volumes import Volume
 
 
@@ -58,3 +60,17 @@ def test_weights_without_a_calibration_give_no_intervals() -> None:
     """A model that is loaded can do what it was loaded for."""
     with pytest.raises(mis.UserError, match=r"^no calibration at .*: calibrate the weights by synthesize calibrate"):
         mis.load("ldct", device="cpu", uncertainty=True)
+
+
+@pytest.mark.parametrize(
+    ("overlays", "settings", "folder"),
+    [
+        ((), {}, "O"),
+        (("no_adversarial",), {"max_epochs": 1}, "O/variants/no_adversarial"),
+        (("resenc",), {"fold": 1}, "O/variants/resenc_fold_1"),
+        (("pretrain",), {"losses__l1__weight": 2}, "O/pretraining"),
+    ],
+)
+def test_a_run_is_where_its_training_wrote(overlays: tuple[str, ...], settings: dict[str, object], folder: str) -> None:
+    """Not that of another network in the same folder."""
+    assert _folder(bundle_named("mr2ct"), overlays, {"output_dir": "O", **settings}) == Path(folder)
