@@ -41,7 +41,8 @@ def score(
         value_range: that psnr, ssim, ms_ssim and vif clip to; by default that of CT for HU.
 
     Returns:
-        A row with the metrics of :func:`common.metrics.score` as floats, named as the volume; NaN where one is
+        A row with the metrics of :func:`common.metrics.score`, and for HU of :func:`common.metrics.ct_scores`, as
+        floats, named as the volume; NaN where one is
         undefined or infinite. Its ``attrs`` are ``unit`` ("as stored" where it is unknown), ``units`` of the metrics
         by their names, ``value_range``, ``mask_voxels``, ``hfen_sigma_voxels``, and ``undefined``, the reasons why by
         the names of metrics without a value.
@@ -69,13 +70,15 @@ def score_row(
     import numpy as np
 
     from common.evaluation.report.metric_info import metric_info
-    from common.metrics import HFEN_SIGMA
+    from common.metrics import HFEN_SIGMA, ct_scores
     from common.metrics import score as scores_of
 
     unit = unit or _unit(volumes)
     limits = _range_of(unit) if value_range is None else (value_range[0], value_range[1])
     arrays = {name: volume.array for name, volume in volumes.items()}
-    row = _row(scores_of(arrays["pred"], arrays["truth"], arrays["mask"], limits), volumes["pred"].name)
+    measures = scores_of(arrays["pred"], arrays["truth"], arrays["mask"], limits)
+    measures |= ct_scores(arrays["pred"], arrays["truth"], arrays["mask"]) if unit == HU else {}
+    row = _row(measures, volumes["pred"].name)
     shown = unit or "as stored"
     row.attrs |= {
         "value_range": limits,

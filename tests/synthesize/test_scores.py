@@ -105,9 +105,14 @@ def test_one_json_object_names_range_mask_and_unit(files, capsys):
     assert result.pop("mse") == pytest.approx(40.24**2, rel=1e-6)
     assert result.pop("psnr") == pytest.approx(40.0, rel=1e-6)
     assert 0 < result.pop("ms_ssim") < 1
-    assert result.pop("undefined").keys() == {"ssim", "vif", "hfen", "sharpness"}
-    # Sides of 4 hold no window of 7 or 17, and a flat truth has no detail to compare with.
+    assert result.pop("mae_soft") == result.pop("bias_soft") == pytest.approx(40.24, rel=1e-6)
+    # Sides of 4 hold no window of 7 or 17, and a flat truth has no detail to compare with, no bone and no air.
+    without = ("mae_air", "bias_air", "mae_bone", "bias_bone", "bone_dice", "air_dice", "tissue_outside")
+    assert result.pop("undefined").keys() == {"ssim", "vif", "hfen", "sharpness", *without}
     assert result == {
+        **dict.fromkeys(without),
+        "mae_outside": 500.0,
+        "slice_jumps": 0.0,
         "ssim": None,
         "vif": None,
         "hfen": None,
@@ -205,7 +210,8 @@ def test_identical_volumes_have_no_finite_psnr(files, capsys):
 def test_a_volume_thinner_than_the_window_says_why_it_has_no_ssim(tmp_path, capsys):
     """Six slices: the middle of a window of seven has three voxels on each side of it."""
     values = np.random.default_rng(0).normal(0, 100, (20, 20, 7)).astype(np.float32)
-    for slices, missing in ((7, set()), (6, {"ssim"})):
+    of_ct = {"air_dice", "mae_outside", "tissue_outside"}  # no air, and nothing outside the mask
+    for slices, missing in ((7, of_ct), (6, {"ssim", *of_ct})):
         names = {"truth": values[..., :slices], "pred": values[..., :slices] + 1, "mask": np.ones((20, 20, slices))}
         paths = {
             name: _save(tmp_path / f"{name}_{slices}.nii.gz", each.astype(np.float32)) for name, each in names.items()

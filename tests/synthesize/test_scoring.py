@@ -75,7 +75,9 @@ def test_axes_are_turned_to_those_of_the_truth(files: dict[str, Path]) -> None:
 
 def test_the_row_has_the_metrics_of_an_evaluation_and_their_conditions(files: dict[str, Path]) -> None:
     row = score(**files, unit="HU")
-    assert row.to_dict() == metrics.score(**volumes(), value_range=(-1024, 3000))
+    of_ct = metrics.ct_scores(**volumes())
+    assert row.to_dict() == {**metrics.score(**volumes(), value_range=(-1024, 3000)), **of_ct}
+    assert {"mae_bone", "bone_dice", "air_dice"} < of_ct.keys()
     assert row.name == "pred"
     assert row.attrs["units"] | {"psnr": "dB"} == row.attrs["units"]
     assert (row.attrs["units"]["mae"], row.attrs["units"]["ssim"]) == ("HU", "")
