@@ -142,6 +142,8 @@ def bundle_named(text: str) -> Bundle:
         folder = Path(text).resolve()
         found = Bundle(folder.name, folder)
     if found is None:
+        if text and Path(text, "models", "model.pt").is_file():
+            raise ConfigError(f"{text} is the folder of a run, no bundle", f"name the bundle, and --output_dir {text}")
         names = [name for each in known for name in (each.short, each.name)]
         nearest = difflib.get_close_matches(text.lower(), names, n=1)
         remedy = (

@@ -274,7 +274,10 @@ def load(
     if isinstance(bundle, Run):
         bundle, weights = bundle.bundle, weights or bundle.weights
     if not isinstance(bundle, Bundle):
-        bundle = bundle_named(os.fspath(bundle))
+        if not isinstance(bundle, str | os.PathLike):
+            raise ConfigError(f"{bundle!r} is no bundle", "pass its name, such as mr2ct, or its folder")
+        with without_traces():
+            bundle = bundle_named(os.fspath(bundle))
     given = {name.replace("__", "::"): _plain(value) for name, value in settings.items()}
     if weights is not None:
         given["weights"] = os.fspath(weights)
@@ -335,6 +338,8 @@ def batch(
         for name, case in mis.batch(mis.load("mr2ct"), "SCANS"):
             print(name, case if isinstance(case, mis.UserError) else case.verdict)
     """
+    if not isinstance(model, SynthesisModel):
+        raise ConfigError(f"{model!r} is no model", "pass what load gives")
     with without_traces():
         items = model.cases(folder)
     for item in items:

@@ -264,6 +264,10 @@ class SyntheticVolume:
 
         return three_planes_png(self.array, self.affine, self.unit, f"{self!r}\nnot for clinical use")
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The values, for functions of NumPy."""
+        return np.array(self.array, dtype, copy=copy)
+
     def __repr__(self) -> str:
         """Case, shape, unit and verdict."""
         size = " x ".join(map(str, self.array.shape))

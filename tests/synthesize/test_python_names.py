@@ -24,6 +24,19 @@ def test_completion_offers_what_is_for_use() -> None:
         mis.lod  # noqa: B018
 
 
+def test_what_is_no_bundle_or_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.pt").touch()
+    for given, fault in (
+        (3, "^3 is no bundle"),
+        (tmp_path, f"^{tmp_path} is the folder of a run, no bundle: .* output"),
+    ):
+        with pytest.raises(ConfigError, match=fault):
+            mis.load(given)
+    with pytest.raises(ConfigError, match="^'mr2ct' is no model: pass what load gives"):
+        next(mis.batch("mr2ct", tmp_path))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("message", "wanted"),
     [

@@ -1,4 +1,4 @@
-"""Benchmarks of inference, stitching, memory, peers and the app: ``python -m tools.bench``, or ``make bench``.
+"""Benchmarks of inference, stitching, memory, peers, a loaded model and the app: ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import app, inference, memory, peers, stitching
+from tools.bench import app, inference, memory, model, peers, stitching
 from tools.bench.clock import Timing, save, show
 
 
@@ -50,10 +50,11 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "levels": lambda data, options: [stitching.levels(options.memory_shape or stitching.LEVELS_SHAPE, options.repeats)],
     "memory": _memory,
     "peers": _peers,
+    "model": lambda data, options: model.rows(data, options.repeats),
     "app": lambda data, _: app.rows(data),
 }
 
-HEADS = {"memory": memory.HEADS, "app": ("idle s", "beside s")}
+HEADS = {"memory": memory.HEADS, "model": ("command s", "loaded s"), "app": ("idle s", "beside s")}
 """What the columns of a part are called, if not before and after."""
 
 
