@@ -30,7 +30,6 @@ Progress = Callable[[str, float | None], None]
 OF_FILES = (
     "datalist",
     "dataset_dir",
-    "output_format",
     "overwrite",
     "predictions_dir",
     "report",

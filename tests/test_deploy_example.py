@@ -229,4 +229,4 @@ def test_the_reason_is_the_last_line_also_where_the_application_never_began(tmp_
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ")
-    assert last.endswith("lesion_dcgan_aug: is not an unpacked bundle that translates images (KeyError('modality'))")
+    assert last.endswith("lesion_dcgan_aug is not an unpacked bundle that translates images (KeyError('modality'))")
