@@ -48,7 +48,7 @@ def mistake_in(error: BaseException) -> UserError | None:
     With ``MONAI_DEBUG=1`` None for that of a component while it is built too.
     """
     causes = [error]
-    while (cause := causes[-1].__cause__) is not None:
+    while (cause := causes[-1].__cause__) is not None and cause not in causes:
         causes.append(cause)
     if mistake := user_error_in(error):
         return _with_place(mistake, causes)

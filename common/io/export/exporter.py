@@ -291,14 +291,15 @@ class VolumeExporter:
         """
         volume = volume_of(item, values)
         path = self.path(volume.case)
+        made_from: dict[str, Any] = {}
         more: dict[str, Any] = {}
         if values is None:
             remove(*self._outputs(volume.case))
         else:
             more = self.format.write(volume, path)
             more |= {} if self.maps is None else {"Uncertainty": self._written_map(item, widths, more)}
-        made_from = {} if values is None else self.provenance.of(volume.case, self._volumes(volume.case))
-        about = self.about(item, volume, {"MadeFrom": made_from} if made_from else {}, more)
+            made_from = {"MadeFrom": self.provenance.of(volume.case, self._volumes(volume.case))}
+        about = self.about(item, volume, made_from, more)
         write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
         return path
 
