@@ -1,4 +1,4 @@
-"""The worker of the page and of the node, ``python -m medical_image_synthesis.worker [MODELS]``, which keeps models loaded.
+"""The worker of page and node, ``python -m medical_image_synthesis.worker [MODELS]``, which keeps models loaded.
 
 A job is a line of JSON on stdin, its name and arguments. Its answer are lines on stdout: any number with ``stage`` and
 ``share``, then one with ``made``, or with the ``fault`` of a user, and with its ``reasons`` where a case is refused.

@@ -1,4 +1,4 @@
-"""The process that does jobs of the page and of the node, which can be ended at any time, and is started again for the next job."""
+"""The process that does jobs of page and node; it can be ended at any time, and is started again for the next job."""
 
 from __future__ import annotations
 
