@@ -1,4 +1,4 @@
-"""Servers of the tests on 127.0.0.1: Debian's Orthanc with its DICOMweb plugin, and the node; ``storescu`` as sender."""
+"""Servers of the tests on 127.0.0.1: Debian's Orthanc with its DICOMweb plugin, and the node; ``storescu`` sends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORTHANC = shutil.which("Orthanc", path=os.pathsep.join(["/usr/sbin", os.environ.
 PLUGINS = (Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so"), Path("/usr/lib/orthanc/libOrthancDicomWeb.so"))
 """Where Debian and others have the plugin."""
 PLUGIN = next((path for path in PLUGINS if path.exists()), None)
-COMMANDS = ("storescu", "echoscu", "dciodvfy")
+COMMANDS = ("storescu", "dciodvfy")
 """Of dcmtk and dicom3tools."""
 SECONDS = 120.0
 """How long a server or a result is waited for, unless said; two busy cores take half of it."""
@@ -104,14 +104,18 @@ class Server:
 
 
 class Orthanc(Server):
-    """A PACS that knows the modalities STORESCU and NODE of this machine alone.
+    """A PACS that takes instances from STORESCU and SYNTHESIZE of this machine alone.
+
+    Args:
+        folder: of its configuration, its storage and its log.
+        lua: a script that it runs.
 
     Attributes:
         dicom_port: of C-STORE, as ORTHANC.
         url: of its REST interface; ``/dicom-web/`` below it is DICOMweb.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lua: str = "") -> None:
         self.dicom_port, http_port = free_ports(2)
         self.url = f"http://127.0.0.1:{http_port}"
         settings = {
@@ -128,9 +132,12 @@ class Orthanc(Server):
             "DicomCheckCalledAet": True,
             "DicomAlwaysAllowStore": False,
             "DicomCheckModalityHost": True,
+            "SyncStorageArea": False,
+            "LuaScripts": [str(folder / "forward.lua")],
             "DicomModalities": {name: [name, "127.0.0.1", 104] for name in ("STORESCU", "SYNTHESIZE")},
         }
         (folder / "storage").mkdir(parents=True)
+        (folder / "forward.lua").write_text(lua)
         (folder / "orthanc.json").write_text(json.dumps(settings, indent=1))
         super().__init__([ORTHANC or "Orthanc", folder / "orthanc.json"], folder, "orthanc")
 
@@ -168,7 +175,7 @@ class Orthanc(Server):
         self.send("/modalities/NODE", {"AET": "SYNTHESIZE", "Host": "127.0.0.1", "Port": port}, "PUT")
 
     def series(self) -> dict[str, dict[str, Any]]:
-        """Each of its series by SeriesInstanceUID: its tags, ``study`` and ``instances``, Orthanc's own ids of these."""
+        """Its series by SeriesInstanceUID: tags, and Orthanc's own ids of each and of its ``instances``."""
         found = self.get("/series?expand")
         return {
             each["MainDicomTags"]["SeriesInstanceUID"]: {
@@ -257,10 +264,10 @@ class Node(Server):
         return {path.name: path.read_bytes() for path in files}
 
 
-def storescu(port: int, *paths: Path, called: str = "SYNTHESIZE", words: Sequence[str] = ()) -> int:
+def storescu(port: int, *paths: Path, called: str = "SYNTHESIZE", calling: str = "STORESCU") -> int:
     """Send files and folders by dcmtk in one association; the exit code, 0 if every instance was acknowledged."""
-    command = ["storescu", "-aet", "STORESCU", "-aec", called, *words, "+sd", "127.0.0.1", str(port)]
-    return subprocess.run([*command, *map(str, paths)], capture_output=True, timeout=300).returncode
+    command = ["storescu", "-aet", calling, "-aec", called, "+sd", "127.0.0.1", str(port), *map(str, paths)]
+    return subprocess.run(command, capture_output=True, timeout=300).returncode
 
 
 def send(port: int, *paths: Path, called: str = "SYNTHESIZE") -> None:
