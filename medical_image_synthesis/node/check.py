@@ -9,7 +9,7 @@ from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 
-import nibabel as nib
+from nibabel.nifti1 import load
 import numpy as np
 from pydicom.uid import generate_uid
 
@@ -112,9 +112,9 @@ def _phantom(modality: str, folder: Path) -> list[Path]:
         write_mr2ct(heads, 1, SPACING, 0)
     if not place.exists():
         path = next(heads.glob(f"*/{name}"))
-        image = nib.Nifti1Image.load(path)
+        image = load(path)
         about = Synthesis(modality, unit, "phantom 1", "0" * 64, datetime.now())
-        values = np.asarray(image.dataobj, np.float32)
+        values: np.ndarray = np.asarray(image.dataobj, np.float32)
         if modality == "CT":
             values = values + np.random.default_rng(0).normal(0, NOISE, values.shape)
         reference = reference_of_file(path)
