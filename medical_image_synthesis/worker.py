@@ -22,7 +22,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from common.errors import CheckpointError, DataError, OutputError, Refused, user_error_in
+from common.errors import CheckpointError, DataError, OutputError, Refused, UnsuitedError, user_error_in
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.places import MAP, SIDECAR
 from medical_image_synthesis.process import let_threads_sleep
@@ -201,7 +201,10 @@ def main() -> None:
                 mistake = mistake_in(error)
             if mistake is None:
                 raise
-            say(fault=str(mistake), **({"reasons": mistake.reasons} if isinstance(mistake, Refused) else {}))
+            say(
+                fault=str(mistake),
+                **({"reasons": mistake.reasons} if isinstance(mistake, Refused | UnsuitedError) else {}),
+            )
 
 
 def _read(lines: SimpleQueue[str]) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 
-import nibabel as nib
+from nibabel.nifti1 import load
 import numpy as np
 from pydicom.uid import generate_uid
 
@@ -27,6 +27,8 @@ PHANTOMS = {"MR": ("mr.nii.gz", "arbitrary unit"), "CT": ("ct.nii.gz", "HU")}
 SPACING = 1.5
 """Of its voxels, in mm."""
 PATIENT = "PHANTOM^CHECK"
+NOISE = 20.0
+"""Standard deviation of what is added to the simulated CT, in HU: that of a low dose."""
 CALLER = "CHECK"
 LONGEST = 1800.0
 """Seconds that a phantom may take."""
@@ -43,7 +45,7 @@ def check(settings: NodeSettings) -> int:
     with tempfile.TemporaryDirectory(prefix="synthesize-check-") as temporary:
         folder = Path(temporary)
         routes = tuple(
-            replace(route, conditions={}, called=f"{CALLER}{n}") for n, route in enumerate(settings.routes, 1)
+            replace(route, conditions={}, called=f"{CALLER}{number}") for number, route in enumerate(settings.routes, 1)
         )
         own = replace(
             settings, spool=folder / "spool", host=LOCAL, port=0, health_port=0, tls=settings.tls, routes=routes,
@@ -110,9 +112,11 @@ def _phantom(modality: str, folder: Path) -> list[Path]:
         write_mr2ct(heads, 1, SPACING, 0)
     if not place.exists():
         path = next(heads.glob(f"*/{name}"))
-        image = nib.load(path)
+        image = load(path)
         about = Synthesis(modality, unit, "phantom 1", "0" * 64, datetime.now())
-        values = np.asarray(image.dataobj, np.float32)
+        values: np.ndarray = np.asarray(image.dataobj, np.float32)
+        if modality == "CT":
+            values = values + np.random.default_rng(0).normal(0, NOISE, values.shape)
         reference = reference_of_file(path)
         reference.items.PatientName = reference.items.PatientID = PATIENT
         reference.items.StudyInstanceUID = (

@@ -24,7 +24,8 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     command.add_argument("config", metavar="CONFIG", type=path_option, help="file .yaml: callers, routes, destinations")
     about = "ask every destination, send a phantom through, and end"
     command.add_argument("--check", action="store_true", help=about)
-    command.epilog = "example:\n  synthesize node node.yaml --check\n  synthesize node node.yaml\n\nCtrl-C ends it; started again it goes on."
+    examples = "examples:\n  synthesize node node.yaml --check\n  synthesize node node.yaml"
+    command.epilog = f"{examples}\n\nCtrl-C ends it; started again it goes on."
     command.set_defaults(run=serve)
 
 

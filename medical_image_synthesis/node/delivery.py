@@ -95,8 +95,9 @@ class _Patient(HTTPAdapter):
         self.seconds = seconds
         super().__init__()
 
-    def send(self, request: Any, *given: Any, timeout: Any = None, **more: Any) -> Any:
-        return super().send(request, *given, timeout=timeout or self.seconds, **more)
+    def send(self, request: Any, stream: bool = False, timeout: Any = None, *more: Any, **named: Any) -> Any:
+        """Send a request."""
+        return super().send(request, stream, timeout or self.seconds, *more, **named)
 
 
 def _by_http(to: Archive, seconds: float, ask: Callable[[DICOMwebClient], Any]) -> Any:

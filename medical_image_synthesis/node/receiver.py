@@ -84,11 +84,11 @@ class Receiver:
             (evt.EVT_DATA_RECV, self._count), (evt.EVT_DIMSE_RECV, self._counted),
             (evt.EVT_RELEASED, self._released), (evt.EVT_CONN_CLOSE, self._closed),
         ]  # fmt: skip
-        context = None if settings.tls is None else settings.tls.context(server=True)
+        encryption = None if settings.tls is None else settings.tls.context(server=True)
         try:
-            self._server: _Door = entity.make_server(
+            self._server = entity.make_server(
                 (settings.host, settings.port),
-                ssl_context=context,
+                ssl_context=encryption,
                 evt_handlers=handlers,
                 server_class=_Door,
                 settings=settings,
@@ -114,7 +114,7 @@ class Receiver:
 
     def _requested(self, event: evt.Event) -> None:
         """Reject who may not call from there, and who calls somebody else."""
-        asked = event.assoc.requestor.primitive
+        asked: Any = event.assoc.requestor.primitive
         address = str(event.assoc.requestor.address)
         reason = None
         if not self.settings.admits(str(asked.calling_ae_title).strip(), address):
@@ -136,8 +136,8 @@ class Receiver:
         with self._lock:
             self._sent[event.assoc].add(instance.series)
         try:
-            called = str(event.assoc.requestor.primitive.called_ae_title).strip()
-            self.spool.receive(instance, called, self.settings.limits.instances)
+            asked: Any = event.assoc.requestor.primitive
+            self.spool.receive(instance, str(asked.called_ae_title).strip(), self.settings.limits.instances)
         except FullError as error:
             log.error("refused an instance: %s", error)
             return NO_RESOURCES
@@ -156,7 +156,8 @@ class Receiver:
             read = self._read[event.assoc]
         if read > self.settings.limits.instance_mb * 1e6:
             log.warning("ended an association: an instance has over %g MB", self.settings.limits.instance_mb)
-            event.assoc.dul.socket.close()
+            connection: Any = event.assoc.dul.socket
+            connection.close()
 
     def _counted(self, event: evt.Event) -> None:
         with self._lock:

@@ -270,7 +270,7 @@ class Spool:
             self._end_receiving(series, UNROUTED)
 
     def queue(self, series: str, route: str, destination: str) -> bool:
-        """Mark a series as complete, and queue it unless the same was translated in the same way; whether it was queued."""
+        """Mark a series as complete, and queue it unless the same was translated before; whether it was queued."""
         now = time.time()
         with self._changing() as database:
             self._end_receiving(series, COMPLETE)
