@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
 DOSE_VENV ?= build/dose-venv
+BIDS_VENV ?= build/bids-venv
 # two processes of one thread each; a file stays in one, which makes its demos once; with compiled modules, which the few
 # processes that tests start would compile again each
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
@@ -15,7 +16,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
-.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check test test-slow lint types clean
+.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bids-test bench gpu-check real-check test test-slow lint types clean
 
 demo: $(RUNTIME)  # of mr2ct_pix2pix two and a half to six and a half minutes of one core
 	@$(BUNDLE_IS_THERE)
@@ -42,6 +43,9 @@ federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environm
 
 dose-test: $(READY) $(DOSE_VENV)/.ready  # pyRadPlan in an environment of its own
 	DOSE_PYTHON=$(abspath $(DOSE_VENV))/bin/python $(PY) -m pytest tests/test_dose_example.py
+
+bids-test: $(READY) $(BIDS_VENV)/.ready  # BIDS's own validator in an environment of its own
+	BIDS_VALIDATOR=$(abspath $(BIDS_VENV))/bin/bids-validator-deno $(PY) -m pytest tests/synthesize/test_bids_command.py
 
 docs: $(READY)  # build/site, under a minute of one core
 	@$(PY) -W ignore -m sphinx --quiet --fail-on-warning --keep-going -c tools/docs -d build/doctrees . build/site
@@ -100,4 +104,9 @@ $(DOSE_VENV)/.ready: examples/dose/requirements.txt requirements.txt
 	$(PYTHON) -m venv $(DOSE_VENV)
 	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/dose/requirements.txt -r requirements.txt
 	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps "pyRadPlan>=0.5,<0.6"
+	@touch $@
+
+$(BIDS_VENV)/.ready:
+	$(PYTHON) -m venv $(BIDS_VENV)
+	$(BIDS_VENV)/bin/pip install --quiet --disable-pip-version-check bids-validator-deno==3.0.2
 	@touch $@

@@ -20,6 +20,7 @@ from medical_image_synthesis.terminal import say_loading
 COMMANDS = {
     "list": ("listing", "bundles, their weights and folders"),
     "app": ("app.command", "a page in the browser: drop a scan, see the synthetic one, take it away"),
+    "bids-app": ("bids_app", "inference as a BIDS App: bids_dir output_dir participant"),
     "datalist": ("datasets", "split the cases of a folder into training, validation and test"),
     "check": ("datasets", "read and check every case before a training"),
     "register": ("registering", "bring source and target of each case onto one grid"),
