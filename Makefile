@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
 DOSE_VENV ?= build/dose-venv
+INTEROP_VENV ?= build/interop-venv
 SLICER_CORE ?= build/slicer-core
 BIDS_VENV ?= build/bids-venv
 # two processes of one thread each; a file stays in one, which makes its demos once; with compiled modules, which the few
@@ -45,6 +46,9 @@ federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environm
 dose-test: $(READY) $(DOSE_VENV)/.ready  # pyRadPlan in an environment of its own
 	DOSE_PYTHON=$(abspath $(DOSE_VENV))/bin/python $(PY) -m pytest tests/test_dose_example.py
 
+interop-test: $(READY) $(INTEROP_VENV)/.ready  # other readers of volumes in an environment of their own, and Debian's programs
+	INTEROP_VENV=$(abspath $(INTEROP_VENV)) $(PY) -m pytest tests/interop
+
 slicer-test: $(READY) $(SLICER_CORE)/.ready  # the nodes of 3D Slicer in a folder of their own
 	SLICER_CORE=$(abspath $(SLICER_CORE)) $(PY) -m pytest tests/test_slicer_example.py
 bids-test: $(READY) $(BIDS_VENV)/.ready  # BIDS's own validator in an environment of its own
@@ -79,7 +83,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(SLICER_CORE) bundles/*/demo_data bundles/*/demo
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(INTEROP_VENV) $(SLICER_CORE) bundles/*/demo_data bundles/*/demo
 
 $(RUNTIME): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
 	@echo "installing PyTorch, MONAI and what they need into $(VENV), a minute or more:"
@@ -107,6 +111,13 @@ $(DOSE_VENV)/.ready: examples/dose/requirements.txt requirements.txt
 	$(PYTHON) -m venv $(DOSE_VENV)
 	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/dose/requirements.txt -r requirements.txt
 	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps "pyRadPlan>=0.5,<0.6"
+	@touch $@
+
+$(INTEROP_VENV)/.ready: tests/interop/requirements.txt tests/interop/package.json examples/dose/requirements.txt requirements.txt
+	$(PYTHON) -m venv $(INTEROP_VENV)
+	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt -r examples/dose/requirements.txt -r requirements.txt
+	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps pyRadPlan==0.5.0 nnunetv2==2.8.1
+	cp tests/interop/package.json $(INTEROP_VENV) && npm install --prefix $(INTEROP_VENV) --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 $(SLICER_CORE)/.ready: | $(READY)
