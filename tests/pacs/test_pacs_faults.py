@@ -78,7 +78,7 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     fresh: Any, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     orthanc, node = fresh()
-    sources = ct_series(tmp_path, 30, slices=6, size=256)
+    sources = ct_series(tmp_path, 30, slices=6, size=160)
     send(orthanc.dicom_port, *sources.values(), called="ORTHANC")
     chance, repeated, states = random.Random(7), Counter[str](), []
 
@@ -90,8 +90,9 @@ def test_thirty_series_and_five_kills_give_each_result_once(
 
     with ThreadPoolExecutor(2) as senders:
         pending = [senders.submit(sender, folder) for folder in sources.values()]
-        for _ in range(5):
-            time.sleep(chance.uniform(0.5, 6))
+        for kill in range(5):
+            node.reaches(sent=4 * kill)
+            time.sleep(chance.uniform(0, 3))
             states.append({name: count for name, count in node.counts().items() if count})
             node.kill()
             node.start()
@@ -100,7 +101,7 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     derived = all_back(node, orthanc, 600)
     for number, state in enumerate(states, start=1):
         tell(f"killed {number}: {', '.join(f'{count} {name}' for name, count in state.items())}")
-    assert any(any(state.get(name) for name in IN_WORK) for state in states)
+    assert all(any(state.get(name) for name in IN_WORK) for state in states), "killed after the work"
     assert {source: len(each) for source, each in derived.items()} == dict.fromkeys(sources, 1)
     assert lengths(orthanc, derived) == {6: 30}
     assert node.counts()["failed"] == 0
