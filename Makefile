@@ -9,6 +9,7 @@ DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
 DOSE_VENV ?= build/dose-venv
 BIDS_VENV ?= build/bids-venv
+SLICER_CORE ?= build/slicer-core
 # two processes of one thread each; a file stays in one, which makes its demos once; with compiled modules, which the few
 # processes that tests start would compile again each
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
@@ -16,7 +17,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
-.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bids-test bench gpu-check real-check test test-slow lint types clean
+.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bids-test slicer-test bench gpu-check real-check test test-slow lint types clean
 
 demo: $(RUNTIME)  # of mr2ct_pix2pix two and a half to six and a half minutes of one core
 	@$(BUNDLE_IS_THERE)
@@ -47,6 +48,9 @@ dose-test: $(READY) $(DOSE_VENV)/.ready  # pyRadPlan in an environment of its ow
 bids-test: $(READY) $(BIDS_VENV)/.ready  # BIDS's own validator in an environment of its own
 	BIDS_VALIDATOR=$(abspath $(BIDS_VENV))/bin/bids-validator-deno $(PY) -m pytest tests/synthesize/test_bids_command.py
 
+slicer-test: $(READY) $(SLICER_CORE)/.ready  # the nodes of 3D Slicer in a folder of their own
+	SLICER_CORE=$(abspath $(SLICER_CORE)) $(PY) -m pytest tests/test_slicer_example.py
+
 docs: $(READY)  # build/site, under a minute of one core
 	@$(PY) -W ignore -m sphinx --quiet --fail-on-warning --keep-going -c tools/docs -d build/doctrees . build/site
 
@@ -76,7 +80,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) bundles/*/demo_data bundles/*/demo
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(SLICER_CORE) bundles/*/demo_data bundles/*/demo
 
 $(RUNTIME): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
 	@echo "installing PyTorch, MONAI and what they need into $(VENV), a minute or more:"
@@ -109,4 +113,8 @@ $(DOSE_VENV)/.ready: examples/dose/requirements.txt requirements.txt
 $(BIDS_VENV)/.ready:
 	$(PYTHON) -m venv $(BIDS_VENV)
 	$(BIDS_VENV)/bin/pip install --quiet --disable-pip-version-check bids-validator-deno==3.0.2
+	@touch $@
+
+$(SLICER_CORE)/.ready: | $(READY)
+	$(PY) -m pip install --quiet --disable-pip-version-check --target $(SLICER_CORE) slicer-core==5.13.31053.0
 	@touch $@

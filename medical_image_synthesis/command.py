@@ -21,6 +21,7 @@ COMMANDS = {
     "list": ("listing", "bundles, their weights and folders"),
     "app": ("app.command", "a page in the browser: drop a scan, see the synthetic one, take it away"),
     "bids-app": ("bids_app", "inference as a BIDS App: bids_dir output_dir participant"),
+    "node": ("node.command", "a DICOM node: translate the series that an archive sends, and send them back"),
     "datalist": ("datasets", "split the cases of a folder into training, validation and test"),
     "check": ("datasets", "read and check every case before a training"),
     "register": ("registering", "bring source and target of each case onto one grid"),
@@ -35,7 +36,7 @@ COMMANDS = {
     "info": ("info", "versions, devices and weights, for a report of a bug"),
 }
 """Each with the module that adds its options, and what it does."""
-LOADS = ("datalist", "check", "register", "score", "reader-study", "simulate", "export", "info")
+LOADS = ("node", "datalist", "check", "register", "score", "reader-study", "simulate", "export", "info")
 """Those that import PyTorch in this process; a bundle's run says so itself."""
 WORDS = ("true", "false")
 """What may follow an option without a value."""

@@ -16,8 +16,8 @@ from typing import Any
 
 from common.errors import UserError
 from medical_image_synthesis.app.settings import CaseChoices
-from medical_image_synthesis.app.worker_process import WorkerProcess
 from medical_image_synthesis.places import MAP
+from medical_image_synthesis.worker_process import WorkerProcess
 
 READING, READY, QUEUED, RUNNING = "reading", "ready", "queued", "running"
 DONE, REFUSED, FAILED, CANCELLED = "done", "refused", "failed", "cancelled"

@@ -29,8 +29,8 @@ from common.simulation.mr_ct_pairs import write_mr2ct
 from medical_image_synthesis.app import case_queue
 from medical_image_synthesis.app.case_queue import CaseQueue, UploadedCase
 from medical_image_synthesis.app.server import app_of
-from medical_image_synthesis.app.worker_process import WorkerProcess
 from medical_image_synthesis.command import main
+from medical_image_synthesis.worker_process import WorkerProcess
 
 NAME = "Doe^Jane <img src=x onerror=alert(1)>.nii.gz"
 

@@ -73,6 +73,31 @@ class SourceReference:
 
 
 @without_validation
+def patient_and_study(header: Dataset, case: str) -> Dataset:
+    """The items of a slice that identify patient, study and frame of reference; UIDs that are missing are made.
+
+    Args:
+        header: without pixels.
+        case: for messages.
+
+    Raises:
+        OutputError: for an item that cannot be decoded and copied.
+    """
+    with warnings.catch_warnings():  # pydicom's warnings quote values, which can be a patient's
+        warnings.simplefilter("ignore")
+        try:
+            items = _copied(header)
+        except Exception as error:  # pydicom's converters raise many types for damaged bytes
+            reason = type(error).__name__  # its text may quote a value
+            fault = f"{case}: cannot read the patient and study items of the source series ({reason})"
+            raise OutputError(fault, "export the series again") from None
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+            if not items.get(keyword):
+                setattr(items, keyword, generate_uid(entropy_srcs=[keyword, str(header.SeriesInstanceUID)]))
+        return items
+
+
+@without_validation
 def reference_of_series(headers: Sequence[Dataset], case: str) -> SourceReference:
     """The reference to a DICOM series.
 
@@ -83,19 +108,11 @@ def reference_of_series(headers: Sequence[Dataset], case: str) -> SourceReferenc
     Raises:
         OutputError: for an item that cannot be decoded and copied.
     """
-    with warnings.catch_warnings():  # pydicom's warnings quote values, which can be a patient's
+    items = patient_and_study(headers[0], case)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            items = _copied(headers[0])
-        except Exception as error:  # pydicom's converters raise many types for damaged bytes
-            reason = type(error).__name__  # its text may quote a value
-            fault = f"{case}: cannot read the patient and study items of the source series ({reason})"
-            raise OutputError(fault, "export the series again") from None
-        uid = str(headers[0].SeriesInstanceUID)
-        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
-            if not items.get(keyword):
-                setattr(items, keyword, generate_uid(entropy_srcs=[keyword, uid]))
-        return SourceReference(items, uid, _series_number(headers[0]), tuple(_slice(header) for header in headers))
+        slices = tuple(_slice(header) for header in headers)
+        return SourceReference(items, str(headers[0].SeriesInstanceUID), series_number(headers[0]), slices)
 
 
 def reference_of_file(path: Path) -> SourceReference:
@@ -138,7 +155,8 @@ def _fill(items: Dataset) -> None:
         items.DeidentificationMethod = "Not stated by the source"  # type 1C: needs a value
 
 
-def _series_number(header: Dataset) -> int:
+def series_number(header: Dataset) -> int:
+    """The number of a series; 0 where there is none."""
     try:
         return int(header.get("SeriesNumber") or 0)
     except (TypeError, ValueError, OverflowError):  # a damaged number does not matter for a derived series

@@ -97,6 +97,14 @@ def test_round_trip_of_a_series(tmp_path, reader, grid, axial):
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
+def test_a_slice_read_alone_has_the_spacing_of_its_series(tmp_path, modality):
+    sitk = pytest.importorskip("SimpleITK")
+    affine = np.diag([0.9, 1.4, 2.6, 1])
+    write(tmp_path / "out", random_values((6, 7, 5)), affine, file_origin(tmp_path), synthesis(modality), axial=True)
+    assert sitk.ReadImage(tmp_path / "out" / "IM0002.dcm").GetSpacing() == (0.9, 1.4, 2.6)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
 @pytest.mark.parametrize("source", ["file", "series", "enhanced", "sagittal", "minimal"])
 def test_conforms(tmp_path, conformance_errors, modality, source):
     """A volume without and with the times of a sequence, and its map."""

@@ -16,7 +16,7 @@ from common.errors import CheckpointError, OutputError
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.transforms import LoadVolumed
-from medical_image_synthesis.app.worker import as_dicom
+from medical_image_synthesis.worker import as_dicom
 
 GRID = Grid(orientation=SAGITTAL)
 REVIEW = {

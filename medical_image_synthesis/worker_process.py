@@ -1,4 +1,4 @@
-"""The process that does jobs of the app, which can be ended at any time, and is started again for the next job."""
+"""The process that does jobs of page and node; it can be ended at any time, and is started again for the next job."""
 
 from __future__ import annotations
 
@@ -12,21 +12,30 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from common.errors import UserError
+from common.errors import Refused, UserError
 from medical_image_synthesis.process import HERE
 
 WORKER = f"{__package__}.worker"
+REMEDY = "often too little memory; try a smaller scan"
+
+
+class WorkerEndedError(UserError):
+    """The process has ended in the middle of a job."""
 
 
 class WorkerProcess:
-    """A process of :mod:`medical_image_synthesis.app.worker`, in a process group of its own.
+    """A process of :mod:`medical_image_synthesis.worker`, in a process group of its own.
+
+    Args:
+        models: how many it keeps loaded.
 
     Attributes:
         turn: held by the thread whose job is done.
         of: what the job belongs to; None between jobs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, models: int = 1) -> None:
+        self.models = models
         self.turn = threading.RLock()
         self.of: Any = None
         self._process: subprocess.Popen[str] | None = None
@@ -38,7 +47,7 @@ class WorkerProcess:
         self.close()
         paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", WORKER], env={**os.environ, "PYTHONPATH": paths},
+            [sys.executable, "-W", "ignore", "-m", WORKER, str(self.models)], env={**os.environ, "PYTHONPATH": paths},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -46,13 +55,17 @@ class WorkerProcess:
         """Have a job done by the started process, and return what was made; ``report`` is called with the progress.
 
         Raises:
-            UserError: with what the user did wrong, or that the process has ended.
+            Refused: the case has no volume.
+            WorkerEndedError: the process has ended.
+            UserError: with what the user did wrong.
         """
         process: Any = self._process
         with suppress(BrokenPipeError):  # it has ended
             print(json.dumps([job, arguments], default=str), file=process.stdin, flush=True)
             for line in process.stdout:
                 said = json.loads(line)
+                if "reasons" in said:
+                    raise Refused(said["fault"], said["reasons"])
                 if "fault" in said:
                     raise UserError(said["fault"])
                 if "made" in said:
@@ -60,7 +73,7 @@ class WorkerProcess:
                 report(said["stage"], said["share"])
         code = process.wait()
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-        raise UserError(f"the inference ended unexpectedly ({ended}): often too little memory; try a smaller scan")
+        raise WorkerEndedError(f"the inference ended unexpectedly ({ended})", REMEDY)
 
     def kill(self) -> None:
         """End the process and what it started at once."""

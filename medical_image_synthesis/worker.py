@@ -1,7 +1,8 @@
-"""The worker of the app's queue, ``python -m medical_image_synthesis.app.worker``, which keeps the last model loaded.
+"""The worker of page and node, ``python -m medical_image_synthesis.worker [MODELS]``, which keeps models loaded.
 
 A job is a line of JSON on stdin, its name and arguments. Its answer are lines on stdout: any number with ``stage`` and
-``share``, then one with ``made``, or with the ``fault`` of a user. What is no fault of a user ends the process.
+``share``, then one with ``made``, or with the ``fault`` of a user, and with its ``reasons`` where a case is refused.
+What is no fault of a user ends the process, and so does the end of stdin, at once: whoever asked is gone.
 Libraries are imported by the jobs that need them: a scan is shown within a second.
 """
 
@@ -11,14 +12,17 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
-from common.errors import CheckpointError, OutputError, Refused, user_error_in
+from common.errors import CheckpointError, DataError, OutputError, Refused, UnsuitedError, user_error_in
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.places import MAP, SIDECAR
 from medical_image_synthesis.process import let_threads_sleep
@@ -27,8 +31,10 @@ OF_READER = ("nan_fill", "series", "phase", "resample_tilt")
 """Settings of a case that say how its source is read."""
 SERIES = "series "
 """Before the UID in the sidecar of a volume whose source is a series."""
-_models: dict[Any, Any] = {}
-"""The last one: another needs the memory."""
+_models: OrderedDict[Any, Any] = OrderedDict()
+"""The last ones used, the newest last."""
+_kept = 1
+"""How many of them: each needs memory."""
 
 
 def infer(
@@ -57,16 +63,44 @@ def infer(
     return str(sidecar)
 
 
+def derive(
+    progress: Callable[[str, float | None], None], bundle: str, options: Mapping[str, str], source: str, out: str
+) -> str:
+    """Infer a DICOM series, and write the derived series into folders in the new folder ``out``, whose path it returns.
+
+    Raises:
+        Refused: the case has no volume.
+        UserError: see :func:`infer`.
+    """
+    model = _model(Bundle(Path(bundle).name, Path(bundle)), options, progress)
+    items = model.cases(source)
+    if len(items) != 1:
+        raise DataError(f"the series holds {len(items)} cases", "send one volume as one series")
+    model.infer(items[0], progress).to_dicom(Path(out, "synthetic"))
+    return out
+
+
+def load(progress: Callable[[str, float | None], None], bundle: str, options: Mapping[str, str]) -> str:
+    """Load a bundle with options, which is kept, and return what it is.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    return repr(_model(Bundle(Path(bundle).name, Path(bundle)), options, progress))
+
+
 def _model(bundle: Bundle, options: Mapping[str, str], progress: Callable[[str, float | None], None]) -> Any:
-    """The model of a bundle with options, loaded unless it is the last one and its weights are those that it had."""
+    """The model of a bundle with options, loaded unless it is kept and its weights are those that it had."""
     key = (bundle, *options.items(), bundle.weights, bundle.weights and bundle.weights.stat().st_mtime_ns)
     if key not in _models:
         progress(f"loading {bundle.name}", None)
         from medical_image_synthesis.configured import from_texts
         from medical_image_synthesis.model import model_of
 
-        _models.clear()
+        while len(_models) >= _kept:
+            _models.popitem(last=False)
         _models[key] = model_of(bundle, [], from_texts(options))
+    _models.move_to_end(key)
     return _models[key]
 
 
@@ -135,6 +169,8 @@ def as_dicom(source: str, sidecar: str, weights: str, out: str, settings: Mappin
 
 def main() -> None:
     """Do the jobs until stdin ends."""
+    global _kept
+    _kept = int(sys.argv[1]) if sys.argv[1:] else 1
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # where libraries may print
     let_threads_sleep()
@@ -142,22 +178,37 @@ def main() -> None:
     def say(**line: Any) -> None:
         print(json.dumps(line), file=answers, flush=True)
 
-    jobs: dict[str, Callable[..., str]] = {
-        "infer": partial(infer, lambda stage, share: say(stage=stage, share=share)), "view": view, "as_dicom": as_dicom,
-    }  # fmt: skip
-    for line in sys.stdin:
+    def tell(stage: str, share: float | None) -> None:
+        say(stage=stage, share=share)
+
+    of_models = {job.__name__: partial(job, tell) for job in (infer, derive, load)}
+    jobs: dict[str, Callable[..., str]] = {**of_models, "view": view, "as_dicom": as_dicom}
+    lines: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    while True:
+        line = lines.get()
         name, arguments = json.loads(line)
         try:
             say(made=jobs[name](**arguments))
         except Exception as error:
             mistake = user_error_in(error)
-            if name == "infer":
+            if name in of_models:
                 from common.config.mistakes import mistake_in
 
                 mistake = mistake_in(error)
             if mistake is None:
                 raise
-            say(fault=str(mistake))
+            say(
+                fault=str(mistake),
+                **({"reasons": mistake.reasons} if isinstance(mistake, Refused | UnsuitedError) else {}),
+            )
+
+
+def _read(lines: SimpleQueue[str]) -> None:
+    """Pass on the lines of stdin, and end the process with them, in the middle of a job too."""
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from medical_image_synthesis.app import worker_process
-from medical_image_synthesis.app.worker_process import WorkerProcess
+from medical_image_synthesis import worker_process
+from medical_image_synthesis.worker_process import WorkerProcess
 
 SCRIPT = """
 import json, subprocess, sys, time

@@ -1,0 +1,268 @@
+"""From a complete series to its result in the archive: routes, inference, delivery, and what is tried again."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from common.errors import Refused, UserError
+from common.io.dicom.writing.derived import write_slices
+from common.io.dicom.writing.notice import notice
+from common.io.dicom.writing.template import SYNTHETIC_DATA
+from medical_image_synthesis.node.delivery import NotDeliveredError, deliver
+from medical_image_synthesis.node.receiver import Receiver
+from medical_image_synthesis.node.settings import IMAGE, NodeSettings, Route
+from medical_image_synthesis.node.spool import DAY, FAILED, MADE, QUEUED, REFUSED, SENT, FullError, Job, Spool
+from medical_image_synthesis.worker_process import WorkerEndedError, WorkerProcess
+
+log = logging.getLogger(__name__)
+TICK = 0.25
+"""Seconds between two looks."""
+EMPTYING = 60.0
+"""Seconds between two looks for what may be deleted."""
+FIRST_WAIT, LONGEST_WAIT = 10.0, 1800.0
+"""Seconds after which a failed delivery is tried again: twice as long each time, up to the longest."""
+MOST_TRIES = 3
+"""Of an inference whose process has ended."""
+MODELS = 4
+"""Loaded at once."""
+UID = re.compile(r"\d+(?:\.\d+){5,}")
+NEEDED = 2 * 10**9
+"""Bytes of the disk that a case needs."""
+OF_SERIES = {"modality": "Modality", "body_part": "BodyPartExamined", "description": "SeriesDescription"}
+
+
+class Pipeline:
+    """The threads of a node between its door and the archives.
+
+    Args:
+        settings: routes and destinations.
+        spool: that is worked on.
+        receiver: which knows what is still coming.
+    """
+
+    def __init__(self, settings: NodeSettings, spool: Spool, receiver: Receiver, worker: WorkerProcess) -> None:
+        self.settings, self.spool, self.receiver, self.worker = settings, spool, receiver, worker
+        self._stop = threading.Event()
+        self._away: dict[str, str] = {}
+        self._emptied = 0.0
+        spool.fail_without(list(settings.destinations))
+        loops: dict[str, Callable[[], bool]] = {"routes": self._route_complete, "inference": self._infer_next}
+        loops |= {f"delivery to {name}": self._sender(name) for name in settings.destinations}
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(name, step), name=name, daemon=True)
+            for name, step in loops.items()
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """End the threads; a case that is inferred is begun again at the next start."""
+        self._stop.set()
+        self.worker.kill()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    @property
+    def fault(self) -> str | None:
+        """What keeps the node from its work; None where nothing does."""
+        if dead := [thread.name for thread in self._threads if not thread.is_alive()]:
+            return f"{dead[0]} has ended: start the node again"
+        try:
+            self.spool.require_room(0)
+        except FullError as error:
+            return str(error)
+        return None
+
+    @property
+    def away(self) -> Mapping[str, str]:
+        """Why a destination took nothing at its last try, by its name."""
+        return dict(self._away)
+
+    def _repeat(self, name: str, step: Callable[[], bool]) -> None:
+        """Take steps until the end; after one that did nothing, or failed, wait."""
+        while not self._stop.is_set():
+            try:
+                did = step()
+            except (OSError, sqlite3.Error, UserError) as error:  # a full disk: all states stay as they are
+                log.error("%s: %s", name, getattr(error, "strerror", None) or error)
+                self._stop.wait(FIRST_WAIT)
+                continue
+            except Exception as error:  # a fault of the node must not end it; its text may quote a header
+                log.error("%s: unexpected %s", name, type(error).__name__)
+                self._stop.wait(FIRST_WAIT)
+                continue
+            if not did:
+                self._stop.wait(TICK)
+
+    # ---------------------------------------------------------------- routes
+
+    def _route_complete(self) -> bool:
+        if time.monotonic() - self._emptied > EMPTYING:
+            self._emptied = time.monotonic()
+            if emptied := self.spool.empty(3600 * self.settings.keep_hours):
+                log.info("deleted the files of %d series", emptied)
+        complete = self.spool.complete(self.settings.quiet_seconds, self.receiver.still_open)
+        for series in complete:
+            self._queue(series)
+        return False
+
+    def _queue(self, series: str) -> None:
+        files = self.spool.files(series)
+        route = self._route_of(series)
+        if route is None:
+            self.spool.leave(series)
+            log.info("series %s: %d instances, no route takes it", series, len(files))
+        elif self.spool.queue(series, route.key, route.to):
+            log.info("series %s: %d instances, queued for %s", series, len(files), route.bundle.short)
+        else:
+            log.info("series %s: %d instances, translated before", series, len(files))
+
+    def _route_of(self, series: str) -> Route | None:
+        """The first route of a series; none of one that is synthetic itself."""
+        header = self._header(series)
+        if header is None or (SYNTHETIC_DATA in header and header[SYNTHETIC_DATA].value == "YES"):
+            return None
+        found = {name: str(header.get(keyword) or "") for name, keyword in OF_SERIES.items()}
+        called = self.spool.called(series)
+        return next((route for route in self.settings.routes if route.matches(called, found)), None)
+
+    def _header(self, series: str) -> Dataset | None:
+        """That of the first file; None where there is none, or it is damaged."""
+        with suppress(Exception):  # pydicom raises many types for damaged bytes
+            return dcmread(self.spool.files(series)[0], stop_before_pixels=True)
+        return None
+
+    # ---------------------------------------------------------------- inference
+
+    def _infer_next(self) -> bool:
+        self.spool.require_room(NEEDED)
+        job = self.spool.next(QUEUED)
+        if job is None:
+            return False
+        route = self._route_of(job.series)
+        if route is None:
+            self.spool.end(job, FAILED, "no route takes it any more")
+            return True
+        folder = Path(tempfile.mkdtemp(dir=self.spool.work))
+        try:
+            self._infer(job, route, folder)
+        except Exception as error:  # a full disk, or a fault of the node; its text may quote a header
+            self._again(job, f"unexpected {type(error).__name__}")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return True
+
+    def _infer(self, job: Job, route: Route, folder: Path) -> None:
+        begun, out = time.monotonic(), folder / "out"
+        arguments = {
+            "bundle": route.bundle.folder,
+            "options": route.options,
+            "source": self.spool.incoming / job.series,
+            "out": out,
+        }
+        try:
+            self.worker.start()
+            self.worker.ask("derive", arguments, lambda *_: None)
+        except Refused as error:
+            self._say_no(job, route, folder, REFUSED, error.reasons or (str(error),))
+        except WorkerEndedError as error:
+            if self._stop.is_set():
+                return
+            self._again(job, str(error))
+        except UserError as error:
+            if self._is_full():
+                self._again(job, "the disk is full")
+                return
+            self._say_no(job, route, folder, FAILED, (self._without_names(str(error), job),))
+        else:
+            if self.spool.made(job, out, SENT):
+                log.info("series %s: made in %.0f s", job.series, time.monotonic() - begun)
+
+    def _again(self, job: Job, fault: str) -> None:
+        """Queue a case again that has not failed by itself, up to some times unless the disk is full."""
+        log.error("series %s: %s", job.series, fault)
+        if job.attempts + 1 < MOST_TRIES or self._is_full():
+            self.spool.later(job, QUEUED, FIRST_WAIT, fault)
+        else:
+            self.spool.end(job, FAILED, fault)
+
+    def _is_full(self) -> bool:
+        try:
+            self.spool.require_room(0)
+        except FullError:
+            return True
+        return False
+
+    def _say_no(self, job: Job, route: Route, folder: Path, outcome: str, reasons: tuple[str, ...]) -> None:
+        """End a case without a volume; with a page that says why, where the route wants one."""
+        told = tuple(self._without_names(reason, job) for reason in reasons)
+        log.info("series %s: %s: %s", job.series, outcome, "; ".join(told))
+        header = self._header(job.series)
+        if route.refused != IMAGE or header is None:
+            self.spool.end(job, outcome, "; ".join(told))
+            return
+        metadata = route.bundle.metadata
+        about = f"{route.bundle.name} {metadata['version']}"
+        number = header.get("SeriesNumber") or "without a number"
+        source = f"Source: series {number}, {len(self.spool.files(job.series))} instances."
+        why = [f"{reason[:1].upper()}{reason[1:]}." for reason in told]
+        title = f"No synthetic series: {outcome}"
+        page = notice(
+            header, title, [source, f"By {route.bundle.short}: {metadata['task']}.", *why], about, datetime.now()
+        )
+        place = folder / "notice"
+        place.mkdir(mode=0o700)
+        write_slices([page], place)
+        self.spool.made(job, place, outcome, "; ".join(told))
+
+    def _without_names(self, text: str, job: Job) -> str:
+        """A message without UIDs and paths."""
+        return UID.sub("UID", text).replace(f"{self.spool.incoming}/", "").replace(job.series, "the series")
+
+    # ---------------------------------------------------------------- delivery
+
+    def _sender(self, name: str) -> Callable[[], bool]:
+        def send_next() -> bool:
+            job = self.spool.next(MADE, name)
+            if job is None:
+                return False
+            self._send(job)
+            return True
+
+        return send_next
+
+    def _send(self, job: Job) -> None:
+        files = self.spool.outgoing_files(job)
+        if not files:
+            self.spool.end(job, FAILED, "its files are gone from the spool")
+            return
+        try:
+            deliver(files, self.settings.destinations[job.destination], self.settings)
+        except Exception as error:
+            told = str(error) if isinstance(error, NotDeliveredError) else f"unexpected {type(error).__name__}"
+            self._away[job.destination] = told
+            waited = time.time() - job.changed
+            if waited > DAY * self.settings.retry_days:
+                log.error("series %s: given up after %.1f days: %s", job.series, waited / DAY, told)
+                self.spool.end(job, FAILED, f"not delivered: {told}")
+                return
+            wait = min(FIRST_WAIT * 2 ** min(job.attempts, 10), LONGEST_WAIT)
+            log.warning("series %s: %s; again in %.0f s", job.series, told, wait)
+            self.spool.later(job, MADE, wait, told)
+            return
+        self._away.pop(job.destination, None)
+        self.spool.end(job, job.outcome, job.message if job.outcome != SENT else "")
+        log.info("series %s: sent to %s, files: %d", job.series, job.destination, len(files))

@@ -1,0 +1,261 @@
+"""The door of a node: C-ECHO and C-STORE of those who may call; an instance is acknowledged when it is on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import socket
+import sqlite3
+import ssl
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from io import BytesIO
+from socketserver import BaseServer
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import ThreadedAssociationServer
+
+from common.errors import ConfigError, UserError
+from medical_image_synthesis.node.settings import NodeSettings
+from medical_image_synthesis.node.spool import FullError, Instance, Spool, short_hash
+
+log = logging.getLogger(__name__)
+SUCCESS, NOT_AUTHORIZED, NO_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0x0124, 0xA700, 0xC000
+"""Status of a C-STORE (PS3.4, B.2.3)."""
+CALLED_UNKNOWN, CALLING_UNKNOWN = (0x01, 0x01, 0x07), (0x01, 0x01, 0x03)
+"""Result, source and reason of a rejected association (PS3.8, 9.3.4)."""
+MOST_PDU = 1 << 20
+"""Bytes of a PDU that the node asks for, above what the field's toolkits send by default."""
+HANDSHAKE = 10.0
+"""Seconds for that of TLS."""
+UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+COMPRESSED = (JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless, JPEGBaseline8Bit, JPEG2000)
+OF_PLACE = frozenset({0x00080054, 0x00080056, 0x00080005, 0x00083001, 0x00880130, 0x00880140})
+"""Elements that say where an instance lies or how it is encoded, not what it shows."""
+
+
+class Receiver:
+    """Listens, and puts what comes into the spool.
+
+    Args:
+        settings: who may call, and what is taken at most.
+        spool: that receives.
+
+    Raises:
+        ConfigError: the address is not to be had.
+    """
+
+    def __init__(self, settings: NodeSettings, spool: Spool) -> None:
+        self.settings, self.spool = settings, spool
+        self._lock = threading.Lock()
+        self._sent: dict[Any, set[str]] = defaultdict(set)
+        self._read: dict[Any, int] = defaultdict(int)
+        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # its messages can quote what a peer has sent
+        limits = settings.limits
+        entity = AE(ae_title=settings.ae_title)
+        entity.require_calling_aet = sorted({each.ae_title for each in settings.callers})
+        entity.maximum_associations = limits.associations
+        entity.maximum_pdu_size = MOST_PDU
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = limits.timeout_seconds
+        entity.add_supported_context(Verification)
+        syntaxes = list(_syntaxes())
+        for context in AllStoragePresentationContexts:
+            entity.add_supported_context(context.abstract_syntax or "", syntaxes)
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, lambda _: SUCCESS), (evt.EVT_C_STORE, self._store),
+            (evt.EVT_DATA_RECV, self._count), (evt.EVT_DIMSE_RECV, self._counted),
+            (evt.EVT_RELEASED, self._released), (evt.EVT_CONN_CLOSE, self._closed),
+        ]  # fmt: skip
+        encryption = None if settings.tls is None else settings.tls.context(server=True)
+        try:
+            self._server = entity.make_server(
+                (settings.host, settings.port),
+                ssl_context=encryption,
+                evt_handlers=handlers,
+                server_class=_Door,
+                settings=settings,
+            )
+        except OSError as error:
+            fault = f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})"
+            raise ConfigError(fault, "choose another host or port") from error
+        self.port = int(self._server.server_address[1])
+        threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()
+
+    @property
+    def still_open(self) -> frozenset[str]:
+        """Series of which an open association has sent."""
+        with self._lock:
+            return frozenset(series for sent in self._sent.values() for series in sent)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        BaseServer.shutdown(self._server)  # that of pynetdicom takes only a server that it has started itself
+        self._server.server_close()
+        for association in self._server.active_associations:
+            association.abort()
+
+    def _requested(self, event: evt.Event) -> None:
+        """Reject who may not call from there, and who calls somebody else."""
+        asked: Any = event.assoc.requestor.primitive
+        address = str(event.assoc.requestor.address)
+        reason = None
+        if not self.settings.admits(str(asked.calling_ae_title).strip(), address):
+            reason = CALLING_UNKNOWN
+        elif str(asked.called_ae_title).strip() not in self.settings.titles:
+            reason = CALLED_UNKNOWN
+        if reason is not None:
+            what = "calling" if reason == CALLING_UNKNOWN else "called"
+            log.warning("rejected an association from %s: unknown %s AE title", address, what)
+            event.assoc.acse.send_reject(*reason)
+            event.assoc.kill()
+
+    def _store(self, event: evt.Event) -> int:
+        try:
+            instance = instance_of(event.encoded_dataset())
+        except Exception as error:  # damaged bytes raise many types; their texts may quote values
+            log.warning("refused an instance that cannot be read (%s)", type(error).__name__)
+            return CANNOT_UNDERSTAND
+        with self._lock:
+            self._sent[event.assoc].add(instance.series)
+        try:
+            asked: Any = event.assoc.requestor.primitive
+            self.spool.receive(instance, str(asked.called_ae_title).strip(), self.settings.limits.instances)
+        except FullError as error:
+            log.error("refused an instance: %s", error)
+            return NO_RESOURCES
+        except UserError as error:
+            log.warning("refused an instance: %s", error)
+            return CANNOT_UNDERSTAND
+        except (OSError, sqlite3.Error) as error:
+            log.error("cannot store an instance (%s)", getattr(error, "strerror", None) or error)
+            return NO_RESOURCES
+        return SUCCESS
+
+    def _count(self, event: evt.Event) -> None:
+        """End a connection that sends an instance larger than any that is taken, before it fills the memory."""
+        with self._lock:
+            self._read[event.assoc] += len(event.data)
+            read = self._read[event.assoc]
+        if read > self.settings.limits.instance_mb * 1e6:
+            log.warning("ended an association: an instance has over %g MB", self.settings.limits.instance_mb)
+            connection: Any = event.assoc.dul.socket
+            connection.close()
+
+    def _counted(self, event: evt.Event) -> None:
+        with self._lock:
+            self._read.pop(event.assoc, None)
+
+    def _released(self, event: evt.Event) -> None:
+        with self._lock:
+            sent = sorted(self._sent.pop(event.assoc, ()))
+        if sent:
+            with suppress(sqlite3.Error):  # they count as interrupted
+                self.spool.released(sent)
+        log.info("an association from %s ended, which sent of %d series", event.assoc.requestor.address, len(sent))
+
+    def _closed(self, event: evt.Event) -> None:
+        with self._lock:
+            self._sent.pop(event.assoc, None)
+            self._read.pop(event.assoc, None)
+
+
+class _Door(ThreadedAssociationServer):
+    """A server that lets in addresses of the list alone, not more than a number at once, and none that only waits."""
+
+    request_queue_size = 64
+
+    def __init__(self, *given: Any, settings: NodeSettings, **more: Any) -> None:
+        self.node = settings
+        super().__init__(*given, **more)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; that of TLS is negotiated by its own thread."""
+        assert self.socket is not None
+        return self.socket.accept()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether a connection is from an address of the list, and there is a place for it."""
+        if not self.node.knows(str(client_address[0])):
+            log.warning("refused a connection from %s", client_address[0])
+            return False
+        return len(self.active_associations) < 2 * self.node.limits.associations
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Negotiate TLS where it is wanted, and go on."""
+        if self.ssl_context is not None:
+            try:
+                request.settimeout(HANDSHAKE)
+                request = self.ssl_context.wrap_socket(request, server_side=True)
+                request.settimeout(None)
+            except (OSError, ssl.SSLError) as error:
+                log.warning("refused a connection from %s: no TLS (%s)", client_address[0], type(error).__name__)
+                self.shutdown_request(request)
+                return
+        super().process_request_thread(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say in the log that a connection failed, without what it has sent."""
+        log.warning("a connection from %s failed", client_address[0])
+
+
+def _syntaxes() -> Iterable[UID]:
+    """Transfer syntaxes that can be read here: whoever has another one sends it uncompressed."""
+    yield from UNCOMPRESSED
+    for syntax in COMPRESSED:
+        with suppress(NotImplementedError):
+            if get_decoder(syntax).is_available:
+                yield syntax
+
+
+def instance_of(data: bytes) -> Instance:
+    """What the spool keeps of a DICOM file.
+
+    Args:
+        data: of the whole file.
+
+    Raises:
+        AttributeError: it lacks a UID; pydicom raises others for damaged bytes.
+    """
+    header = dcmread(BytesIO(data))
+    study, series, own = (
+        str(header[name].value) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    )
+    if not study or not series or not own:
+        raise AttributeError("a UID is empty")
+    count = header.get("NumberOfSeriesRelatedInstances")
+    content = hashlib.sha256()
+    _add(content, header)
+    return Instance(
+        short_hash(study, series), short_hash(own), content.hexdigest(), int(count) if count else None, data
+    )
+
+
+def _add(content: Any, items: Dataset) -> None:
+    """Add what a dataset says to a hash, however it is encoded; without private items, whose type may be unknown."""
+    for item in items:
+        if item.tag.is_private or item.tag in OF_PLACE:
+            continue
+        content.update(f"{item.tag:08x}".encode())
+        if item.VR == "SQ":
+            for part in item.value:
+                _add(content, part)
+        else:
+            content.update(item.value if isinstance(item.value, bytes) else repr(item.value).encode())
