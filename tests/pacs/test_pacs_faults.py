@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -66,6 +68,21 @@ def fresh(started: Callable[..., Any]) -> Callable[..., tuple[Orthanc, Node]]:
         return orthanc, node
 
     return start
+
+
+def certificates(folder: Path) -> dict[str, Path]:
+    """An authority ``ca``, and ``node`` and ``scanner`` with certificates of it; ``stranger`` has one of its own."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
+    openssl(*new, "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl(*new, "-subj", "/CN=stranger", "-keyout", "stranger.key", "-out", "stranger.pem")
+    for name in ("node", "scanner"):
+        own = ("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        openssl(*new, *own, "-CA", "ca.pem", "-CAkey", "ca.key")
+    return {path.name: path for path in folder.iterdir()}
 
 
 def sent_to_both(orthanc: Orthanc, node: Node, *folders: Path) -> None:
@@ -198,3 +215,21 @@ def test_nobody_unknown_gets_in_and_the_spool_is_its_owners(
     spool = node.folder / "spool"
     assert {path.stat().st_mode & 0o077 for path in [spool, *spool.rglob("*")]} == {0}
     tell("a caller of another AE title is rejected; the spool is readable by its owner alone")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_only_a_certificate_of_the_authority_opens_the_door(
+    fresh: Any, tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    (tmp_path / "keys").mkdir()
+    keys = certificates(tmp_path / "keys")
+    own = {"certificate": "node.pem", "key": "node.key", "authorities": "ca.pem"}
+    _, node = fresh(tls={name: str(keys[file]) for name, file in own.items()})
+    ((_, folder),) = ct_series(tmp_path / "ct", 1).items()
+    trusted = ["+cf", keys["ca.pem"]]
+    assert storescu(node.port, folder) != 0
+    assert storescu(node.port, folder, tls=["+tla", *trusted]) != 0
+    assert storescu(node.port, folder, tls=["+tls", keys["stranger.key"], keys["stranger.pem"], *trusted]) != 0
+    assert storescu(node.port, folder, tls=["+tls", keys["scanner.key"], keys["scanner.pem"], *trusted]) == 0
+    node.reaches(sent=1)
+    tell("TLS: dcmtk gets in with a certificate of the authority, not with another one, with none, or in the clear")
