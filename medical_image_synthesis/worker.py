@@ -132,7 +132,7 @@ def as_dicom(source: str, sidecar: str, weights: str, out: str, settings: Mappin
     from common.io import VolumeReader
     from common.io.dicom.writing.template import MapOf
     from common.io.export.dicom import DicomFormat
-    from common.io.export.verdicts import REFUSE, in_words
+    from common.io.export.verdicts import REFUSE
     from common.io.export.volume import OutputVolume
     from common.weights import checkpoints
 
@@ -151,10 +151,7 @@ def as_dicom(source: str, sidecar: str, weights: str, out: str, settings: Mappin
     made = VolumeReader().check(result.with_suffix(".nii.gz"), "the result")
     grid = reader.extent(scan, "the scan")  # not rounded to single precision, as that of NIfTI is
     affine = made.affine if grid is None else grid.affine
-    volume = OutputVolume(
-        "the result", made.values, affine, scan, uid, tuple(about["Warnings"]),
-        quality=None if quality is None else in_words(quality),
-    )  # fmt: skip
+    volume = OutputVolume("the result", made.values, affine, scan, uid, tuple(about["Warnings"]), quality=quality)
     with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
         folders = [Path(temporary, result.stem)]
         of_volume = series.write(volume, folders[0])

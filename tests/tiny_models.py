@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from common.raw_settings import settings_of
 from common.simulation.ct import render_ct
 from common.simulation.head import head_anatomy
 from common.simulation.mr import render_t1
-from common.weights import info
+from common.trust.intervals import Interval
+from common.trust.record import TrustRecord
+from common.trust.verdict import Usual, VerdictLimits
+from common.weights import checkpoints, info
 from medical_image_synthesis import SynthesisModel, load
 from medical_image_synthesis.catalogue import bundle_named
 
@@ -66,3 +70,25 @@ def tiny_weights(once) -> Callable[[str], Path]:
 def tiny_model(tiny_weights) -> Callable[..., SynthesisModel]:
     """Loads a bundle with such weights."""
     return lambda short, **settings: load(short, weights=tiny_weights(short), device="cpu", **settings)
+
+
+def calibrated(tiny_weights, folder: Path, refuse: float) -> Path:
+    """A copy of the weights with a calibration by which a case is refused that lies so many deviations off."""
+    weights = folder / "weights" / "model.pt"
+    shutil.copytree(tiny_weights("mr2ct").parent, weights.parent)
+    usual = {"HU in the output, percentile 50": Usual(-2000.0, 100.0)}
+    limits = VerdictLimits(usual, {"review": 1.0, "refuse": refuse}, 100.0, 120.0, {"best constant": 200.0})
+    intervals = dict.fromkeys(("air", "soft", "bone"), Interval(50.0, 0.0, 9))
+    TrustRecord(
+        checkpoints.sha256(weights),
+        "HU",
+        [],
+        [],
+        {"mirrored": [], "steps": [], "mode": []},
+        0.9,
+        0.8,
+        intervals,
+        [],
+        limits,
+    ).write(weights)
+    return weights

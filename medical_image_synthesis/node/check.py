@@ -9,8 +9,8 @@ from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 
-from nibabel.nifti1 import load
 import numpy as np
+from nibabel.nifti1 import load
 from pydicom.uid import generate_uid
 
 from common.errors import CasesFailedError

@@ -14,12 +14,9 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_phantom import Grid, write_series
+from tiny_models import calibrated
 
 import medical_image_synthesis as mis
-from common.trust.intervals import Interval
-from common.trust.record import TrustRecord
-from common.trust.verdict import Usual, VerdictLimits
-from common.weights import checkpoints
 
 GRID = np.array([[-4.0, 0, 0, 90], [0, 4, 0, -126], [0, 0, 5, -72], [0, 0, 0, 1]])
 
@@ -36,28 +33,6 @@ def mr2ct(tiny_model):
 @pytest.fixture
 def ct(mr2ct):
     return mr2ct((drawn(0), GRID))
-
-
-def calibrated(tiny_weights, folder: Path, refuse: float) -> Path:
-    """A copy of the weights with a calibration by which a case is refused that lies so many deviations off."""
-    weights = folder / "weights" / "model.pt"
-    shutil.copytree(tiny_weights("mr2ct").parent, weights.parent)
-    usual = {"HU in the output, percentile 50": Usual(-2000.0, 100.0)}
-    limits = VerdictLimits(usual, {"review": 1.0, "refuse": refuse}, 100.0, 120.0, {"best constant": 200.0})
-    intervals = dict.fromkeys(("air", "soft", "bone"), Interval(50.0, 0.0, 9))
-    TrustRecord(
-        checkpoints.sha256(weights),
-        "HU",
-        [],
-        [],
-        {"mirrored": [], "steps": [], "mode": []},
-        0.9,
-        0.8,
-        intervals,
-        [],
-        limits,
-    ).write(weights)
-    return weights
 
 
 def test_array_and_affine_are_those_of_the_file_and_for_reading(ct, tmp_path) -> None:

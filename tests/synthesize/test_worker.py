@@ -77,6 +77,7 @@ def test_a_result_as_dicom_is_the_series_that_the_inference_writes(
         moments = [each.tag for each in other if each.VR in ("DA", "TM", "DT")]
         differing = [each.keyword for each in other if each.tag not in moments and own[each.tag].value != each.value]
         assert differing in ([], ["ContributingEquipmentSequence"])  # with the moment of writing
+        assert ", review, research use only: " in own.SeriesDescription
         assert "it is cut" in own.ImageComments
         assert "the head is tilted" in own.ImageComments
 

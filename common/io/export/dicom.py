@@ -18,6 +18,7 @@ from ..dicom.writing.stored_pixels import TO_PIXELS
 from ..dicom.writing.template import Synthesis
 from ..nifti.reading import read_header
 from ..reader import VolumeReader
+from .verdicts import in_words
 from .volume import OutputVolume
 
 BYTES_PER_VOXEL = 2
@@ -97,7 +98,8 @@ class DicomFormat:
             origin(self.weights),
             volume.warnings,
             map_of=volume.map_of,
-            quality=volume.quality,
+            verdict=None if volume.quality is None else volume.quality["verdict"],
+            quality=None if volume.quality is None else in_words(volume.quality),
         )
         axial = self.dicom_axial or not volume.is_series
         slices, pixels = derived_slices(

@@ -14,7 +14,7 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 from ..dicom.writing.template import MapOf
 from ..reader import WARNINGS
-from .verdicts import QUALITY, in_words
+from .verdicts import QUALITY
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class OutputVolume:
 
     ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
     folder with the DICOM series ``series_uid``, that the first channel was read from. ``warnings`` are about the input.
-    ``map_of`` is given where the values are interval half-widths around a derived series; ``quality`` is a line
-    about the verdict.
+    ``map_of`` is given where the values are interval half-widths around a derived series; ``quality`` is the verdict, a
+    mapping as in the manifest.
     """
 
     case: str
@@ -34,7 +34,7 @@ class OutputVolume:
     series_uid: str | None
     warnings: tuple[str, ...] = ()
     map_of: MapOf | None = None
-    quality: str | None = None
+    quality: Mapping[str, Any] | None = None
 
     @property
     def is_series(self) -> bool:
@@ -72,5 +72,5 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> OutputVolume:
         Path(meta["filename_or_obj"]),
         meta.get("series_uid"),
         tuple(item.get(WARNINGS, ())),
-        quality=in_words(item[QUALITY]) if QUALITY in item else None,
+        quality=item.get(QUALITY),
     )

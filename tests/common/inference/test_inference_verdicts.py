@@ -119,8 +119,9 @@ def test_no_option_writes_a_refused_case_as_dicom(tmp_path, cases, network, cali
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json"]
     assert outputs(tmp_path, "case_0") == ["case_0_ct", "case_0_ct.json"]
     assert manifest(tmp_path)[1]["reason"].endswith("since no option writes a refused volume as DICOM")
-    comments = pydicom.dcmread(next((tmp_path / "out" / "case_0_ct").iterdir())).ImageComments
-    assert "at most 120 HU in 90 % of cases like those of the calibration, 0 cases (held out)." in comments
+    made = pydicom.dcmread(next((tmp_path / "out" / "case_0_ct").iterdir()))
+    assert made.SeriesDescription.startswith("SYNTHETIC CT, accept, research use only: ")
+    assert "at most 120 HU in 90 % of cases like those of the calibration, 0 cases (held out)." in made.ImageComments
 
 
 def test_overwriting_leaves_no_volume_next_to_the_json_of_a_refusal(tmp_path, cases, network, calibrated):

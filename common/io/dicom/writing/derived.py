@@ -58,7 +58,7 @@ def derived_slices(
     slices = [_slice(template, source, pixels, lps, index) for index in range(values.shape[2])]
     if synthesis.map_of is not None:
         for index, each in enumerate(slices):
-            each.ReferencedSeriesSequence = [_own_slice(synthesis.map_of.series_uid, each.SOPClassUID, index)]
+            _refer_to_volume(each, synthesis.map_of.series_uid, index, source)
     return slices, pixels
 
 
@@ -122,21 +122,32 @@ def _instance_uid(series_uid: str, index: int) -> str:
     return generate_uid(entropy_srcs=[f"{series_uid}|{index + 1}"])
 
 
-def _own_slice(series_uid: str, class_uid: str, index: int) -> Dataset:
-    """The reference to a slice of a derived series (PS3.3, C.12.2)."""
-    instance = Dataset()
-    instance.ReferencedSOPClassUID = class_uid
-    instance.ReferencedSOPInstanceUID = _instance_uid(series_uid, index)
+def _refer_to_volume(each: Dataset, series_uid: str, index: int, source: SourceReference) -> None:
+    """Let a slice of a map refer to that of its volume, and list all references by series (PS3.3, C.12.2, C.12.4)."""
+    own = _instance(each.SOPClassUID, _instance_uid(series_uid, index))
+    each.ReferencedImageSequence = [own]
+    series_of = {one.instance_uid: one.series_uid for one in source.slices}
+    by_series = {series_uid: {own.ReferencedSOPInstanceUID: own}}
+    for item in each.get("SourceImageSequence", ()):  # frames of one instance are one reference
+        uid = item.ReferencedSOPInstanceUID
+        by_series.setdefault(series_of[uid], {})[uid] = _instance(item.ReferencedSOPClassUID, uid)
+    each.ReferencedSeriesSequence = []
+    for uid, instances in by_series.items():
+        listed = Dataset()
+        listed.SeriesInstanceUID = uid
+        listed.ReferencedInstanceSequence = list(instances.values())
+        each.ReferencedSeriesSequence.append(listed)
+
+
+def _instance(class_uid: str, instance_uid: str) -> Dataset:
     item = Dataset()
-    item.SeriesInstanceUID = series_uid
-    item.ReferencedInstanceSequence = [instance]
+    item.ReferencedSOPClassUID = class_uid
+    item.ReferencedSOPInstanceUID = instance_uid
     return item
 
 
 def _reference(source: SourceSlice) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = source.class_uid
-    item.ReferencedSOPInstanceUID = source.instance_uid
+    item = _instance(source.class_uid, source.instance_uid)
     if source.frame is not None:
         item.ReferencedFrameNumber = source.frame
     item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]

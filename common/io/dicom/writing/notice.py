@@ -50,7 +50,7 @@ def notice(header: Dataset, title: str, paragraphs: Sequence[str], bundle: str, 
     made.SeriesDescription = title[:DESCRIPTION_LENGTH]
     made.SeriesNumber = FIRST_SERIES_NUMBER + series_number(header) % 1000
     made.InstanceNumber = 1
-    made.PatientOrientation = ""
+    made.PatientOrientation = made.Laterality = ""
     made.Manufacturer = made.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     made.ManufacturerModelName, _, made.SoftwareVersions = bundle.rpartition(" ")
     made.ImageType = ["DERIVED", "SECONDARY", "OTHER"]

@@ -83,7 +83,8 @@ def plane_items(affine: np.ndarray, index: int) -> Dataset:
     items.ImagePositionPatient = _decimal_strings(affine[:3, 3] + index * affine[:3, 2])
     items.ImageOrientationPatient = _decimal_strings([*affine[:3, 0] / column_mm, *affine[:3, 1] / row_mm])
     items.PixelSpacing = _decimal_strings([row_mm, column_mm])  # between rows first
-    items.SliceThickness = _decimal_strings([step_mm])[0]
+    # slices touch; without SpacingBetweenSlices ITK takes 1 mm for a slice that it reads alone
+    items.SliceThickness = items.SpacingBetweenSlices = _decimal_strings([step_mm])[0]
     return items
 
 

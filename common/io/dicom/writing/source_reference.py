@@ -46,7 +46,7 @@ EMPTY_WHERE_UNKNOWN = (
 
 @dataclass(frozen=True)
 class SourceSlice:
-    """Reference to a source slice; ``frame`` counts from 1 in a multi-frame object.
+    """Reference to a source slice, of the series ``series_uid``; ``frame`` counts from 1 in a multi-frame object.
 
     ``position`` is the first pixel in LPS mm, ``normal`` the unit normal.
     """
@@ -56,6 +56,7 @@ class SourceSlice:
     frame: int | None
     position: np.ndarray
     normal: np.ndarray
+    series_uid: str
 
 
 @dataclass(frozen=True)
@@ -176,4 +177,5 @@ def _slice(header: Dataset) -> SourceSlice:
         None if frame is None else int(frame),
         position,
         np.cross(across, down),
+        str(header.SeriesInstanceUID),
     )

@@ -52,7 +52,8 @@ class Synthesis:
     """Provenance of a volume: target ``modality`` (CT, MR, PT) and ``unit``, ``bundle`` ("name version"), hash of the
     weights, the ``moment`` of writing, for MR the (repetition, echo) times in ms where known, what the weights were
     ``trained_on`` where that is no image of a patient, ``warnings`` about the input, without names, ``map_of`` where it
-    is no image but a map of half-widths in ``unit``, and a line about its ``quality``.
+    is no image but a map of half-widths in ``unit``, the ``verdict`` on its quality, a word, and a line about its
+    ``quality``.
     """
 
     modality: str
@@ -64,13 +65,17 @@ class Synthesis:
     trained_on: str | None = None
     warnings: tuple[str, ...] = ()
     map_of: MapOf | None = None
+    verdict: str | None = None
     quality: str | None = None
 
     @property
     def series_description(self) -> str:
-        """What a list of series shows, at most 64 characters."""
-        kind = self.modality if self.map_of is None else f"uncertainty, half-width in {self.unit}"
-        return f"SYNTHETIC {kind}, research use only: {self.bundle}"[:DESCRIPTION_LENGTH]
+        """What a list of series shows, at most 64 characters: the verdict first, since narrow columns cut the rest."""
+        what = self.modality if self.map_of is None else f"uncertainty in {self.unit}"
+        if self.verdict is None:
+            return f"SYNTHETIC {what}, research use only: {self.bundle}"[:DESCRIPTION_LENGTH]
+        name = self.bundle.rpartition(" ")[0]  # half a version would be another one
+        return f"SYNTHETIC {what}, {self.verdict}, research use only: {name}"[:DESCRIPTION_LENGTH]
 
     @property
     def description(self) -> str:

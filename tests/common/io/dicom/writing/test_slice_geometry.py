@@ -46,7 +46,7 @@ def test_items_of_a_slice_by_hand():
     assert items.ImagePositionPatient == [6.5, 20, 0.3333333333]
     assert items.ImageOrientationPatient == [0, 1, 0, 0, 0, -1]
     assert items.PixelSpacing == [0.75, 0.5], "between rows first"
-    assert items.SliceThickness == 2.5
+    assert items.SliceThickness == items.SpacingBetweenSlices == 2.5
 
 
 def test_numbers_have_at_most_16_characters():

@@ -1,5 +1,6 @@
 """Every item that the slices of a derived series share, as literals."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_a_map_is_no_image():
     of = MapOf("1.2.3.4", "90% of voxels in 95% of cases")
     synthesis = Synthesis("CT", "HU", "mr2ct_pix2pix 1.2.3", HASH, MOMENT, map_of=of)
     made = series_template(SourceReference(source_items(), "1.2.3", 3, ()), synthesis, pixels, 1)
-    assert made.SeriesDescription == "SYNTHETIC uncertainty, half-width in HU, research use only: mr2c"
+    assert made.SeriesDescription == "SYNTHETIC uncertainty in HU, research use only: mr2ct_pix2pix 1."
     assert (made.SeriesNumber, made.Modality, made.RescaleType) == (10003, "CT", "US")
     assert made.RescaleSlope == pytest.approx(1000 / 65535)
     told = "half-width in HU of intervals around the volume that hold 90% of voxels in 95% of cases"
@@ -86,6 +87,29 @@ def test_a_map_is_no_image():
     assert made.ImageComments.split("\r\n")[1] == f"No image: {told}."
     assert (float(made.WindowCenter), float(made.WindowWidth)) == (pytest.approx(502.5, 1e-3), pytest.approx(985, 1e-3))
     assert made[0x0008001C].value == "YES"
+
+
+@pytest.mark.parametrize(
+    ("modality", "bundle", "described"),
+    [
+        ("CT", "mr2ct_pix2pix 1.2.3", "SYNTHETIC CT, review, research use only: mr2ct_pix2pix"),
+        ("CT", "cect2ct_rescyclegan 1.2.3", "SYNTHETIC CT, review, research use only: cect2ct_rescyclegan"),
+        ("PT", "mri2pet_sketcher_refiner 1.2.3", "SYNTHETIC PT, review, research use only: mri2pet_sketcher_refine"),
+    ],
+)
+def test_the_list_of_series_shows_the_verdict_and_the_comments_its_reasons(modality, bundle, described):
+    pixels = TO_PIXELS[modality](np.zeros((2, 2, 2)), "a")
+    items = source_items()
+    items.SeriesDescription = "FLAIR for Dr. Roe"
+    synthesis = Synthesis(
+        modality, "HU", bundle, HASH, MOMENT, verdict="review", quality="quality: review; the head is tilted"
+    )
+    made = series_template(SourceReference(items, "1.2.3", 3, ()), synthesis, pixels, 2)
+    assert made.SeriesDescription == described
+    assert len(described) <= 64
+    assert made.ImageComments.split("\r\n")[1:] == ["Quality: review; the head is tilted."]
+    of_map = replace(synthesis, unit="SUVR", map_of=MapOf("1.2.3.4", "90% of voxels in 95% of cases"))
+    assert of_map.series_description.startswith("SYNTHETIC uncertainty in SUVR, review, research use only: ")
 
 
 def test_a_window_for_viewers():
