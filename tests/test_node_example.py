@@ -52,8 +52,8 @@ def test_the_settings_are_of_a_node_that_knows_this_orthanc_alone(services: dict
     assert pacs.host in services["services"]
     assert there["DicomModalities"] == {"synthesize": [node.ae_title, "node", node.port]}
     (route,) = node.routes
-    assert route.matches("SYNTHESIZE", {"modality": "MR", "description": "Sag T1 MPRAGE"})
-    assert not route.matches("SYNTHESIZE", {"modality": "MR", "description": "T2 TSE"})
+    assert route.matches("SYNTHESIZE", {"modality": "MR", "body_part": "Head"})
+    assert not route.matches("SYNTHESIZE", {"modality": "MR", "body_part": "HEADNECK"})
 
 
 def test_the_container_of_the_node_may_write_its_spool_and_nothing_else(services: dict[str, Any]) -> None:
