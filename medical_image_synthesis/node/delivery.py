@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import requests
 from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from requests.adapters import HTTPAdapter
@@ -78,7 +79,9 @@ def _associated(to: Archive, settings: NodeSettings, contexts: Sequence[tuple[An
     if to.tls:
         assert settings.tls is not None
         encrypted = settings.tls.context(server=False), to.host
-    association = entity.associate(to.host, to.port, ae_title=to.ae_title, tls_args=encrypted)
+    association = entity.associate(
+        to.host, to.port, ae_title=to.ae_title, tls_args=encrypted, evt_handlers=[(evt.EVT_CONN_OPEN, _at_once)]
+    )
     if association.is_established:
         return association
     if association.is_rejected:
@@ -86,6 +89,12 @@ def _associated(to: Archive, settings: NodeSettings, contexts: Sequence[tuple[An
     if association.acceptor.primitive is not None:
         raise NotDeliveredError(f"{to.name} does not take such images")
     raise NotDeliveredError(f"{to.name} does not answer at {to.host}:{to.port}")
+
+
+def _at_once(event: evt.Event) -> None:
+    """Let each write go out: otherwise an image waits until its command is acknowledged, up to 40 ms later."""
+    connection: Any = event.assoc.dul.socket
+    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class _Patient(HTTPAdapter):

@@ -186,7 +186,7 @@ def test_an_archive_that_forwards_all_it_gets_makes_no_loop(
     fresh: Any, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     any_other = {"called": "SYNTHESIZE", "bundle": "mr2ct", "to": "pacs", "refused": "image"}
-    orthanc, node = fresh(CT, any_other, lua=LUA)
+    orthanc, node = fresh(CT, any_other, lua=LUA, quiet_seconds=5)
     study = Study()
     ((uid, folder),) = ct_series(tmp_path, 1, study=study).items()
     noise = study.write(tmp_path / "noise", "MR", noise_mr(), (4.0, 4.0, 4.0), "noise")
