@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import returned_series as returned
 from real_servers import Node, Orthanc, missing, send, storescu, until
-from sent_series import Study, cylinder_ct, files, head_mr
+from sent_series import Study, cylinder_ct, files, head_mr, noise_mr
 
 pytestmark = [
     pytest.mark.slow,
@@ -83,12 +83,6 @@ def certificates(folder: Path) -> dict[str, Path]:
         own = ("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
         openssl(*new, *own, "-CA", "ca.pem", "-CAkey", "ca.key")
     return {path.name: path for path in folder.iterdir()}
-
-
-def sent_to_both(orthanc: Orthanc, node: Node, *folders: Path) -> None:
-    """Send to the archive and to the node."""
-    send(orthanc.dicom_port, *folders, called="ORTHANC")
-    send(node.port, *folders)
 
 
 def test_thirty_series_and_five_kills_give_each_result_once(
@@ -188,19 +182,24 @@ def test_an_instance_that_comes_late_makes_the_result_of_the_whole_series(
     tell("7 slices in two associations: one result; the eighth, late: one of all 8 next to it")
 
 
-def test_an_archive_that_forwards_each_instance_gets_one_result_and_no_loop(
+def test_an_archive_that_forwards_all_it_gets_makes_no_loop(
     fresh: Any, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
-    orthanc, node = fresh(lua=LUA)
-    ((uid, folder),) = ct_series(tmp_path, 1).items()
-    send(orthanc.dicom_port, folder, called="ORTHANC")
-    node.reaches(sent=1, unrouted=1)  # the result comes back to the node too
+    any_other = {"called": "SYNTHESIZE", "bundle": "mr2ct", "to": "pacs", "refused": "image"}
+    orthanc, node = fresh(CT, any_other, lua=LUA)
+    study = Study()
+    ((uid, folder),) = ct_series(tmp_path, 1, study=study).items()
+    noise = study.write(tmp_path / "noise", "MR", noise_mr(), (4.0, 4.0, 4.0), "noise")
+    send(orthanc.dicom_port, folder, tmp_path / "noise", called="ORTHANC")
+    node.reaches(sent=1, refused=1, unrouted=2)  # result and page come back to the node too
     until(idle(node), "the end")
     derived = returned.derived_of(orthanc)
     assert {source: len(each) for source, each in derived.items()} == {uid: 1}
     assert lengths(orthanc, derived) == {8: 1}
-    assert node.counts()["sent"] == 1
-    tell("Orthanc forwards each instance by itself: one result, which the node leaves alone when it comes back")
+    assert len(orthanc.series().keys() - {uid, noise, *derived[uid]}) == 1
+    counts = {name: count for name, count in node.counts().items() if count}
+    assert {**counts, "duplicate": 0} == {"sent": 1, "refused": 1, "unrouted": 2, "duplicate": 0}
+    tell("Orthanc forwards each instance it gets by itself: one result and one page, left alone when they come back")
 
 
 def test_nobody_unknown_gets_in_and_the_spool_is_its_owners(
