@@ -153,7 +153,8 @@ def running(command: list[str], port: int, **options: Any) -> Iterator[None]:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             except OSError:
-                assert server.poll() is None and time.monotonic() < deadline, f"{command[0]} does not listen"
+                assert server.poll() is None, f"{command[0]} has ended"
+                assert time.monotonic() < deadline, f"{command[0]} does not listen"
                 time.sleep(0.1)
         yield
     finally:
