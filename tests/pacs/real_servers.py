@@ -271,12 +271,12 @@ def storescu(
     *paths: Path,
     called: str = "SYNTHESIZE",
     calling: str = "STORESCU",
-    tls: Sequence[str | Path] = (),
+    words: Sequence[str | Path] = (),
 ) -> int:
     """Send files and folders by dcmtk in one association; the exit code, 0 if every instance was acknowledged."""
-    words = ["-aet", calling, "-aec", called, *tls, "+sd", "127.0.0.1", port, *paths]
-    command = ["storescu", *map(str, words)]
-    return subprocess.run(command, env=os.environ | AT_ONCE, capture_output=True, timeout=300).returncode
+    command = ["storescu", "-aet", calling, "-aec", called, *words, "+sd", "127.0.0.1", port, *paths]
+    done = subprocess.run([*map(str, command)], env=os.environ | AT_ONCE, capture_output=True, timeout=300)
+    return done.returncode
 
 
 def send(port: int, *paths: Path, called: str = "SYNTHESIZE") -> None:
