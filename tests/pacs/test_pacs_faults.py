@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import returned_series as returned
 from real_servers import Node, Orthanc, missing, send, storescu, until
-from sent_series import Study, cylinder_ct, files, head_mr, noise_mr
+from sent_series import Study, cylinder_ct, files, head_mr, noise_mr, secrets
 
 pytestmark = [
     pytest.mark.slow,
@@ -213,6 +213,7 @@ def test_nobody_unknown_gets_in_and_the_spool_is_its_owners(
     node.reaches(sent=1)
     spool = node.folder / "spool"
     assert {path.stat().st_mode & 0o077 for path in [spool, *spool.rglob("*")]} == {0}
+    assert secrets()[0] in next(spool.rglob("*.dcm")).read_bytes(), "what is looked for in log and database is there"
     tell("a caller of another AE title is rejected; the spool is readable by its owner alone")
 
 
