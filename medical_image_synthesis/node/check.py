@@ -9,8 +9,8 @@ from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 
-from nibabel.nifti1 import load
 import numpy as np
+from nibabel.nifti1 import load
 from pydicom.uid import generate_uid
 
 from common.errors import CasesFailedError
@@ -41,6 +41,8 @@ def check(settings: NodeSettings) -> int:
         CasesFailedError: something did not work.
         UserError: see :class:`Node`.
     """
+    if settings.tls is not None:
+        settings.tls.context(server=True)
     failed = [name for name in settings.destinations if not _answers(name, settings)]
     with tempfile.TemporaryDirectory(prefix="synthesize-check-") as temporary:
         folder = Path(temporary)
@@ -48,7 +50,7 @@ def check(settings: NodeSettings) -> int:
             replace(route, conditions={}, called=f"{CALLER}{number}") for number, route in enumerate(settings.routes, 1)
         )
         own = replace(
-            settings, spool=folder / "spool", host=LOCAL, port=0, health_port=0, tls=settings.tls, routes=routes,
+            settings, spool=folder / "spool", host=LOCAL, port=0, health_port=0, tls=None, routes=routes,
             callers=(Caller(settings.ae_title, ip_network(LOCAL)),), quiet_seconds=0.5,
         )  # fmt: skip
         node = Node(own, loaded(own))
@@ -83,7 +85,7 @@ def _comes_through(node: Node, route: Route, number: int, folder: Path) -> bool:
     files = _phantom(source, folder)
     before = node.spool.counts()
     begun = time.monotonic()
-    door = Archive("the node", route.called, LOCAL, node.receiver.port, tls=node.settings.tls is not None)
+    door = Archive("the node", route.called, LOCAL, node.receiver.port)
     try:
         deliver(files, door, node.settings)
     except NotDeliveredError as error:
