@@ -129,6 +129,10 @@ class Pipeline:
 
     def _queue(self, series: str) -> None:
         files = self.spool.files(series)
+        if self.receiver.lacks_some(series):  # a part of a volume is none; the sender knows, and sends it again
+            self.spool.leave(series)
+            log.error("series %s: an instance was refused, not translated", series)
+            return
         route = self._route_of(series)
         if route is None:
             self.spool.leave(series)

@@ -67,6 +67,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._sent: dict[Any, set[str]] = defaultdict(set)
         self._read: dict[Any, int] = defaultdict(int)
+        self._refused: dict[str, set[str]] = defaultdict(set)
         for name in ("pydicom", "pynetdicom"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # their messages can quote what a peer has sent
         limits = settings.limits
@@ -109,6 +110,11 @@ class Receiver:
                     del of_associations[ended]
             return frozenset(series for sent in self._sent.values() for series in sent)
 
+    def lacks_some(self, series: str) -> bool:
+        """Whether an instance of a series was refused, and has not come since."""
+        with self._lock:
+            return bool(self._refused.get(series))
+
     def close(self) -> None:
         """Take nothing more."""
         BaseServer.shutdown(self._server)  # that of pynetdicom takes only a server that it has started itself
@@ -139,9 +145,19 @@ class Receiver:
             return CANNOT_UNDERSTAND
         with self._lock:
             self._sent[event.assoc].add(instance.series)
+        asked: Any = event.assoc.requestor.primitive
+        status = self._stored(instance, str(asked.called_ae_title).strip())
+        with self._lock:
+            if status != SUCCESS:
+                self._refused[instance.series].add(instance.name)
+            elif instance.series in self._refused:
+                self._refused[instance.series].discard(instance.name)
+        return status
+
+    def _stored(self, instance: Instance, called: str) -> int:
+        """Put an instance into the spool; the status of its C-STORE."""
         try:
-            asked: Any = event.assoc.requestor.primitive
-            self.spool.receive(instance, str(asked.called_ae_title).strip(), self.settings.limits.instances)
+            self.spool.receive(instance, called, self.settings.limits.instances)
         except FullError as error:
             log.error("refused an instance: %s", error)
             return NO_RESOURCES

@@ -200,6 +200,21 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(start: Start, tmp_path: Pat
     assert "is full" in free.state()["status"]
 
 
+def test_a_series_of_which_an_instance_was_refused_is_not_translated_before_it_comes(
+    start: Start, pacs: Pacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, files = start(), scan(tmp_path / "scan", SeriesDescription="T1")
+    send(node, files[:3])
+    with monkeypatch.context() as full:
+        full.setattr(node.spool, "most_bytes", 0)
+        with pytest.raises(NotDeliveredError, match="status 0xA700"):
+            send(node, files[3:])
+    wait(node, unrouted=1, queued=0)
+    send(node, files[3:])
+    wait(node, sent=1)
+    assert pacs.series() == {"T1": 4}
+
+
 def test_what_is_in_a_full_spool_is_still_translated(start: Start, tmp_path: Path) -> None:
     files = scan(tmp_path / "scan")
     node = start(limits=Limits(spool_gb=sum(file.stat().st_size for file in files) / 1e9 + 1e-7))

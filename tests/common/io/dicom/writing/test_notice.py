@@ -44,4 +44,5 @@ def test_a_header_that_says_little_is_enough(tmp_path: Path, items: dict[str, An
     (path,) = tmp_path.iterdir()
     made = pydicom.dcmread(path)
     assert (made.SeriesNumber, made.PatientName) == (9000, items.get("PatientName", ""))
-    assert made.StudyInstanceUID and made.SeriesInstanceUID != "1.2.840.99.1.2.3"
+    assert made.StudyInstanceUID
+    assert made.SeriesInstanceUID != "1.2.840.99.1.2.3"
