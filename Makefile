@@ -55,7 +55,7 @@ bids-test: $(READY) $(BIDS_VENV)/.ready  # BIDS's own validator in an environmen
 	BIDS_VALIDATOR=$(abspath $(BIDS_VENV))/bin/bids-validator-deno $(PY) -m pytest tests/synthesize/test_bids_command.py
 
 pacs-test: $(READY)  # Orthanc, dcmtk and dicom3tools of Debian, and the node: some ten minutes of two cores
-	@OMP_NUM_THREADS=1 $(PY) -m pytest --quiet -rs --capture no tests/pacs $(OPTIONS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --verbose --capture no --no-header -rs tests/pacs $(OPTIONS)
 
 docs: $(READY)  # build/site, under a minute of one core
 	@$(PY) -W ignore -m sphinx --quiet --fail-on-warning --keep-going -c tools/docs -d build/doctrees . build/site

@@ -1,7 +1,8 @@
-"""Bounds of a connection: pynetdicom would wait for the rest of a PDU, or for a peer that does not read, for ever."""
+"""Bounds of a connection: pynetdicom would wait for the rest of a PDU, or a peer that does not read, for ever."""
 
 from __future__ import annotations
 
+import socket
 import time
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ def bound(event: evt.Event) -> None:
     """Give a connection that has opened its bounds; those of a PDU are its association's timeouts and ``MOST_PDU``."""
     line: Any = event.assoc.dul.socket
     line.socket.settimeout(event.assoc.network_timeout)
+    # each write goes out: otherwise an image waits until its command is acknowledged, up to 40 ms later
+    line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     line.recv = partial(_received, line)
 
 

@@ -16,7 +16,7 @@ def tell() -> Callable[[str], None]:
     """Writes a line of the transcript, which ``make pacs-test`` shows."""
 
     def line(text: str) -> None:
-        print(f"    {text}", flush=True)
+        print(f"\n    {text}", end=" ", flush=True)
 
     return line
 

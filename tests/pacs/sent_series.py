@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,19 @@ def spot_pet(size: int = 32, slices: int = 8) -> np.ndarray:
 def files(folder: Path) -> list[Path]:
     """The instances of a series, by place."""
     return sorted(folder.glob("*.dcm"), key=lambda path: float(pydicom.dcmread(path).ImagePositionPatient[2]))
+
+
+def compressed(folder: Path, program: str, target: Path) -> str:
+    """Compress a series by a program of dcmtk, as a series of its own; returns its SeriesInstanceUID."""
+    target.mkdir()
+    series = generate_uid()
+    for path in files(folder):
+        header = pydicom.dcmread(path)
+        header.SeriesInstanceUID = series
+        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        header.save_as(target.with_suffix(".dcm"))
+        subprocess.run([program, target.with_suffix(".dcm"), target / path.name], check=True)
+    return series
 
 
 def secrets() -> list[bytes]:

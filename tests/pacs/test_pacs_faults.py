@@ -186,7 +186,7 @@ def test_an_archive_that_forwards_all_it_gets_makes_no_loop(
     fresh: Any, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     any_other = {"called": "SYNTHESIZE", "bundle": "mr2ct", "to": "pacs", "refused": "image"}
-    orthanc, node = fresh(CT, any_other, lua=LUA)
+    orthanc, node = fresh(CT, any_other, lua=LUA, quiet_seconds=5)
     study = Study()
     ((uid, folder),) = ct_series(tmp_path, 1, study=study).items()
     noise = study.write(tmp_path / "noise", "MR", noise_mr(), (4.0, 4.0, 4.0), "noise")
@@ -227,8 +227,8 @@ def test_only_a_certificate_of_the_authority_opens_the_door(
     ((_, folder),) = ct_series(tmp_path / "ct", 1).items()
     trusted = ["+cf", keys["ca.pem"]]
     assert storescu(node.port, folder) != 0
-    assert storescu(node.port, folder, tls=["+tla", *trusted]) != 0
-    assert storescu(node.port, folder, tls=["+tls", keys["stranger.key"], keys["stranger.pem"], *trusted]) != 0
-    assert storescu(node.port, folder, tls=["+tls", keys["scanner.key"], keys["scanner.pem"], *trusted]) == 0
+    assert storescu(node.port, folder, words=["+tla", *trusted]) != 0
+    assert storescu(node.port, folder, words=["+tls", keys["stranger.key"], keys["stranger.pem"], *trusted]) != 0
+    assert storescu(node.port, folder, words=["+tls", keys["scanner.key"], keys["scanner.pem"], *trusted]) == 0
     node.reaches(sent=1)
     tell("TLS: dcmtk gets in with a certificate of the authority, not with another one, with none, or in the clear")

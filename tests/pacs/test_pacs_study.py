@@ -11,8 +11,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 import returned_series as returned
-from real_servers import Node, Orthanc, missing, send, until
-from sent_series import Study, cylinder_ct, head_mr, noise_mr, spot_pet
+from real_servers import Node, Orthanc, missing, send, storescu, until
+from sent_series import Study, compressed, cylinder_ct, head_mr, noise_mr, spot_pet
 
 import medical_image_synthesis as mis
 
@@ -24,6 +24,8 @@ ROUTES = [
     {"modality": "CT", "description": "low dose", "bundle": "ldct", "to": "pacs"},
     {"modality": "CT", "description": "for the web", "bundle": "ldct", "to": "web"},
 ]  # fmt: skip
+COMPRESSIONS = {"RLE": ("dcmcrle", "-xr"), "JPEG lossless": ("dcmcjpeg", "-xs"), "JPEG-LS": ("dcmcjpls", "-xt")}
+"""Program of dcmtk, and the option of its ``storescu``."""
 LONG = 300.0
 """Seconds for an MR of a head on two busy cores."""
 
@@ -139,6 +141,20 @@ def test_a_result_by_stow_is_the_same_as_by_c_store(
     send(sent.node.port, sent.folders / "web")
     require_result(sent, "web", "ldct", tmp_path / "web", conformance_errors, 0)
     tell("CT by STOW-RS: the same")
+
+
+@pytest.mark.longest
+def test_a_compressed_series_has_the_result_of_the_plain_one(
+    sent: Sent, tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    plain = returned.volume(returned.downloaded(sent.orthanc, sent.back("ct"), tmp_path / "plain"))
+    for name, (program, syntax) in COMPRESSIONS.items():
+        sent.series[name] = compressed(sent.folders / "ct", program, sent.folders / name)
+        assert storescu(sent.orthanc.dicom_port, sent.folders / name, called="ORTHANC", words=[syntax]) == 0
+        assert storescu(sent.node.port, sent.folders / name, words=[syntax]) == 0
+        made = returned.volume(returned.downloaded(sent.orthanc, sent.back(name), tmp_path / name))
+        np.testing.assert_array_equal(made.get_fdata(), plain.get_fdata())
+    tell(f"CT in {', '.join(COMPRESSIONS)}: the same HU")
 
 
 @pytest.mark.longest

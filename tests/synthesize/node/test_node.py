@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import socket
 import stat
 import subprocess
 import time
@@ -18,9 +19,12 @@ from pathlib import Path
 import pydicom
 import pytest
 from dicom_phantom import PATIENT
+from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from common.errors import CasesFailedError, ConfigError, OutputError
+from medical_image_synthesis.node import delivery
 from medical_image_synthesis.node.check import check
 from medical_image_synthesis.node.command import Node
 from medical_image_synthesis.node.delivery import NotDeliveredError
@@ -73,6 +77,12 @@ def test_an_instance_that_comes_late_gives_the_whole_series(start: Start, pacs: 
     send(node, files[3:])
     assert wait(node, sent=1)["superseded"] == 1
     assert pacs.series() == {"T1": 4}
+
+
+def test_an_image_does_not_wait_for_the_acknowledgement_of_its_command(settings: NodeSettings) -> None:
+    association = delivery._associated(settings.destinations["pacs"], settings, [(Verification, None)])
+    assert association.dul.socket.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    association.release()
 
 
 def test_a_series_is_complete_when_its_announced_count_is_there(start: Start, tmp_path: Path) -> None:
@@ -164,7 +174,7 @@ def test_a_worker_that_ends_is_started_again_three_times(
     )
 
 
-def test_what_no_route_takes_and_what_is_synthetic_goes_nowhere(start: Start, tmp_path: Path) -> None:
+def test_what_no_route_takes_what_is_synthetic_and_pages_go_nowhere(start: Start, tmp_path: Path) -> None:
     node = start(routes=(replace(route(), called="OTHER"),))
     send(node, scan(tmp_path / "scan"))
     wait(node, unrouted=1)
@@ -175,6 +185,12 @@ def test_what_no_route_takes_and_what_is_synthetic_goes_nowhere(start: Start, tm
         header.save_as(file)
     send(node, own, called="OTHER")
     wait(node, unrouted=2, queued=0, sent=0)
+    page, *_ = scan(tmp_path / "pages")
+    header = pydicom.dcmread(page)
+    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    header.save_as(page)
+    send(node, [page], called="OTHER")
+    wait(node, unrouted=3, queued=0, sent=0)
 
 
 def test_what_came_and_went_is_deleted_after_its_time_and_remembered(start: Start, tmp_path: Path) -> None:
