@@ -91,7 +91,8 @@ def load(progress: Callable[[str, float | None], None], bundle: str, options: Ma
 
 def _model(bundle: Bundle, options: Mapping[str, str], progress: Callable[[str, float | None], None]) -> Any:
     """The model of a bundle with options, loaded unless it is kept and its weights are those that it had."""
-    key = (bundle, *options.items(), bundle.weights, bundle.weights and bundle.weights.stat().st_mtime_ns)
+    weights = Path(options["weights"]) if "weights" in options else bundle.weights
+    key = (bundle, *options.items(), weights, weights and weights.is_file() and weights.stat().st_mtime_ns)
     if key not in _models:
         progress(f"loading {bundle.name}", None)
         from medical_image_synthesis.configured import from_texts

@@ -43,6 +43,8 @@ def check(settings: NodeSettings) -> int:
         CasesFailedError: something did not work.
         UserError: see :class:`Node`.
     """
+    if settings.tls is not None:
+        settings.tls.context(server=True)
     failed = [name for name in settings.destinations if not _answers(name, settings)]
     with tempfile.TemporaryDirectory(prefix="synthesize-check-") as temporary:
         folder = Path(temporary)
@@ -50,7 +52,7 @@ def check(settings: NodeSettings) -> int:
             replace(route, conditions={}, called=f"{CALLER}{number}") for number, route in enumerate(settings.routes, 1)
         )
         own = replace(
-            settings, spool=folder / "spool", host=LOCAL, port=0, health_port=0, tls=settings.tls, routes=routes,
+            settings, spool=folder / "spool", host=LOCAL, port=0, health_port=0, tls=None, routes=routes,
             callers=(Caller(settings.ae_title, ip_network(LOCAL)),), quiet_seconds=0.5,
         )  # fmt: skip
         node = Node(own, loaded(own))
@@ -85,7 +87,7 @@ def _comes_through(node: Node, route: Route, number: int, folder: Path) -> bool:
     files = _phantom(source, folder / str(number))
     before = node.spool.counts()
     begun = time.monotonic()
-    door = Archive("the node", route.called, LOCAL, node.receiver.port, tls=node.settings.tls is not None)
+    door = Archive("the node", route.called, LOCAL, node.receiver.port)
     try:
         deliver(files, door, node.settings)
     except NotDeliveredError as error:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from common.errors import UserError, path_option
@@ -43,6 +44,7 @@ def serve(options: argparse.Namespace) -> int:
     from medical_image_synthesis.node.settings import settings_in
 
     os.umask(0o077)
+    warnings.simplefilter("ignore")  # those of pydicom quote values, which can be a patient's
     settings = settings_in(options.config)
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True

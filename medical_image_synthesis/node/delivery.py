@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,12 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from requests.adapters import HTTPAdapter
 
+from medical_image_synthesis.node.connection import bound
 from medical_image_synthesis.node.settings import Archive, NodeSettings
 
-WARNINGS = range(0xB000, 0xC000)
-"""Status of a C-STORE that has stored the instance, perhaps with changes (PS3.4, B.2.3)."""
+STORED = (0x0000, 0x0111, *range(0xB000, 0xC000))
+"""Status of a C-STORE whose instance is in the archive: stored, perhaps with changes (PS3.4, B.2.3), or there before:
+a UID of ours stands for its content."""
 
 
 class NotDeliveredError(Exception):
@@ -44,7 +44,7 @@ def deliver(files: Sequence[Path], to: Archive, settings: NodeSettings) -> None:
             status = answer.get("Status")
             if status is None:
                 raise NotDeliveredError(f"{to.name} ended the association")
-            if status != 0 and status not in WARNINGS:
+            if status not in STORED:
                 raise NotDeliveredError(f"{to.name} did not store an instance (status 0x{status:04X})")
     except ValueError as error:  # of pynetdicom: no accepted context
         raise NotDeliveredError(f"{to.name} does not take such images") from error
@@ -75,13 +75,12 @@ def _associated(to: Archive, settings: NodeSettings, contexts: Sequence[tuple[An
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = wait
     for kind, syntaxes in contexts:
         entity.add_requested_context(kind, syntaxes)
-    encrypted: tuple[ssl.SSLContext, str] | None = None
-    if to.tls:
-        assert settings.tls is not None
-        encrypted = settings.tls.context(server=False), to.host
-    association = entity.associate(
-        to.host, to.port, ae_title=to.ae_title, tls_args=encrypted, evt_handlers=[(evt.EVT_CONN_OPEN, _at_once)]
-    )
+    encrypted = None if to.tls is None else (to.tls.context(server=False), to.host)
+    opened: Any = [(evt.EVT_CONN_OPEN, bound)]
+    try:
+        association = entity.associate(to.host, to.port, ae_title=to.ae_title, evt_handlers=opened, tls_args=encrypted)
+    except OSError as error:
+        raise NotDeliveredError(f"{to.name}: no host {to.host}") from error
     if association.is_established:
         return association
     if association.is_rejected:
@@ -89,12 +88,6 @@ def _associated(to: Archive, settings: NodeSettings, contexts: Sequence[tuple[An
     if association.acceptor.primitive is not None:
         raise NotDeliveredError(f"{to.name} does not take such images")
     raise NotDeliveredError(f"{to.name} does not answer at {to.host}:{to.port}")
-
-
-def _at_once(event: evt.Event) -> None:
-    """Let each write go out: otherwise an image waits until its command is acknowledged, up to 40 ms later."""
-    connection: Any = event.assoc.dul.socket
-    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class _Patient(HTTPAdapter):
@@ -124,7 +117,7 @@ def _by_http(to: Archive, seconds: float, ask: Callable[[DICOMwebClient], Any]) 
         return ask(client)
     except requests.HTTPError as error:
         raise NotDeliveredError(f"{to.name} answers {error.response.status_code}") from error
-    except (requests.RequestException, OSError) as error:
+    except Exception as error:  # away, or no DICOMweb: the client and its parsers raise many types
         raise NotDeliveredError(f"{to.name} does not answer ({type(error).__name__})") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,7 +33,10 @@ class Health:
                 if self.path != "/health":
                     self.send_error(404)
                     return
-                said = state()
+                try:
+                    said = state()
+                except (OSError, sqlite3.Error) as error:  # the spool is gone, or the node is ending
+                    said = {"status": f"the state cannot be read ({type(error).__name__})"}
                 body = json.dumps(said).encode()
                 self.send_response(200 if said["status"] == "ok" else 503)
                 self.send_header("Content-Type", "application/json")

@@ -83,8 +83,11 @@ class Pipeline:
             return f"{dead[0]} has ended: start the node again"
         try:
             self.spool.require_room(0)
+            self.spool.require_disk(NEEDED)
         except FullError as error:
             return str(error)
+        except OSError as error:
+            return f"the spool is gone ({error.strerror})"
         return None
 
     @property
@@ -115,13 +118,22 @@ class Pipeline:
             self._emptied = time.monotonic()
             if emptied := self.spool.empty(3600 * self.settings.keep_hours):
                 log.info("deleted the files of %d series", emptied)
-        complete = self.spool.complete(self.settings.quiet_seconds, self.receiver.still_open)
-        for series in complete:
-            self._queue(series)
+        fault: Exception | None = None
+        for series in self.spool.complete(self.settings.quiet_seconds, self.receiver.still_open):
+            try:
+                self._queue(series)
+            except Exception as error:  # of one series, which must not keep the others
+                fault = error
+        if fault is not None:
+            raise fault
         return False
 
     def _queue(self, series: str) -> None:
         files = self.spool.files(series)
+        if self.receiver.lacks_some(series):  # a part of a volume is none; the sender knows, and sends it again
+            self.spool.leave(series)
+            log.error("series %s: an instance was refused, not translated", series)
+            return
         route = self._route_of(series)
         if route is None:
             self.spool.leave(series)
@@ -138,7 +150,10 @@ class Pipeline:
             return None  # an archive that forwards all it gets would be sent pages about pages for ever
         if SYNTHETIC_DATA in header and header[SYNTHETIC_DATA].value == "YES":
             return None
-        found = {name: str(header.get(keyword) or "") for name, keyword in OF_SERIES.items()}
+        found = {}
+        for name, keyword in OF_SERIES.items():
+            with suppress(Exception):  # a damaged value meets no condition
+                found[name] = str(header.get(keyword) or "")
         called = self.spool.called(series)
         return next((route for route in self.settings.routes if route.matches(called, found)), None)
 
@@ -151,10 +166,12 @@ class Pipeline:
     # ---------------------------------------------------------------- inference
 
     def _infer_next(self) -> bool:
-        self.spool.require_room(NEEDED)
-        job = self.spool.next(QUEUED)
+        job = self.spool.next()
         if job is None:
             return False
+        if self._is_full():
+            self._again(job, "the disk is full")
+            return True
         route = self._route_of(job.series)
         if route is None:
             self.spool.end(job, FAILED, "no route takes it any more")
@@ -204,7 +221,7 @@ class Pipeline:
 
     def _is_full(self) -> bool:
         try:
-            self.spool.require_room(0)
+            self.spool.require_disk(NEEDED)
         except FullError:
             return True
         return False
@@ -223,12 +240,15 @@ class Pipeline:
         source = f"Source: series {number}, {len(self.spool.files(job.series))} instances."
         why = [f"{reason[:1].upper()}{reason[1:]}." for reason in told]
         title = f"No synthetic series: {outcome}"
-        page = notice(
-            header, title, [source, f"By {route.bundle.short}: {metadata['task']}.", *why], about, datetime.now()
-        )
         place = folder / "notice"
         place.mkdir(mode=0o700)
-        write_slices([page], place)
+        said = [source, f"By {route.bundle.short}: {metadata['task']}.", *why]
+        try:
+            write_slices([notice(header, title, said, about, datetime.now())], place)
+        except Exception as error:  # a header that cannot be copied; the reason must not be lost with the page
+            log.error("series %s: no page (%s)", job.series, type(error).__name__)
+            self.spool.end(job, outcome, "; ".join(told))
+            return
         self.spool.made(job, place, outcome, "; ".join(told))
 
     def _without_names(self, text: str, job: Job) -> str:
@@ -239,7 +259,7 @@ class Pipeline:
 
     def _sender(self, name: str) -> Callable[[], bool]:
         def send_next() -> bool:
-            job = self.spool.next(MADE, name)
+            job = self.spool.next(name)
             if job is None:
                 return False
             self._send(job)

@@ -34,6 +34,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from common.errors import ConfigError, UserError
+from medical_image_synthesis.node.connection import MOST_PDU, bound, cut
 from medical_image_synthesis.node.settings import NodeSettings
 from medical_image_synthesis.node.spool import FullError, Instance, Spool, short_hash
 
@@ -42,13 +43,11 @@ SUCCESS, NOT_AUTHORIZED, NO_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0x0124, 0xA70
 """Status of a C-STORE (PS3.4, B.2.3)."""
 CALLED_UNKNOWN, CALLING_UNKNOWN = (0x01, 0x01, 0x07), (0x01, 0x01, 0x03)
 """Result, source and reason of a rejected association (PS3.8, 9.3.4)."""
-MOST_PDU = 1 << 20
-"""Bytes of a PDU that the node asks for, above what the field's toolkits send by default."""
 HANDSHAKE = 10.0
-"""Seconds for that of TLS."""
+"""Seconds for that of TLS, and for the request of an association."""
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 COMPRESSED = (JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless, JPEGBaseline8Bit, JPEG2000)
-OF_PLACE = frozenset({0x00080054, 0x00080056, 0x00080005, 0x00083001, 0x00880130, 0x00880140})
+OF_PLACE = frozenset({0x00080054, 0x00080056, 0x00080005, 0x00083001, 0x00880130, 0x00880140, 0xFFFCFFFC})
 """Elements that say where an instance lies or how it is encoded, not what it shows."""
 
 
@@ -68,13 +67,16 @@ class Receiver:
         self._lock = threading.Lock()
         self._sent: dict[Any, set[str]] = defaultdict(set)
         self._read: dict[Any, int] = defaultdict(int)
-        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # its messages can quote what a peer has sent
+        self._refused: dict[str, set[str]] = defaultdict(set)
+        for name in ("pydicom", "pynetdicom"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # their messages can quote what a peer has sent
         limits = settings.limits
         entity = AE(ae_title=settings.ae_title)
         entity.require_calling_aet = sorted({each.ae_title for each in settings.callers})
         entity.maximum_associations = limits.associations
         entity.maximum_pdu_size = MOST_PDU
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = limits.timeout_seconds
+        entity.acse_timeout = min(HANDSHAKE, limits.timeout_seconds)
+        entity.dimse_timeout = entity.network_timeout = limits.timeout_seconds
         entity.add_supported_context(Verification)
         syntaxes = list(_syntaxes())
         for context in AllStoragePresentationContexts:
@@ -82,7 +84,7 @@ class Receiver:
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, lambda _: SUCCESS), (evt.EVT_C_STORE, self._store),
             (evt.EVT_DATA_RECV, self._count), (evt.EVT_DIMSE_RECV, self._counted),
-            (evt.EVT_RELEASED, self._released), (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_RELEASED, self._released), (evt.EVT_CONN_OPEN, bound),
         ]  # fmt: skip
         encryption = None if settings.tls is None else settings.tls.context(server=True)
         try:
@@ -103,14 +105,22 @@ class Receiver:
     def still_open(self) -> frozenset[str]:
         """Series of which an open association has sent."""
         with self._lock:
+            for of_associations in (self._sent, self._read):
+                for ended in [each for each in of_associations if not each.is_alive()]:
+                    del of_associations[ended]
             return frozenset(series for sent in self._sent.values() for series in sent)
+
+    def lacks_some(self, series: str) -> bool:
+        """Whether an instance of a series was refused, and has not come since."""
+        with self._lock:
+            return bool(self._refused.get(series))
 
     def close(self) -> None:
         """Take nothing more."""
         BaseServer.shutdown(self._server)  # that of pynetdicom takes only a server that it has started itself
         self._server.server_close()
         for association in self._server.active_associations:
-            association.abort()
+            cut(association)
 
     def _requested(self, event: evt.Event) -> None:
         """Reject who may not call from there, and who calls somebody else."""
@@ -135,9 +145,19 @@ class Receiver:
             return CANNOT_UNDERSTAND
         with self._lock:
             self._sent[event.assoc].add(instance.series)
+        asked: Any = event.assoc.requestor.primitive
+        status = self._stored(instance, str(asked.called_ae_title).strip())
+        with self._lock:
+            if status != SUCCESS:
+                self._refused[instance.series].add(instance.name)
+            elif instance.series in self._refused:
+                self._refused[instance.series].discard(instance.name)
+        return status
+
+    def _stored(self, instance: Instance, called: str) -> int:
+        """Put an instance into the spool; the status of its C-STORE."""
         try:
-            asked: Any = event.assoc.requestor.primitive
-            self.spool.receive(instance, str(asked.called_ae_title).strip(), self.settings.limits.instances)
+            self.spool.receive(instance, called, self.settings.limits.instances)
         except FullError as error:
             log.error("refused an instance: %s", error)
             return NO_RESOURCES
@@ -156,8 +176,7 @@ class Receiver:
             read = self._read[event.assoc]
         if read > self.settings.limits.instance_mb * 1e6:
             log.warning("ended an association: an instance has over %g MB", self.settings.limits.instance_mb)
-            connection: Any = event.assoc.dul.socket
-            connection.close()
+            cut(event.assoc)
 
     def _counted(self, event: evt.Event) -> None:
         with self._lock:
@@ -171,11 +190,6 @@ class Receiver:
                 self.spool.released(sent)
         log.info("an association from %s ended, which sent of %d series", event.assoc.requestor.address, len(sent))
 
-    def _closed(self, event: evt.Event) -> None:
-        with self._lock:
-            self._sent.pop(event.assoc, None)
-            self._read.pop(event.assoc, None)
-
 
 class _Door(ThreadedAssociationServer):
     """A server that lets in addresses of the list alone, not more than a number at once, and none that only waits."""
@@ -184,6 +198,7 @@ class _Door(ThreadedAssociationServer):
 
     def __init__(self, *given: Any, settings: NodeSettings, **more: Any) -> None:
         self.node = settings
+        self._handshakes = threading.BoundedSemaphore(settings.limits.associations)
         super().__init__(*given, **more)
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -201,14 +216,18 @@ class _Door(ThreadedAssociationServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Negotiate TLS where it is wanted, and go on."""
         if self.ssl_context is not None:
+            if not self._handshakes.acquire(blocking=False):
+                self.shutdown_request(request)
+                return
             try:
                 request.settimeout(HANDSHAKE)
                 request = self.ssl_context.wrap_socket(request, server_side=True)
-                request.settimeout(None)
             except (OSError, ssl.SSLError) as error:
                 log.warning("refused a connection from %s: no TLS (%s)", client_address[0], type(error).__name__)
                 self.shutdown_request(request)
                 return
+            finally:
+                self._handshakes.release()
         super().process_request_thread(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -240,20 +259,29 @@ def instance_of(data: bytes) -> Instance:
     )
     if not study or not series or not own:
         raise AttributeError("a UID is empty")
-    count = header.get("NumberOfSeriesRelatedInstances")
     content = hashlib.sha256()
     _add(content, header)
-    return Instance(
-        short_hash(study, series), short_hash(own), content.hexdigest(), int(count) if count else None, data
-    )
+    return Instance(short_hash(study, series), short_hash(own), content.hexdigest(), _announced(header), data)
+
+
+def _announced(header: Dataset) -> int | None:
+    """The number of instances of a series; None where it is not known."""
+    with suppress(Exception):  # one that is no number must not keep an instance out
+        return int(header.NumberOfSeriesRelatedInstances)
+    return None
 
 
 def _add(content: Any, items: Dataset) -> None:
     """Add what a dataset says to a hash, however it is encoded; without private items, whose type may be unknown."""
-    for item in items:
-        if item.tag.is_private or item.tag in OF_PLACE:
+    for tag in sorted(items.keys()):
+        if tag.is_private or tag in OF_PLACE or tag.element == 0:
             continue
-        content.update(f"{item.tag:08x}".encode())
+        content.update(f"{tag:08x}".encode())
+        try:
+            item = items[tag]
+        except Exception:  # not of its type, which must not keep an instance out
+            content.update(bytes(items.get_item(tag).value or b""))
+            continue
         if item.VR == "SQ":
             for part in item.value:
                 _add(content, part)

@@ -40,7 +40,7 @@ class Archive:
     """Where results go: an AE by C-STORE, or a ``url`` by STOW-RS.
 
     Attributes:
-        tls: whether C-STORE is encrypted, with the certificate of the node; HTTP is by an address ``https:``.
+        tls: certificates with which C-STORE is encrypted; HTTP is by an address ``https:``.
         password: of HTTP's basic authentication.
         authority: file of the authority of the server's certificate; None for those of this machine.
     """
@@ -49,7 +49,7 @@ class Archive:
     ae_title: str = ""
     host: str = ""
     port: int = 0
-    tls: bool = False
+    tls: Certificates | None = None
     url: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
@@ -242,6 +242,13 @@ class _Reading:
             raise self.fault(place, f"{name} is {value!r}, no text", "put it in quotes")
         return value
 
+    def named(self, section: Mapping[str, Any], name: str, place: str) -> str:
+        """A text that is not empty: an empty host would be every address of this machine."""
+        text = self.text(section, name, place)
+        if not text:
+            raise self.fault(place, f"{name} is empty", "give one, or omit it")
+        return text
+
     def title(self, section: Mapping[str, Any], name: str, place: str) -> str:
         title = self.text(section, name, place).strip()
         if not AE_TITLE.fullmatch(title):
@@ -257,12 +264,11 @@ class _Reading:
 
     def settings(self) -> NodeSettings:
         content = self.content
-        destinations = self.destinations()
         plain: dict[str, Any] = {}
         if "ae_title" in content:
             plain["ae_title"] = self.title(content, "ae_title", "")
         if "host" in content:
-            plain["host"] = self.text(content, "host", "")
+            plain["host"] = self.named(content, "host", "")
         for name, least, most in (("quiet_seconds", 0.1, 3600), ("keep_hours", 0, 10_000), ("retry_days", 0, 365)):
             if name in content:
                 plain[name] = self.number(content, name, "", least, most)
@@ -273,11 +279,10 @@ class _Reading:
             parts = ("certificate", "key", "authorities")
             section = self.section(content["tls"], parts, "tls", parts)
             plain["tls"] = Certificates(*(self.file(section, part, "tls") for part in parts))
+        destinations = self.destinations(plain.get("tls"))
         spool = self.folder / (self.text(content, "spool", "") or "spool")
         callers = tuple(self.callers())
         routes = tuple(self.routes(destinations))
-        if plain.get("tls") is None and (names := [each.name for each in destinations.values() if each.tls]):
-            raise self.fault(f"destinations: {names[0]}", "tls without a certificate of the node", "add a section tls")
         return NodeSettings(spool, callers, destinations, routes, limits=self.limits(), **plain)
 
     def limits(self) -> NodeLimits:
@@ -304,14 +309,14 @@ class _Reading:
             found.append(Caller(self.title(section, "ae_title", place), network))
         return found
 
-    def destinations(self) -> dict[str, Archive]:
+    def destinations(self, tls: Certificates | None) -> dict[str, Archive]:
         given = self.content.get("destinations")
         if not isinstance(given, dict) or not given:
             remedy = "name one: pacs: {ae_title: PACS, host: 10.1.2.3, port: 104}"
             raise self.fault("destinations", "no destination", remedy)
-        return {str(name): self.destination(str(name), section) for name, section in given.items()}
+        return {str(name): self.destination(str(name), section, tls) for name, section in given.items()}
 
-    def destination(self, name: str, given: Any) -> Archive:
+    def destination(self, name: str, given: Any, tls: Certificates | None) -> Archive:
         place = f"destinations: {name}"
         if isinstance(given, dict) and "url" in given:
             section = self.section(given, ("url", "username", "password_file", "authority"), place)
@@ -320,22 +325,31 @@ class _Reading:
                 raise self.fault(place, f"url {url!r} is no address of HTTP", "give that of the DICOMweb server")
             password = ""
             if "password_file" in section:
-                password = self.file(section, "password_file", place).read_text(encoding="utf-8").strip()
+                password = self.password(self.file(section, "password_file", place), place)
             authority = self.file(section, "authority", place) if "authority" in section else None
             return Archive(
                 name, url=url, username=self.text(section, "username", place), password=password, authority=authority
             )
         section = self.section(given, ("ae_title", "host", "port", "tls"), place, ("ae_title", "host", "port"))
-        if not isinstance(section.get("tls", False), bool):
-            raise self.fault(place, f"tls is {section['tls']!r}", "choose true or false")
+        encrypted = section.get("tls", False)
+        if not isinstance(encrypted, bool):
+            raise self.fault(place, f"tls is {encrypted!r}", "choose true or false")
+        if encrypted and tls is None:
+            raise self.fault(place, "tls without a certificate of the node", "add a section tls")
         port = self.number(section, "port", f"{place}: ", 1, 65535, whole=True)
         return Archive(
             name,
             self.title(section, "ae_title", place),
-            self.text(section, "host", place),
+            self.named(section, "host", place),
             port,
-            section.get("tls", False),
+            tls if encrypted else None,
         )
+
+    def password(self, file: Path, place: str) -> str:
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise self.fault(place, f"cannot read {file}", "give a text file of UTF-8") from error
 
     def routes(self, destinations: Collection[str]) -> list[Route]:
         known = (*HEADERS, "called", "bundle", "options", "to", "refused")
@@ -345,8 +359,9 @@ class _Reading:
         ):
             place = f"routes: entry {number}"
             section = self.section(given, known, place, ("bundle", "to"))
-            if section["to"] not in destinations:
-                raise self.fault(place, f"no destination {section['to']}", choose(destinations))
+            to = str(section["to"])  # as their names are
+            if to not in destinations:
+                raise self.fault(place, f"no destination {to}", choose(destinations))
             refused = section.get("refused", NOTHING)
             if refused not in (IMAGE, NOTHING):
                 raise self.fault(place, f"refused is {refused!r}", choose((IMAGE, NOTHING)))
@@ -356,7 +371,7 @@ class _Reading:
                 raise self.fault(place, "no condition, so that it takes every series", f"give {', '.join(known[:4])}")
             options = self.options(section, place)
             bundle = self.bundle(self.text(section, "bundle", place), options, place)
-            found.append(Route(bundle, section["to"], conditions, called, options, refused))
+            found.append(Route(bundle, to, conditions, called, options, refused))
         return found
 
     def pattern(self, section: Mapping[str, Any], name: str, place: str) -> re.Pattern[str]:
@@ -370,7 +385,10 @@ class _Reading:
         given = section.get("options", {})
         if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
             raise self.fault(place, "options are no settings NAME: VALUE", "write them as of synthesize")
-        options = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+        try:
+            options = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+        except TypeError as error:  # a date
+            raise self.fault(place, "options hold what is neither text, number nor list", "put it in quotes") from error
         if "weights" in options:
             options["weights"] = str(self.folder / options["weights"])
         if options.get("refuse", "true") != "true":

@@ -25,7 +25,9 @@ DAY, GB = 86_400.0, 10**9
 REMEMBERED = 90 * DAY
 """How long a series that comes again is recognised, in seconds."""
 INTERRUPTED = 30
-"""Times the quiet after which a series counts as complete whose association was cut: its sender tries again."""
+"""Times the quiet after which a series counts as complete whose association was cut, or sends only others."""
+LONGEST_DUE = 3600.0
+"""Seconds after which every job is due: one that is due later was put off before the clock was set back."""
 RECEIVING, COMPLETE, UNROUTED, EMPTIED = "receiving", "complete", "unrouted", "emptied"
 QUEUED, RUNNING, MADE = "queued", "running", "made"
 SENT, REFUSED, FAILED, SUPERSEDED = "sent", "refused", "failed", "superseded"
@@ -103,21 +105,21 @@ class Spool:
                 f"cannot write to the spool {root} ({error.strerror})", "choose another folder"
             ) from error
         self._lock = threading.RLock()
-        self._database = sqlite3.connect(
-            root / "node.sqlite3", isolation_level=None, check_same_thread=False, timeout=1
-        )
-        self._database.row_factory = sqlite3.Row
         try:
+            self._database = sqlite3.connect(
+                root / "node.sqlite3", isolation_level=None, check_same_thread=False, timeout=1
+            )
+            self._database.row_factory = sqlite3.Row
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")  # a second node on the same spool finds it locked
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(f"BEGIN EXCLUSIVE;{SCHEMA}COMMIT;")
-        except sqlite3.OperationalError as error:
+            self._resume()
+            self._bytes = self._held()
+        except sqlite3.Error as error:
             raise OutputError(
                 f"the spool {root} is in use, or damaged ({error})", "end the other node, or name another folder"
             ) from error
-        self._resume()
-        self._bytes = int(self._database.execute("SELECT COALESCE(SUM(size), 0) FROM instance").fetchone()[0])
 
     def close(self) -> None:
         """Close the database."""
@@ -125,13 +127,14 @@ class Spool:
             self._database.close()
 
     def _resume(self) -> None:
-        """Begin again what was being done when the process before this one ended."""
-        now = time.time()
+        """Delete what the process before this one was writing, and wait again for the rest of its series."""
         for left in (*self.incoming.glob(f"{PART}*"), *self.work.iterdir()):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)  # its worker may be ending
+            else:
+                left.unlink(missing_ok=True)
         with self._changing() as database:
-            database.execute("UPDATE job SET state = ? WHERE state = ?", (QUEUED, RUNNING))
-            database.execute("UPDATE series SET changed = ? WHERE state = ?", (now, RECEIVING))
+            database.execute("UPDATE series SET changed = ? WHERE state = ?", (time.time(), RECEIVING))
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
@@ -160,6 +163,15 @@ class Spool:
         """
         if self._bytes + size > self.most_bytes:
             raise FullError(f"the spool holds {self._bytes / GB:.3g} GB", "raise limits: spool_gb, or wait")
+        self.require_disk(size)
+
+    def require_disk(self, size: int) -> None:
+        """Refuse what the disk cannot take.
+
+        Raises:
+            FullError: there is no room.
+            OSError: the spool is gone.
+        """
         if shutil.disk_usage(self.root).free - size < self.free_bytes:
             raise FullError(f"the disk of {self.root} is full", "free some of it")
 
@@ -177,23 +189,22 @@ class Spool:
             OSError, sqlite3.Error: the disk is full or damaged.
         """
         self.require_room(len(instance.data))
-        folder = self.incoming / instance.series
-        path = folder / f"{instance.name}.dcm"
-        known = self._rows(
-            "SELECT digest, size FROM instance WHERE series = ? AND name = ?", instance.series, instance.name
-        )
-        if known and known[0]["digest"] == instance.digest and path.is_file():
-            self._touch(instance, called)
-            return False
-        (count,) = self._rows("SELECT COUNT(*) AS n FROM instance WHERE series = ?", instance.series)
-        if not known and count["n"] >= most:
-            raise OutputError(f"a series of more than {most} instances", "raise limits: instances")
+        path = self.incoming / instance.series / _file(instance.name, instance.digest)
+        own = "series = ? AND name = ?"
+        with self._changing():  # so that nothing is deleted meanwhile
+            known = self._rows(f"SELECT digest FROM instance WHERE {own}", instance.series, instance.name)
+            if known and known[0]["digest"] == instance.digest and path.is_file():
+                self._touch(instance, called)
+                return False
+            if not known and self._number(instance.series) >= most:
+                raise OutputError(f"a series of more than {most} instances", "raise limits: instances")
         part = self.incoming / f"{PART}{secrets.token_hex(8)}"
         try:
             _write(part, instance.data)
             with self._changing() as database:
-                folder.mkdir(mode=0o700, exist_ok=True)
+                path.parent.mkdir(mode=0o700, exist_ok=True)
                 os.replace(part, path)
+                before = self._held(own, instance.series, instance.name)
                 database.execute(
                     "INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?)",
                     (instance.series, instance.name, instance.digest, len(instance.data)),
@@ -206,8 +217,18 @@ class Spool:
         finally:
             part.unlink(missing_ok=True)
         with self._lock:
-            self._bytes += len(instance.data) - (known[0]["size"] if known else 0)
+            self._bytes += len(instance.data) - before
         return True
+
+    def _held(self, where: str = "TRUE", *values: str) -> int:
+        """Bytes of the instances of which this is true."""
+        (held,) = self._rows(f"SELECT COALESCE(SUM(size), 0) AS n FROM instance WHERE {where}", *values)
+        return int(held["n"])
+
+    def _number(self, series: str) -> int:
+        """Instances of a series."""
+        (there,) = self._rows("SELECT COUNT(*) AS n FROM instance WHERE series = ?", series)
+        return int(there["n"])
 
     def _touch(self, instance: Instance, called: str) -> None:
         with self._lock:
@@ -236,18 +257,18 @@ class Spool:
         """
         now, found = time.time(), []
         for row in self._rows("SELECT * FROM series WHERE state = ?", RECEIVING):
-            (there,) = self._rows("SELECT COUNT(*) AS n FROM instance WHERE series = ?", row["id"])
-            all_there = row["expected"] is not None and there["n"] >= row["expected"]
-            waited = now - row["changed"] > quiet * (INTERRUPTED if row["interrupted"] else 1)
-            if all_there or (waited and row["id"] not in still_open):
+            longer = row["interrupted"] or row["id"] in still_open
+            waits = 0 <= now - row["changed"] <= quiet * (INTERRUPTED if longer else 1)  # unless the clock was set back
+            if not waits or row["expected"] == self._number(row["id"]):
                 found.append(str(row["id"]))
         return found
 
     def _end_receiving(self, series: str, state: str) -> None:
-        """Mark a series, and delete what was not acknowledged, and not sent again."""
+        """Mark a series, and delete what was replaced, or neither acknowledged nor sent again."""
         with self._lock:
-            held = {f"{row['name']}.dcm" for row in self._rows("SELECT name FROM instance WHERE series = ?", series)}
-            for path in (self.incoming / series).iterdir():
+            rows = self._rows("SELECT name, digest FROM instance WHERE series = ?", series)
+            held = {_file(row["name"], row["digest"]) for row in rows}
+            for path in self.files(series):
                 if path.name not in held:
                     path.unlink()
             self._database.execute(
@@ -293,17 +314,22 @@ class Spool:
             database.execute("UPDATE series SET repeats = repeats + 1 WHERE id = ?", (series,))
         return False
 
-    def next(self, state: str, destination: str | None = None) -> Job | None:
-        """The first job in a state that is due, of a destination where one is named; a queued one is then running."""
-        of = "" if destination is None else "AND destination = ?"
-        values = [state, time.time(), *([] if destination is None else [destination])]
+    def next(self, destination: str | None = None) -> Job | None:
+        """The first job that is due: to be sent to a destination, or to be inferred, which is then running.
+
+        One thread alone may infer: a job that runs without it was left by a process or a step that has ended.
+        """
+        now = time.time()
+        which = f"IN {(QUEUED, RUNNING)}" if destination is None else f"= '{MADE}' AND destination = ?"
+        values = [] if destination is None else [destination]
         with self._changing() as database:
             row = database.execute(
-                f"SELECT * FROM job WHERE state = ? AND due <= ? {of} ORDER BY due, id LIMIT 1", values
+                f"SELECT * FROM job WHERE state {which} AND due NOT BETWEEN ? AND ? ORDER BY due, id LIMIT 1",
+                (*values, now, now + LONGEST_DUE),
             ).fetchone()
             if row is None:
                 return None
-            if state == QUEUED:
+            if destination is None:
                 database.execute("UPDATE job SET state = ? WHERE id = ?", (RUNNING, row["id"]))
         return Job(*row)
 
@@ -386,16 +412,21 @@ class Spool:
             with self._changing() as database:
                 if not self._rows(f"SELECT 1 FROM series WHERE id = ? AND state IN {(COMPLETE, UNROUTED)}", row["id"]):
                     continue  # it has come again
-                (held,) = self._rows("SELECT COALESCE(SUM(size), 0) AS n FROM instance WHERE series = ?", row["id"])
+                held = self._held("series = ?", row["id"])
                 shutil.rmtree(self.incoming / str(row["id"]), ignore_errors=True)
                 database.execute("DELETE FROM instance WHERE series = ?", (row["id"],))
                 database.execute("UPDATE series SET state = ? WHERE id = ?", (EMPTIED, row["id"]))
-                self._bytes -= held["n"]
+                self._bytes -= held
                 emptied += 1
         with self._changing() as database:
             database.execute(f"DELETE FROM job WHERE state IN {ENDED} AND changed < ?", (now - REMEMBERED - keep,))
             database.execute("DELETE FROM series WHERE state = ? AND changed < ?", (EMPTIED, now - REMEMBERED - keep))
         return emptied
+
+
+def _file(name: str, digest: str) -> str:
+    """That of an instance: a changed one never overwrites what was acknowledged."""
+    return f"{name}.{digest[:16]}.dcm"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from common.errors import CheckpointError, OutputError
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.transforms import LoadVolumed
+from medical_image_synthesis import worker
+from medical_image_synthesis.catalogue import bundle_named
 from medical_image_synthesis.worker import as_dicom
 
 GRID = Grid(orientation=SAGITTAL)
@@ -91,3 +95,20 @@ def test_a_refused_result_or_one_of_other_weights_does_not_become_dicom(item: di
     with pytest.raises(CheckpointError, match="^the weights have been replaced since: infer the scan again$"):
         as_dicom(*places(tmp_path, sidecar), {})
     assert not (tmp_path / "out.zip").exists()
+
+
+def test_replaced_weights_are_loaded_also_where_an_option_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medical_image_synthesis.model.model_of", lambda *_: object())
+    monkeypatch.setattr(worker, "_models", OrderedDict())
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"first")
+
+    def loaded() -> object:
+        return worker._model(bundle_named("mr2ct"), {"weights": str(weights)}, lambda *_: None)
+
+    first = loaded()
+    assert loaded() is first
+    os.utime(weights, (1, 1))
+    assert loaded() is not first

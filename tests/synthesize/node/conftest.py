@@ -21,7 +21,7 @@ from medical_image_synthesis import worker_process
 from medical_image_synthesis.catalogue import bundle_named
 from medical_image_synthesis.node.command import Node
 from medical_image_synthesis.node.delivery import deliver
-from medical_image_synthesis.node.settings import Archive, Caller, NodeSettings, Route
+from medical_image_synthesis.node.settings import Archive, Caller, Certificates, NodeSettings, Route
 from medical_image_synthesis.worker_process import WorkerProcess
 
 COPIES = """
@@ -131,7 +131,11 @@ def scan(folder: Path, **header: Any) -> list[Path]:
 
 
 def send(
-    node: Node, files: list[Path], ae_title: str = "SCANNER", called: str = "SYNTHESIZE", tls: bool = False
+    node: Node,
+    files: list[Path],
+    ae_title: str = "SCANNER",
+    called: str = "SYNTHESIZE",
+    tls: Certificates | None = None,
 ) -> None:
     """Send files as a scanner does."""
     deliver(

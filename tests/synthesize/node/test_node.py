@@ -8,6 +8,8 @@ import shutil
 import socket
 import stat
 import subprocess
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,10 +23,12 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
+from common.errors import CasesFailedError, ConfigError, OutputError
 from medical_image_synthesis.node import delivery
+from medical_image_synthesis.node.check import check
 from medical_image_synthesis.node.command import Node
 from medical_image_synthesis.node.delivery import NotDeliveredError
-from medical_image_synthesis.node.settings import Certificates, NodeLimits, NodeSettings
+from medical_image_synthesis.node.settings import Archive, Certificates, NodeLimits, NodeSettings
 from medical_image_synthesis.node.spool import Spool
 from tests.synthesize.node.conftest import Pacs, route, scan, send, wait
 
@@ -142,7 +146,7 @@ def test_a_refused_case_sends_a_page_that_says_why_or_nothing(
     assert pacs.series() == ({"No synthetic series: refused": 1} if pages else {})
     for page in pacs.stored.values():
         assert (page.Modality, page.PatientID, page.Rows) == ("OT", PATIENT["PatientID"], 768)
-        assert "The head of UID is cut.\r\n" in page.ImageComments
+        assert "The head of UID is cut." in page.ImageComments
         assert max(page.PixelData) == 255
 
 
@@ -210,6 +214,84 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(start: Start, tmp_path: Pat
     with pytest.raises(NotDeliveredError, match="status 0xA700"):
         send(free, files)
     assert "is full" in free.state()["status"]
+
+
+def test_a_series_of_which_an_instance_was_refused_is_not_translated_before_it_comes(
+    start: Start, pacs: Pacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, files = start(), scan(tmp_path / "scan", SeriesDescription="T1")
+    send(node, files[:3])
+    with monkeypatch.context() as full:
+        full.setattr(node.spool, "most_bytes", 0)
+        with pytest.raises(NotDeliveredError, match="status 0xA700"):
+            send(node, files[3:])
+    wait(node, unrouted=1, queued=0)
+    send(node, files[3:])
+    wait(node, sent=1)
+    assert pacs.series() == {"T1": 4}
+
+
+def test_what_is_in_a_full_spool_is_still_translated(start: Start, tmp_path: Path) -> None:
+    files = scan(tmp_path / "scan")
+    node = start(limits=NodeLimits(spool_gb=sum(file.stat().st_size for file in files) / 1e9 + 1e-7))
+    send(node, files)
+    wait(node, sent=1)
+
+
+def test_a_case_waits_for_a_disk_that_is_full(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medical_image_synthesis.node.pipeline.FIRST_WAIT", 0.1)
+    with monkeypatch.context() as full:
+        full.setattr("medical_image_synthesis.node.pipeline.NEEDED", 10**18)
+        node = start()
+        send(node, scan(tmp_path / "scan"))
+        while not (faults := node.spool.faults()):
+            time.sleep(0.05)
+        assert faults[0]["message"] == "the disk is full"
+        assert "is full" in node.state()["status"]
+    wait(node, sent=1)
+
+
+def test_a_series_that_cannot_be_queued_keeps_no_other_one(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medical_image_synthesis.node.pipeline.FIRST_WAIT", 0.1)
+    node = start(quiet_seconds=1.0)
+    for name in ("first", "another"):
+        send(node, scan(tmp_path / name))
+    (damaged, _) = sorted(each.name for each in node.spool.incoming.iterdir())
+
+    def queue(series: str, *given: str) -> bool:
+        if series == damaged:
+            raise OSError(5, "Input/output error")
+        return Spool.queue(node.spool, series, *given)
+
+    monkeypatch.setattr(node.spool, "queue", queue)
+    assert wait(node, sent=1)["receiving"] == 1
+
+
+def test_a_spool_that_is_gone_is_told_by_health(start: Start, tmp_path: Path) -> None:
+    node = start()
+    shutil.move(tmp_path / "spool", tmp_path / "moved")
+    assert node.state()["status"] == "the spool is gone (No such file or directory)"
+    with pytest.raises(NotDeliveredError, match="status 0xA700"):
+        send(node, scan(tmp_path / "scan"))
+    shutil.move(tmp_path / "moved", tmp_path / "spool")
+    node.spool.close()
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(f"http://127.0.0.1:{node.health.port}/health")
+
+
+def test_a_reason_is_kept_where_its_page_cannot_be_made(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notice(*_: object) -> None:
+        raise OutputError("the header cannot be read", "export the series again")
+
+    monkeypatch.setattr("medical_image_synthesis.node.pipeline.notice", notice)
+    node = start(routes=(route("image", do="refuse"),))
+    send(node, scan(tmp_path / "scan"))
+    wait(node, refused=1)
+    assert node.spool.faults()[0]["message"] == "the head of UID is cut"
 
 
 def test_only_those_of_the_list_may_call_and_only_by_the_names_of_the_node(start: Start, tmp_path: Path) -> None:
@@ -289,5 +371,23 @@ def test_with_tls_only_those_with_a_certificate_are_heard(
     node, files = start(tls=certificates), scan(tmp_path / "scan")
     with pytest.raises(NotDeliveredError):
         send(node, files)
-    send(node, files, tls=True)
+    send(node, files, tls=certificates)
     wait(node, sent=1)
+
+
+def test_the_check_sends_a_phantom_through_whatever_the_certificate_of_the_node_names(
+    settings: NodeSettings, certificates: Certificates, pacs: Pacs, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("medical_image_synthesis.node.check.SPACING", 8.0)
+    away = {**settings.destinations, "away": Archive("away", "PACS", "no such host", 104)}
+    named = replace(certificates, key=certificates.certificate)
+    with pytest.raises(ConfigError, match="tls: a file cannot be used"):
+        check(replace(settings, tls=named))
+    with pytest.raises(CasesFailedError, match="the check failed for away"):
+        check(replace(settings, tls=certificates, destinations=away))
+    said = capsys.readouterr().out
+    assert "destination pacs: answers" in said
+    assert "destination away: away: no host no such host" in said
+    assert "was sent" in said
+    assert set(pacs.series()) == {"simulated head"}

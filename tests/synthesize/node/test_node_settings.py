@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import warnings
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 
 from common.errors import ConfigError, UserError
+from medical_image_synthesis.node.command import serve
 from medical_image_synthesis.node.settings import settings_in
 
 PLAIN = {
@@ -85,6 +91,18 @@ PACS = PLAIN["destinations"]["pacs"]
         ({"routes": [{**ROUTE, "bundle": "mr2tc"}]}, "no bundle mr2tc: did you mean mr2ct?"),
         ({"routes": [{**ROUTE, "bundle": "brain3d"}]}, "routes: entry 1: brain3d_alphagan cannot be used here"),
         ({"limits": {"associations": 0}}, "limits: associations: 0 is not a whole number from 1"),
+        ({"host": ""}, "host is empty: give one, or omit it"),
+        ({"destinations": {"pacs": {**PACS, "host": ""}}}, "destinations: pacs: host is empty: give one"),
+        ({"callers": [{"ae_title": 5, "address": "10.1.2.3"}]}, "callers: entry 1: ae_title is 5, no text"),
+        ({"callers": [{"ae_title": "A", "address": "10.1.2.3/24"}]}, "address '10.1.2.3/24' is none"),
+        ({"routes": [{**ROUTE, "to": ["pacs"]}]}, "routes: entry 1: no destination ['pacs']: choose pacs"),
+        ({"routes": [{**ROUTE, "refused": ["image"]}]}, "refused is ['image']: choose image or nothing"),
+        ({"routes": [{**ROUTE, "modality": ["MR"]}]}, "modality is ['MR'], no text"),
+        (
+            {"routes": [{**ROUTE, "options": {"seed": date(2024, 1, 1)}}]},
+            "routes: entry 1: options hold what is neither",
+        ),
+        ({"limits": {"spool_gb": float("nan")}}, "limits: spool_gb: nan is not a number"),
         ({"tls": {"certificate": "node.pem"}}, "tls: key is missing: add it"),
         ({"tls": {"certificate": "a", "key": "b", "authorities": "c"}}, "a (certificate): check the path"),
     ],
@@ -101,3 +119,27 @@ def test_a_file_that_is_no_yaml_or_makes_objects_is_refused(tmp_path: Path) -> N
         path.write_text(text)
         with pytest.raises(ConfigError, match=r"node\.yaml"):
             settings_in(path)
+
+
+def test_a_destination_may_have_a_number_for_a_name(tmp_path: Path) -> None:
+    settings = settings_in(written(tmp_path, destinations={1: PACS}, routes=[{**ROUTE, "to": 1}]))
+    assert settings.routes[0].to == "1"
+
+
+def test_a_password_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"\xff\xfe\xff")
+    web = {"url": "https://pacs/dicom-web", "username": "node", "password_file": "password"}
+    with pytest.raises(ConfigError, match="destinations: pacs: cannot read"):
+        settings_in(written(tmp_path, destinations={"pacs": web}))
+
+
+def test_nothing_that_quotes_a_value_is_warned_of(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            with suppress(UserError):
+                serve(argparse.Namespace(config=written(tmp_path, prot=104), check=False))
+            warnings.warn("PATIENT", stacklevel=1)
+        assert told == []
+    finally:
+        os.umask(mask)

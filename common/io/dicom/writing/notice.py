@@ -16,8 +16,10 @@ from .template import DESCRIPTION_LENGTH, FIRST_SERIES_NUMBER, MANUFACTURER
 
 SIDE, MARGIN, SIZE = 768, 40, 22
 """Of the image, its margin and its letters, in pixels."""
-LINE = 62
-"""Characters of a line."""
+LINE, LINES = 62, 15
+"""Characters of a line, and lines that fit above the last two paragraphs."""
+COMMENTS = 10_240
+"""Characters of ``ImageComments`` (PS3.5, 6.2: LT)."""
 OF_VOLUMES = ("FrameOfReferenceUID", "PositionReferenceIndicator", "PatientPosition", "BodyPartExamined", "Laterality")
 """Items of the source that a page of text has not."""
 NO_IMAGE = "This is no image of a patient. For research, not for clinical use."
@@ -29,7 +31,7 @@ def notice(header: Dataset, title: str, paragraphs: Sequence[str], bundle: str, 
     Args:
         header: of a slice of the source series.
         title: at most 64 characters, also the description of the series, such as ``No synthetic CT: refused``.
-        paragraphs: the reasons, without names of a patient.
+        paragraphs: the reasons, without names of a patient; what the page cannot hold is in the comments alone.
         bundle: name and version.
         moment: of writing.
 
@@ -54,14 +56,14 @@ def notice(header: Dataset, title: str, paragraphs: Sequence[str], bundle: str, 
     made.Manufacturer = made.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     made.ManufacturerModelName, _, made.SoftwareVersions = bundle.rpartition(" ")
     made.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
-    made.ImageComments = "\r\n".join([*paragraphs, NO_IMAGE])
+    made.ImageComments = "\r\n".join([NO_IMAGE, *paragraphs])[:COMMENTS]
     day, time = f"{moment:%Y%m%d}", f"{moment:%H%M%S}"
     made.SeriesDate = made.ContentDate = made.InstanceCreationDate = day
     made.SeriesTime = made.ContentTime = made.InstanceCreationTime = time
     parts = [str(header.SeriesInstanceUID), title, *paragraphs, bundle]
     made.SeriesInstanceUID = generate_uid(entropy_srcs=["|".join(["series", *parts])])
     made.SOPInstanceUID = generate_uid(entropy_srcs=["|".join(["instance", *parts])])
-    pixels = _drawn(title, [*paragraphs, NO_IMAGE, f"{MANUFACTURER}, {bundle}"])
+    pixels = _drawn(title, paragraphs, [NO_IMAGE, f"{MANUFACTURER}, {bundle}"])
     made.Rows, made.Columns = pixels.shape
     made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
     made.BitsAllocated = made.BitsStored = 8
@@ -70,11 +72,19 @@ def notice(header: Dataset, title: str, paragraphs: Sequence[str], bundle: str, 
     return made
 
 
-def _drawn(title: str, paragraphs: Sequence[str]) -> np.ndarray:
-    """A page in white on black, uint8."""
+def _drawn(title: str, paragraphs: Sequence[str], last: Sequence[str]) -> np.ndarray:
+    """A page in white on black, uint8; the last paragraphs are always on it."""
     page = Image.new("L", (SIDE, SIDE))
     draw = ImageDraw.Draw(page)
     draw.text((MARGIN, MARGIN), title, fill=255, font=ImageFont.load_default(SIZE * 3 // 2))
-    text = "\n\n".join("\n".join(textwrap.wrap(paragraph, LINE)) for paragraph in paragraphs)
+    lines = _wrapped(paragraphs)
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], "..."]
+    text = "\n".join([*lines, "", *_wrapped(last)])
     draw.multiline_text((MARGIN, 3 * MARGIN), text, fill=220, font=ImageFont.load_default(SIZE), spacing=8)
     return np.asarray(page)
+
+
+def _wrapped(paragraphs: Sequence[str]) -> list[str]:
+    """The lines of paragraphs, with an empty one between two."""
+    return "\n\n".join("\n".join(textwrap.wrap(paragraph, LINE)) for paragraph in paragraphs).split("\n")

@@ -1,0 +1,213 @@
+"""Peers that are slow, broken or odd: they keep nobody else out, and lose nothing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+from pynetdicom import AE
+
+from medical_image_synthesis.node.command import Node
+from medical_image_synthesis.node.connection import MOST_PDU, _received
+from medical_image_synthesis.node.delivery import NotDeliveredError, deliver, echo
+from medical_image_synthesis.node.receiver import instance_of
+from medical_image_synthesis.node.settings import Archive, NodeLimits
+from tests.synthesize.node.conftest import Pacs, scan, send, wait
+
+Start = Callable[..., Node]
+SOON = NodeLimits(timeout_seconds=1)
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def associations(node: Node) -> int:
+    return len(node.receiver._server.active_associations)
+
+
+def opened(node: Node) -> Any:
+    """An association of a scanner."""
+    entity = AE(ae_title="SCANNER")
+    entity.add_requested_context("1.2.840.10008.1.1")
+    made = entity.associate("127.0.0.1", node.receiver.port, ae_title="SYNTHESIZE")
+    assert made.is_established
+    return made
+
+
+def test_a_peer_that_stops_in_the_middle_loses_its_place(start: Start) -> None:
+    node = start(limits=SOON)
+    silent = socket.create_connection(("127.0.0.1", node.receiver.port))
+    half = socket.create_connection(("127.0.0.1", node.receiver.port))
+    half.send(b"\x01\x00\x00")
+    open_one = opened(node)
+    open_one.dul.socket.socket.send(b"\x04\x00\x00\x00\x10\x00abc")
+    until(lambda: associations(node) == 0)
+    for each in (silent, half):
+        each.close()
+
+
+def test_a_node_ends_although_a_peer_has_stopped_in_the_middle(start: Start) -> None:
+    node = start()
+    open_one = opened(node)
+    open_one.dul.socket.socket.send(b"\x04\x00\x00\x00\x10\x00abc")
+    until(lambda: associations(node) == 1)
+    node.close()
+    until(lambda: associations(node) == 0)
+
+
+def line(*parts: bytes) -> Any:
+    """A connection on which these come."""
+    left = list(parts)
+    given = SimpleNamespace(settimeout=lambda _: None, recv=lambda _: left.pop(0))
+    return SimpleNamespace(
+        socket=given, assoc=SimpleNamespace(is_established=True, network_timeout=0.2, acse_timeout=9)
+    )
+
+
+def test_a_pdu_has_a_largest_size_and_a_longest_time() -> None:
+    assert _received(line(b"ab", b"c", b""), 4) == b"abc"
+    with pytest.raises(OSError, match="too large"):
+        _received(line(), 2 * MOST_PDU + 1)
+    slow = line()
+    slow.socket.recv = lambda _: time.sleep(0.15) or b"a"
+    with pytest.raises(TimeoutError):
+        _received(slow, 100)
+
+
+def test_what_a_dead_association_has_sent_is_not_still_open(start: Start) -> None:
+    node = start()
+    ended = threading.Thread()
+    node.receiver._sent[ended].add("series")
+    node.receiver._read[ended] = 7
+    assert node.receiver.still_open == frozenset()
+    assert not node.receiver._read
+
+
+class Stalling:
+    """What lets an association through to an archive, and then reads no more of it."""
+
+    def __init__(self, port: int, after: int) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port, self.to, self.after = self.listening.getsockname()[1], port, after
+        self.ends: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self.listening.accept()
+                there = socket.create_connection(("127.0.0.1", self.to))
+                self.ends += [here, there]
+                threading.Thread(target=self._pass, args=(there, here, 1 << 30), daemon=True).start()
+                threading.Thread(target=self._pass, args=(here, there, self.after), daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, most: int) -> None:
+        with suppress(OSError):
+            while most > 0 and (part := source.recv(4096)):
+                sink.sendall(part)
+                most -= len(part)
+
+    def close(self) -> None:
+        for each in (self.listening, *self.ends):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # wakes the threads that read it, and the archive
+            each.close()
+
+
+@pytest.fixture
+def stalling(pacs: Pacs) -> Iterator[Stalling]:
+    made = Stalling(pacs.port, 300_000)
+    yield made
+    made.close()
+
+
+def test_an_archive_that_stops_reading_is_given_up(start: Start, tmp_path: Path, stalling: Stalling) -> None:
+    node = start(limits=NodeLimits(timeout_seconds=3))
+    (large, *_) = scan(tmp_path / "scan")
+    header = pydicom.dcmread(large)
+    header.Rows = header.Columns = 4000
+    header.PixelData = bytes(32_000_000)
+    header.save_as(large)
+    with pytest.raises(NotDeliveredError, match="ended the association"):
+        deliver([large], Archive("slow", "PACS", "127.0.0.1", stalling.port), node.settings)
+
+
+def test_an_archive_that_has_an_instance_or_none_of_its_name_is_understood(
+    start: Start, pacs: Pacs, tmp_path: Path
+) -> None:
+    node, files = start(), scan(tmp_path / "scan")
+    for status in (0x0111, 0xB000, 0xB007):
+        pacs.status = status
+        deliver(files, node.settings.destinations["pacs"], node.settings)
+    with pytest.raises(NotDeliveredError, match="far: no host no such host"):
+        echo(Archive("far", "PACS", "no such host", 104), node.settings)
+
+
+def test_a_web_server_that_speaks_no_dicom_is_named(start: Start) -> None:
+    node = start()
+    with pytest.raises(NotDeliveredError, match=r"web (answers 404|does not answer)"):
+        echo(Archive("web", url=f"http://127.0.0.1:{node.health.port}/"), node.settings)
+
+
+def encoded(path: Path, *damaged: tuple[int, str, bytes]) -> bytes:
+    """A file with elements as they came."""
+    header, found = pydicom.dcmread(path), BytesIO()
+    for tag, vr, value in damaged:
+        header[Tag(tag)] = RawDataElement(Tag(tag), vr, len(value), value, 0, False, True)
+    with pydicom.config.disable_value_validation():
+        header.save_as(found)
+    return found.getvalue()
+
+
+@pytest.mark.parametrize("count", [b"four", b"4\\5 ", b""])
+def test_a_value_that_is_not_of_its_type_keeps_no_instance_out(tmp_path: Path, count: bytes) -> None:
+    path = scan(tmp_path / "scan")[0]
+    assert instance_of(encoded(path, (0x00201209, "IS", b"4 "))).expected == 4
+    odd = [(0x00201209, "IS", count), (0x00180088, "DS", b"1,5 "), (0x00200013, "IS", b"1st ")]
+    one, same = (instance_of(encoded(path, *odd)) for _ in range(2))
+    assert (one.expected, one.digest) == (None, same.digest)
+    other = instance_of(encoded(path, *odd[:2], (0x00200013, "IS", b"2nd ")))
+    assert other.digest != one.digest
+
+
+def test_lengths_of_groups_and_padding_are_no_content(tmp_path: Path) -> None:
+    path = scan(tmp_path / "scan")[0]
+    plain = instance_of(encoded(path))
+    assert instance_of(encoded(path, (0x00100000, "UL", bytes(4)), (0xFFFCFFFC, "OB", bytes(2)))).digest == plain.digest
+
+
+def test_series_that_two_associations_share_comes_back_once(start: Start, pacs: Pacs, tmp_path: Path) -> None:
+    node, files = start(quiet_seconds=1.0), scan(tmp_path / "scan", SeriesDescription="T1")
+    senders = [threading.Thread(target=send, args=(node, part)) for part in (files[:3], files[1:], files[::-1])]
+    for each in senders:
+        each.start()
+    for each in senders:
+        each.join()
+    wait(node, sent=1)
+    assert pacs.series() == {"T1": 4}
+    assert set(pacs.times.values()) == {1}
+    assert node.spool._bytes == sum(path.stat().st_size for path in (tmp_path / "spool" / "incoming").rglob("*.dcm"))
+
+
+def test_a_mapped_or_scoped_address_is_compared_as_what_it_is(start: Start) -> None:
+    settings = start().settings
+    assert settings.knows("::ffff:127.0.0.1")
+    assert not settings.knows("::1%lo")
+    assert not replace(settings, callers=()).knows("127.0.0.1")
