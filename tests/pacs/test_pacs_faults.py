@@ -89,7 +89,7 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     fresh: Any, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     orthanc, node = fresh()
-    sources = ct_series(tmp_path, 30, slices=6, size=160)
+    sources = ct_series(tmp_path, 30, slices=6, size=224)
     send(orthanc.dicom_port, *sources.values(), called="ORTHANC")
     chance, repeated, states = random.Random(7), Counter[str](), []
 
@@ -102,8 +102,8 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     with ThreadPoolExecutor(2) as senders:
         pending = [senders.submit(sender, folder) for folder in sources.values()]
         for kill in range(5):
-            node.reaches(sent=4 * kill)
-            time.sleep(chance.uniform(0, 3))
+            node.reaches(sent=5 * kill)
+            time.sleep(chance.uniform(0, 1))
             states.append({name: count for name, count in node.counts().items() if count})
             node.kill()
             node.start()
