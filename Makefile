@@ -8,7 +8,9 @@ READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
 DOSE_VENV ?= build/dose-venv
+INTEROP_VENV ?= build/interop-venv
 SLICER_CORE ?= build/slicer-core
+BIDS_VENV ?= build/bids-venv
 # two processes of one thread each; a file stays in one, which makes its demos once; with compiled modules, which the few
 # processes that tests start would compile again each
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
@@ -16,7 +18,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
-.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test slicer-test bench gpu-check real-check test test-slow lint types clean
+.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test slicer-test bids-test interop-test pacs-test bench gpu-check real-check test test-slow lint types clean
 
 demo: $(RUNTIME)  # of mr2ct_pix2pix two and a half to six and a half minutes of one core
 	@$(BUNDLE_IS_THERE)
@@ -44,8 +46,16 @@ federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environm
 dose-test: $(READY) $(DOSE_VENV)/.ready  # pyRadPlan in an environment of its own
 	DOSE_PYTHON=$(abspath $(DOSE_VENV))/bin/python $(PY) -m pytest tests/test_dose_example.py
 
+interop-test: $(READY) $(INTEROP_VENV)/.ready  # other readers of volumes in an environment of their own, and Debian's programs
+	INTEROP_VENV=$(abspath $(INTEROP_VENV)) $(PY) -m pytest tests/interop
+
 slicer-test: $(READY) $(SLICER_CORE)/.ready  # the nodes of 3D Slicer in a folder of their own
 	SLICER_CORE=$(abspath $(SLICER_CORE)) $(PY) -m pytest tests/test_slicer_example.py
+bids-test: $(READY) $(BIDS_VENV)/.ready  # BIDS's own validator in an environment of its own
+	BIDS_VALIDATOR=$(abspath $(BIDS_VENV))/bin/bids-validator-deno $(PY) -m pytest tests/synthesize/test_bids_command.py
+
+pacs-test: $(READY)  # Orthanc, dcmtk and dicom3tools of Debian, and the node: some ten minutes of two cores
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --quiet -rs --capture no tests/pacs $(OPTIONS)
 
 docs: $(READY)  # build/site, under a minute of one core
 	@$(PY) -W ignore -m sphinx --quiet --fail-on-warning --keep-going -c tools/docs -d build/doctrees . build/site
@@ -76,7 +86,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(SLICER_CORE) bundles/*/demo_data bundles/*/demo
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(BIDS_VENV) $(INTEROP_VENV) $(SLICER_CORE) bundles/*/demo_data bundles/*/demo
 
 $(RUNTIME): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
 	@echo "installing PyTorch, MONAI and what they need into $(VENV), a minute or more:"
@@ -106,6 +116,16 @@ $(DOSE_VENV)/.ready: examples/dose/requirements.txt requirements.txt
 	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps "pyRadPlan>=0.5,<0.6"
 	@touch $@
 
+$(INTEROP_VENV)/.ready: tests/interop/requirements.txt tests/interop/package.json examples/dose/requirements.txt requirements.txt
+	$(PYTHON) -m venv $(INTEROP_VENV)
+	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt -r examples/dose/requirements.txt -r requirements.txt
+	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps pyRadPlan==0.5.0 nnunetv2==2.8.1
+	cp tests/interop/package.json $(INTEROP_VENV) && npm install --prefix $(INTEROP_VENV) --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 $(SLICER_CORE)/.ready: | $(READY)
 	$(PY) -m pip install --quiet --disable-pip-version-check --target $(SLICER_CORE) slicer-core==5.13.31053.0
+$(BIDS_VENV)/.ready:
+	$(PYTHON) -m venv $(BIDS_VENV)
+	$(BIDS_VENV)/bin/pip install --quiet --disable-pip-version-check bids-validator-deno==3.0.2
 	@touch $@

@@ -21,6 +21,7 @@ COMMANDS = {
     "list": ("listing", "bundles, their weights and folders"),
     "app": ("app.command", "a page in the browser: drop a scan, see the synthetic one, take it away"),
     "node": ("node.command", "a DICOM node: translate the series that an archive sends, and send them back"),
+    "bids-app": ("bids_app", "inference as a BIDS App: bids_dir output_dir participant"),
     "datalist": ("datasets", "split the cases of a folder into training, validation and test"),
     "check": ("datasets", "read and check every case before a training"),
     "register": ("registering", "bring source and target of each case onto one grid"),

@@ -15,8 +15,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
-from common.errors import OutputError, path_option
+from common.errors import ConfigError, OutputError, path_option
 from medical_image_synthesis import bids
 from medical_image_synthesis.catalogue import Bundle, require_weights
 from medical_image_synthesis.options import add_run_options, config_files, settings_of
@@ -35,6 +36,7 @@ from medical_image_synthesis.terminal import for_users
 
 MANIFEST = "manifest.json"
 WRITTEN = ("done", "kept")
+REFUSED = "refused"
 
 
 def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
@@ -50,6 +52,8 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     else:
         many = True
     if options.bids is None:
+        if options.participant_label or options.session_label:
+            raise ConfigError("--participant_label and --session_label need --bids OUT", "pass it in place of --output")
         require_output(options, many)
     if options.number:
         settings["samples"] = options.number
@@ -99,13 +103,18 @@ def _derivatives(options: argparse.Namespace, files: list[str], settings: dict[s
     settings["source"] = settings.get("source", bids.SOURCE)
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, "cases.json")
-        cases = bids.list_cases(options.source, settings["source"], listed)
+        labels = (options.participant_label, options.session_label)
+        sources = bids.list_cases(options.source, settings["source"], listed, *labels)
         if not options.overwrite:
-            bids.require_free(out, cases)
+            bids.require_free(out, list(sources))
         del settings["dataset_dir"]
-        out.mkdir(parents=True, exist_ok=True)
-        code = _into(out, options, files, {**settings, "datalist": str(listed)}, lambda path: bids.put(path, out))
-    bids.describe(out, options.bundle)
+        run = bids.run_folder(out)
+        settings["datalist"] = str(listed)
+        code = _into(run, options, files, settings, lambda path: bids.put(path, out, sources))
+    if (run / MANIFEST).is_file():  # else nothing was inferred
+        for case in (one["case"] for one in _outcomes(run) if one["status"] == REFUSED):
+            bids.clear(out, case)
+        bids.describe(out, options.bundle)
     return code
 
 
@@ -136,8 +145,13 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 def _written(folder: Path) -> list[Path]:
     """The outputs that the manifest of a folder lists."""
-    made = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    made = _outcomes(folder)
     return [folder / one["file"] for one in made if one.get("status", "done") in WRITTEN]  # samples have no status
+
+
+def _outcomes(folder: Path) -> list[dict[str, Any]]:
+    """What the manifest of a folder says of each case."""
+    return list(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
 def run_here(bundle: Bundle, files: list[str], settings: dict[str, str], is_verbose: bool) -> int:
@@ -192,11 +206,19 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     if bundle.reads_volumes:
         about = f"folder of BIDS derivatives; SOURCE is the raw data set, --source a suffix (default: {bids.SOURCE})"
         places.add_argument("--bids", metavar="OUT", type=path_option, help=about)
+        bids.add_labels(command)
     else:
         command.add_argument("--number", metavar="N", help="number of samples, of each class where there are classes")
     command.add_argument("--weights", metavar="FILE", type=path_option, help="weights (default: the shipped ones)")
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--resume", action="store_true", help="skip cases that are done")
-    without = {"source": None, "resample_tilt": False, "bids": None, "number": None}
+    without = {
+        "source": None,
+        "resample_tilt": False,
+        "bids": None,
+        "number": None,
+        "participant_label": (),
+        "session_label": (),
+    }
     command.set_defaults(run=synthesise, bundle=bundle, **without)

@@ -17,10 +17,10 @@ DOCKERFILES = (DOCKERFILE, ROOT / "examples" / "synthrad" / "Dockerfile")
 
 
 def instructions() -> list[list[str]]:
-    """The instructions of each stage, in order."""
+    """The instructions before the first stage and of each, in order."""
     text = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE))
     lines = [re.sub(r"\s+", " ", line) for line in text.splitlines() if line]
-    starts = [number for number, line in enumerate(lines) if line.startswith("FROM ")]
+    starts = [0, *(number for number, line in enumerate(lines) if line.startswith("FROM "))]
     return [lines[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
 
 
@@ -44,10 +44,15 @@ def test_the_linter_finds_nothing(dockerfile: Path) -> None:
 
 
 def test_the_image_runs_the_command_as_a_plain_user() -> None:
-    build, final = instructions()
-    assert "RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels ." in build
+    first, build, final = instructions()
+    assert first == ["ARG BASE=python:3.12-slim"]
+    assert (build[0], final[0]) == ("FROM ${BASE} AS build", "FROM ${BASE}")
+    installs = [line for line in build if line.startswith("RUN /opt/synthesize/bin/pip install ")]
+    assert installs == ['RUN /opt/synthesize/bin/pip install --no-cache-dir ".[app,codecs,formats,node]"']
+    assert "COPY --from=build /opt/synthesize /opt/synthesize" in final
     assert final[-6:] == [
-        "USER 1000", "ENV MPLCONFIGDIR=/tmp/matplotlib", "WORKDIR /data", 'ENTRYPOINT ["synthesize"]', "EXPOSE 8000",
+        "USER 1000", "ENV PATH=/opt/synthesize/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib", "WORKDIR /data",
+        'ENTRYPOINT ["synthesize"]', "EXPOSE 8000",
         'CMD ["app", "--host", "0.0.0.0", "--port", "8000", "--no_browser"]',
     ]  # fmt: skip
     (label,) = [line for line in final if line.startswith("LABEL ")]

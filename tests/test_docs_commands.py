@@ -67,6 +67,8 @@ RUN_BY = {
 }
 """What runs each kind of command; a target of make does where CI calls it (``.ci/run``) or it is a test itself."""
 NOT_RUN = {
+    "apt-get": "installs packages of the system",
+    "storescu": "of dcmtk, against servers; make pacs-test runs it",
     "cd": "a step of the shell",
     "source": "a step of the shell",
     "curl": "needs the internet or a server; make label-test runs those to MONAI Label",
@@ -90,6 +92,7 @@ OF_TARGETS = {
     "gpu-check": "tools.checks.gpu",
     "label-test": "tools.label",
     "real-check": "tools.checks.real",
+    "pacs-test": "pytest",
     "test": "pytest",
 }
 """The program that gets ``OPTIONS``."""

@@ -152,6 +152,14 @@ def test_another_number_of_masks(run: Case, source: Path, masks: int, tmp_path: 
     assert (read(tmp_path / "output/images/synthetic-ct/3f.mha")[0] == SYNTHETIC).all()
 
 
+def test_an_empty_mask(run: Case, source: Path, tmp_path: Path) -> None:
+    mask = source / "images/body/c1.mha"
+    write(mask, np.zeros((8, 9, 10)))
+    code, (row,), _ = run()
+    assert (code, row["error_messages"]) == (0, [f"the mask is not used: {mask} is empty"])
+    assert (read(tmp_path / "output/images/synthetic-ct/3f.mha")[0] == SYNTHETIC).all()
+
+
 def test_a_mask_on_another_grid(run: Case, source: Path, tmp_path: Path) -> None:
     mask = source / "images/body/c1.mha"
     write(mask, np.ones((8, 9, 10)), AFFINE + np.array([[0, 0, 0, 3.0]] + 3 * [[0.0] * 4]))

@@ -136,7 +136,12 @@ def _write(made: Path, mask: Path | None, path: Path) -> list[str]:
     SimpleITK.ProcessObject.SetGlobalDefaultCoordinateTolerance(GRID_TOLERANCE)
     SimpleITK.ProcessObject.SetGlobalDefaultDirectionTolerance(GRID_TOLERANCE)
     try:
-        volume = SimpleITK.Mask(whole, SimpleITK.ReadImage(str(mask)) > 0, AIR) if mask else whole
+        if mask:
+            inside = SimpleITK.ReadImage(str(mask)) > 0
+            if SimpleITK.GetArrayViewFromImage(inside).any():
+                volume = SimpleITK.Mask(whole, inside, AIR)
+            else:
+                errors.append(f"the mask is not used: {mask} is empty")
     except RuntimeError:  # of many lines
         errors.append(f"the mask is not used: {mask} cannot be read, or has another grid than the image")
     for key in whole.GetMetaDataKeys():  # mark it as synthetic

@@ -10,25 +10,27 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import numpy as np
-from nibabel.nifti1 import load
 from pydicom.uid import generate_uid
 
 from common.errors import CasesFailedError
 from common.io.dicom.writing.derived import derived_slices, write_slices
 from common.io.dicom.writing.source_reference import reference_of_file
 from common.io.dicom.writing.template import SYNTHETIC_DATA, Synthesis
-from common.simulation.mr_ct_pairs import write_mr2ct
+from common.simulation.ct import render_ct
+from common.simulation.dataset import save_nifti
+from common.simulation.head import head_anatomy
+from common.simulation.mr import render_pd_t2
 from medical_image_synthesis.node.command import Node, loaded
 from medical_image_synthesis.node.delivery import NotDeliveredError, deliver, echo
 from medical_image_synthesis.node.settings import LOCAL, Archive, Caller, NodeSettings, Route
 
-PHANTOMS = {"MR": ("mr.nii.gz", "arbitrary unit"), "CT": ("ct.nii.gz", "HU")}
-"""Files of a simulated head, with their units, by modality."""
-SPACING = 1.5
-"""Of its voxels, in mm."""
+PHANTOMS = {"MR": "arbitrary unit", "CT": "HU"}
+"""Units of the images of a simulated head, by modality."""
+HEAD, SPACING = 1, 2.5
+"""Seed and voxels in mm of a head whose T2-weighted MR the shipped weights of mr2ct accept."""
 PATIENT = "PHANTOM^CHECK"
 NOISE = 20.0
-"""Standard deviation of what is added to the simulated CT, in HU: that of a low dose."""
+"""Of the simulated CT, its standard deviation in HU: that of a low dose."""
 CALLER = "CHECK"
 LONGEST = 1800.0
 """Seconds that a phantom may take."""
@@ -82,7 +84,7 @@ def _comes_through(node: Node, route: Route, number: int, folder: Path) -> bool:
     if source not in PHANTOMS:
         print(f"{named}: there is no phantom of {source}, not tried", flush=True)
         return True
-    files = _phantom(source, folder)
+    files = _phantom(source, folder / str(number))
     before = node.spool.counts()
     begun = time.monotonic()
     door = Archive("the node", route.called, LOCAL, node.receiver.port)
@@ -107,27 +109,25 @@ def _comes_through(node: Node, route: Route, number: int, folder: Path) -> bool:
 
 
 def _phantom(modality: str, folder: Path) -> list[Path]:
-    """The DICOM files of a simulated head, as a scanner would send them."""
-    name, unit = PHANTOMS[modality]
-    heads, place = folder / "heads", folder / modality
-    if not heads.exists():
-        write_mr2ct(heads, 1, SPACING, 0)
-    if not place.exists():
-        path = next(heads.glob(f"*/{name}"))
-        image = load(path)
-        about = Synthesis(modality, unit, "phantom 1", "0" * 64, datetime.now())
-        values: np.ndarray = np.asarray(image.dataobj, np.float32)
-        if modality == "CT":
-            values = values + np.random.default_rng(0).normal(0, NOISE, values.shape)
-        reference = reference_of_file(path)
-        reference.items.PatientName = reference.items.PatientID = PATIENT
-        reference.items.StudyInstanceUID = (
-            generate_uid()
-        )  # each check its own, so that none is taken for a repeated one
-        slices, _ = derived_slices(values, image.affine, reference, about, False, "the phantom")
-        for each in slices:
-            del each[SYNTHETIC_DATA]  # a node leaves alone what is synthetic
-            each.SeriesDescription, each.BodyPartExamined = "simulated head", "HEAD"
-        place.mkdir()
-        write_slices(slices, place)
+    """The DICOM files of a simulated head, as a scanner would send them, in a study of its own for each route."""
+    anatomy, rng = head_anatomy(HEAD, SPACING), np.random.default_rng(HEAD)
+    if modality == "MR":
+        _, values = render_pd_t2(anatomy, rng)
+    else:
+        values = render_ct(anatomy, rng, NOISE)
+    place = folder / modality
+    place.mkdir(parents=True)
+    path = folder / "head.nii.gz"
+    save_nifti(path, np.rint(values).astype(np.int16), anatomy.affine)
+    reference = reference_of_file(path)
+    reference.items.PatientName = reference.items.PatientID = PATIENT
+    reference.items.StudyInstanceUID = generate_uid()
+    about = Synthesis(modality, PHANTOMS[modality], "phantom 1", "0" * 64, datetime.now())
+    slices, _ = derived_slices(np.rint(values), anatomy.affine, reference, about, False, "the phantom")
+    series = generate_uid()
+    for each in slices:
+        del each[SYNTHETIC_DATA]  # a node leaves alone what is synthetic
+        each.SeriesInstanceUID, each.SOPInstanceUID = series, generate_uid()
+        each.SeriesDescription, each.BodyPartExamined = "simulated head", "HEAD"
+    write_slices(slices, place)
     return sorted(place.iterdir())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from common.errors import Refused, UserError
 from common.io.dicom.writing.derived import write_slices
@@ -143,9 +144,11 @@ class Pipeline:
             log.info("series %s: %d instances, translated before", series, len(files))
 
     def _route_of(self, series: str) -> Route | None:
-        """The first route of a series; none of one that is synthetic itself."""
+        """The first route of a series; none of one that is synthetic itself, or a page such as the node's own."""
         header = self._header(series)
-        if header is None or (SYNTHETIC_DATA in header and header[SYNTHETIC_DATA].value == "YES"):
+        if header is None or header.get("SOPClassUID") == SecondaryCaptureImageStorage:
+            return None  # an archive that forwards all it gets would be sent pages about pages for ever
+        if SYNTHETIC_DATA in header and header[SYNTHETIC_DATA].value == "YES":
             return None
         found = {}
         for name, keyword in OF_SERIES.items():

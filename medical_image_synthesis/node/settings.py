@@ -93,7 +93,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Limits:
+class NodeLimits:
     """What is taken at most: associations at once, instances of a series, MB of an instance, GB of the spool.
 
     ``free_gb`` is what the disk keeps free, and ``timeout_seconds`` how long a peer may be silent.
@@ -156,7 +156,7 @@ class NodeSettings:
     keep_hours: float = 24
     retry_days: float = 7
     tls: Certificates | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: NodeLimits = field(default_factory=NodeLimits)
 
     @cached_property
     def titles(self) -> frozenset[str]:
@@ -285,11 +285,11 @@ class _Reading:
         routes = tuple(self.routes(destinations))
         return NodeSettings(spool, callers, destinations, routes, limits=self.limits(), **plain)
 
-    def limits(self) -> Limits:
-        known = [each.name for each in fields(Limits)]
+    def limits(self) -> NodeLimits:
+        known = [each.name for each in fields(NodeLimits)]
         section = self.section(self.content.get("limits", {}), known, "limits")
         whole = ("associations", "instances")
-        return Limits(**{
+        return NodeLimits(**{
             name: self.number(section, name, "limits: ", 1 if name in whole else 0.001, 1e9, name in whole)
             for name in section
         })  # fmt: skip

@@ -264,10 +264,16 @@ class Node(Server):
         return {path.name: path.read_bytes() for path in files}
 
 
-def storescu(port: int, *paths: Path, called: str = "SYNTHESIZE", calling: str = "STORESCU") -> int:
+def storescu(
+    port: int,
+    *paths: Path,
+    called: str = "SYNTHESIZE",
+    calling: str = "STORESCU",
+    tls: Sequence[str | Path] = (),
+) -> int:
     """Send files and folders by dcmtk in one association; the exit code, 0 if every instance was acknowledged."""
-    command = ["storescu", "-aet", calling, "-aec", called, "+sd", "127.0.0.1", str(port), *map(str, paths)]
-    return subprocess.run(command, capture_output=True, timeout=300).returncode
+    words = ["-aet", calling, "-aec", called, *tls, "+sd", "127.0.0.1", port, *paths]
+    return subprocess.run(["storescu", *map(str, words)], capture_output=True, timeout=300).returncode
 
 
 def send(port: int, *paths: Path, called: str = "SYNTHESIZE") -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 import returned_series as returned
 from real_servers import Node, Orthanc, missing, send, storescu, until
-from sent_series import Study, cylinder_ct, files, head_mr
+from sent_series import Study, cylinder_ct, files, head_mr, noise_mr
 
 pytestmark = [
     pytest.mark.slow,
@@ -68,17 +70,26 @@ def fresh(started: Callable[..., Any]) -> Callable[..., tuple[Orthanc, Node]]:
     return start
 
 
-def sent_to_both(orthanc: Orthanc, node: Node, *folders: Path) -> None:
-    """Send to the archive and to the node."""
-    send(orthanc.dicom_port, *folders, called="ORTHANC")
-    send(node.port, *folders)
+def certificates(folder: Path) -> dict[str, Path]:
+    """An authority ``ca``, and ``node`` and ``scanner`` with certificates of it; ``stranger`` has one of its own."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
+    openssl(*new, "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl(*new, "-subj", "/CN=stranger", "-keyout", "stranger.key", "-out", "stranger.pem")
+    for name in ("node", "scanner"):
+        own = ("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        openssl(*new, *own, "-CA", "ca.pem", "-CAkey", "ca.key")
+    return {path.name: path for path in folder.iterdir()}
 
 
 def test_thirty_series_and_five_kills_give_each_result_once(
     fresh: Any, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     orthanc, node = fresh()
-    sources = ct_series(tmp_path, 30, slices=6, size=256)
+    sources = ct_series(tmp_path, 30, slices=6, size=160)
     send(orthanc.dicom_port, *sources.values(), called="ORTHANC")
     chance, repeated, states = random.Random(7), Counter[str](), []
 
@@ -90,8 +101,9 @@ def test_thirty_series_and_five_kills_give_each_result_once(
 
     with ThreadPoolExecutor(2) as senders:
         pending = [senders.submit(sender, folder) for folder in sources.values()]
-        for _ in range(5):
-            time.sleep(chance.uniform(0.5, 6))
+        for kill in range(5):
+            node.reaches(sent=4 * kill)
+            time.sleep(chance.uniform(0, 3))
             states.append({name: count for name, count in node.counts().items() if count})
             node.kill()
             node.start()
@@ -100,7 +112,7 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     derived = all_back(node, orthanc, 600)
     for number, state in enumerate(states, start=1):
         tell(f"killed {number}: {', '.join(f'{count} {name}' for name, count in state.items())}")
-    assert any(any(state.get(name) for name in IN_WORK) for state in states)
+    assert all(any(state.get(name) for name in IN_WORK) for state in states), "killed after the work"
     assert {source: len(each) for source, each in derived.items()} == dict.fromkeys(sources, 1)
     assert lengths(orthanc, derived) == {6: 30}
     assert node.counts()["failed"] == 0
@@ -170,19 +182,24 @@ def test_an_instance_that_comes_late_makes_the_result_of_the_whole_series(
     tell("7 slices in two associations: one result; the eighth, late: one of all 8 next to it")
 
 
-def test_an_archive_that_forwards_each_instance_gets_one_result_and_no_loop(
+def test_an_archive_that_forwards_all_it_gets_makes_no_loop(
     fresh: Any, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
-    orthanc, node = fresh(lua=LUA)
-    ((uid, folder),) = ct_series(tmp_path, 1).items()
-    send(orthanc.dicom_port, folder, called="ORTHANC")
-    node.reaches(sent=1, unrouted=1)  # the result comes back to the node too
+    any_other = {"called": "SYNTHESIZE", "bundle": "mr2ct", "to": "pacs", "refused": "image"}
+    orthanc, node = fresh(CT, any_other, lua=LUA)
+    study = Study()
+    ((uid, folder),) = ct_series(tmp_path, 1, study=study).items()
+    noise = study.write(tmp_path / "noise", "MR", noise_mr(), (4.0, 4.0, 4.0), "noise")
+    send(orthanc.dicom_port, folder, tmp_path / "noise", called="ORTHANC")
+    node.reaches(sent=1, refused=1, unrouted=2)  # result and page come back to the node too
     until(idle(node), "the end")
     derived = returned.derived_of(orthanc)
     assert {source: len(each) for source, each in derived.items()} == {uid: 1}
     assert lengths(orthanc, derived) == {8: 1}
-    assert node.counts()["sent"] == 1
-    tell("Orthanc forwards each instance by itself: one result, which the node leaves alone when it comes back")
+    assert len(orthanc.series().keys() - {uid, noise, *derived[uid]}) == 1
+    counts = {name: count for name, count in node.counts().items() if count}
+    assert {**counts, "duplicate": 0} == {"sent": 1, "refused": 1, "unrouted": 2, "duplicate": 0}
+    tell("Orthanc forwards each instance it gets by itself: one result and one page, left alone when they come back")
 
 
 def test_nobody_unknown_gets_in_and_the_spool_is_its_owners(
@@ -197,3 +214,21 @@ def test_nobody_unknown_gets_in_and_the_spool_is_its_owners(
     spool = node.folder / "spool"
     assert {path.stat().st_mode & 0o077 for path in [spool, *spool.rglob("*")]} == {0}
     tell("a caller of another AE title is rejected; the spool is readable by its owner alone")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_only_a_certificate_of_the_authority_opens_the_door(
+    fresh: Any, tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    (tmp_path / "keys").mkdir()
+    keys = certificates(tmp_path / "keys")
+    own = {"certificate": "node.pem", "key": "node.key", "authorities": "ca.pem"}
+    _, node = fresh(tls={name: str(keys[file]) for name, file in own.items()})
+    ((_, folder),) = ct_series(tmp_path / "ct", 1).items()
+    trusted = ["+cf", keys["ca.pem"]]
+    assert storescu(node.port, folder) != 0
+    assert storescu(node.port, folder, tls=["+tla", *trusted]) != 0
+    assert storescu(node.port, folder, tls=["+tls", keys["stranger.key"], keys["stranger.pem"], *trusted]) != 0
+    assert storescu(node.port, folder, tls=["+tls", keys["scanner.key"], keys["scanner.pem"], *trusted]) == 0
+    node.reaches(sent=1)
+    tell("TLS: dcmtk gets in with a certificate of the authority, not with another one, with none, or in the clear")

@@ -165,11 +165,15 @@ def test_a_refused_series_gives_a_page_that_says_why_or_nothing(
 
 @pytest.mark.longest
 def test_the_check_of_the_command_comes_through_to_orthanc(sent: Sent, tell: Callable[[str], None]) -> None:
+    before = sent.orthanc.series()
     lines = sent.node.check()
-    assert sum("answers" in line for line in lines) == 2
-    assert sum("was sent" in line for line in lines) >= 2
     for line in lines:
         tell(line)
+    assert sum("answers" in line for line in lines) == 2
+    assert sum("was sent" in line for line in lines) == len(ROUTES)
+    descriptions = [each["SeriesDescription"] for uid, each in sent.orthanc.series().items() if uid not in before]
+    assert sum("accept" in each for each in descriptions) == 2
+    assert len(descriptions) == len(ROUTES)
 
 
 def test_health_counts_the_series(sent: Sent) -> None:

@@ -35,7 +35,14 @@ TRANSLATION = [name for name in BUNDLES if METADATA[name]["traits"]["translation
 PAIRED = [name for name in BUNDLES if METADATA[name]["traits"]["trained_on_pairs"]]
 UNCONDITIONAL = next(name for name in BUNDLES if name not in TRANSLATION)
 DICOM = "mr2ct_pix2pix"
-ONE_SERIES = {DICOM: "MR", "cect2ct_rescyclegan": "CT", "pd2t2_dcgan_acm": "MR"}
+ONE_SERIES = {
+    DICOM: "MR",
+    "brain_fanogan": "MR",
+    "cect2ct_rescyclegan": "CT",
+    "ldct_wgan_vgg": "CT",
+    "mri_dagan": "MR",
+    "pd2t2_dcgan_acm": "MR",
+}
 """The bundles whose source is one series, and its modality; four channels are no series."""
 
 SHORT = ("--max_epochs", "1", "--samples_per_epoch", "64", "--val_interval", "1")

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import SimpleITK as sitk  # noqa: N813
+
 from tools.repository import ROOT
 
 PAGE = ROOT / "docs" / "how-to" / "deployment.md"
@@ -46,9 +48,9 @@ def _in_slicer(script: str, source: Path) -> Path:
             raise ValueError(f"{path} is a volume, no label map")
         loaded.append(Path(path))
 
-    node = SimpleNamespace(GetName=lambda: "MR")
+    node, volume = SimpleNamespace(GetName=lambda: "MR"), sitk.ReadImage(source)
     functions = SimpleNamespace(
-        getNode=lambda name: node, saveNode=lambda _, path: shutil.copy(source, path), loadVolume=load
+        getNode=lambda name: node, saveNode=lambda _, path: sitk.WriteImage(volume, path), loadVolume=load
     )
     exec(script, {"slicer": SimpleNamespace(util=functions)})  # noqa: S102
     return loaded[0]

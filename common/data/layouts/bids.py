@@ -18,7 +18,13 @@ two inversions, part of the field of view."""
 MAGNITUDE = "part-mag"
 
 
-def subject_files(root: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, dict[str, Path]]:
+def subject_files(
+    root: Path,
+    names: Sequence[str],
+    optional: Sequence[str] = (),
+    subjects: Sequence[str] = (),
+    sessions: Sequence[str] = (),
+) -> dict[str, dict[str, Path]]:
     """The files of every subject and session that has all suffixes; a warning names the others.
 
     ``ROOT/sub-01/ses-02/anat/sub-01_ses-02_acq-mprage_T1w.nii.gz`` is ``T1w`` or ``acq-mprage_T1w`` of the case
@@ -30,6 +36,8 @@ def subject_files(root: Path, names: Sequence[str], optional: Sequence[str] = ()
         root: of the raw data.
         names: suffixes, with the entities before them where a suffix is there several times.
         optional: suffixes that a case may lack.
+        subjects: names of folders, ``sub-01``, to which to keep; by default all.
+        sessions: the same of sessions, ``ses-02``.
 
     Returns:
         ``{"sub-01_ses-02": {"T1w": path}, ...}``, sorted by case.
@@ -37,8 +45,9 @@ def subject_files(root: Path, names: Sequence[str], optional: Sequence[str] = ()
     Raises:
         DataError: for a suffix that is there twice in a case, or no complete case.
     """
-    subjects = sorted(path for path in root.glob(f"{SUBJECT}*") if path.is_dir())
-    folders = [part for subject in subjects for part in _sessions(subject)]
+    there = sorted(path for path in root.glob(f"{SUBJECT}*") if path.is_dir())
+    of = [path for path in there if not subjects or path.name in subjects]
+    folders = [part for path in of for part in _sessions(path) if not sessions or part.name in sessions]
     if not folders:
         raise DataError(f"no folder {SUBJECT}... in {root}", "correct --dataset_dir or --layout")
     cases = {"_".join(folder.relative_to(root).parts): folder for folder in folders}

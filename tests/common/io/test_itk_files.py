@@ -97,6 +97,7 @@ def test_all_three_spaces_of_patients_lead_to_one_affine(
         ),
         ({"kinds": "domain domain time"}, r"an axis is not one of space \(kinds: .* time\); export 3-D volumes"),
         ({"old_min": "-1024"}, r"the values were quantised \(old min: -1024\); export them in their unit"),
+        ({"oldmin": "0", "oldmax": "16383.75"}, r"the values were quantised \(oldmin: 0\)"),  # dcm2niix's, of a PET
         ({"space_units": '"mm" "mm" "cm"'}, r"axes have different units \(cm, mm\); export it in mm"),
         ({"space_units": '"in" "in" "in"'}, r"the unit of lengths is unknown \(in\); export it in mm"),
         ({"data_file": "LIST"}, r"the voxels are not in one file next to the header \(LIST\); put both"),

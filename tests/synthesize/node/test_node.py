@@ -24,7 +24,7 @@ from common.errors import CasesFailedError, ConfigError, OutputError
 from medical_image_synthesis.node.check import check
 from medical_image_synthesis.node.command import Node
 from medical_image_synthesis.node.delivery import NotDeliveredError
-from medical_image_synthesis.node.settings import Archive, Certificates, Limits, NodeSettings
+from medical_image_synthesis.node.settings import Archive, Certificates, NodeLimits, NodeSettings
 from medical_image_synthesis.node.spool import Spool
 from tests.synthesize.node.conftest import Pacs, route, scan, send, wait
 
@@ -191,10 +191,10 @@ def test_what_came_and_went_is_deleted_after_its_time_and_remembered(start: Star
 
 
 def test_a_full_disk_takes_nothing_and_loses_nothing(start: Start, tmp_path: Path) -> None:
-    node, files = start(limits=Limits(spool_gb=3e-6)), scan(tmp_path / "scan")
+    node, files = start(limits=NodeLimits(spool_gb=3e-6)), scan(tmp_path / "scan")
     with pytest.raises(NotDeliveredError, match="status 0xA700"):
         send(node, files)
-    free = start(spool=tmp_path / "other", limits=Limits(free_gb=1e9))
+    free = start(spool=tmp_path / "other", limits=NodeLimits(free_gb=1e9))
     with pytest.raises(NotDeliveredError, match="status 0xA700"):
         send(free, files)
     assert "is full" in free.state()["status"]
@@ -217,7 +217,7 @@ def test_a_series_of_which_an_instance_was_refused_is_not_translated_before_it_c
 
 def test_what_is_in_a_full_spool_is_still_translated(start: Start, tmp_path: Path) -> None:
     files = scan(tmp_path / "scan")
-    node = start(limits=Limits(spool_gb=sum(file.stat().st_size for file in files) / 1e9 + 1e-7))
+    node = start(limits=NodeLimits(spool_gb=sum(file.stat().st_size for file in files) / 1e9 + 1e-7))
     send(node, files)
     wait(node, sent=1)
 
@@ -291,7 +291,7 @@ def test_only_those_of_the_list_may_call_and_only_by_the_names_of_the_node(start
 
 
 def test_what_is_too_much_is_refused(start: Start, tmp_path: Path) -> None:
-    node, files = start(limits=Limits(instances=3, instance_mb=0.1)), scan(tmp_path / "scan")
+    node, files = start(limits=NodeLimits(instances=3, instance_mb=0.1)), scan(tmp_path / "scan")
     with pytest.raises(NotDeliveredError, match="status 0xC000"):
         send(node, files)
     large = pydicom.dcmread(files[0])
@@ -302,7 +302,7 @@ def test_what_is_too_much_is_refused(start: Start, tmp_path: Path) -> None:
 
 
 def test_no_more_associations_than_allowed(start: Start) -> None:
-    node = start(limits=Limits(associations=2))
+    node = start(limits=NodeLimits(associations=2))
     entity = AE(ae_title="SCANNER")
     entity.add_requested_context("1.2.840.10008.1.1")
     opened = [entity.associate("127.0.0.1", node.receiver.port, ae_title="SYNTHESIZE") for _ in range(3)]

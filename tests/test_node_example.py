@@ -1,0 +1,162 @@
+"""The node's example: its settings are a node's, Orthanc forwards by them, containers and service may do little."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+import yaml
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from medical_image_synthesis.node.settings import settings_in
+from tools.repository import ROOT
+
+EXAMPLE = ROOT / "examples" / "node"
+UNIT = EXAMPLE / "synthesize-node.service"
+ORTHANC = shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin")
+DOCKERFILE = ROOT / "docker" / "Dockerfile"
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    return yaml.safe_load((EXAMPLE / "compose.yaml").read_text())
+
+
+def orthanc() -> dict[str, Any]:
+    return json.loads((EXAMPLE / "orthanc.json").read_text())
+
+
+def test_the_settings_are_of_a_node_that_knows_this_orthanc_alone(services: dict[str, Any]) -> None:
+    node = settings_in(EXAMPLE / "node.yaml")
+    (network,) = services["networks"]["pacs"]["ipam"]["config"]
+    inside = next(ip_network(network["subnet"]).hosts())
+    assert node.admits("ORTHANC", str(inside))
+    assert not node.admits("STORESCU", str(inside))
+    assert not node.admits("ORTHANC", str(ip_address("172.30.113.1")))
+    pacs, there = node.destinations["pacs"], orthanc()
+    assert (pacs.ae_title, pacs.port) == (there["DicomAet"], there["DicomPort"])
+    assert pacs.host in services["services"]
+    assert there["DicomModalities"] == {"synthesize": [node.ae_title, "node", node.port]}
+    (route,) = node.routes
+    assert route.matches("SYNTHESIZE", {"modality": "MR", "body_part": "Head"})
+    assert not route.matches("SYNTHESIZE", {"modality": "MR", "body_part": "HEADNECK"})
+
+
+def test_the_container_of_the_node_may_write_its_spool_and_nothing_else(services: dict[str, Any]) -> None:
+    node = services["services"]["node"]
+    assert (node["user"], node["read_only"], node["cap_drop"]) == ("1000", True, ["ALL"])
+    written = [volume for volume in node["volumes"] if not volume.endswith(":ro")]
+    assert written == ["spool:/var/lib/synthesize"]
+    assert settings_in(EXAMPLE / "node.yaml").spool == Path("/var/lib/synthesize/spool")
+    assert "ports" not in node
+    assert all(port.startswith("127.0.0.1:") for port in services["services"]["orthanc"]["ports"])
+    # a new volume has the owner of the image's folder
+    assert "install --directory --owner=synthesis --mode=700 /var/lib/synthesize" in DOCKERFILE.read_text()
+
+
+def test_the_service_is_valid_and_confined(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze on this platform")
+    unit = tmp_path / UNIT.name
+    unit.write_text(re.sub(r"(?<=ExecStart=)\S+", sys.executable, UNIT.read_text()))
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    security = ["systemd-analyze", "security", "--offline=true", "--threshold=15", unit]
+    done = subprocess.run(security, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout  # exposure of at most 1.5 of 10
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(ORTHANC is None or shutil.which("storescp") is None, reason="no Orthanc or dcmtk on this machine")
+def test_orthanc_forwards_series_of_mr_and_not_what_the_node_sent(tmp_path: Path) -> None:
+    dicom, http, node = free_ports(3)
+    settings = orthanc() | {
+        "DicomPort": dicom, "HttpPort": http, "StableAge": 1, "RemoteAccessAllowed": False,
+        "LuaScripts": [str(EXAMPLE / "route.lua")],
+        "DicomModalities": {"synthesize": ["SYNTHESIZE", "127.0.0.1", node]},
+        "StorageDirectory": str(tmp_path / "archive"), "IndexDirectory": str(tmp_path / "archive"),
+    }  # fmt: skip
+    (tmp_path / "orthanc.json").write_text(json.dumps(settings))
+    received = tmp_path / "received"
+    received.mkdir()
+    files = {name: series(tmp_path / name, modality) for name, modality in
+             (("mr", "MR"), ("ct", "CT"), ("returned", "MR"))}  # fmt: skip
+    environment = os.environ | {"ORTHANC_PASSWORD": "of the test"}
+    with (
+        running([str(ORTHANC), str(tmp_path / "orthanc.json")], dicom, env=environment),
+        running(["storescp", "-aet", "SYNTHESIZE", "-od", str(received), str(node)], node),
+    ):
+        for name, title in (("ct", "STORESCU"), ("returned", "SYNTHESIZE"), ("mr", "STORESCU")):
+            send = ["storescu", "-aet", title, "-aec", "ORTHANC", "127.0.0.1", str(dicom), "+sd", str(tmp_path / name)]
+            subprocess.run(send, check=True, timeout=60)
+        deadline = time.monotonic() + 60
+        while len(list(received.iterdir())) < 3 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(3)  # anything more, of the series that came before, would be there now
+    found = sorted(str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in received.iterdir())
+    assert found == sorted(files["mr"])
+
+
+def series(folder: Path, modality: str) -> list[str]:
+    """Three instances of a series, of an image of four pixels each; their UIDs."""
+    folder.mkdir()
+    study, own, uids = generate_uid(), generate_uid(), []
+    for number in range(3):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        path = folder / f"{number}.dcm"
+        image = FileDataset(path, {}, b"\0" * 128, meta)
+        image.SOPClassUID, image.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+        image.PatientID = image.StudyID = "1"
+        image.StudyInstanceUID, image.SeriesInstanceUID = study, own
+        image.Modality, image.InstanceNumber = modality, number
+        image.Rows = image.Columns = 2
+        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+        image.BitsAllocated = image.BitsStored = 16
+        image.HighBit, image.PixelRepresentation, image.PixelData = 15, 0, bytes(8)
+        image.save_as(path, enforce_file_format=True)
+        uids.append(str(image.SOPInstanceUID))
+    return uids
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@contextmanager
+def running(command: list[str], port: int, **options: Any) -> Iterator[None]:
+    """A server, from when it listens to the end of the block."""
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert server.poll() is None, f"{command[0]} has ended"
+                assert time.monotonic() < deadline, f"{command[0]} does not listen"
+                time.sleep(0.1)
+        yield
+    finally:
+        server.terminate()
+        server.wait(30)
