@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import returned_series as returned
 from real_servers import Node, Orthanc, missing, send, storescu, until
-from sent_series import Study, cylinder_ct, files, head_mr, noise_mr
+from sent_series import Study, cylinder_ct, files, head_mr, noise_mr, secrets
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,7 +89,7 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     fresh: Any, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     orthanc, node = fresh()
-    sources = ct_series(tmp_path, 30, slices=6, size=160)
+    sources = ct_series(tmp_path, 30, slices=6, size=224)
     send(orthanc.dicom_port, *sources.values(), called="ORTHANC")
     chance, repeated, states = random.Random(7), Counter[str](), []
 
@@ -102,8 +102,8 @@ def test_thirty_series_and_five_kills_give_each_result_once(
     with ThreadPoolExecutor(2) as senders:
         pending = [senders.submit(sender, folder) for folder in sources.values()]
         for kill in range(5):
-            node.reaches(sent=4 * kill)
-            time.sleep(chance.uniform(0, 3))
+            node.reaches(sent=5 * kill)
+            time.sleep(chance.uniform(0, 1))
             states.append({name: count for name, count in node.counts().items() if count})
             node.kill()
             node.start()
@@ -213,6 +213,7 @@ def test_nobody_unknown_gets_in_and_the_spool_is_its_owners(
     node.reaches(sent=1)
     spool = node.folder / "spool"
     assert {path.stat().st_mode & 0o077 for path in [spool, *spool.rglob("*")]} == {0}
+    assert secrets()[0] in next(spool.rglob("*.dcm")).read_bytes(), "what is looked for in log and database is there"
     tell("a caller of another AE title is rejected; the spool is readable by its owner alone")
 
 
