@@ -35,7 +35,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from common.errors import ConfigError, UserError
 from medical_image_synthesis.node.connection import MOST_PDU, bound, cut
-from medical_image_synthesis.node.settings import NodeSettings
+from medical_image_synthesis.node.settings import POLL, NodeSettings
 from medical_image_synthesis.node.spool import FullError, Instance, Spool, short_hash
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Receiver:
             fault = f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})"
             raise ConfigError(fault, "choose another host or port") from error
         self.port = int(self._server.server_address[1])
-        threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL,), name="receiver", daemon=True).start()
 
     @property
     def still_open(self) -> frozenset[str]:

@@ -21,6 +21,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 """Printable ASCII without a backslash (PS3.5, 6.2)."""
 LOCAL = "127.0.0.1"
+POLL = 0.1
+"""Seconds between two looks of a server whether it is to end."""
 IMAGE, NOTHING = "image", "nothing"
 """What is sent of a refused case: a Secondary Capture that says why, or nothing."""
 HEADERS = ("modality", "body_part", "description")
