@@ -132,8 +132,9 @@ class Receiver:
         elif str(asked.called_ae_title).strip() not in self.settings.titles:
             reason = CALLED_UNKNOWN
         if reason is not None:
-            what = "calling" if reason == CALLING_UNKNOWN else "called"
-            log.warning("rejected an association from %s: unknown %s AE title", address, what)
+            title = asked.calling_ae_title if reason == CALLING_UNKNOWN else asked.called_ae_title
+            what = "may not call from there" if reason == CALLING_UNKNOWN else "is no AE title of this node"
+            log.warning("rejected an association from %s: %r %s", address, str(title).strip(), what)
             event.assoc.acse.send_reject(*reason)
             event.assoc.kill()
 
@@ -188,7 +189,9 @@ class Receiver:
         if sent:
             with suppress(sqlite3.Error):  # they count as interrupted
                 self.spool.released(sent)
-        log.info("an association from %s ended, which sent of %d series", event.assoc.requestor.address, len(sent))
+        log.info(
+            "an association from %s ended; it sent instances of %d series", event.assoc.requestor.address, len(sent)
+        )
 
 
 class _Door(ThreadedAssociationServer):
