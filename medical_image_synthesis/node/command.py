@@ -11,12 +11,20 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from common.errors import UserError, path_option
+from common.errors import ConfigError, UserError, path_option
 
 if TYPE_CHECKING:
     from medical_image_synthesis.node.settings import NodeSettings
     from medical_image_synthesis.worker_process import WorkerProcess
 
+EXAMPLE = """\
+  callers:
+    - {ae_title: PACS, address: 10.1.2.3}
+  destinations:
+    pacs: {ae_title: PACS, host: 10.1.2.3, port: 104}
+  routes:
+    - {modality: MR, body_part: HEAD|BRAIN, bundle: mr2ct, to: pacs, refused: image}
+"""
 NEEDS = 'pip install "medical-image-synthesis-bundles[node]"'
 
 
@@ -26,7 +34,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     about = "ask every destination, send a phantom through, and end"
     command.add_argument("--check", action="store_true", help=about)
     examples = "examples:\n  synthesize node node.yaml --check\n  synthesize node node.yaml"
-    command.epilog = f"{examples}\n\nCtrl-C ends it; started again it goes on."
+    command.epilog = f"{examples}\n\nnode.yaml:\n{EXAMPLE}\nCtrl-C ends it; started again it goes on."
     command.set_defaults(run=serve)
 
 
@@ -80,13 +88,18 @@ def loaded(settings: NodeSettings) -> WorkerProcess:
     from medical_image_synthesis.node.pipeline import MODELS
     from medical_image_synthesis.worker_process import WorkerProcess
 
-    different = {(route.bundle, tuple(sorted(route.options.items()))) for route in settings.routes}
+    different = {
+        (route.bundle, tuple(sorted(route.options.items()))): number for number, route in enumerate(settings.routes, 1)
+    }
     worker = WorkerProcess(min(len(different), MODELS))
     try:
         worker.start()
-        for bundle, options in sorted(different):
+        for (bundle, options), number in different.items():
             logging.getLogger(__name__).info("loading %s", bundle.name)
-            worker.ask("load", {"bundle": bundle.folder, "options": dict(options)}, lambda *_: None)
+            try:
+                worker.ask("load", {"bundle": bundle.folder, "options": dict(options)}, lambda *_: None)
+            except UserError as error:
+                raise ConfigError(f"routes: entry {number}: {error}") from error
     except BaseException:
         worker.close()
         raise

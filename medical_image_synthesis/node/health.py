@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from common.errors import ConfigError
-from medical_image_synthesis.node.settings import LOCAL
+from medical_image_synthesis.node.settings import LOCAL, POLL
 
 
 class Health:
@@ -53,7 +53,7 @@ class Health:
             fault = f"cannot listen on {LOCAL}:{port} ({error.strerror})"
             raise ConfigError(fault, "choose another health_port") from error
         self.port = int(self._server.server_address[1])
-        threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL,), name="health", daemon=True).start()
 
     def close(self) -> None:
         """Answer no more."""

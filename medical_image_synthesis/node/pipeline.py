@@ -40,6 +40,10 @@ MOST_TRIES = 3
 MODELS = 4
 """Loaded at once."""
 UID = re.compile(r"\d+(?:\.\d+){5,}")
+STORED = re.compile(r"[0-9a-f]{24}\.[0-9a-f]{16}\.dcm")
+"""A file of the spool."""
+OPTION = re.compile(r"--(\w+) (\w+)")
+"""Of the command line, in a remedy."""
 NEEDED = 2 * 10**9
 """Bytes of the disk that a case needs."""
 OF_SERIES = {"modality": "Modality", "body_part": "BodyPartExamined", "description": "SeriesDescription"}
@@ -137,7 +141,11 @@ class Pipeline:
         route = self._route_of(series)
         if route is None:
             self.spool.leave(series)
-            log.info("series %s: %d instances, no route takes it", series, len(files))
+            header = self._header(series) or Dataset()
+            what = (header.get("Modality"), header.get("BodyPartExamined"))  # of a description nobody knows what it has
+            log.info(
+                "series %s: %d instances, no route takes it (modality %s, body part %s)", series, len(files), *what
+            )
         elif self.spool.queue(series, route.key, route.to):
             log.info("series %s: %d instances, queued for %s", series, len(files), route.bundle.short)
         else:
@@ -252,8 +260,18 @@ class Pipeline:
         self.spool.made(job, place, outcome, "; ".join(told))
 
     def _without_names(self, text: str, job: Job) -> str:
-        """A message without UIDs and paths."""
-        return UID.sub("UID", text).replace(f"{self.spool.incoming}/", "").replace(job.series, "the series")
+        """A message without UIDs and paths, whose options are those of a route."""
+        told = UID.sub("UID", text).replace(f"{self.spool.incoming}/", "")
+        told = told.replace(f"{job.series} ({job.series})", "the series").replace(job.series, "the series")
+        told = STORED.sub(lambda found: self._number_of(job.series, found[0]), told)
+        return OPTION.sub(r"the option \1: \2", told)
+
+    def _number_of(self, series: str, file: str) -> str:
+        """What a file of the spool is called that a message names."""
+        with suppress(Exception):  # it is gone, or has none
+            header = dcmread(self.spool.incoming / series / file, specific_tags=["InstanceNumber"])
+            return f"instance {int(header.InstanceNumber)}"
+        return "an instance"
 
     # ---------------------------------------------------------------- delivery
 

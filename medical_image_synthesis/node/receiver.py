@@ -35,7 +35,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from common.errors import ConfigError, UserError
 from medical_image_synthesis.node.connection import MOST_PDU, bound, cut
-from medical_image_synthesis.node.settings import NodeSettings
+from medical_image_synthesis.node.settings import POLL, NodeSettings
 from medical_image_synthesis.node.spool import FullError, Instance, Spool, short_hash
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Receiver:
             fault = f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})"
             raise ConfigError(fault, "choose another host or port") from error
         self.port = int(self._server.server_address[1])
-        threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL,), name="receiver", daemon=True).start()
 
     @property
     def still_open(self) -> frozenset[str]:
@@ -132,8 +132,9 @@ class Receiver:
         elif str(asked.called_ae_title).strip() not in self.settings.titles:
             reason = CALLED_UNKNOWN
         if reason is not None:
-            what = "calling" if reason == CALLING_UNKNOWN else "called"
-            log.warning("rejected an association from %s: unknown %s AE title", address, what)
+            title = asked.calling_ae_title if reason == CALLING_UNKNOWN else asked.called_ae_title
+            what = "may not call from there" if reason == CALLING_UNKNOWN else "is no AE title of this node"
+            log.warning("rejected an association from %s: %r %s", address, str(title).strip(), what)
             event.assoc.acse.send_reject(*reason)
             event.assoc.kill()
 
@@ -188,7 +189,9 @@ class Receiver:
         if sent:
             with suppress(sqlite3.Error):  # they count as interrupted
                 self.spool.released(sent)
-        log.info("an association from %s ended, which sent of %d series", event.assoc.requestor.address, len(sent))
+        log.info(
+            "an association from %s ended; it sent instances of %d series", event.assoc.requestor.address, len(sent)
+        )
 
 
 class _Door(ThreadedAssociationServer):

@@ -21,6 +21,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 """Printable ASCII without a backslash (PS3.5, 6.2)."""
 LOCAL = "127.0.0.1"
+POLL = 0.1
+"""Seconds between two looks of a server whether it is to end."""
 IMAGE, NOTHING = "image", "nothing"
 """What is sent of a refused case: a Secondary Capture that says why, or nothing."""
 HEADERS = ("modality", "body_part", "description")
@@ -233,7 +235,8 @@ class _Reading:
         fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
         if not fits or not least <= value <= most:
             kind = "a whole number" if whole else "a number"
-            raise self.fault(f"{place}{name}", f"{value!r} is not {kind} from {least:g} to {most:g}", "correct it")
+            remedy = "write it without quotes" if isinstance(value, str) else "correct it"
+            raise self.fault(f"{place}{name}", f"{value!r} is not {kind} from {least:g} to {most:g}", remedy)
         return value
 
     def text(self, section: Mapping[str, Any], name: str, place: str) -> str:
@@ -305,7 +308,7 @@ class _Reading:
                 network = ipaddress.ip_network(self.text(section, "address", place))
             except ValueError as error:
                 remedy = "give one such as 10.1.2.3, or a network such as 10.1.2.0/24"
-                raise self.fault(place, f"address {section['address']!r} is none", remedy) from error
+                raise self.fault(place, f"address {section['address']!r} is no IP address", remedy) from error
             found.append(Caller(self.title(section, "ae_title", place), network))
         return found
 

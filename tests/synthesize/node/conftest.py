@@ -38,7 +38,9 @@ for line in sys.stdin:
     if do == "refuse":
         answer = {"fault": "quality: refuse", "reasons": ["the head of 1.2.840.99.1.2.3.4 is cut"]}
     elif do == "fail":
-        answer = {"fault": given["source"] + ": slices are missing"}
+        source = pathlib.Path(given["source"])
+        second = next(path for path in source.iterdir() if pydicom.dcmread(path).InstanceNumber == 2)
+        answer = {"fault": f"{source.name} ({source.name}): a gap at {second.name}; pass --resample_tilt true"}
     elif job == "derive":
         place = pathlib.Path(given["out"], "synthetic")
         place.mkdir(parents=True)

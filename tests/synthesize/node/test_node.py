@@ -154,7 +154,7 @@ def test_a_failed_case_says_why_without_paths_and_is_tried_when_it_comes_again(s
     node, files = start(routes=(route(do="fail"),)), scan(tmp_path / "scan")
     send(node, files)
     wait(node, failed=1)
-    assert node.spool.faults()[0]["message"] == "the series: slices are missing"
+    assert node.spool.faults()[0]["message"] == "the series: a gap at instance 2; pass the option resample_tilt: true"
     send(node, files)
     wait(node, failed=0)
     assert wait(node, failed=1)["duplicate"] == 0

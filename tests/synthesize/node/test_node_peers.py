@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -211,3 +213,58 @@ def test_a_mapped_or_scoped_address_is_compared_as_what_it_is(start: Start) -> N
     assert settings.knows("::ffff:127.0.0.1")
     assert not settings.knows("::1%lo")
     assert not replace(settings, callers=()).knows("127.0.0.1")
+
+
+class WebServer:
+    """A server of STOW-RS that always gives the same answer."""
+
+    def __init__(self, status: int, kind: str, body: bytes) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # noqa: N802  # the name that http.server calls
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def stored(good: int, failed: int) -> bytes:
+    """What STOW-RS answers as JSON (PS3.18, 10.5.3)."""
+    one = {"00081150": {"vr": "UI", "Value": ["1.2.3"]}, "00081155": {"vr": "UI", "Value": ["1.2.4"]}}
+    found = {"00081199": {"vr": "SQ", "Value": [one] * good}, "00081198": {"vr": "SQ", "Value": [one] * failed}}
+    return json.dumps({tag: value for tag, value in found.items() if value["Value"]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "told"),
+    [
+        (200, "application/dicom+json", stored(4, 0), None),
+        (202, "application/dicom+json", stored(3, 1), "web stored 3 of 4 instances"),
+        (200, "application/dicom+json", stored(3, 0), "web stored 3 of 4 instances"),
+        (200, "application/dicom+json", b"", "web stored 0 of 4 instances"),
+        (200, "text/html", b"<p>Welcome", "web stored 0 of 4 instances"),
+        (409, "application/dicom+json", stored(0, 4), "web answers 409"),
+        (503, "text/plain", b"busy", "web answers 503"),
+    ],
+)
+def test_what_a_web_server_answers_is_understood(
+    start: Start, tmp_path: Path, status: int, kind: str, body: bytes, told: str | None
+) -> None:
+    node, web = start(), WebServer(status, kind, body)
+    to = Archive("web", url=f"http://127.0.0.1:{web.server.server_port}/dicom-web")
+    try:
+        if told is None:
+            deliver(scan(tmp_path / "scan"), to, node.settings)
+        else:
+            with pytest.raises(NotDeliveredError, match=told):
+                deliver(scan(tmp_path / "scan"), to, node.settings)
+    finally:
+        web.server.shutdown()
+        web.server.server_close()

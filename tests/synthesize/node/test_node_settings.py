@@ -66,12 +66,12 @@ PACS = PLAIN["destinations"]["pacs"]
     ("changes", "message"),
     [
         ({"prot": 104}, "unknown setting prot: choose ae_title, callers"),
-        ({"port": "104"}, "port: '104' is not a whole number from 0 to 65535: correct it"),
+        ({"port": "104"}, "port: '104' is not a whole number from 0 to 65535: write it without quotes"),
         ({"ae_title": "A" * 17}, "ae_title 'AAAAAAAAAAAAAAAAA' is no AE title: give 1 to 16 characters"),
         ({"callers": None}, "callers: no list with an entry: say who may send"),
         (
             {"callers": [{"ae_title": "A", "address": "pacs"}]},
-            "callers: entry 1: address 'pacs' is none: give",
+            "callers: entry 1: address 'pacs' is no IP",
         ),
         ({"destinations": {}}, "destinations: no destination: name one"),
         (
@@ -94,7 +94,7 @@ PACS = PLAIN["destinations"]["pacs"]
         ({"host": ""}, "host is empty: give one, or omit it"),
         ({"destinations": {"pacs": {**PACS, "host": ""}}}, "destinations: pacs: host is empty: give one"),
         ({"callers": [{"ae_title": 5, "address": "10.1.2.3"}]}, "callers: entry 1: ae_title is 5, no text"),
-        ({"callers": [{"ae_title": "A", "address": "10.1.2.3/24"}]}, "address '10.1.2.3/24' is none"),
+        ({"callers": [{"ae_title": "A", "address": "10.1.2.3/24"}]}, "address '10.1.2.3/24' is no IP"),
         ({"routes": [{**ROUTE, "to": ["pacs"]}]}, "routes: entry 1: no destination ['pacs']: choose pacs"),
         ({"routes": [{**ROUTE, "refused": ["image"]}]}, "refused is ['image']: choose image or nothing"),
         ({"routes": [{**ROUTE, "modality": ["MR"]}]}, "modality is ['MR'], no text"),
