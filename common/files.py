@@ -123,7 +123,7 @@ def write_whole(path: Path, write: Callable[[str], Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(str(temporary))
-            _to_disk(temporary)
+            to_disk(temporary)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -196,7 +196,10 @@ def remove(*paths: Path) -> None:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk; Windows has no such folders."""
+    if os.name == "nt" and path.is_dir():
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

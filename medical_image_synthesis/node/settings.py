@@ -181,6 +181,11 @@ def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def sources_of(bundle: Bundle) -> list[str]:
+    """Modalities of the volumes that a bundle takes."""
+    return [each["modality"] for each in bundle.metadata["network_data_format"]["inputs"].values()]
+
+
 def settings_in(path: Path) -> NodeSettings:
     """The settings in a file; paths in it are relative to its folder.
 
@@ -374,6 +379,8 @@ class _Reading:
                 raise self.fault(place, "no condition, so that it takes every series", f"give {', '.join(known[:4])}")
             options = self.options(section, place)
             bundle = self.bundle(self.text(section, "bundle", place), options, place)
+            if "accept_modality" not in options:  # called alone would take reports and screen saves too
+                conditions.setdefault("modality", re.compile(sources_of(bundle)[0]))
             found.append(Route(bundle, to, conditions, called, options, refused))
         return found
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.errors import OutputError
+from common.files import to_disk
 
 DAY, GB = 86_400.0, 10**9
 REMEMBERED = 90 * DAY
@@ -204,6 +205,7 @@ class Spool:
             with self._changing() as database:
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 os.replace(part, path)
+                to_disk(path.parent)
                 before = self._held(own, instance.series, instance.name)
                 database.execute(
                     "INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?)",
@@ -336,12 +338,15 @@ class Spool:
     def made(self, job: Job, folder: Path, outcome: str, message: str = "") -> bool:
         """Take over what was made of a running job, to be sent; whether it was still wanted."""
         place = self.outgoing / str(job.id)
+        for path in folder.rglob("*"):
+            to_disk(path)
         with self._changing() as database:
             if not self._is(job, RUNNING):
                 shutil.rmtree(folder, ignore_errors=True)
                 return False
             shutil.rmtree(place, ignore_errors=True)
             os.replace(folder, place)
+            to_disk(self.outgoing)
             database.execute(
                 "UPDATE job SET state = ?, outcome = ?, message = ?, attempts = 0, due = ?, changed = ? WHERE id = ?",
                 (MADE, outcome, message, time.time(), time.time(), job.id),

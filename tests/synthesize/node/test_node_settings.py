@@ -40,6 +40,15 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
     assert not settings.admits("OTHER", "10.1.2.77")
 
 
+def test_a_route_takes_its_bundles_modality_alone_unless_it_says_another(tmp_path: Path) -> None:
+    plain = {"called": "MR2CT", "bundle": "mr2ct", "to": "pacs"}
+    other = {**plain, "options": {"accept_modality": True}}
+    one, any_other = settings_in(written(tmp_path, routes=[plain, other])).routes
+    for modality, by_one in (("MR", True), ("SR", False)):
+        headers = {"modality": modality}
+        assert (one.matches("MR2CT", headers), any_other.matches("MR2CT", headers)) == (by_one, True)
+
+
 @pytest.mark.parametrize(
     ("headers", "taken"),
     [
