@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from ..errors import ConfigError
 
@@ -48,6 +47,8 @@ class Motion(NamedTuple):
     @property
     def matrix(self) -> NDArray[np.float64]:
         """Rotation matrix (3, 3)."""
+        from scipy.spatial.transform import Rotation  # an inference, which names phantoms, draws none
+
         matrix: NDArray[np.float64] = Rotation.from_rotvec(self.turn_degrees, degrees=True).as_matrix()
         return matrix
 

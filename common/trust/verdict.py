@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from ..io.export.verdicts import ACCEPT, REFUSE, REVIEW
 from .features import LEAST
@@ -83,8 +83,7 @@ def allowed_deviations(cases: int, features: int) -> dict[str, float]:
     """
     wider = math.sqrt(1 + 1 / cases)
     return {
-        verdict: float(stats.t.ppf(1 - chance / (2 * features), cases - 1)) * wider
-        for verdict, chance in CHANCE.items()
+        verdict: float(stdtrit(cases - 1, 1 - chance / (2 * features))) * wider for verdict, chance in CHANCE.items()
     }
 
 
