@@ -1,5 +1,6 @@
 """``synthesize``, the same as ``python -m medical_image_synthesis``."""
 
+import gc
 import signal
 import sys
 
@@ -11,7 +12,10 @@ def synthesize() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the inference and tidies up
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    return main()
+    try:
+        return main()
+    finally:
+        gc.freeze()  # else Python looks through all objects several times before it ends
 
 
 if __name__ == "__main__":

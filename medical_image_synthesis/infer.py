@@ -6,6 +6,7 @@ Paths are checked before PyTorch and MONAI are imported. Messages go to stderr.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import logging.config
@@ -161,10 +162,13 @@ def run_here(bundle: Bundle, files: list[str], settings: dict[str, str], is_verb
     bundle.join_path()
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
         from common.config.command import Command
         from common.config.mistakes import mistake_in, wait_for_loaders
         from common.config.start import settle
         from medical_image_synthesis.configured import from_texts, run_files, started
+
+        gc.enable()
 
         logging.raiseExceptions = False  # where nobody reads stderr, each line would be a traceback
         if is_verbose:
