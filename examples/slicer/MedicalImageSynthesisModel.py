@@ -1,4 +1,4 @@
-"""Bundles that ship weights as models of SlicerModalityConverter, an extension of 3D Slicer; see CONTRIBUTION.md.
+"""Bundles that ship weights as models of SlicerModalityConverter, an extension of 3D Slicer; see README.md.
 
 The extension imports this file from its folder ``ModelsImpl``, and wants it named as its class. Voxels and geometry go
 through the Python interface, so that values, verdicts and refusals are those of the bundle anywhere else.
