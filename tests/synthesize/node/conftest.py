@@ -33,11 +33,13 @@ for line in sys.stdin:
     do = given["options"].get("do", "copy")
     if do == "die":
         sys.exit(3)
-    time.sleep(float(given["options"].get("seconds", 0)))
+    go = pathlib.Path(given.get("source", "a/b/c")).parents[1] / "go"  # in the spool
+    while do == "wait" and job == "derive" and not go.exists():
+        time.sleep(0.02)
     answer = {"made": given.get("out")}
     if do == "refuse":
         answer = {"fault": "quality: refuse", "reasons": ["the head of 1.2.840.99.1.2.3.4 is cut"]}
-    elif do == "fail":
+    elif do == "fail" and job == "derive" and not go.exists():
         source = pathlib.Path(given["source"])
         second = next(path for path in source.iterdir() if pydicom.dcmread(path).InstanceNumber == 2)
         answer = {"fault": f"{source.name} ({source.name}): a gap at {second.name}; pass --resample_tilt true"}
@@ -147,7 +149,7 @@ def send(
     )
 
 
-def wait(node: Node, seconds: float = 60, **counts: int) -> dict[str, int]:
+def wait(node: Node, seconds: float = 120, **counts: int) -> dict[str, int]:
     """Wait until the counts of a node are these; all of them."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -71,10 +71,11 @@ def test_a_changed_patient_is_another_content(start: Start, tmp_path: Path) -> N
 
 
 def test_an_instance_that_comes_late_gives_the_whole_series(start: Start, pacs: Pacs, tmp_path: Path) -> None:
-    node, files = start(routes=(route(seconds="2"),)), scan(tmp_path / "scan", SeriesDescription="T1")
+    node, files = start(routes=(route(do="wait"),)), scan(tmp_path / "scan", SeriesDescription="T1")
     send(node, files[:3])
     wait(node, running=1)
     send(node, files[3:])
+    (tmp_path / "spool" / "go").touch()
     assert wait(node, sent=1)["superseded"] == 1
     assert pacs.series() == {"T1": 4}
 
@@ -122,7 +123,7 @@ def test_a_delivery_is_given_up_after_some_days(start: Start, pacs: Pacs, tmp_pa
 
 def test_the_next_node_goes_on_where_the_one_before_was_killed(start: Start, pacs: Pacs, tmp_path: Path) -> None:
     """The state of a killed node is what lies on disk: a copy of its spool in the middle of the work."""
-    node = start(routes=(route(seconds="600"),))
+    node = start(routes=(route(do="wait"),))
     send(node, scan(tmp_path / "first", SeriesDescription="first"))
     wait(node, running=1)
     send(node, scan(tmp_path / "second", SeriesDescription="second"))
@@ -155,9 +156,9 @@ def test_a_failed_case_says_why_without_paths_and_is_tried_when_it_comes_again(s
     send(node, files)
     wait(node, failed=1)
     assert node.spool.faults()[0]["message"] == "the series: a gap at instance 2; pass the option resample_tilt: true"
+    (tmp_path / "spool" / "go").touch()
     send(node, files)
-    wait(node, failed=0)
-    assert wait(node, failed=1)["duplicate"] == 0
+    assert wait(node, sent=1)["duplicate"] == 0
 
 
 def test_a_worker_that_ends_is_started_again_three_times(
@@ -255,17 +256,18 @@ def test_a_series_that_cannot_be_queued_keeps_no_other_one(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("medical_image_synthesis.node.pipeline.FIRST_WAIT", 0.1)
-    node = start(quiet_seconds=1.0)
-    for name in ("first", "another"):
-        send(node, scan(tmp_path / name))
-    (damaged, _) = sorted(each.name for each in node.spool.incoming.iterdir())
+    node = start()
+    damaged: list[str] = []
 
     def queue(series: str, *given: str) -> bool:
-        if series == damaged:
+        damaged.append(series)
+        if series == damaged[0]:
             raise OSError(5, "Input/output error")
         return Spool.queue(node.spool, series, *given)
 
     monkeypatch.setattr(node.spool, "queue", queue)
+    for name in ("first", "another"):
+        send(node, scan(tmp_path / name))
     assert wait(node, sent=1)["receiving"] == 1
 
 

@@ -196,7 +196,8 @@ def test_lengths_of_groups_and_padding_are_no_content(tmp_path: Path) -> None:
 
 
 def test_series_that_two_associations_share_comes_back_once(start: Start, pacs: Pacs, tmp_path: Path) -> None:
-    node, files = start(quiet_seconds=1.0), scan(tmp_path / "scan", SeriesDescription="T1")
+    node = start(quiet_seconds=600.0)
+    files = scan(tmp_path / "scan", SeriesDescription="T1", NumberOfSeriesRelatedInstances=4)
     senders = [threading.Thread(target=send, args=(node, part)) for part in (files[:3], files[1:], files[::-1])]
     for each in senders:
         each.start()
