@@ -22,6 +22,8 @@ WEIGHTS = ("model.pt", "pretrained.pt")
 """Of a training in the bundle's folder, and those that come with it; the first that is there is used."""
 LOSSES = {"l1": "L1", "l2": "squared error", "gdl": "gradient difference", "feature_matching": "feature matching"}
 """Names of losses that are no word."""
+SEVERAL = re.compile(r'^source: "?\w+,', re.MULTILINE)
+"""In the inference config of a bundle whose source is several volumes."""
 
 
 class Bundle(NamedTuple):
@@ -98,6 +100,22 @@ class Bundle(NamedTuple):
         """Whether the weights that it uses reconstruct k-space and refuse volumes."""
         about = _read(self.weights.with_suffix(".json")) if self.weights else {}
         return bool(about.get("settings", {}).get("complex_input"))
+
+    @property
+    def sources(self) -> list[str]:
+        """Modalities of the volumes that it takes."""
+        return [each["modality"] for each in self.metadata["network_data_format"]["inputs"].values()]
+
+    @property
+    def unservable(self) -> str | None:
+        """Why the page and the node, which take one volume and have no options of a training, cannot use it, if so."""
+        if not self.reads_volumes:
+            return "samples images and translates no scan"
+        if SEVERAL.search(self.config("inference").read_text(encoding="utf-8")):
+            return "needs several volumes of a case: use the command line"
+        if self.weights is None:
+            return f"no weights, train first: {self.training}"
+        return "takes k-space: use the command line" if self.takes_kspace else None
 
     @property
     def other_formats(self) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -13,8 +12,6 @@ from medical_image_synthesis.catalogue import Bundle, bundles
 
 AUTO = "auto"
 """The accelerator that PyTorch finds, else the CPU."""
-SEVERAL = re.compile(r'^source: "?\w+,', re.MULTILINE)
-"""In the inference config of a bundle whose source is several volumes."""
 SETTINGS = (
     "accept_modality", "dicom_axial", "inference_batch", "max_memory_gb", "mirrored", "nan_fill", "output_dtype",
     "phase", "precision", "resample_tilt", "seed", "series",
@@ -36,17 +33,6 @@ class CaseChoices(NamedTuple):
         given = {"uncertainty": str(self.uncertainty).lower(), "refuse": str(self.refuse).lower()}
         given |= {} if self.device == AUTO else {"device": self.device}
         return {**given, **self.settings}
-
-
-def why_not(bundle: Bundle) -> str | None:
-    """Why a bundle cannot be used here; None if it can."""
-    if not bundle.reads_volumes:
-        return "samples images and translates no scan"
-    if SEVERAL.search(bundle.config("inference").read_text(encoding="utf-8")):
-        return "needs several volumes of a case: use the command line"
-    if bundle.weights is None:
-        return f"no weights, train first: {bundle.training}"
-    return "takes k-space: use the command line" if bundle.takes_kspace else None
 
 
 def weights_of(bundle: Bundle) -> str:
@@ -72,7 +58,7 @@ def described() -> list[dict[str, Any]]:
     return [
         {
             "name": bundle.short, "title": bundle.name, "task": bundle.metadata["task"],
-            "weights": None if bundle.weights is None else weights_of(bundle), "unusable": why_not(bundle),
+            "weights": None if bundle.weights is None else weights_of(bundle), "unusable": bundle.unservable,
         }
         for bundle in bundles()
     ]  # fmt: skip
@@ -89,7 +75,7 @@ def chosen(form: Mapping[str, str]) -> CaseChoices:
     bundle = known.get(form.get("bundle", ""))
     if bundle is None:
         raise ConfigError(f"no bundle {form.get('bundle', '')!r}", choose(known))
-    if (reason := why_not(bundle)) is not None:
+    if (reason := bundle.unservable) is not None:
         raise CheckpointError(f"{bundle.name} cannot be used here", reason)
     device = form.get("device", AUTO)
     if device != AUTO and device not in devices():

@@ -22,7 +22,7 @@ from common.simulation.head import head_anatomy
 from common.simulation.mr import render_pd_t2
 from medical_image_synthesis.node.command import Node, loaded
 from medical_image_synthesis.node.delivery import NotDeliveredError, deliver, echo
-from medical_image_synthesis.node.settings import LOCAL, Archive, Caller, NodeSettings, Route, sources_of
+from medical_image_synthesis.node.settings import LOCAL, Archive, Caller, NodeSettings, Route
 
 PHANTOMS = {"MR": "arbitrary unit", "CT": "HU"}
 """Units of the images of a simulated head, by modality."""
@@ -79,7 +79,7 @@ def _answers(name: str, settings: NodeSettings) -> bool:
 
 def _comes_through(node: Node, route: Route, number: int, folder: Path) -> bool:
     """Whether the phantom of a route came to its end, and not only its inference."""
-    (source,) = sources_of(route.bundle)
+    (source,) = route.bundle.sources
     named = f"route {number}, {route.bundle.short} to {route.to}"
     if source not in PHANTOMS:
         print(f"{named}: there is no phantom of {source}, not tried", flush=True)

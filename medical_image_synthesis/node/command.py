@@ -49,7 +49,7 @@ def serve(options: argparse.Namespace) -> int:
         import pynetdicom  # noqa: F401
     except ModuleNotFoundError as error:
         raise UserError("synthesize node needs pynetdicom and dicomweb-client", NEEDS) from error
-    from medical_image_synthesis.node.settings import settings_in
+    from medical_image_synthesis.node.settings import LOCAL, settings_in
 
     os.umask(0o077)
     warnings.simplefilter("ignore")  # those of pydicom quote values, which can be a patient's
@@ -68,10 +68,9 @@ def serve(options: argparse.Namespace) -> int:
         signal.signal(name, lambda *_: ended.set())
     node = Node(settings, worker)
     try:
-        print(
-            f"listening on {settings.host}:{node.receiver.port} as {settings.ae_title}, health on http://127.0.0.1:{node.health.port}/health",
-            flush=True,
-        )
+        health = f"http://{LOCAL}:{node.health.port}/health"
+        place = f"{settings.host}:{node.receiver.port}"
+        print(f"listening on {place} as {settings.ae_title}, health on {health}", flush=True)
         print("For research; not for clinical use. Ctrl-C ends it.", flush=True)
         ended.wait()
     finally:

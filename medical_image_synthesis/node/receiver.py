@@ -39,7 +39,7 @@ from medical_image_synthesis.node.settings import POLL, NodeSettings
 from medical_image_synthesis.node.spool import FullError, Instance, Spool, short_hash
 
 log = logging.getLogger(__name__)
-SUCCESS, NOT_AUTHORIZED, NO_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0x0124, 0xA700, 0xC000
+SUCCESS, NO_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 """Status of a C-STORE (PS3.4, B.2.3)."""
 CALLED_UNKNOWN, CALLING_UNKNOWN = (0x01, 0x01, 0x07), (0x01, 0x01, 0x03)
 """Result, source and reason of a rejected association (PS3.8, 9.3.4)."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from common.errors import CheckpointError, ConfigError, choose
 from common.files import require_bounded
-from medical_image_synthesis.app.settings import why_not
 from medical_image_synthesis.catalogue import Bundle, bundle_named
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -179,11 +178,6 @@ class NodeSettings:
 def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """The IPv4 address that a socket of IPv6 shows as part of one of its own."""
     return getattr(address, "ipv4_mapped", None) or address
-
-
-def sources_of(bundle: Bundle) -> list[str]:
-    """Modalities of the volumes that a bundle takes."""
-    return [each["modality"] for each in bundle.metadata["network_data_format"]["inputs"].values()]
 
 
 def settings_in(path: Path) -> NodeSettings:
@@ -380,7 +374,7 @@ class _Reading:
             options = self.options(section, place)
             bundle = self.bundle(self.text(section, "bundle", place), options, place)
             if "accept_modality" not in options:  # called alone would take reports and screen saves too
-                conditions.setdefault("modality", re.compile(sources_of(bundle)[0]))
+                conditions.setdefault("modality", re.compile(bundle.sources[0]))
             found.append(Route(bundle, to, conditions, called, options, refused))
         return found
 
@@ -408,7 +402,7 @@ class _Reading:
     def bundle(self, name: str, options: Mapping[str, str], place: str) -> Bundle:
         bundle = bundle_named(name)
         own = {"weights", "output_dir"} & options.keys()
-        reason = why_not(bundle)
+        reason = bundle.unservable
         if reason is not None and not (own and bundle.weights is None and bundle.reads_volumes):
             raise CheckpointError(f"{self.path}: {place}: {bundle.name} cannot be used here", reason)
         return bundle
