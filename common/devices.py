@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -29,6 +31,8 @@ TIMEOUT_S = 1800.0
 
 OWN_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables by which users, and torchrun, set the number of threads."""
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Numbers of the options of glibc's ``mallopt``."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Microseconds of processors that a container may use, and of the period."""
 
@@ -105,6 +109,17 @@ def _sync_ignite() -> None:
         # Ignite takes SLURM's local number over torchrun's, but SLURM counts torchrun as one task
         os.environ["SLURM_LOCALID"] = os.environ["LOCAL_RANK"]
     idist.sync()
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors of up to 32 MB for the next ones.
+
+    Otherwise the kernel clears their pages each time: a third of the processor time of a network [measured].
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if set_option is not None:
+        set_option(MMAP_THRESHOLD, 32 * 2**20)
+        set_option(TRIM_THRESHOLD, 2**30)
 
 
 def share_cores() -> None:

@@ -13,14 +13,15 @@ import logging.config
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError, OutputError, path_option
 from medical_image_synthesis import bids
-from medical_image_synthesis.catalogue import Bundle, require_weights
+from medical_image_synthesis.catalogue import WEIGHTS, Bundle, bundles, require_weights
+from medical_image_synthesis.lean import without_unused
 from medical_image_synthesis.options import add_run_options, config_files, settings_of
 from medical_image_synthesis.places import (
     FILES,
@@ -84,7 +85,7 @@ def _one_file(options: argparse.Namespace, files: list[str], settings: dict[str,
     output.parent.mkdir(parents=True, exist_ok=True)
     places = (beside(output, SIDECAR), beside(output, MAP), output)
     before = [_stamp(place) for place in places]
-    code = run_here(options.bundle, files, {**settings, "exporter::output_file": str(output)}, options.verbose)
+    code = run_here(options, files, {**settings, "exporter::output_file": str(output)})
     about, of_volume, volume = (_stamp(place) != stamp for place, stamp in zip(places, before, strict=True))
     if about and not of_volume:
         beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it is of an earlier volume
@@ -129,7 +130,7 @@ def _into(
     """Infer into a folder, and print what was written, where ``put`` puts it."""
     before = _stamp(folder / MANIFEST)
     settings = {**settings, "predictions_dir": str(folder)}
-    code = run_here(options.bundle, files, settings, options.verbose)
+    code = run_here(options, files, settings)
     if _stamp(folder / MANIFEST) != before:  # else the manifest is that of an earlier run
         for path in _written(folder):
             print(put(path))
@@ -155,23 +156,25 @@ def _outcomes(folder: Path) -> list[dict[str, Any]]:
     return list(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
-def run_here(bundle: Bundle, files: list[str], settings: dict[str, str], is_verbose: bool) -> int:
+def run_here(options: argparse.Namespace, files: list[str], settings: dict[str, str]) -> int:
     """Infer the cases that the settings name, as :mod:`medical_image_synthesis.model` does; the exit code."""
+    bundle: Bundle = options.bundle
     say_run(bundle, "inference")
     let_threads_sleep()
     bundle.join_path()
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
-        from common.config.command import Command
-        from common.config.mistakes import mistake_in, wait_for_loaders
-        from common.config.start import settle
-        from medical_image_synthesis.configured import from_texts, run_files, started
+        with without_unused() if _is_as_shipped(options, settings) else nullcontext():
+            from common.config.command import Command
+            from common.config.mistakes import mistake_in, wait_for_loaders
+            from common.config.start import settle
+            from medical_image_synthesis.configured import from_texts, run_files, started
 
         gc.enable()
 
         logging.raiseExceptions = False  # where nobody reads stderr, each line would be a traceback
-        if is_verbose:
+        if options.verbose:
             logging.config.fileConfig(bundle.folder / "configs" / "logging.conf", disable_existing_loggers=False)
         else:
             for_users(sys.stderr)
@@ -188,6 +191,14 @@ def run_here(bundle: Bundle, files: list[str], settings: dict[str, str], is_verb
             wait_for_loaders()
             return mistake.exit_code
     return 0
+
+
+def _is_as_shipped(options: argparse.Namespace, settings: Mapping[str, str]) -> bool:
+    """Whether only what comes with the collection is computed; other configs and weights may need any library."""
+    bundle: Bundle = options.bundle
+    ours = bundle in bundles() and bundle.weights == bundle.folder / "models" / WEIGHTS[-1]
+    given = {word for setting in settings.items() for word in setting}
+    return ours and not options.overlay and not {"weights", "output_dir"} & given and "_target_" not in str(given)
 
 
 def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:

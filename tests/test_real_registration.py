@@ -51,7 +51,7 @@ def moved(volume: Grid, move) -> Grid:
 
 def registered(fixed: Grid, other: Grid, deform: bool) -> tuple[Alignment, Quality]:
     """The alignment and its numbers, by the outlines of the heads."""
-    outlines = [distance_from_body(*volume) for volume in (fixed, other)]
+    outlines = [distance_from_body(*volume, 6) for volume in (fixed, other)]
     rim, bodies = (outlines[0][0] <= 6, outlines[0][1]), [(distance <= 0, affine) for distance, affine in outlines]
     alignment = without_needless_warp(fixed, other, bodies[0], align(fixed, other, (rim, bodies[1]), deform))
     return alignment, measure(fixed, other, tuple(bodies), alignment)

@@ -109,7 +109,7 @@ def _register(
     try:
         inputs = read_case(item, plan, reader)
         fixed, moving = (_grid(inputs.scans[names[0]]) for names in (plan.still, plan.moved))
-        outlines = [distance_from_body(*volume) for volume in (fixed, moving)]
+        outlines = [distance_from_body(*volume, MARGIN_MM) for volume in (fixed, moving)]
         here, there = ((distance <= 0, affine) for distance, affine in outlines)
         alignment = _aligned(case, fixed, moving, (_region(inputs, plan, outlines[0]), there), plan)
         if plan.deform:

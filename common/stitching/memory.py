@@ -28,6 +28,11 @@ class LiveBytes(TorchDispatchMode):
     A convolution counts its workspace as well, see :func:`workspace`.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here; to tell PyTorch's compiler so would import it, which takes a second."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = 0

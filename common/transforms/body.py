@@ -77,7 +77,8 @@ class AirOutsideBodyd(MapTransform):
         if self.unit != HU:
             return cleared
         source = cleared["image"]
-        distance, affine = distance_from_body(convert_to_numpy(source[0]), _affine(source), self.largest)
+        scan = convert_to_numpy(source[0])
+        distance, affine = distance_from_body(scan, _affine(source), self.margin_mm, self.largest)
         for key in self.key_iterator(cleared):
             values = np.array(convert_to_numpy(cleared[key]), dtype=np.float32)
             cleared[OUTSIDE] = self._clear(values[0], distance, np.linalg.inv(affine) @ _affine(cleared[key]))
@@ -99,12 +100,13 @@ class AirOutsideBodyd(MapTransform):
         return tissue / outside if outside else 0.0
 
 
-def distance_from_body(volume: Volume, affine: Volume, largest: bool = True) -> tuple[Volume, Volume]:
+def distance_from_body(volume: Volume, affine: Volume, most: float, largest: bool = True) -> tuple[Volume, Volume]:
     """Distance of coarse voxels from the body, 0 inside, in mm, float32 (X', Y', Z'), and their affine (4, 4).
 
     Args:
         volume: (X, Y, Z) of any modality and scale, in which air is dark.
         affine: (4, 4) of its voxels to mm.
+        most: distance in mm; places that far away can be told from farther ones by linear interpolation.
         largest: see :class:`AirOutsideBodyd`.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
@@ -113,7 +115,8 @@ def distance_from_body(volume: Volume, affine: Volume, largest: bool = True) -> 
     body = np.ones(smooth.shape, bool) if threshold is None else outline(smooth > threshold, spacing * steps, largest)
     to_scan = affine @ np.diag([*steps, 1.0])
     to_scan[:3, 3] += affine[:3, :3] @ ((steps - 1) / 2)
-    return distance_from(body, spacing * steps), to_scan
+    enough = most + float(np.linalg.norm(spacing * steps)) + 0.01
+    return np.minimum(distance_from(body, spacing * steps, enough), enough), to_scan
 
 
 def coarse_and_smooth(volume: Volume, spacing: Volume) -> tuple[Volume, NDArray[np.int_]]:
@@ -149,18 +152,42 @@ def outline(above: NDArray[np.bool_], sides: Volume, largest: bool = True) -> ND
     least = sizes.max() if largest else LEAST_ML * 1000 / np.prod(sides)
     body: NDArray[np.bool_] = (sizes >= least)[parts] & (parts > 0)
     for axis in range(3):
-        for plane in np.moveaxis(body, axis, 0):
-            plane[:] = ndimage.binary_fill_holes(plane)
+        body = filled(body, axis)
     if body.all() or not body.any():
         return np.ones_like(body)
-    air = distance_from(body, sides) > CLOSED_MM
-    return distance_from(air, sides) > CLOSED_MM if air.any() else np.ones_like(body)
+    air = distance_from(body, sides, CLOSED_MM) > CLOSED_MM
+    return distance_from(air, sides, CLOSED_MM) > CLOSED_MM if air.any() else np.ones_like(body)
 
 
-def distance_from(mask: NDArray[np.bool_], sides: Volume) -> Volume:
-    """Distance of each voxel from a mask, 0 inside, in mm, float32."""
-    distance: Volume = ndimage.distance_transform_edt(~mask, sampling=sides)
-    return distance.astype(np.float32)
+def filled(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
+    """A mask with what it encloses in each plane normal to an axis, as ``binary_fill_holes`` fills one plane."""
+    in_plane = ndimage.generate_binary_structure(3, 1)
+    np.moveaxis(in_plane, axis, 0)[[0, 2]] = False
+    parts, count = ndimage.label(~mask, in_plane)
+    is_open = np.zeros(count + 1, bool)
+    for other in {0, 1, 2} - {axis}:
+        is_open[np.moveaxis(parts, other, 0)[[0, -1]]] = True
+    is_open[0] = False
+    inside: NDArray[np.bool_] = ~is_open[parts]
+    return inside
+
+
+def distance_from(mask: NDArray[np.bool_], sides: Volume, most: float) -> Volume:
+    """Distance of each voxel (X, Y, Z) from a mask in mm, float32: 0 inside, exact up to ``most``, larger beyond.
+
+    A whole transform takes six times as long as these few shifts along each axis.
+    """
+    squares = np.where(mask, np.float32(0), np.float32(np.inf))
+    for axis, side in enumerate(map(float, sides)):
+        lines = np.moveaxis(squares, axis, 0)
+        nearest = lines.copy()
+        for cells in range(1, min(int(most / side) + 1, len(lines) - 1) + 1):
+            further = (cells * side) ** 2
+            np.minimum(nearest[cells:], lines[:-cells] + further, out=nearest[cells:])
+            np.minimum(nearest[:-cells], lines[cells:] + further, out=nearest[:-cells])
+        lines[:] = nearest
+    distance: Volume = np.sqrt(squares, out=squares)
+    return distance
 
 
 def lower_otsu_threshold(values: Volume) -> float:

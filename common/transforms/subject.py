@@ -143,7 +143,7 @@ def subject_in(volume: Volume, spacing: NDArray[np.floating[Any]], clear_mm: flo
     box, sides = last, spacing * steps
     cells = np.ceil(CLOSED_MM / sides).astype(int) + 1  # for a closing at the edge of the box
     body = outline(np.pad(above, [(each, each) for each in cells]), sides)
-    away = distance_from(body, sides)[tuple(slice(each, -each) for each in cells)]
+    away = distance_from(body, sides, clear_mm)[tuple(slice(each, -each) for each in cells)]
     shape = volume[box].shape
     return box, _finer(away <= 0, steps, shape), _finer(away <= clear_mm, steps, shape)
 

@@ -14,7 +14,7 @@ from skimage.filters import threshold_multiotsu
 
 from common.errors import ConfigError
 from common.transforms import AirOutsideBodyd, SubjectBoxd
-from common.transforms.body import distance_from_body, lower_otsu_threshold
+from common.transforms.body import distance_from, distance_from_body, filled, lower_otsu_threshold
 
 TEMPLATES = Path(__file__).resolve().parents[4] / "shared" / "data" / "spm_templates"
 TISSUE = 40.0
@@ -74,7 +74,7 @@ def test_share_of_tissue_outside_is_that_of_the_network():
     made = np.full((48, 48, 40), -1000, np.float32)
     made[:, :, 32:36] = 500  # 4 slices without body
     item = cleared(ball(), made=made)
-    outside = (distance_from_body(ball(), np.diag([2.0, 2, 2, 1]))[0] > 3).sum()
+    outside = (distance_from_body(ball(), np.diag([2.0, 2, 2, 1]), 3)[0] > 3).sum()
     assert item["tissue_outside"] == pytest.approx(4 * 48 * 48 / outside)
     assert (item["pred"] == -1000).sum() >= outside
 
@@ -168,3 +168,15 @@ def test_the_lower_threshold_is_that_of_scikit_image(seed: int) -> None:
     values = np.concatenate([rng.normal(rng.uniform(0, 1000), rng.uniform(1, 120), 5000) for _ in range(4)])
     expected = threshold_multiotsu(values, 3, nbins=128)[0]
     assert lower_otsu_threshold(values) == pytest.approx(expected, rel=0, abs=1e-6 * np.ptp(values))
+
+
+@pytest.mark.parametrize("shape", [(24, 30, 18), (1, 20, 9)])
+def test_distances_and_filled_planes_are_those_of_scipy(shape):
+    mask = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), 1.5) > 0.05
+    sides, most = np.array([2.0, 1.7, 3.3]), 6.0
+    distance, expected = distance_from(mask, sides, most), ndimage.distance_transform_edt(~mask, sampling=sides)
+    np.testing.assert_allclose(distance[expected <= most], expected[expected <= most], rtol=1e-6)
+    assert (distance[expected > most] > most).all()
+    for axis in range(3):
+        planes = [ndimage.binary_fill_holes(plane) for plane in np.moveaxis(mask, axis, 0)]
+        assert (filled(mask, axis) == np.moveaxis(np.stack(planes), 0, axis)).all()
