@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -31,6 +33,10 @@ OWN_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables by which users, and torchrun, set the number of threads."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Microseconds of processors that a container may use, and of the period."""
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+"""Parameters of glibc's ``mallopt``."""
+LARGEST_KEPT, MOST_KEPT = 2**25, 2**30
+"""Bytes of a block that is kept, the most that glibc allows, and of all free ones at the end of the heap."""
 
 
 def single_device() -> torch.device:
@@ -142,6 +148,17 @@ def idle_cores(threads: int, cores: int, load: float, quota: float) -> int:
 def _quota() -> float:
     words = QUOTA.read_text().split() if QUOTA.is_file() else []
     return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else math.inf
+
+
+def keep_memory() -> None:
+    """Let glibc keep freed memory: large tensors of a training step are else given back, and zeroed again in the next.
+
+    No-op with another C library.
+    """
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if adjust is not None:
+        adjust(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        adjust(M_TRIM_THRESHOLD, MOST_KEPT)
 
 
 def rank() -> int:

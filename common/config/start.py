@@ -59,10 +59,12 @@ def prepare(bundle_root: str) -> None:
 
 
 def settle(parser: ConfigParser, command: Command) -> None:
-    """What a command changes in its process: threads, and what is logged."""
+    """What a command changes in its process: threads, freed memory, and what is logged."""
     # handlers log what a run does, and the last line of a command says why it ended
     logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
-    if command.files and "training" not in parser:  # a resumed training gives the same bits
+    if command.files and "training" in parser:
+        devices.keep_memory()
+    elif command.files:  # a resumed training gives the same bits
         devices.share_cores()
 
 
