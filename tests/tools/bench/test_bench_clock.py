@@ -2,6 +2,7 @@
 
 import pytest
 
+from tools.bench.__main__ import main
 from tools.bench.clock import in_turns
 from tools.repository import ROOT
 
@@ -22,3 +23,10 @@ def test_commands_run_in_turns_each_in_its_own_folder(tmp_path):
 def test_a_command_that_fails_ends_the_measurement_with_what_it_printed(tmp_path):
     with pytest.raises(SystemExit, match=r"ZeroDivisionError[\s\S]*error: exit code 1 of \S+ -W ignore -c 1/0"):
         in_turns([["-c", "1/0"]], [["-c", "pass"]], 1, tmp_path)
+
+
+def test_a_part_that_compares_folders_asks_for_the_other(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["tools.bench", "training"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "training compares with another folder: add --against FOLDER" in capsys.readouterr().err
