@@ -46,8 +46,8 @@ federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environm
 dose-test: $(READY) $(DOSE_VENV)/.ready  # pyRadPlan in an environment of its own
 	DOSE_PYTHON=$(abspath $(DOSE_VENV))/bin/python $(PY) -m pytest tests/test_dose_example.py
 
-interop-test: $(READY) $(INTEROP_VENV)/.ready  # other readers of volumes in an environment of their own, and Debian's programs
-	INTEROP_VENV=$(abspath $(INTEROP_VENV)) $(PY) -m pytest tests/interop
+interop-test: $(READY) $(INTEROP_VENV)/.ready  # other readers of volumes, and Dask, in an environment of their own, and Debian's programs
+	INTEROP_VENV=$(abspath $(INTEROP_VENV)) $(PY) -m pytest tests/interop tests/test_archive_example.py
 
 slicer-test: $(READY) $(SLICER_CORE)/.ready  # the nodes of 3D Slicer in a folder of their own
 	SLICER_CORE=$(abspath $(SLICER_CORE)) $(PY) -m pytest tests/test_slicer_example.py

@@ -58,6 +58,7 @@ RUN_BY = {
     "tools.release.pack": "tests/tools/release/pack/test_pack.py",
     "tools.tissue_segmenter": "tests/tools/tissue_segmenter/test_tissue_segmenter.py",
     "tools.release.verify": "tests/tools/release/verify/test_verify.py",
+    "examples.archive": "tests/test_archive_example.py",
     "examples.dose": "tests/test_dose_example.py",
     "examples.dose.checks": "tests/test_dose_example.py",
     "examples.notebook": "tests/test_notebook.py",
@@ -69,6 +70,7 @@ RUN_BY = {
 NOT_RUN = {
     "apt-get": "installs packages of the system",
     "storescu": "of dcmtk, against servers; make pacs-test runs it",
+    "sbatch": "needs a Slurm cluster",
     "cd": "a step of the shell",
     "source": "a step of the shell",
     "curl": "needs the internet or a server; make label-test runs those to MONAI Label",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import radians
+from typing import Any
 
+from monai.data import get_track_meta, set_track_meta
 from monai.transforms import (
     Compose,
     Identityd,
@@ -59,6 +61,21 @@ def random_augmentation(settings: Mapping[str, float] | None, plane: str | None 
             raise ConfigError(fault, "give a number in that range, 0 for off")
     drawn = [*_geometry(given, 3 if plane is None else 2), *_flip(given, plane), *_intensity(given)]
     return Compose(drawn) if drawn else Identityd(IMAGES, allow_missing_keys=True)
+
+
+def augmented(sample: dict[str, Any], transform: Compose, seed: int) -> dict[str, Any]:
+    """A sample of plain tensors after random transforms drawn from a seed.
+
+    Meanwhile MONAI tracks no metadata, in no thread: they take most of the time of a small sample, which has none.
+    """
+    transform.set_random_state(seed=seed % 2**32)
+    tracked = get_track_meta()
+    set_track_meta(False)
+    try:
+        drawn: dict[str, Any] = transform(sample)
+    finally:
+        set_track_meta(tracked)
+    return drawn
 
 
 def _geometry(given: Mapping[str, float], dimensions: int) -> list[Transform]:

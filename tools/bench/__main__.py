@@ -1,4 +1,4 @@
-"""Benchmarks of inference, stitching, memory, peers, a loaded model and the app: ``make bench``.
+"""Benchmarks of inference, stitching, memory, peers, a loaded model, the app and training: ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import app, inference, memory, model, peers, stitching
+from tools.bench import app, inference, memory, model, peers, stitching, training
 from tools.bench.clock import Timing, save, show
 
 
@@ -52,7 +52,10 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "peers": _peers,
     "model": lambda data, options: model.rows(data, options.repeats),
     "app": lambda data, _: app.rows(data),
+    "training": lambda data, options: training.rows(data, options.repeats, options.against),
 }
+AGAINST = ("training",)
+"""Parts that need another folder."""
 
 HEADS = {"memory": memory.HEADS, "model": ("command s", "loaded s"), "app": ("idle s", "beside s")}
 """What the columns of a part are called, if not before and after."""
@@ -65,14 +68,18 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory-shape", nargs=3, type=int, help="volume shape of the parts memory and levels")
     parser.add_argument("--memory-bundles", nargs="+", choices=inference.BUNDLES, help="bundles of the memory part")
+    parser.add_argument("--against", type=Path, help="folder of an older commit with its .venv, for the part training")
     parser.add_argument("--json", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    parts = options.parts or [part for part in PARTS if options.against or part not in AGAINST]
+    if not options.against and (needing := set(parts) & set(AGAINST)):
+        parser.error(f"{', '.join(needing)} compares with another folder: add --against FOLDER")
     torch.set_num_threads(1)
     tables: dict[str, list[Timing]] = {}
     with tempfile.TemporaryDirectory() as data:
-        for part in options.parts or PARTS:
+        for part in parts:
             tables[part] = PARTS[part](Path(data), options)
             show(part, tables[part], *([HEADS[part]] if part in HEADS else []))
     if options.json:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import shlex
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +18,7 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from common.devices import single_device
+from tools.repository import ROOT
 
 T = TypeVar("T")
 
@@ -47,6 +53,38 @@ def alternate(works: Sequence[Callable[[], T]], repeats: int) -> tuple[list[floa
     rounds = [[seconds(work) for work in works] for _ in range(repeats)]
     times = [[took for took, _ in each] for each in rounds]
     return [median(column) for column in zip(*times, strict=True)], [result for _, result in rounds[-1]]
+
+
+def process_seconds(words: Sequence[str], folder: Path = ROOT) -> float:
+    """Processor seconds, of user and system, of ``python WORDS`` in a folder, by its ``.venv``, with one thread.
+
+    Raises:
+        SystemExit: with what the command printed, where it fails.
+    """
+    own = folder / ".venv" / "bin" / "python"
+    command = [str(own) if own.exists() else sys.executable, "-W", "ignore", *words]
+    with tempfile.TemporaryFile() as printed:
+        one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(command, cwd=folder, env=one_thread, stdout=printed, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            printed.seek(0)
+            raise SystemExit(f"{printed.read().decode()}error: exit code {process.returncode} of {shlex.join(command)}")
+    return used.ru_utime + used.ru_stime
+
+
+def in_turns(
+    commands_before: Sequence[Sequence[str]], commands_after: Sequence[Sequence[str]], repeats: int, before: Path
+) -> list[tuple[float, float]]:
+    """Median processor seconds of pairs of commands, in turns: one in the folder ``before``, one in this repository.
+
+    A command is what follows ``python``; see :func:`process_seconds`.
+    """
+    pairs = list(zip(commands_before, commands_after, strict=True))
+    rounds = [[(process_seconds(old, before), process_seconds(new)) for old, new in pairs] for _ in range(repeats)]
+    by_pair = [zip(*times, strict=True) for times in zip(*rounds, strict=True)]
+    return [(median(old), median(new)) for old, new in by_pair]
 
 
 def peak_gib() -> float:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common.simulation.mr_ct_pairs import write_mr2ct
-from tools.bench.clock import Timing, seconds
+from tools.bench.clock import Timing, process_seconds, seconds
 
 SIDES_MM = (4.0, 1.25)
 """Voxel sizes of the phantoms: of the small one the start is most of the time."""
@@ -29,20 +26,12 @@ def rows(data: Path, repeats: int) -> list[Timing]:
         again = partial(_again, model, scan, folder / "ct.nii.gz")
         again()
         loaded = min(seconds(again)[0] for _ in range(repeats))
-        words = [sys.executable, "-W", "ignore", "-m", "medical_image_synthesis", "mr2ct", str(scan)]
+        words = ["-m", "medical_image_synthesis", "mr2ct", str(scan)]
         words += ["-o", str(folder / "of_command.nii.gz"), "--refuse", "false", "--overwrite", "--device", "cpu"]
-        command = min(_of_process(words) for _ in range(repeats))
+        command = min(process_seconds(words) for _ in range(repeats))
         measured.append(Timing(f"mr2ct, phantom of {side:g} mm", command, loaded))
     return measured
 
 
 def _again(model: Any, scan: Path, made: Path) -> None:
     model(scan).save(made, overwrite=True)
-
-
-def _of_process(words: list[str]) -> float:
-    """Processor seconds of a process."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(words, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

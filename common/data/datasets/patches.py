@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...errors import ConfigError, DataError
 from ...seeds import derive
+from ...transforms.augment import augmented
 from .cached_volumes import name_of, plain, require_one_shape, require_volumes
 from .patch_positions import (
     cells,
@@ -165,8 +166,7 @@ class VolumePatchDataset(CacheDataset):
         sample = {name: volume[window].clone() for name, volume in item.items() if name != "case"}
         for name in self.regions:
             sample[name] = sample[name].float() if name in sample else torch.zeros(1, *self.patch_size)
-        self.augmentation.set_random_state(seed=seed % 2**32)
-        sample = self.augmentation(sample)
+        sample = augmented(sample, self.augmentation, seed)
         counts = {"region_counts": self.region_counts[number]} if self.region_counts else {}
         return {**{name: plain(volume) for name, volume in sample.items()}, **counts, "case": item["case"]}
 

@@ -18,6 +18,7 @@ from ...errors import ConfigError
 from ...networks.slabs import odd_neighbours, slabs
 from ...seeds import derive
 from ...stitching import plane_axis
+from ...transforms.augment import augmented
 from .cached_volumes import plain
 from .patch_positions import last_starts, padded, start_around, voxels_of
 
@@ -94,8 +95,7 @@ class SimulatedCases(Dataset[dict[str, Any]]):
         case = self.case(epoch, number)
         seed = derive(self.seed, epoch, number, place, 1)
         sample = self.cut(case, np.random.default_rng(seed))
-        self.augmentation.set_random_state(seed=seed % 2**32)
-        sample = self.augmentation(sample)
+        sample = augmented(sample, self.augmentation, seed)
         return {**{name: plain(part) for name, part in sample.items()}, "case": f"simulation {epoch}-{number}"}
 
     def case(self, epoch: int, number: int) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from ...networks.slabs import odd_neighbours, slabs
 from ...seeds import derive
 from ...stitching import plane_axis
 from ...stitching.slice_stitching import PLANES
+from ...transforms.augment import augmented
 from .cached_volumes import plain
 
 logger = logging.getLogger(__name__)
@@ -160,8 +161,7 @@ class SliceDataset(CacheDataset):
             key: slabs(self._volume(number, key), self.axis, self.neighbours if key == "image" else 1, centre)[0]
             for key in self.keys
         }
-        self.augmentation.set_random_state(seed=derive(self.seed, epoch, index) % 2**32)
-        sample = self.augmentation(sample)
+        sample = augmented(sample, self.augmentation, derive(self.seed, epoch, index))
         tensors = {key: plain(volume) for key, volume in sample.items()}
         return {**tensors, "case": self._cache[number].get("case", str(number))}
 

@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from pd2t2_dcgan_acm.dilated import spectral
 from pd2t2_dcgan_acm.dilated.plan import SPECTRUM_BYTES, Axis, DilationPlan, best_plan
 from pd2t2_dcgan_acm.dilated.polyphase import from_phases, to_phases
-from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d, spectral_conv3d, weight_spectrum
+from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d, learning_conv3d, spectral_conv3d, weight_spectrum
 from torch import nn
 from torch.nn import functional as F
 
@@ -34,16 +34,17 @@ def large(**settings: object) -> SpectralConv3d:
     return SpectralConv3d(8, 8, 9, **{"dilation": 2, "padding": 8, **settings}).eval()
 
 
+@pytest.mark.parametrize("convolve", [spectral_conv3d, learning_conv3d])
 @pytest.mark.parametrize("tiles", [(1, 1, 1), (2, 1, 3)])
 @pytest.mark.parametrize("dilation", [(1, 1, 1), (2, 2, 2), (3, 1, 2)])
 @pytest.mark.parametrize("kernel", [(3, 3, 3), (5, 1, 7)])
 @pytest.mark.parametrize("lengths", [(12, 12, 12), (13, 15, 17), (1, 2, 9)])
-def test_equal_to_the_direct_convolution(tiles, dilation, kernel, lengths):
+def test_equal_to_the_direct_convolution(convolve, tiles, dilation, kernel, lengths):
     inputs, weight, bias = noise(2, 3, *lengths), noise(4, 3, *kernel, seed=1), noise(4, seed=2)
     axes = tuple(Axis(n, d, k // 2, t) for n, d, k, t in zip(lengths, dilation, kernel, tiles, strict=True))
     plan = DilationPlan(axes, 3, 4)
     padding = [d * (k // 2) for d, k in zip(dilation, kernel, strict=True)]
-    result = spectral_conv3d(inputs, weight_spectrum(weight, plan), bias, plan)
+    result = convolve(inputs, weight_spectrum(weight, plan), bias, plan)
     assert_close(result, F.conv3d(inputs, weight, bias, padding=padding, dilation=dilation))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from pd2t2_dcgan_acm.dilated.plan import DilationPlan, best_plan
@@ -87,6 +88,42 @@ def spectral_conv3d(inputs: Tensor, spectrum: Tensor, bias: Tensor | None, plan:
     return outputs
 
 
+def learning_conv3d(inputs: Tensor, spectrum: Tensor, bias: Tensor | None, plan: DilationPlan) -> Tensor:
+    """What :func:`spectral_conv3d` gives, with all tiles at once: the gradient of one written in place copies all."""
+    forward, inverse = _data_matrices(plan, inputs)
+    samples = to_tiles(inputs, plan)
+    products = torch.bmm(_transform(samples.to(torch.complex64), forward, (0, 1, 2)).flatten(0, 2), spectrum)
+    if bias is not None:
+        size = math.prod(axis.size for axis in plan.axes)
+        products = torch.cat([products[:1] + bias * size, products[1:]])
+    results = _transform(products.unflatten(0, plan.frequencies), inverse, (2, 1, 0)).real
+    return from_tiles(results, inputs.shape, plan)
+
+
+def to_tiles(volume: Tensor, plan: DilationPlan) -> Tensor:
+    """Tiles of all interleaved grids, (B, C, X, Y, Z) -> (x, y, z, tiles, C), zeros around the volume."""
+    ends = [axis.dilation * (axis.tiles * axis.step + axis.lead) - axis.length for axis in plan.axes]
+    starts = [axis.dilation * axis.lead for axis in plan.axes]
+    padding = [side for pair in zip(reversed(starts), reversed(ends), strict=True) for side in pair]
+    grids = F.pad(volume, padding)
+    for place, axis in enumerate(plan.axes):
+        grids = grids.unflatten(2 + 2 * place, (-1, axis.dilation))
+    for place, axis in enumerate(plan.axes):
+        grids = grids.unfold(2 + 2 * place, axis.taken, axis.step)
+    tiles = grids.permute(8, 9, 10, 0, 2, 3, 4, 5, 6, 7, 1)
+    return tiles.reshape(*tiles.shape[:3], -1, tiles.shape[-1])
+
+
+def from_tiles(tiles: Tensor, shape: Sequence[int], plan: DilationPlan) -> Tensor:
+    """Inverse of :func:`to_tiles` for tiles of the plan's steps."""
+    x, y, z = plan.axes
+    grids = tiles.unflatten(3, (shape[0], x.tiles, x.dilation, y.tiles, y.dilation, z.tiles, z.dilation))
+    whole = grids.permute(3, 10, 4, 0, 5, 6, 1, 7, 8, 2, 9)
+    volume = whole.flatten(8, 10).flatten(5, 7).flatten(2, 4)
+    cropped = volume[:, :, : shape[2], : shape[3], : shape[4]]
+    return cropped.contiguous(memory_format=torch.channels_last_3d)
+
+
 def _data_matrices(plan: DilationPlan, like: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     forward, inverse = [], []
     for axis, frequencies in zip(plan.axes, plan.frequencies, strict=True):
@@ -125,7 +162,8 @@ class SpectralConv3d(nn.Conv3d):
                 if plan is not None:
                     lasting = not learning and not self.training
                     spectrum = self._kept_spectrum(plan) if lasting else weight_spectrum(self.weight, plan)
-                    return spectral_conv3d(input, spectrum, self.bias, plan)
+                    convolve = learning_conv3d if learning else spectral_conv3d
+                    return convolve(input, spectrum, self.bias, plan)
                 if learning and self.dilation[0] > 1 and len(set(self.dilation)) == 1:
                     return polyphase_conv3d(input, self.weight, self.bias, self.dilation[0])
         return self._conv_forward(input, self.weight, self.bias)

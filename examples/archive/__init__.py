@@ -1,0 +1,1 @@
+"""Algorithm container of the SynthRAD challenges; see docs/how-to/deployment.md."""
