@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
+from monai.transforms import apply_transform
 from torch import Tensor
 
 from .. import devices
@@ -300,19 +301,21 @@ class CaseEvaluator(SupervisedEvaluator):
         self.fire_event(CASE_LOADED)
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
-        pred, image = output["pred"], item["image"]
+        image = item["image"]
         source = None if self._verdicts is None else NetworkInput.of(image)
         batchdata.clear()
         self.state.batch = self.state.output = None
-        del output
+        output = {"pred": output["pred"]}
         loaded = dict(item)
         item["image"] = emptied(image)
 
-        def restored(pred: Tensor) -> dict[str, Any]:
-            done: dict[str, Any] = self._postprocessing({**loaded, "pred": pred})
+        def restored(output: dict[str, Tensor]) -> dict[str, Any]:
+            done: dict[str, Any] = {**loaded, "pred": output.pop("pred")}
+            for step in getattr(self._postprocessing, "transforms", [self._postprocessing]):
+                done = apply_transform(step, done)  # by itself, since a Compose keeps what it was given to its end
             return {**done, "image": item["image"]}
 
-        done = restored(pred)
+        done = restored(output)
         values = self.exporter.on_host(done, done["pred"])
         if self._verdicts is not None and source is not None:
             of_file = item["image"].meta.get(WARNINGS, "").splitlines()
@@ -325,7 +328,7 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._maps is not None and values is not None:
             predicted = (image.to(self.state.device), values, self.inferer, self.network)
             of_item = partial(self.exporter.on_host, item)
-            widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored(pred)["pred"]))
+            widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored({"pred": pred})["pred"]))
         loaded.clear()  # not kept while the case before is still written
         del image
         self._hand_over(done, values, widths)

@@ -59,27 +59,32 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
         source = next(self.key_iterator(cropped))
         image = cropped[source]
         spacing = np.linalg.norm(np.asarray(image.affine, float)[:3, :3], axis=0)
-        channels = [with_dark_padding(convert_to_numpy(channel)) for channel in image]
-        box, body, kept = subject_in(channels[0], spacing, AIR_MM)
+        first = with_dark_padding(convert_to_numpy(image[0]))
+        box, body, kept = subject_in(first, spacing, AIR_MM)
         margin = np.ceil(AIR_MM / spacing - 1e-3).astype(int)  # headers round sizes
+        inside: Any = tuple(slice(m, m + part.stop - part.start) for part, m in zip(box, margin, strict=True))
+        shape = [part.stop + m for part, m in zip(inside, margin, strict=True)]
         for key in self.key_iterator(cropped):
             volume = cropped[key]
-            if key == source:
-                inside = [self._cleared(channel[box], body, kept) for channel in channels]
-            else:
-                low = 0.0 if key in MASKS else float(volume.min())
-                inside = [(convert_to_numpy(channel[box]), low) for channel in volume]
-            made = np.stack([np.pad(part, [(m, m) for m in margin], constant_values=air) for part, air in inside])
+            made = np.empty((len(volume), *shape), first.dtype if key == source else convert_to_numpy(volume[0]).dtype)
+            low = 0.0 if key in MASKS or key == source else float(volume.min())
+            for number, room in enumerate(made):
+                if key == source:
+                    values = with_dark_padding(convert_to_numpy(image[number])) if number else first
+                    self._clear(values[box], body, kept, room, inside)
+                else:
+                    room[:] = low
+                    room[inside] = convert_to_numpy(volume[number])[box]
             start = [part.start - m for part, m in zip(box, margin, strict=True)]
             cropped[key] = self._placed(volume, made, start)
         return cropped
 
-    def _cleared(self, values: Volume, body: Mask, kept: Mask) -> tuple[Volume, float]:
-        """A channel inside the box with air outside the outline, and the value of air."""
-        if self.floor is None:
-            return np.where(kept, values, np.float32(0)), 0.0
-        air = np.float32(np.percentile(values[body], self.floor))
-        return np.where(kept, np.maximum(values, air), air), float(air)
+    def _clear(self, values: Volume, body: Mask, kept: Mask, made: Volume, inside: Box) -> None:
+        """Put a channel of the box into its place in ``made``, with air around it and outside the outline."""
+        floor = None if self.floor is None else np.percentile(values[body], self.floor, overwrite_input=True)
+        made[:] = air = np.float32(floor or 0)
+        for place, part, keep in zip(made[inside], values, kept, strict=True):
+            np.copyto(place, part if floor is None else np.maximum(part, air), where=keep)
 
     def _placed(self, volume: MetaTensor, made: Volume, start: Sequence[int]) -> MetaTensor:
         """The part of a volume that begins at a voxel, with its affine and what the inverse needs."""
@@ -87,7 +92,7 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
         affine[:3, 3] += affine[:3, :3] @ start
         info = {"start": [int(each) for each in start], "shape": [int(each) for each in volume.shape[1:]]}
         part = MetaTensor(
-            torch.from_numpy(np.ascontiguousarray(made)),
+            torch.from_numpy(made),
             affine=torch.from_numpy(affine),
             meta={key: value for key, value in volume.meta.items() if key != "affine"},
             applied_operations=list(volume.applied_operations),
@@ -162,7 +167,7 @@ def with_dark_padding(volume: Volume) -> Volume:
     padding = volume == value
     if padding.all():
         return volume
-    dark, bright = np.percentile(volume[~padding], (1, 99))
+    dark, bright = np.percentile(volume[~padding], (1, 99), overwrite_input=True)
     if dark - (bright - dark) <= value <= dark:
         return volume
     if value > dark:  # tissue may have this value, too
