@@ -14,6 +14,7 @@ from monai.utils import TraceKeys, convert_to_numpy
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..stitching.memory import give_up
 from .body import CLOSED_MM, Volume, air_threshold, coarse_and_smooth, distance_from, outline
 from .loading import MASKS
 
@@ -40,7 +41,8 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
     A threshold, the outline and the box around it are computed from the first channel inside the box alone, again until
     they do not change: padding, noise, markers and another field of view around the same subject give the same box.
     Voxels further than ``AIR_MM`` from the outline, and those that the margin needs beyond the field of view, get the
-    darkest value inside (see ``floor``). A volume without air around the subject keeps its field of view.
+    darkest value inside (see ``floor``). The given source loses its values if it has several channels. A volume without
+    air around the subject keeps its field of view.
 
     Args:
         keys: items (C, X, Y, Z) on one grid, absent ones are skipped. The first that is there, the source, gives the
@@ -72,6 +74,8 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
                 if key == source:
                     values = with_dark_padding(convert_to_numpy(image[number])) if number else first
                     self._clear(values[box], body, kept, room, inside)
+                    if len(made) > 1:  # the source and its part would not both be in memory
+                        give_up(convert_to_numpy(image[number]))
                 else:
                     room[:] = low
                     room[inside] = convert_to_numpy(volume[number])[box]

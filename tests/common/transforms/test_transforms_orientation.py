@@ -8,7 +8,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Invertd, Orientationd
 
-from common.transforms import OrientationByChanneld, InvertInPlaced
+from common.transforms import OrientationByChanneld
 
 AFFINES = {
     "as it is": np.diag([1.0, 2, 3, 1]),
