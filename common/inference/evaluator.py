@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
-from monai.transforms import apply_transform
+from monai.transforms import Invertd, apply_transform
 from torch import Tensor
 
 from .. import devices
@@ -31,7 +31,9 @@ from ..io.reader import WARNINGS
 from ..path_names import is_reference
 from ..runs.acceleration import Acceleration
 from ..runs.durations import spoken
-from ..transforms.body import OUTSIDE
+from ..stitching.memory import trim_memory
+from ..transforms import ServedAsFloatd, ToUnitd
+from ..transforms.body import OUTSIDE, AirOutsideBodyd
 from ..trust.case_verdicts import CaseVerdicts, NetworkInput
 from ..trust.input_check import CASE_LOADED
 from .autocast import AutocastInferer
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from ..trust.maps import UncertaintyMaps
 
 logger = logging.getLogger(__name__)
+WITHOUT_SOURCE = (Invertd, ToUnitd, AirOutsideBodyd, ServedAsFloatd)
+"""Steps of a postprocessing that need no values of the source, but for the outline of the second last."""
 MAP_VOLUMES = 5
 """Volumes in memory while a map is computed: source, prediction, squares, a variation and its difference."""
 
@@ -122,7 +126,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.warnings: dict[str, list[str]] = {}
-        self._postprocessing = postprocessing or dict
+        self._steps: Sequence[Callable[..., Any]] = getattr(postprocessing, "transforms", [postprocessing or dict])
         self._memory: MemoryPlan | None = None
         self._writing: tuple[str, Future[Any]] | None = None
         self._keep: Callable[..., Any] | None = None
@@ -299,6 +303,10 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._memory is not None:
             self.inferer.inferer = self._memory.inferer_of(case)
         self.fire_event(CASE_LOADED)
+        is_needed = self._maps is not None or not all(isinstance(step, WITHOUT_SOURCE) for step in self._steps)
+        outlining = [] if is_needed else [step for step in self._steps if isinstance(step, AirOutsideBodyd)]
+        outline = {key: each for step in outlining for key, each in step.outlined(batchdata["image"][0]).items()}
+        trim_memory()  # what reading, and then the network, took in small parts
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
         image = item["image"]
@@ -306,13 +314,16 @@ class CaseEvaluator(SupervisedEvaluator):
         batchdata.clear()
         self.state.batch = self.state.output = None
         output = {"pred": output["pred"]}
-        loaded = dict(item)
+        trim_memory()
+        loaded = {**item, **outline}
         item["image"] = emptied(image)
+        if not is_needed:
+            loaded["image"] = image = item["image"]
 
         def restored(output: dict[str, Tensor]) -> dict[str, Any]:
             done: dict[str, Any] = {**loaded, "pred": output.pop("pred")}
-            for step in getattr(self._postprocessing, "transforms", [self._postprocessing]):
-                done = apply_transform(step, done)  # by itself, since a Compose keeps what it was given to its end
+            for step in self._steps:
+                done = apply_transform(step, done)  # type: ignore[assignment]  # a Compose keeps what it was given
             return {**done, "image": item["image"]}
 
         done = restored(output)
@@ -329,6 +340,7 @@ class CaseEvaluator(SupervisedEvaluator):
             predicted = (image.to(self.state.device), values, self.inferer, self.network)
             of_item = partial(self.exporter.on_host, item)
             widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored({"pred": pred})["pred"]))
+            del predicted
         loaded.clear()  # not kept while the case before is still written
         del image
         self._hand_over(done, values, widths)

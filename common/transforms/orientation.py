@@ -45,7 +45,7 @@ class _TurningInPlace(Compose):
 
     def inverse(self, data: Any) -> Any:
         """The volumes of a dictionary before the preprocessing."""
-        for step in reversed(self.flatten().transforms):
+        for step in reversed(self.transforms):
             if isinstance(step, Orientationd):
                 data = dict(data)
                 for key in step.key_iterator(data):

@@ -73,7 +73,12 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
             for number, room in enumerate(made):
                 if key == source:
                     values = with_dark_padding(convert_to_numpy(image[number])) if number else first
-                    self._clear(values[box], body, kept, room, inside)
+                    floor = None if self.floor is None else _percentile(values[box][body], self.floor)
+                    if number == len(made) - 1:
+                        del body
+                    room[:] = air = np.float32(floor or 0)
+                    for place, part, keep in zip(room[inside], values[box], kept, strict=True):
+                        np.copyto(place, part if floor is None else np.maximum(part, air), where=keep)
                     if len(made) > 1:  # the source and its part would not both be in memory
                         give_up(convert_to_numpy(image[number]))
                 else:
@@ -82,13 +87,6 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
             start = [part.start - m for part, m in zip(box, margin, strict=True)]
             cropped[key] = self._placed(volume, made, start)
         return cropped
-
-    def _clear(self, values: Volume, body: Mask, kept: Mask, made: Volume, inside: Box) -> None:
-        """Put a channel of the box into its place in ``made``, with air around it and outside the outline."""
-        floor = None if self.floor is None else np.percentile(values[body], self.floor, overwrite_input=True)
-        made[:] = air = np.float32(floor or 0)
-        for place, part, keep in zip(made[inside], values, kept, strict=True):
-            np.copyto(place, part if floor is None else np.maximum(part, air), where=keep)
 
     def _placed(self, volume: MetaTensor, made: Volume, start: Sequence[int]) -> MetaTensor:
         """The part of a volume that begins at a voxel, with its affine and what the inverse needs."""
@@ -111,6 +109,11 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
             info = self.pop_transform(volume)[TraceKeys.EXTRA_INFO]
             restored[key] = _given_back(volume, info["start"], info["shape"])
         return restored
+
+
+def _percentile(values: Volume, percent: float) -> float:
+    """A percentile of values that nothing needs afterwards, (N,)."""
+    return float(np.percentile(values, percent, overwrite_input=True))
 
 
 def _given_back(volume: MetaTensor, start: Sequence[int], shape: Sequence[int]) -> MetaTensor:
