@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import Compose, Invertd, InvertibleTransform, Orientationd
 from nibabel.orientations import io_orientation
@@ -36,7 +37,7 @@ class InvertInPlaced(Invertd):
     It takes the arguments of that class; ``transform`` is a ``Compose``.
     """
 
-    def __init__(self, keys: Any, transform: Compose, **settings: Any) -> None:
+    def __init__(self, keys: KeysCollection, transform: Compose, **settings: Any) -> None:
         super().__init__(keys, _TurningInPlace(transform.transforms), **settings)
 
 

@@ -19,9 +19,9 @@ from tools.repository import ROOT, config_path
 
 SHAPES = ((512, 512, 300), (512, 512, 800))
 WIDTH = 2
-LIMIT_GB = 2.5
+LIMIT_GB = 2.7
 """Of a bundle with one source."""
-BESIDE_SOURCES_GB = 1.7
+BESIDE_SOURCES_GB = 3.0
 """Of one with several, besides the bytes of their volumes in memory."""
 MAPS = {"mtr": 45.0, "fa": 0.9, "rd": 2.0, "ad": 3.0}
 """Largest values of sources that are quantities; those of others are whole numbers up to 900."""
