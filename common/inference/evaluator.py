@@ -21,7 +21,7 @@ from ..errors import Refused, UnsuitedError
 from ..files import remove_unfinished
 from ..io.dicom.reading.headers import MISSING_SLICES
 from ..io.export import VolumeExporter
-from ..io.export.outputs import BACKEND, require_new
+from ..io.export.outputs import require_new
 from ..io.export.verdicts import QUALITY
 from ..io.export.volume import volume_of
 from ..io.reader import WARNINGS
@@ -291,26 +291,6 @@ class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
         batch, output = self.state.batch, self.state.output
         remedy = "pass weights of a completed training, and a source like those of the training"
         require_contrast(output["pred"][0], str(batch["case"][0]), "synthetic volume", remedy)
-
-    def _hand_over(self, item: dict[str, Any], values: Any, widths: Any) -> None:
-        """Pass the case, a refused one without values, to the writer thread when that has finished the previous one."""
-        case = str(item["case"])
-        warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
-        self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
-        item = {**item, WARNINGS: warnings, BACKEND: self.inferer.backend.names(), "pred": None}
-        self._settle()
-        volumes = (values,) if widths is None else (values, widths)
-        future = self._writer.submit(self._keep or self.exporter.write, item, *volumes)
-        future.add_done_callback(lambda _: self._release(case))
-        self._writing = case, future
-
-    def _settle(self) -> None:
-        """Wait for the writer thread, and record its failure."""
-        if self._writing is not None:
-            case, future = self._writing
-            self._writing = None
-            if error := future.exception():
-                self._fail(case, reason_of(error))
 
     def _release(self, case: str) -> None:
         if self._memory is not None:

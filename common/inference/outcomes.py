@@ -6,7 +6,8 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +15,10 @@ from .. import devices
 from ..errors import CasesFailedError, Refused, failure, some
 from ..files import write_text
 from ..io.export import VolumeExporter
-from ..io.export.outputs import KEPT, MANIFEST_NAME, REFUSED
+from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED
 from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, in_words, why_refused
+from ..io.reader import WARNINGS
+from .dataset import reason_of
 
 if TYPE_CHECKING:
     from ..evaluation.inference_report import InferenceReport
@@ -47,6 +50,10 @@ class CaseOutcomes:
     warnings: dict[str, list[str]]
     _items: list[dict[str, Any]]
     _report: InferenceReport | None
+    inferer: Any
+    _keep: Callable[..., Any] | None
+    _writer: ThreadPoolExecutor
+    _writing: tuple[str, Future[Any]] | None
 
     def _release(self, case: str) -> None:
         """Note that a case is no longer in memory."""
@@ -103,6 +110,26 @@ class CaseOutcomes:
         if len(outcomes) > 1 or counts["done"]:
             logger.info(f"{counts['done']} of {len(outcomes)} cases written to {place}{kept}")
         require_volumes(outcomes, manifest)
+
+    def _hand_over(self, item: dict[str, Any], values: Any, widths: Any) -> None:
+        """Pass the case, a refused one without values, to the writer thread when that has finished the previous one."""
+        case = str(item["case"])
+        warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
+        self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
+        item = {**item, WARNINGS: warnings, BACKEND: self.inferer.backend.names(), "pred": None}
+        self._settle()
+        volumes = (values,) if widths is None else (values, widths)
+        future = self._writer.submit(self._keep or self.exporter.write, item, *volumes)
+        future.add_done_callback(lambda _: self._release(case))
+        self._writing = case, future
+
+    def _settle(self) -> None:
+        """Wait for the writer thread, and record its failure."""
+        if self._writing is not None:
+            case, future = self._writing
+            self._writing = None
+            if error := future.exception():
+                self._fail(case, reason_of(error))
 
     def _fail(self, case: str, reason: str) -> None:
         if len(self._items) > 1:  # else the error of the run says it
