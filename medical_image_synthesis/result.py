@@ -18,7 +18,7 @@ from medical_image_synthesis.quiet import without_traces
 if TYPE_CHECKING:
     import nibabel as nib
 
-    from common.inference.evaluator import KeptCase
+    from common.inference.outcomes import KeptCase
     from common.io.export import VolumeExporter
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
@@ -20,16 +18,17 @@ from .. import devices
 from ..config.record import RunRecord, config_of
 from ..data.checks.head_size import HeadSize
 from ..errors import Refused, UnsuitedError
-from ..files import remove_unfinished, write_text
+from ..files import remove_unfinished
 from ..io.dicom.reading.headers import MISSING_SLICES
 from ..io.export import VolumeExporter
-from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED, require_new
-from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, in_words, why_refused
+from ..io.export.outputs import require_new
+from ..io.export.verdicts import QUALITY
 from ..io.export.volume import volume_of
 from ..io.reader import WARNINGS
 from ..path_names import is_reference
 from ..runs.acceleration import Acceleration
 from ..runs.durations import spoken
+from ..stitching.memory import trim_memory
 from ..transforms.body import OUTSIDE
 from ..trust.case_verdicts import CaseVerdicts, NetworkInput
 from ..trust.input_check import CASE_LOADED
@@ -37,10 +36,10 @@ from .autocast import AutocastInferer
 from .backend import Backend
 from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
 from .memory import MemoryPlan
-from .outcomes import require_volumes
+from .outcomes import CaseOutcomes, KeptCase, require_volumes
+from .restoring import Restoring
 
 if TYPE_CHECKING:
-    from ..evaluation.inference_report import InferenceReport
     from ..trust.maps import UncertaintyMaps
 
 logger = logging.getLogger(__name__)
@@ -48,21 +47,7 @@ MAP_VOLUMES = 5
 """Volumes in memory while a map is computed: source, prediction, squares, a variation and its difference."""
 
 
-class KeptCase(NamedTuple):
-    """A case that was inferred and not written: what :meth:`common.io.export.VolumeExporter.write` takes.
-
-    Attributes:
-        item: the loaded case, with its warnings and verdict.
-        values: (X, Y, Z) in the unit of the target.
-        widths: half-widths of the intervals of its voxels (X, Y, Z), where they were asked for.
-    """
-
-    item: dict[str, Any]
-    values: Any
-    widths: Any = None
-
-
-class CaseEvaluator(SupervisedEvaluator):
+class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
     """MONAI's evaluator that continues after failed cases, writes a manifest and raises at the end if any failed.
 
     A case is written while the next one is computed and, with a prefetching loader, two more are read; at most these
@@ -113,7 +98,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self.exporter = exporter
         exporter.provenance.note_settings(settings)
         self.resume = resume
-        self._report = _report_of(exporter, settings) if report else None
+        self._report = self._report_of(exporter, settings) if report else None
         self._with_maps = uncertainty
         self._maps: UncertaintyMaps | None = None
         self.refuses = refuse or exporter.is_dicom
@@ -121,7 +106,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.warnings: dict[str, list[str]] = {}
-        self._postprocessing = postprocessing or dict
+        self._restoring = Restoring(postprocessing)
         self._memory: MemoryPlan | None = None
         self._writing: tuple[str, Future[Any]] | None = None
         self._keep: Callable[..., Any] | None = None
@@ -221,58 +206,6 @@ class CaseEvaluator(SupervisedEvaluator):
                     self._memory.close()
                     self.inferer.inferer = self._memory.inferer
 
-    def _is_readable(self, case: str) -> bool:
-        """Whether the name of a case is text; a file whose name is not UTF-8 fails alone."""
-        try:
-            case.encode()
-        except UnicodeEncodeError:
-            self._fail(ascii(case), f"the name of the file, {ascii(case)}, is not UTF-8: rename it")
-            return False
-        return True
-
-    def _is_kept(self, case: str) -> bool:
-        if not self.resume:
-            return False
-        if why := self.exporter.why_recomputed(case):
-            if self.exporter.path(case).exists():
-                logger.info(f"{case} is computed again: {why}")
-            return False
-        self.outcomes[case] = self.exporter.entry(case, KEPT)
-        self._refuse(case, self.outcomes[case].get(QUALITY))
-        return True
-
-    def _refuse(self, case: str, verdict: Mapping[str, Any] | None) -> bool:
-        """Let a case with the verdict ``refuse`` have no volume, unless that is switched off; whether it has none."""
-        if not self.refuses or verdict is None or verdict["verdict"] != REFUSE:
-            return False
-        reason = why_refused(verdict, self.exporter.is_dicom)
-        self.outcomes[case] = {"case": case, "status": REFUSED, "reason": reason, QUALITY: verdict}
-        return True
-
-    def _tell(self, case: str, verdict: Mapping[str, Any] | None) -> None:
-        """Log the verdict of a case that is not refused, or its warnings; the end of the run lists the refused ones."""
-        if verdict is None and (warnings := self.warnings.get(case)):
-            logger.warning(f"{case}: results may look plausible and be wrong: {'; '.join(warnings)}")
-        elif verdict is not None and self.outcomes[case]["status"] != REFUSED:
-            log = logger.info if verdict["verdict"] == ACCEPT else logger.warning
-            log(f"{case}: {in_words(verdict)}")
-
-    def _conclude(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
-        """Write the manifest of all processes, and raise if cases failed."""
-        if devices.rank() > 0:
-            return
-        place = self.exporter.output_file or self.exporter.output_dir
-        manifest = self.exporter.output_dir / MANIFEST_NAME
-        if self.exporter.output_file is None:
-            write_text(manifest, json.dumps(outcomes, indent=2))
-        counts = Counter(outcome["status"] for outcome in outcomes)
-        kept = f", {counts[KEPT]} kept from an earlier run" if counts[KEPT] else ""
-        if self._report is not None:
-            self._report.write(self._items, outcomes)
-        if len(outcomes) > 1 or counts["done"]:
-            logger.info(f"{counts['done']} of {len(outcomes)} cases written to {place}{kept}")
-        require_volumes(outcomes, manifest)
-
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:
         case = str(batchdata["case"][0])
         self.outcomes[case] = self.exporter.entry(case, "done")
@@ -298,21 +231,26 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._memory is not None:
             self.inferer.inferer = self._memory.inferer_of(case)
         self.fire_event(CASE_LOADED)
+        is_needed = self._maps is not None or self._restoring.needs_source
+        outline = {} if is_needed else self._restoring.outline(batchdata["image"][0])
+        trim_memory()  # what reading, and then the network, took in small parts
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
-        pred, image = output["pred"], item["image"]
+        image = item["image"]
         source = None if self._verdicts is None else NetworkInput.of(image)
         batchdata.clear()
         self.state.batch = self.state.output = None
-        del output
-        loaded = dict(item)
+        output = {"pred": output["pred"]}
+        trim_memory()
+        loaded = {**item, **outline}
         item["image"] = emptied(image)
+        if not is_needed:
+            loaded["image"] = image = item["image"]
 
-        def restored(pred: Tensor) -> dict[str, Any]:
-            done: dict[str, Any] = self._postprocessing({**loaded, "pred": pred})
-            return {**done, "image": item["image"]}
+        def restored(output: dict[str, Tensor]) -> dict[str, Any]:
+            return self._restoring.done({**loaded, "pred": output.pop("pred")}) | {"image": item["image"]}
 
-        done = restored(pred)
+        done = restored(output)
         values = self.exporter.on_host(done, done["pred"])
         if self._verdicts is not None and source is not None:
             of_file = item["image"].meta.get(WARNINGS, "").splitlines()
@@ -325,7 +263,8 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._maps is not None and values is not None:
             predicted = (image.to(self.state.device), values, self.inferer, self.network)
             of_item = partial(self.exporter.on_host, item)
-            widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored(pred)["pred"]))
+            widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored({"pred": pred})["pred"]))
+            del predicted
         loaded.clear()  # not kept while the case before is still written
         del image
         self._hand_over(done, values, widths)
@@ -353,40 +292,6 @@ class CaseEvaluator(SupervisedEvaluator):
         remedy = "pass weights of a completed training, and a source like those of the training"
         require_contrast(output["pred"][0], str(batch["case"][0]), "synthetic volume", remedy)
 
-    def _hand_over(self, item: dict[str, Any], values: Any, widths: Any) -> None:
-        """Pass the case, a refused one without values, to the writer thread when that has finished the previous one."""
-        case = str(item["case"])
-        warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
-        self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
-        item = {**item, WARNINGS: warnings, BACKEND: self.inferer.backend.names(), "pred": None}
-        self._settle()
-        volumes = (values,) if widths is None else (values, widths)
-        future = self._writer.submit(self._keep or self.exporter.write, item, *volumes)
-        future.add_done_callback(lambda _: self._release(case))
-        self._writing = case, future
-
-    def _settle(self) -> None:
-        """Wait for the writer thread, and record its failure."""
-        if self._writing is not None:
-            case, future = self._writing
-            self._writing = None
-            if error := future.exception():
-                self._fail(case, reason_of(error))
-
-    def _fail(self, case: str, reason: str) -> None:
-        if len(self._items) > 1:  # else the error of the run says it
-            logger.error(f"{case} failed: {reason}")
-        known = {key: value for key, value in self.outcomes.get(case, {}).items() if key == QUALITY}
-        self.outcomes[case] = {"case": case, "status": "failed", "reason": reason, **known}
-        self._release(case)
-
     def _release(self, case: str) -> None:
         if self._memory is not None:
             self._memory.release(case)
-
-
-def _report_of(exporter: VolumeExporter, settings: Mapping[str, Any]) -> InferenceReport:
-    """The page's writer, imported here since it needs libraries that inference does without."""
-    from ..evaluation.inference_report import InferenceReport
-
-    return InferenceReport(exporter, settings)

@@ -29,10 +29,10 @@ LIBRARIES = 0.15 * GB
 """Libraries and threads take so much more after the first case, in bytes [measured]."""
 MARGIN = 1.15
 """Factor on the estimate of an inferer: of narrow 3-D networks the peak was 8 % above [measured]."""
-READING, WRITING = 2.5, 4.5
+READING, WRITING = 1.05, 2.05
 """Volumes in memory next to the sources while these are read and scaled, and in all while the output is mapped back to
 its grid and written: the highest of the steps, counted in the code and measured."""
-RESAMPLING = 56
+RESAMPLING = 61
 """Bytes that resampling takes for each voxel of the larger grid, coordinates and values with 64 bits: with the volumes
 69 were measured."""
 STATM = Path("/proc/self/statm")

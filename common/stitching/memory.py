@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import mmap
 import sys
 import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -94,6 +96,19 @@ def trim_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
+
+
+def give_up(values: np.ndarray) -> None:
+    """Return the memory of a contiguous array, all of it or a part, to the system; its values are lost, most become 0.
+
+    Without effect on other systems than Linux.
+    """
+    advise = getattr(ctypes.CDLL(None), "madvise", None) if sys.platform == "linux" else None
+    if advise is not None and values.flags.c_contiguous:
+        first = -(-values.ctypes.data // mmap.PAGESIZE) * mmap.PAGESIZE
+        whole = (values.ctypes.data + values.nbytes - first) // mmap.PAGESIZE * mmap.PAGESIZE
+        if whole > 0:
+            advise(ctypes.c_void_p(first), ctypes.c_size_t(whole), mmap.MADV_DONTNEED)
 
 
 def workspace(given: Tensor, kernel: Tensor, made: Tensor) -> int:

@@ -5,7 +5,7 @@ from .head import HeadMaskd, head_mask
 from .intensity import ScaleWindowd, ToUnitd
 from .loading import LoadVolumed, WorkingSpacingd
 from .monai_label import ServedAsFloatd
-from .orientation import OrientationByChanneld
+from .orientation import InvertInPlaced, OrientationByChanneld
 from .source_scale import ScaleBySourced
 from .standardise import StandardiseHeadd, scale
 from .subject import SubjectBoxd
@@ -13,6 +13,7 @@ from .subject import SubjectBoxd
 __all__ = [
     "AirOutsideBodyd",
     "HeadMaskd",
+    "InvertInPlaced",
     "LoadVolumed",
     "OrientationByChanneld",
     "ScaleBySourced",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from ..units import HU
 
 COARSE_MM = 2.0
 """The outline is found on voxels of about this size: noise averages out, and it takes a second at most."""
+PLANES_AT_ONCE = 16
+"""Of cells, which a copy of their voxels is made for."""
 BINS = 128
 AIR_PART = 1 / 3
 """[measured] Where the threshold lies between the background and the lower of Otsu's two thresholds. On 16 simulated
@@ -33,6 +36,8 @@ LEAST_ML = 1.0
 """Smaller parts than this, in mL, are noise."""
 CAVITY_HU = -500.0
 """Upper threshold of air cavities, half-way between air and soft tissue, so that skin at the edge of a mask is none."""
+OUTLINE = "outline"
+"""Key of what :meth:`AirOutsideBodyd.outlined` found."""
 OUTSIDE = "tissue_outside"
 """Key of the share of voxels outside the body that the network gave tissue, in [0, 1]."""
 
@@ -44,7 +49,7 @@ class AirOutsideBodyd(MapTransform):
 
     A network learns nothing of what lies outside the head of its training data, and may give tissue and bone in noisy,
     padded or empty slices. The share of voxels outside that were above ``CAVITY_HU`` is put at the key
-    ``tissue_outside``.
+    ``tissue_outside``. A float32 volume is cleared in its own memory.
 
     Args:
         keys: synthetic CT (1, X, Y, Z) in HU with its affine, on any grid that the source covers.
@@ -71,16 +76,21 @@ class AirOutsideBodyd(MapTransform):
             raise ConfigError(f"margin_mm is {margin_mm}, below 0", "pass a distance in mm, such as 3")
         self.unit, self.air, self.margin_mm, self.largest = unit, air, margin_mm, largest
 
+    def outlined(self, source: Any) -> dict[str, Any]:
+        """All that is needed of a source (C, X, Y, Z), coarse; put into an item it replaces the source's values."""
+        if self.unit != HU:
+            return {}
+        scan, affine = convert_to_numpy(source[0]), _affine(source)
+        return {OUTLINE: distance_from_body(scan, affine, self.margin_mm, self.largest)}
+
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Clear the outside."""
         cleared = dict(data)
         if self.unit != HU:
             return cleared
-        source = cleared["image"]
-        scan = convert_to_numpy(source[0])
-        distance, affine = distance_from_body(scan, _affine(source), self.margin_mm, self.largest)
+        distance, affine = cleared.pop(OUTLINE, None) or self.outlined(cleared["image"])[OUTLINE]
         for key in self.key_iterator(cleared):
-            values = np.array(convert_to_numpy(cleared[key]), dtype=np.float32)
+            values = np.asarray(convert_to_numpy(cleared[key]), dtype=np.float32)
             cleared[OUTSIDE] = self._clear(values[0], distance, np.linalg.inv(affine) @ _affine(cleared[key]))
             cleared[key] = convert_to_dst_type(torch.from_numpy(values), cleared[key])[0]
         return cleared
@@ -122,8 +132,11 @@ def distance_from_body(volume: Volume, affine: Volume, most: float, largest: boo
 def coarse_and_smooth(volume: Volume, spacing: Volume) -> tuple[Volume, NDArray[np.int_]]:
     """Means of cells of about ``COARSE_MM``, smoothed over as much, (X', Y', Z'), and the voxels of a cell."""
     steps = np.maximum(1, np.round(COARSE_MM / spacing - 1e-4)).astype(int)  # headers round sizes; no tie is left
-    whole = torch.from_numpy(np.ascontiguousarray(volume, dtype=np.float32))[None, None]
-    coarse = functional.avg_pool3d(whole, tuple(steps.tolist()), ceil_mode=True)[0, 0].numpy()
+    cell, at_once = tuple(steps.tolist()), int(steps[0]) * PLANES_AT_ONCE
+    ends = [0, *range(at_once, len(volume) - cell[0], at_once), len(volume)]  # a last one of less than a cell fails
+    slabs = (np.array(volume[start:end], np.float32, order="C") for start, end in itertools.pairwise(ends))
+    pooled = [functional.avg_pool3d(torch.from_numpy(slab)[None, None], cell, ceil_mode=True)[0, 0] for slab in slabs]
+    coarse = torch.cat(pooled).numpy()
     return ndimage.gaussian_filter(coarse, COARSE_MM / (spacing * steps), mode="nearest"), steps
 
 

@@ -76,11 +76,12 @@ def head_mask(target: np.ndarray, threshold: float | None, axial: int, case: str
         remedy = "give a --head_threshold between air and skin, or mask files"
         logger.warning(f"{case}: target has {air}, and all of it is taken as head: {remedy}")
     regions, count = ndimage.label(above)
+    del above
     sizes = np.zeros(count + 1, np.int64)
     for part in np.array_split(regions, math.ceil(regions.size / COUNTED_AT_ONCE)):
         sizes += np.bincount(part.ravel(), minlength=count + 1)
     head: np.ndarray = regions == sizes[1:].argmax() + 1
-    del regions, above
+    del regions
     for part in np.moveaxis(head, axial, 0):
         part[:] = ndimage.binary_fill_holes(part)
     return head

@@ -126,6 +126,8 @@ def _between(values: Tensor, low: float, width: float, clip: bool) -> Tensor:
 class ToUnitd(MapTransform):
     """Map [-1, 1] to a unit by its fixed window: the inverse of :class:`ScaleWindowd`.
 
+    A float32 ``MetaTensor``, such as a prediction, is restored in its own memory.
+
     Args:
         keys: items to map, of any shape.
         window: ``[low, high]`` in that unit.
@@ -161,7 +163,8 @@ class ToUnitd(MapTransform):
         restored = dict(data)
         for key in self.key_iterator(restored):
             volume = convert_to_tensor(restored[key], track_meta=False)
-            made = for_each_slab(self._restored, volume, torch.empty_like(volume))
+            is_own = isinstance(restored[key], MetaTensor) and volume.dtype == torch.float32
+            made = for_each_slab(self._restored, volume, volume if is_own else torch.empty_like(volume))
             restored[key] = convert_to_dst_type(made, restored[key])[0]
         return restored
 

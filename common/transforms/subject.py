@@ -14,6 +14,7 @@ from monai.utils import TraceKeys, convert_to_numpy
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..stitching.memory import give_up
 from .body import CLOSED_MM, Volume, air_threshold, coarse_and_smooth, distance_from, outline
 from .loading import MASKS
 
@@ -40,7 +41,8 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
     A threshold, the outline and the box around it are computed from the first channel inside the box alone, again until
     they do not change: padding, noise, markers and another field of view around the same subject give the same box.
     Voxels further than ``AIR_MM`` from the outline, and those that the margin needs beyond the field of view, get the
-    darkest value inside (see ``floor``). A volume without air around the subject keeps its field of view.
+    darkest value inside (see ``floor``). The given source loses its values if it has several channels. A volume without
+    air around the subject keeps its field of view.
 
     Args:
         keys: items (C, X, Y, Z) on one grid, absent ones are skipped. The first that is there, the source, gives the
@@ -59,27 +61,32 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
         source = next(self.key_iterator(cropped))
         image = cropped[source]
         spacing = np.linalg.norm(np.asarray(image.affine, float)[:3, :3], axis=0)
-        channels = [with_dark_padding(convert_to_numpy(channel)) for channel in image]
-        box, body, kept = subject_in(channels[0], spacing, AIR_MM)
+        first = with_dark_padding(convert_to_numpy(image[0]))
+        box, body, kept = subject_in(first, spacing, AIR_MM)
         margin = np.ceil(AIR_MM / spacing - 1e-3).astype(int)  # headers round sizes
+        inside: Any = tuple(slice(m, m + part.stop - part.start) for part, m in zip(box, margin, strict=True))
+        shape = [part.stop + m for part, m in zip(inside, margin, strict=True)]
         for key in self.key_iterator(cropped):
             volume = cropped[key]
-            if key == source:
-                inside = [self._cleared(channel[box], body, kept) for channel in channels]
-            else:
-                low = 0.0 if key in MASKS else float(volume.min())
-                inside = [(convert_to_numpy(channel[box]), low) for channel in volume]
-            made = np.stack([np.pad(part, [(m, m) for m in margin], constant_values=air) for part, air in inside])
+            made = np.empty((len(volume), *shape), first.dtype if key == source else convert_to_numpy(volume[0]).dtype)
+            low = 0.0 if key in MASKS or key == source else float(volume.min())
+            for number, room in enumerate(made):
+                if key == source:
+                    values = with_dark_padding(convert_to_numpy(image[number])) if number else first
+                    floor = None if self.floor is None else _percentile(values[box][body], self.floor)
+                    if number == len(made) - 1:
+                        del body
+                    room[:] = air = np.float32(floor or 0)
+                    for place, part, keep in zip(room[inside], values[box], kept, strict=True):
+                        np.copyto(place, part if floor is None else np.maximum(part, air), where=keep)
+                    if len(made) > 1:  # the source and its part would not both be in memory
+                        give_up(convert_to_numpy(image[number]))
+                else:
+                    room[:] = low
+                    room[inside] = convert_to_numpy(volume[number])[box]
             start = [part.start - m for part, m in zip(box, margin, strict=True)]
             cropped[key] = self._placed(volume, made, start)
         return cropped
-
-    def _cleared(self, values: Volume, body: Mask, kept: Mask) -> tuple[Volume, float]:
-        """A channel inside the box with air outside the outline, and the value of air."""
-        if self.floor is None:
-            return np.where(kept, values, np.float32(0)), 0.0
-        air = np.float32(np.percentile(values[body], self.floor))
-        return np.where(kept, np.maximum(values, air), air), float(air)
 
     def _placed(self, volume: MetaTensor, made: Volume, start: Sequence[int]) -> MetaTensor:
         """The part of a volume that begins at a voxel, with its affine and what the inverse needs."""
@@ -87,7 +94,7 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
         affine[:3, 3] += affine[:3, :3] @ start
         info = {"start": [int(each) for each in start], "shape": [int(each) for each in volume.shape[1:]]}
         part = MetaTensor(
-            torch.from_numpy(np.ascontiguousarray(made)),
+            torch.from_numpy(made),
             affine=torch.from_numpy(affine),
             meta={key: value for key, value in volume.meta.items() if key != "affine"},
             applied_operations=list(volume.applied_operations),
@@ -102,6 +109,11 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
             info = self.pop_transform(volume)[TraceKeys.EXTRA_INFO]
             restored[key] = _given_back(volume, info["start"], info["shape"])
         return restored
+
+
+def _percentile(values: Volume, percent: float) -> float:
+    """A percentile of values that nothing needs afterwards, (N,)."""
+    return float(np.percentile(values, percent, overwrite_input=True))
 
 
 def _given_back(volume: MetaTensor, start: Sequence[int], shape: Sequence[int]) -> MetaTensor:
@@ -162,7 +174,7 @@ def with_dark_padding(volume: Volume) -> Volume:
     padding = volume == value
     if padding.all():
         return volume
-    dark, bright = np.percentile(volume[~padding], (1, 99))
+    dark, bright = np.percentile(volume[~padding], (1, 99), overwrite_input=True)
     if dark - (bright - dark) <= value <= dark:
         return volume
     if value > dark:  # tissue may have this value, too

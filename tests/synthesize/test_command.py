@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from common.io.export.exporter import FORMATS, MAP_ENDING
+from common.io.export.checked_outputs import MAP_ENDING
+from common.io.export.exporter import FORMATS
 from common.io.export.outputs import MANIFEST_NAME
 from common.io.export.verdicts import MARK
 from common.io.reader import VOLUMES

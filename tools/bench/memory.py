@@ -15,14 +15,14 @@ from common.config import read_config
 from tools.bench.clock import Timing
 from tools.bench.inference import save_random_weights
 from tools.bench.volumes import sources_of, write_source
-from tools.repository import ROOT, config_path
+from tools.repository import ROOT, config_path, own_settings
 
 SHAPES = ((512, 512, 300), (512, 512, 800))
 WIDTH = 2
-LIMIT_GB = 4.0
-"""Of a bundle with one source."""
+LIMIT_GB = 2.7
+"""Of a network of slices, with one source."""
 BESIDE_SOURCES_GB = 3.0
-"""Of one with several, besides the bytes of their volumes in memory."""
+"""Of a network of volumes, besides the bytes of its sources in memory: each stage of a cascade has an output, too."""
 MAPS = {"mtr": 45.0, "fa": 0.9, "rd": 2.0, "ad": 3.0}
 """Largest values of sources that are quantities; those of others are whole numbers up to 900."""
 STEP = 0.001
@@ -31,9 +31,10 @@ RATIOS = (0.5, 2.0)
 HEADS = ("estimate GB", "peak GB")
 
 
-def limit_gb(shape: Sequence[int], sources: int) -> float:
+def limit_gb(shape: Sequence[int], bundle: str) -> float:
     """The limit of a case in GB."""
-    return LIMIT_GB if sources == 1 else BESIDE_SOURCES_GB + sources * 4 * math.prod(shape) / 1e9
+    in_slices = "plane" in own_settings(bundle, "inference")
+    return LIMIT_GB if in_slices else BESIDE_SOURCES_GB + len(sources_of(bundle)) * 4 * math.prod(shape) / 1e9
 
 
 def peak_of(words: Sequence[str], log: Path) -> tuple[int, float]:
@@ -49,7 +50,7 @@ def peak_of(words: Sequence[str], log: Path) -> tuple[int, float]:
 def row(bundle: str, shape: Sequence[int], data: Path) -> Timing:
     """Estimated and peak memory of the inference of one case in a folder of its own; neither where it failed."""
     sources = sources_of(bundle)
-    config, limit = config_path(bundle, "inference"), limit_gb(shape, len(sources))
+    config, limit = config_path(bundle, "inference"), limit_gb(shape, bundle)
     with tempfile.TemporaryDirectory(dir=data) as folder:
         case, weights, log = Path(folder, "data", "case"), Path(folder, "model.pt"), Path(folder, "log")
         case.mkdir(parents=True)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Invertd, Orientationd
+from monai.transforms import Compose, Invertd, Orientationd
 
-from common.transforms import OrientationByChanneld
+from common.transforms import InvertInPlaced, OrientationByChanneld
 
 AFFINES = {
     "as it is": np.diag([1.0, 2, 3, 1]),
@@ -41,3 +41,19 @@ def test_it_is_that_of_monai_and_is_inverted_likewise(name: str, channels: int) 
     ]
     assert torch.equal(undone.as_tensor(), given.as_tensor())
     np.testing.assert_allclose(undone.affine, AFFINES[name])
+
+
+@pytest.mark.parametrize("slowest", [0, 2])
+@pytest.mark.parametrize("name", AFFINES)
+def test_a_prediction_is_turned_back_in_its_own_memory(name: str, slowest: int) -> None:
+    """Whichever axis its slices were put together along."""
+    prepare = Compose([Orientationd("image", axcodes="RAS", labels=None)])
+    image = prepare({"image": volume(1, AFFINES[name])})["image"]
+    slices = torch.stack(list(image.as_tensor().unbind(slowest + 1)))
+    pred = MetaTensor(slices.movedim(0, slowest + 1), meta=image.meta)
+    place = pred.data_ptr()
+    made = InvertInPlaced("pred", prepare, orig_keys="image", nearest_interp=False)({"image": image, "pred": pred})
+    assert torch.equal(made["pred"].as_tensor(), volume(1, AFFINES[name]).as_tensor())
+    np.testing.assert_allclose(made["pred"].affine, AFFINES[name])
+    assert made["pred"].data_ptr() == place
+    assert made["pred"].applied_operations == []

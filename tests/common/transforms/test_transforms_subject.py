@@ -71,6 +71,7 @@ def test_channels_have_their_own_air() -> None:
     image = MetaTensor(torch.from_numpy(volumes), affine=torch.from_numpy(AFFINE))
     made = SubjectBoxd("image")({"image": image})["image"]
     assert made.amin(dim=(1, 2, 3)).tolist() == [0, 1]
+    assert torch.equal(made[1].as_tensor(), 10 * made[0].as_tensor() + 1)
 
 
 def test_without_air_the_field_of_view_is_kept() -> None:
