@@ -1,4 +1,4 @@
-"""Benchmarks of inference, stitching, memory, peers, a loaded model and the app: ``make bench``.
+"""Benchmarks of inference, stitching, memory, peers, a loaded model, the app and training: ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import app, inference, memory, model, peers, stitching
+from tools.bench import app, inference, memory, model, peers, stitching, training
 from tools.bench.clock import Timing, save, show
 
 
@@ -52,9 +52,15 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "peers": _peers,
     "model": lambda data, options: model.rows(data, options.repeats),
     "app": lambda data, _: app.rows(data),
+    "training": lambda data, options: training.rows(data, options.training_volumes),
 }
 
-HEADS = {"memory": memory.HEADS, "model": ("command s", "loaded s"), "app": ("idle s", "beside s")}
+HEADS = {
+    "memory": memory.HEADS,
+    "model": ("command s", "loaded s"),
+    "app": ("idle s", "beside s"),
+    "training": training.HEADS,
+}
 """What the columns of a part are called, if not before and after."""
 
 
@@ -65,6 +71,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory-shape", nargs=3, type=int, help="volume shape of the parts memory and levels")
     parser.add_argument("--memory-bundles", nargs="+", choices=inference.BUNDLES, help="bundles of the memory part")
+    parser.add_argument("--training-volumes", nargs="+", type=int, default=[40, 80], help="of the part training")
     parser.add_argument("--json", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import shutil
@@ -17,8 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ... import devices
-from ...errors import DataError
-from ...files import cannot_write
+from ...errors import DataError, OutputError
 
 logger = logging.getLogger(__name__)
 GB = 1e9
@@ -29,6 +29,7 @@ SHARE = 0.5
 CODES = 2**16
 LARGE_FILES = Path("/var/tmp")
 """Folder on a disk, where that for temporary files may be in memory."""
+ROOM = "set TMPDIR to a folder with room"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 Packed = list[tuple[Tensor, Tensor | None]]
@@ -76,14 +77,16 @@ def mapped(content: Any, peers: Sequence[int] = ()) -> list[Any]:
     Args:
         content: of this process.
         peers: ranks of the processes of this machine whose contents are returned, in this order; all processes must
-            then call this function. None: the content of this one.
+            then call this function. Empty: the content of this one.
 
     Raises:
         OutputError: where the file cannot be written.
     """
+    archive = io.BytesIO()
+    torch.save(content, archive)  # into a full disk it would not say what is wrong
     try:
         with tempfile.TemporaryFile(dir=folder()) as file:
-            torch.save(content, file)
+            file.write(archive.getbuffer())
             file.flush()
             if not peers:
                 return [_opened(f"/dev/fd/{file.fileno()}")]
@@ -92,7 +95,7 @@ def mapped(content: Any, peers: Sequence[int] = ()) -> list[Any]:
             devices.barrier()
             return contents
     except OSError as error:
-        raise cannot_write(folder(), error) from error
+        raise OutputError(f"cannot write volumes to {folder()} ({error.strerror or error})", ROOM) from error
 
 
 def _opened(path: str) -> Any:
@@ -148,12 +151,12 @@ def _go_to_disk(needs: float, name: str, is_shared: bool) -> bool:
     """Whether what needs so many bytes goes to files; always where processes share it."""
     memory, disk = devices.free_memory(), shutil.disk_usage(folder()).free
     fits = not is_shared and needs <= SHARE * memory
-    sizes = f"{name}: about {needs / GB:.2g} GB"
+    sizes = f"{name}: about {needs / GB:.3g} GB"
     if fits and (needs <= LITTLE or needs > disk):
         logger.info(f"{sizes} in memory")
         return False
     if needs > disk:
-        room = f"{memory / GB:.2g} GB of memory and {disk / GB:.2g} GB in {folder()} are free"
-        raise DataError(f"{sizes}, but {room}", "set TMPDIR to a folder with room, or pass a coarser --spacing")
-    logger.info(f"{sizes} in memory-mapped files in {folder()}, where {disk / GB:.2g} GB are free")
+        room = f"{memory / GB:.3g} GB of memory and {disk / GB:.3g} GB in {folder()} are free"
+        raise DataError(f"{sizes}, but {room}", f"{ROOM}, or pass a coarser --spacing")
+    logger.info(f"{sizes} in memory-mapped files in {folder()}, where {disk / GB:.3g} GB are free")
     return True
