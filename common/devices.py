@@ -35,6 +35,12 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Numbers of the options of glibc's ``mallopt``."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Microseconds of processors that a container may use, and of the period."""
+MEMINFO = Path("/proc/meminfo")
+CGROUPS = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+)
+"""Limit and usage of a container, of both versions."""
 
 
 def single_device() -> torch.device:
@@ -157,6 +163,18 @@ def idle_cores(threads: int, cores: int, load: float, quota: float) -> int:
 def _quota() -> float:
     words = QUOTA.read_text().split() if QUOTA.is_file() else []
     return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else math.inf
+
+
+def free_memory() -> float:
+    """Bytes that can be taken without swapping, within the limits of a container."""
+    free = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if MEMINFO.is_file():
+        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    for limit, usage in CGROUPS:
+        if limit.is_file() and usage.is_file() and (text := limit.read_text().strip()).isdigit():
+            free = min(free, max(0, int(text) - int(usage.read_text())))
+    return free
 
 
 def rank() -> int:

@@ -111,7 +111,6 @@ def _computing() -> dict[str, Any]:
 
     from common import devices
     from common.inference import openvino_networks
-    from common.inference.memory import free_memory
 
     return {
         "devices": {name: _device(name) for name in devices.names()},
@@ -119,7 +118,7 @@ def _computing() -> dict[str, Any]:
         "backends": ["torch", *(["openvino"] if openvino_networks.is_there() else [])],
         "threads": torch.get_num_threads(),
         "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GB, 1),
-        "free_memory_gb": round(free_memory() / GB, 1),
+        "free_memory_gb": round(devices.free_memory() / GB, 1),
     }
 
 

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 from ignite.engine import Engine
-from monai.data import CacheDataset
 
 from ..data.datalist import Item
+from ..data.datasets.cached_volumes import MappedCacheDataset
+from ..data.datasets.mapped import mapped
 from ..grids import require_grid
 from ..io import VolumeReader
 from ..metrics import MaskedMetric, mae
 from .held_out_case import load_case
 
 
-class SourceDataset(CacheDataset):
+class SourceDataset(MappedCacheDataset):
     """Sources of cases, prepared as in inference: without target and mask.
 
     Args:
@@ -40,7 +41,7 @@ class TrueTargetMetric(MaskedMetric):
     """Mean over the cases, on all ranks, of a measure of the output against the target as its file has it.
 
     The output is ``pred`` (1, X, Y, Z) after the postprocessing of an evaluation. Targets and masks are read at the
-    first validation and kept.
+    first validation and memory-mapped from files.
 
     Args:
         dataset: of the validation, whose items have ``label``.
@@ -82,8 +83,8 @@ class TrueTargetMetric(MaskedMetric):
         """Target and mask of a case, (1, X, Y, Z), and their affine (4, 4)."""
         if number not in self._known:
             case = load_case(self.dataset.items[number], *self.settings)
-            truth = np.asarray(case.truth)
-            self._known[number] = torch.from_numpy(truth)[None], torch.from_numpy(case.mask)[None], case.affine
+            volumes = [torch.from_numpy(np.asarray(each))[None] for each in (case.truth, case.mask)]
+            self._known[number] = (*mapped(volumes)[0], case.affine)
         return self._known[number]
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
+from ..devices import free_memory
 from ..errors import ConfigError, DataError
 from ..grids import ras_shape
 from ..io import Scan, VolumeReader
@@ -36,12 +37,6 @@ RESAMPLING = 61
 """Bytes that resampling takes for each voxel of the larger grid, coordinates and values with 64 bits: with the volumes
 69 were measured."""
 STATM = Path("/proc/self/statm")
-MEMINFO = Path("/proc/meminfo")
-CGROUPS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
-)
-"""Limit and usage of a container, of both versions."""
 
 
 class FrugalInferer(Protocol):
@@ -242,15 +237,3 @@ def _taken() -> float:
     if STATM.is_file():
         return int(STATM.read_text().split()[1]) * resource.getpagesize()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def free_memory() -> float:
-    """Bytes that can be taken without swapping, within the limits of a container."""
-    free = float(os.sysconf("SC_PHYS_PAGES") * resource.getpagesize())
-    if MEMINFO.is_file():
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    for limit, usage in CGROUPS:
-        if limit.is_file() and usage.is_file() and (text := limit.read_text().strip()).isdigit():
-            free = min(free, max(0, int(text) - int(usage.read_text())))
-    return free

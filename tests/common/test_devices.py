@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 import torch
@@ -121,3 +122,14 @@ def test_a_busy_machine_leaves_one_thread_unless_a_number_is_set(monkeypatch, ca
     assert taken == ([] if variables else [1])
     line = "threads: 1, not 2, at a load of 9.0; OMP_NUM_THREADS sets another number"
     assert caplog.messages == ([] if variables else [line])
+
+
+def test_a_container_has_less_memory_than_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "CGROUPS", [])
+    assert devices.free_memory() > 0
+    (tmp_path / "max").write_text("3000000\n")
+    (tmp_path / "current").write_text("1000000\n")
+    monkeypatch.setattr(devices, "CGROUPS", [(tmp_path / "max", tmp_path / "current")])
+    assert devices.free_memory() == 2_000_000
+    (tmp_path / "max").write_text("max\n")
+    assert devices.free_memory() > 3_000_000

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import app, inference, memory, model, peers, stitching, training
+from tools.bench import app, inference, memory, model, peers, stitching, training, training_memory
 from tools.bench.clock import Timing, save, show
 
 
@@ -53,11 +53,17 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "model": lambda data, options: model.rows(data, options.repeats),
     "app": lambda data, _: app.rows(data),
     "training": lambda data, options: training.rows(data, options.repeats, options.against),
+    "training_memory": lambda data, options: training_memory.rows(data, options.training_volumes),
 }
 AGAINST = ("training",)
 """Parts that need another folder."""
 
-HEADS = {"memory": memory.HEADS, "model": ("command s", "loaded s"), "app": ("idle s", "beside s")}
+HEADS = {
+    "memory": memory.HEADS,
+    "model": ("command s", "loaded s"),
+    "app": ("idle s", "beside s"),
+    "training_memory": training_memory.HEADS,
+}
 """What the columns of a part are called, if not before and after."""
 
 
@@ -69,6 +75,7 @@ def main() -> int:
     parser.add_argument("--memory-shape", nargs=3, type=int, help="volume shape of the parts memory and levels")
     parser.add_argument("--memory-bundles", nargs="+", choices=inference.BUNDLES, help="bundles of the memory part")
     parser.add_argument("--against", type=Path, help="folder of an older commit with its .venv, for the part training")
+    parser.add_argument("--training-volumes", nargs="+", type=int, default=[40, 80], help="of the part training_memory")
     parser.add_argument("--json", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

@@ -37,12 +37,16 @@ def limit_gb(shape: Sequence[int], bundle: str) -> float:
     return LIMIT_GB if in_slices else BESIDE_SOURCES_GB + len(sources_of(bundle)) * 4 * math.prod(shape) / 1e9
 
 
+def environment() -> dict[str, str]:
+    """Of a Python of one thread that finds the project."""
+    paths = [str(ROOT), *(str(path) for path in ROOT.glob("bundles/*/"))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
 def peak_of(words: Sequence[str], log: Path) -> tuple[int, float]:
     """Run Python with these words on one thread: its exit code and, by the operating system, peak memory in GB."""
-    paths = [str(ROOT), *(str(path) for path in ROOT.glob("bundles/*/"))]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     with log.open("w") as output:
-        process = Popen([sys.executable, *words], env=environment, stdout=output, stderr=STDOUT)
+        process = Popen([sys.executable, *words], env=environment(), stdout=output, stderr=STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
     return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024 / 1e9
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.data import CacheDataset
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from brain3d_alphagan.networks import BrainGenerator
 from common.data.datalist import Item
-from common.data.datasets.cached_volumes import plain
+from common.data.datasets.cached_volumes import MappedCacheDataset, plain
 from common.data.sample_requests import requests, sample_seed
 from common.data.sources import inference_cases
 from common.errors import DataError
@@ -70,7 +69,7 @@ class NoiseDataset(Dataset[dict[str, Any]]):
         return {"image": noise_of(item["seed"], self.shape), "case": item["case"]}
 
 
-class ValidationNoise(CacheDataset):
+class ValidationNoise(MappedCacheDataset):
     """Real images under ``label`` with noise under ``image``, the same at each validation; the two are unrelated.
 
     A single image counts twice: the metric compares sets.

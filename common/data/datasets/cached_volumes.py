@@ -1,17 +1,22 @@
-"""Checks of preprocessed volumes in a cache, from which training samples are cut."""
+"""Datasets whose cases are preprocessed once, and checks of their volumes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import torch
+from monai.data import CacheDataset
+from monai.utils import ensure_tuple
 from torch import Tensor
 
 from ...errors import ConfigError
+from ...transforms import LoadVolumed, WorkingSpacingd
+from .mapped import made_once, mapped
 
-Cache = Sequence[Mapping[str, Any]]
-"""Preprocessed cases: volumes (C, X, Y, Z) by key, and the ``case``."""
+Item = Mapping[str, Any]
+"""A preprocessed case: volumes (C, X, Y, Z) by key, and the ``case``."""
 
 
 def plain(volume: Any) -> Tensor:
@@ -19,33 +24,77 @@ def plain(volume: Any) -> Tensor:
     return volume.as_tensor() if hasattr(volume, "as_tensor") else torch.as_tensor(volume)
 
 
-def name_of(cache: Cache, number: int) -> str:
-    """The name of a case, or its number if it has none."""
-    return str(cache[number].get("case", number))
-
-
-def require_volumes(cache: Cache, needed: Collection[str]) -> None:
-    """Refuse cases without a needed volume, such as after a random transform, at which caching stops.
+def require_volumes(item: Item, needed: Collection[str], case: str) -> None:
+    """Refuse a case without a needed volume, such as after a random transform, at which caching stops.
 
     Raises:
-        ConfigError: naming the first such case and its missing volumes.
+        ConfigError: naming the case and its missing volumes.
     """
-    for number, item in enumerate(cache):
-        if missing := set(needed) - item.keys():
-            names = " and no ".join(sorted(missing))
-            fault = f"preprocessing without random transforms gives no {names} of case {name_of(cache, number)}"
-            remedy = "add mask files, or set foreground_share to 0; move random transforms to augmentation"
-            raise ConfigError(fault, remedy)
+    if missing := set(needed) - item.keys():
+        fault = f"preprocessing without random transforms gives no {' and no '.join(sorted(missing))} of case {case}"
+        remedy = "add mask files, or set foreground_share to 0; move random transforms to augmentation"
+        raise ConfigError(fault, remedy)
 
 
-def require_one_shape(cache: Cache, keys: Collection[str]) -> None:
-    """Refuse cases whose volumes of these keys differ in shape (X, Y, Z).
+def require_one_shape(item: Item, keys: Iterable[str], case: str) -> None:
+    """Refuse a case whose volumes of these keys differ in shape (X, Y, Z).
 
     Raises:
-        ConfigError: naming the first such case and its shapes.
+        ConfigError: naming the case and its shapes.
     """
-    for number, item in enumerate(cache):
-        shapes = {key: tuple(item[key].shape[1:]) for key in keys if key in item}
-        if len(set(shapes.values())) > 1:
-            fault = f"preprocessing gives volumes of case {name_of(cache, number)} different shapes, {shapes}"
-            raise ConfigError(fault, "resample them to the image's grid")
+    shapes = {key: tuple(item[key].shape[1:]) for key in keys if key in item}
+    if len(set(shapes.values())) > 1:
+        fault = f"preprocessing gives volumes of case {case} different shapes, {shapes}"
+        raise ConfigError(fault, "resample them to the image's grid")
+
+
+class PreprocessedCases(CacheDataset):
+    """Base class of datasets whose samples are cut from cases, of which :meth:`kept` says what is needed.
+
+    Cases that need little are in memory, others in files; see :func:`common.data.datasets.mapped.made_once`.
+
+    Args:
+        data: items with a path for each of ``keys``, and ``case``.
+        transform: preprocessing of the volumes, without random transforms.
+        keys: of the images in a sample.
+    """
+
+    def __init__(self, data: Sequence[dict[str, Any]], transform: Callable[..., Any], keys: Sequence[str]) -> None:
+        self.keys = tuple(keys)
+        super().__init__(data, transform, progress=False, copy_cache=False)
+
+    def kept(self, number: int, item: Item) -> dict[str, Any]:
+        """What samples need of a case, as tensors, texts and numbers, or these in lists, tuples and dictionaries."""
+        raise NotImplementedError
+
+    def _fill_cache(self, indices: Any = None) -> list[Any]:
+        def make(number: int) -> dict[str, Any]:
+            return self.kept(number, self._load_cache_item(number))
+
+        return made_once(make, self._sizes(), "training volumes")
+
+    def _sizes(self) -> list[int]:
+        """Voxels of the cases by their headers, at the working spacing; 1 each where one cannot be read."""
+        steps = self.transform.flatten().transforms
+        load = next((each for each in steps if isinstance(each, LoadVolumed)), None)
+        spacing = next((each for each in steps if isinstance(each, WorkingSpacingd)), WorkingSpacingd(self.keys))
+        sizes = []
+        for item in self.data:
+            if load is None:
+                break
+            paths = ensure_tuple(item[self.keys[0]])
+            channels = load.reader.channels if self.keys[0] == "image" and len(paths) == 1 else None
+            scan = load.reader.extent(paths[0], str(item.get("case", "")), channels)
+            sizes.append(prod(spacing.shape_after(scan.values.shape[-3:], scan.affine)) if scan else 0)
+        return sizes if sizes and all(sizes) else [1] * len(self.data)
+
+
+class MappedCacheDataset(CacheDataset):
+    """MONAI's ``CacheDataset`` with volumes in memory-mapped files, each process's own."""
+
+    def _load_cache_item(self, idx: int) -> Any:
+        item = super()._load_cache_item(idx)
+        for value in item.values():
+            if isinstance(value, Tensor):
+                value.data = mapped(plain(value))[0]  # metadata stay
+        return item

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -12,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data import CacheDataset
 from monai.transforms import Compose
 from torch import Tensor
 
 from ...errors import ConfigError, DataError
 from ...seeds import derive
 from ...transforms.augment import augmented
-from .cached_volumes import name_of, plain, require_one_shape, require_volumes
+from .cached_volumes import Item, PreprocessedCases, plain, require_one_shape, require_volumes
+from .mapped import Packed, cut, made_once, packed
 from .patch_positions import (
     cells,
     grid_start,
@@ -34,12 +33,13 @@ from .region_counts import disjoint, expected_counts
 logger = logging.getLogger(__name__)
 
 
-class VolumePatchDataset(CacheDataset):
+class VolumePatchDataset(PreprocessedCases):
     """Patches of all cases: at random positions, or on the grid that tiles each volume.
 
-    The volumes are loaded and preprocessed once and kept in memory: 4 bytes per voxel and channel, 1 per voxel of a
-    region, and 4 per candidate of a patch centre. A volume smaller than the patch is padded at its ends, each channel
-    with its minimum, which is background, and regions with 0.
+    Each case is preprocessed once a machine, and then takes 2 bytes per voxel of a channel with at most 65,536 values,
+    else 4, 1 per voxel of a region, and 4 per candidate of a patch centre; see
+    :class:`~common.data.datasets.cached_volumes.PreprocessedCases`. A volume smaller than the patch is padded at its
+    ends, each channel with its minimum, which is background, and regions with 0.
 
     A patch is centred on a voxel of a lesion with probability ``lesion_share`` if the case has one; each lesion, a
     connected component of ``lesion``, is as likely as another, whatever its size. Otherwise it is centred on a voxel of
@@ -71,7 +71,6 @@ class VolumePatchDataset(CacheDataset):
             padded to whole patches, and background patches are included.
         regions: keys of region masks in a sample; (1, X, Y, Z), such as ``lesion``, ``nawm`` and ``mask``.
         seed: of patch positions and augmentation.
-        num_workers: threads that fill the cache.
         keys: of the images in a sample.
 
     Raises:
@@ -92,7 +91,6 @@ class VolumePatchDataset(CacheDataset):
         grid: bool = False,
         regions: Sequence[str] = (),
         seed: int = 0,
-        num_workers: int = 1,
         keys: Sequence[str] = ("image", "label"),
     ) -> None:
         sides = list(patch_size)
@@ -106,52 +104,72 @@ class VolumePatchDataset(CacheDataset):
         self.patch_size = tuple(sides)
         self.foreground_share, self.lesion_share = (0.0, 0.0) if grid else (foreground_share, lesion_share)
         self.grid = grid
-        self.keys, self.regions = tuple(keys), tuple(regions)
-        super().__init__(data, transform, num_workers=num_workers, progress=sys.stderr.isatty(), copy_cache=False)
+        self.regions = tuple(regions)
+        super().__init__(data, transform, keys)
         self.seed = seed
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
-        require_volumes(self._cache, {*self.keys, *(["mask"] if self.foreground_share else [])})
-        # a lesion that no patch is centred on need not be loaded: the item has its path
-        centred = ["lesion"] if self.lesion_share else []
-        require_one_shape(self._cache, (*self.keys, "mask", *centred, *self.regions))
-        self.shapes = [tuple(item[self.keys[0]].shape[1:]) for item in self._cache]
-        self.lesions = [lesions_of(region) for region in self._regions("lesion", self.lesion_share)]
-        self.foregrounds = [voxels_of(region) for region in self._regions("mask", self.foreground_share)]
-        self._require_centres()
-        scaled = [number for number, item in enumerate(self._cache) if "label_scale" in item]
-        self.scales = {self._name(number): self._cache[number]["label_scale"] for number in scaled}
-        self._cache = [self._kept(number) for number in range(len(self.shapes))]
+        if self.lesion_share and not any(case["lesions"] for case in self._cache):
+            logger.warning("lesion_share %g: no case has a lesion to centre patches on", self.lesion_share)
+        self.shapes: list[tuple[int, ...]] = [case["shape"] for case in self._cache]
+        self.scales = {case["case"]: case["scale"] for case in self._cache if case["scale"] is not None}
         counts = [prod(cells(shape, self.patch_size)) if grid else patches_per_case for shape in self.shapes]
         self.ends = list(accumulate(counts))
-        self.region_counts = [self._region_counts(number) for number in range(len(counts))] if self.regions else []
+
+    def kept(self, number: int, item: Item) -> dict[str, Any]:
+        """The padded images, regions as booleans, candidates of centres, and what is expected in a patch."""
+        case = str(item.get("case", number))
+        require_volumes(item, {*self.keys, *(["mask"] if self.foreground_share else [])}, case)
+        # a lesion that no patch is centred on need not be loaded: the item has its path
+        centred = ["lesion"] if self.lesion_share else []
+        require_one_shape(item, (*self.keys, "mask", *centred, *self.regions), case)
+        shape = tuple(item[self.keys[0]].shape[1:])
+        lesions = lesions_of(plain(item["lesion"]) if centred and "lesion" in item else None)
+        foreground = voxels_of(plain(item["mask"]) if self.foreground_share else None)
+        if self.foreground_share and not len(foreground):
+            fault = f"the mask of case {case} has no voxels to centre patches on"
+            raise DataError(fault, "correct the mask, or exclude the case")
+        images = {key: self._padded(plain(item[key])) for key in self.keys}
+        regions = {key: self._padded(plain(item[key]) > 0, False) for key in self.regions if key in item}
+        return {
+            "case": case,
+            "shape": shape,
+            "lesions": lesions,
+            "foreground": foreground,
+            "counts": self._region_counts(regions, images[self.keys[0]].shape[1:], shape, lesions, foreground),
+            "scale": plain(item["label_scale"]) if "label_scale" in item else None,
+            "volumes": {key: packed(volume) for key, volume in {**images, **regions}.items()},
+        }
 
     def volume(self, number: int, key: str = "image") -> Tensor:
         """The preprocessed volume (C, X, Y, Z) of a case without padding, such as for the inference of its context."""
         x, y, z = self.shapes[number]
-        volume: Tensor = self._cache[number][key]
-        return volume[:, :x, :y, :z]
+        return cut(self._cache[number]["volumes"][key], lambda channel: channel[:, :x, :y, :z])
 
-    def set_context(self, volumes: Sequence[Tensor]) -> None:
+    def set_context(self, infer: Callable[[Tensor], Tensor]) -> None:
         """Add a volume to each case, such as the output of an earlier stage; samples then have ``context``.
 
         It is padded, cut and augmented like the others (transforms that name it need ``allow_missing_keys`` if other
         stages have none). Worker processes that are already running do not see the change.
 
         Args:
-            volumes: (C, X, Y, Z) on the grid of each case, in the order of the data.
+            infer: gives a volume (C', X, Y, Z) on the grid of an image (C, X, Y, Z), for each case once a machine.
 
         Raises:
-            DataError: for another number of volumes or another shape.
+            DataError: for another shape.
         """
-        if len(volumes) != len(self._cache):
-            raise DataError(f"{len(volumes)} volumes of context for {len(self._cache)} cases", "give one for each case")
-        for number, (volume, shape) in enumerate(zip(volumes, self.shapes, strict=True)):
+
+        def make(number: int) -> Packed:
+            volume, shape = infer(self.volume(number)), self.shapes[number]
             if volume.ndim != 4 or tuple(volume.shape[1:]) != shape:
                 wanted = f"(channels, {', '.join(map(str, shape))}) of its image"
-                fault = f"context of case {self._name(number)} has the shape {tuple(volume.shape)}, not {wanted}"
+                name = self._cache[number]["case"]
+                fault = f"context of case {name} has the shape {tuple(volume.shape)}, not {wanted}"
                 raise DataError(fault, "infer it from volume()")
-        for number, volume in enumerate(volumes):
-            self._cache[number]["context"] = self._padded(plain(volume).float())
+            return packed(self._padded(plain(volume).float()))
+
+        contexts = made_once(make, [prod(shape) for shape in self.shapes], "outputs of the stage before")
+        for case, context in zip(self._cache, contexts, strict=True):
+            case["volumes"]["context"] = context
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
@@ -159,16 +177,16 @@ class VolumePatchDataset(CacheDataset):
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:  # type: ignore[override]
         epoch, index = key if isinstance(key, tuple) else (0, key)
         number = bisect_right(self.ends, index)
-        item = self._cache[number]
+        case = self._cache[number]
         seed = derive(self.seed, epoch, index)
         start = self._start(number, index, np.random.default_rng(seed))
-        window = (..., *(slice(first, first + side) for first, side in zip(start, self.patch_size, strict=True)))
-        sample = {name: volume[window].clone() for name, volume in item.items() if name != "case"}
+        x, y, z = (slice(first, first + side) for first, side in zip(start, self.patch_size, strict=True))
+        sample = {name: cut(volume, lambda channel: channel[:, x, y, z]) for name, volume in case["volumes"].items()}
         for name in self.regions:
             sample[name] = sample[name].float() if name in sample else torch.zeros(1, *self.patch_size)
         sample = augmented(sample, self.augmentation, seed)
-        counts = {"region_counts": self.region_counts[number]} if self.region_counts else {}
-        return {**{name: plain(volume) for name, volume in sample.items()}, **counts, "case": item["case"]}
+        counts = {"region_counts": case["counts"]} if self.regions else {}
+        return {**{name: plain(volume) for name, volume in sample.items()}, **counts, "case": case["case"]}
 
     def _start(self, number: int, index: int, chance: np.random.Generator) -> list[int]:
         """The first voxel of a patch along each axis."""
@@ -183,48 +201,34 @@ class VolumePatchDataset(CacheDataset):
 
     def _centres(self, number: int, chance: np.random.Generator) -> Tensor | None:
         """Flat indices of the candidates for the centre of a patch; None for a uniformly random position."""
-        lesions = self.lesions[number]
+        lesions: list[Tensor] = self._cache[number]["lesions"]
+        foreground: Tensor = self._cache[number]["foreground"]
         if lesions and chance.random() < self.lesion_share:
             return lesions[chance.integers(len(lesions))]
-        return self.foregrounds[number] if chance.random() < self.foreground_share else None
+        return foreground if chance.random() < self.foreground_share else None
 
-    def _region_counts(self, number: int) -> Tensor:
+    def _region_counts(
+        self,
+        known: dict[str, Tensor],
+        padded_shape: Sequence[int],
+        shape: Sequence[int],
+        lesions: Sequence[Tensor],
+        foreground: Tensor,
+    ) -> Tensor | None:
         """Expected voxels of each region, and of the rest, in a patch of a case."""
-        item, shape = self._cache[number], tuple(self._cache[number][self.keys[0]].shape[1:])
-        empty = torch.zeros(1, *shape, dtype=torch.bool)
-        regions = [item.get(key, empty) for key in self.regions]
+        if not self.regions:
+            return None
+        empty = torch.zeros(1, *padded_shape, dtype=torch.bool)
+        regions = [known.get(key, empty) for key in self.regions]
         if self.grid:
             patches = prod(cells(shape, self.patch_size))
             return torch.stack([part.sum() / patches for part in disjoint(regions)])
-        lesions = self.lesions[number]
         on_lesions = self.lesion_share if lesions else 0.0
         in_mask = (1 - on_lesions) * self.foreground_share
         draws: list[tuple[float, Tensor | None]] = [(on_lesions / len(lesions), voxels) for voxels in lesions]
-        draws += [(in_mask, self.foregrounds[number])] if in_mask else []
+        draws += [(in_mask, foreground)] if in_mask else []
         draws += [(1 - on_lesions - in_mask, None)]
-        return expected_counts(regions, self.shapes[number], self.patch_size, draws)
-
-    def _name(self, number: int) -> str:
-        return name_of(self._cache, number)
-
-    def _regions(self, key: str, share: float) -> list[Tensor | None]:
-        """A region of each case; None if the case has none or if its share of patches is 0."""
-        return [plain(item[key]) if share and key in item else None for item in self._cache]
-
-    def _require_centres(self) -> None:
-        for number, voxels in enumerate(self.foregrounds):
-            if self.foreground_share and not len(voxels):
-                fault = f"the mask of case {self._name(number)} has no voxels to centre patches on"
-                raise DataError(fault, "correct the mask, or exclude the case")
-        if self.lesion_share and not any(map(len, self.lesions)):
-            logger.warning("lesion_share %g: no case has a lesion to centre patches on", self.lesion_share)
-
-    def _kept(self, number: int) -> dict[str, Any]:
-        """The volumes from which samples are cut: padded images, and regions as booleans."""
-        item = self._cache[number]
-        images = {key: self._padded(plain(item[key])) for key in self.keys}
-        regions = {key: self._padded(plain(item[key]) > 0, False) for key in self.regions if key in item}
-        return {**images, **regions, "case": self._name(number)}
+        return expected_counts(regions, shape, self.patch_size, draws)
 
     def _padded(self, volume: Tensor, background: bool = True) -> Tensor:
         """A volume padded to at least the patch size, or to whole patches of the grid."""

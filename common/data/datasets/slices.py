@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from monai.data import CacheDataset
 from monai.data.utils import affine_to_spacing
 from monai.transforms import Compose
 from monai.utils import MetaKeys
@@ -23,7 +22,8 @@ from ...seeds import derive
 from ...stitching import plane_axis
 from ...stitching.slice_stitching import PLANES
 from ...transforms.augment import augmented
-from .cached_volumes import plain
+from .cached_volumes import Item, PreprocessedCases, plain
+from .mapped import cut, packed
 
 logger = logging.getLogger(__name__)
 ELONGATED = 2.0
@@ -48,11 +48,12 @@ def elongation(spacing: Sequence[float] | np.ndarray) -> dict[str, float]:
     return {name: float(sides.max() / sides.min()) for name, sides in pixels.items()}
 
 
-class SliceDataset(CacheDataset):
+class SliceDataset(PreprocessedCases):
     """Slices of all cases in one plane, with their neighbours as channels of the image (2.5-D).
 
-    The volumes are loaded and preprocessed once and kept in memory (4 bytes per voxel and image). Slices with a smaller
-    share of the mask than ``min_foreground`` are excluded: a constant slice has no variance to normalise by.
+    Each case is preprocessed once a machine, and then takes 2 bytes per voxel of an image with at most 65,536 values,
+    else 4; see :class:`~common.data.datasets.cached_volumes.PreprocessedCases`. Slices with a smaller share of the mask
+    than ``min_foreground`` are excluded: a constant slice has no variance to normalise by.
 
     A sample is a function of (``seed``, epoch, index) only, independent of process and worker: index the dataset with
     the pairs ``(epoch, index)`` of :class:`common.data.samplers.EpochSampler`, or with an index for epoch 0.
@@ -65,7 +66,6 @@ class SliceDataset(CacheDataset):
         neighbours: slices per slab of the image, odd. The label is the central slice.
         min_foreground: smallest share of a slice inside the mask.
         seed: of the augmentation.
-        num_workers: threads that fill the cache.
         keys: of a sample, ``image``, ``label`` or both.
 
     Raises:
@@ -84,52 +84,54 @@ class SliceDataset(CacheDataset):
         neighbours: int = 1,
         min_foreground: float = 0.01,
         seed: int = 0,
-        num_workers: int = 1,
         keys: Sequence[str] = ("image", "label"),
     ) -> None:
-        self.keys = tuple(keys)
         self.axis = plane_axis(plane)
         self.neighbours = odd_neighbours(neighbours)
-        super().__init__(data, transform, num_workers=num_workers, progress=sys.stderr.isatty(), copy_cache=False)
+        self.min_foreground = min_foreground
+        super().__init__(data, transform, keys)
         self.seed = seed
-        self._require_arrays()
-        self._require_slices()
-        self._advise()
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
-        self.slices = [
-            (number, int(index))
-            for number in range(len(self.data))
-            for index in torch.nonzero(self._foreground(number) >= min_foreground).flatten()
-        ]
+        self.slices = [(number, place) for number, case in enumerate(self._cache) for place in case["places"]]
         if not self.slices:
             fault = f"no slice of {len(self.data)} cases has {min_foreground:.0%} of its pixels in the mask"
             raise DataError(fault, "check the masks, or lower min_foreground")
 
-    def _require_arrays(self) -> None:
-        for number, item in enumerate(self._cache):
-            if missing := {*self.keys, "mask"} - item.keys():
-                if missing == {"mask"}:
-                    fault = f"case {item.get('case', number)} has no mask, and its preprocessing makes none"
-                    raise DataError(fault, "add its file of the mask, or HeadMaskd to the preprocessing")
-                names = " and no ".join(sorted(missing))
-                fault = f"preprocessing without random transforms gives no {names} of case {item.get('case', number)}"
-                raise ConfigError(fault, "move random transforms to augmentation")
+    def kept(self, number: int, item: Item) -> dict[str, Any]:
+        """The images with the axis of the slices first, and the places of slices with enough foreground."""
+        case = str(item.get("case", number))
+        self._require_arrays(item, case)
+        self._require_slices(item, case)
+        if not number:
+            self._advise(item)
+        share = (plain(item["mask"])[0] > 0).float().mean(dim=[axis for axis in range(3) if axis != self.axis])
+        places = torch.nonzero(share >= self.min_foreground).flatten().tolist()
+        # a slice is then in one piece of the file
+        images = {key: packed(plain(item[key]).movedim(self.axis + 1, 1)) for key in self.keys}
+        return {"case": case, "images": images, "places": places}
 
-    def _require_slices(self) -> None:
+    def _require_arrays(self, item: Item, case: str) -> None:
+        if missing := {*self.keys, "mask"} - item.keys():
+            if missing == {"mask"}:
+                fault = f"case {case} has no mask, and its preprocessing makes none"
+                raise DataError(fault, "add its file of the mask, or HeadMaskd to the preprocessing")
+            names = " and no ".join(sorted(missing))
+            fault = f"preprocessing without random transforms gives no {names} of case {case}"
+            raise ConfigError(fault, "move random transforms to augmentation")
+
+    def _require_slices(self, item: Item, case: str) -> None:
         """Refuse scans a few voxels thick in a plane that cuts them into lines, whatever margin they were given."""
         own = next(name for name, axis in PLANES.items() if axis == self.axis)
-        for number, item in enumerate(self._cache):
-            shape = _scanned_shape(item[self.keys[0]])
-            sides = {name: np.delete(shape, axis) for name, axis in PLANES.items()}
-            best = max(sides, key=lambda name: int(sides[name].min()))
-            if sides[own].min() < LEAST_PIXELS <= sides[best].min():
-                pixels = " x ".join(map(str, sides[own]))
-                fault = f"case {item.get('case', number)} has {own} slices of {pixels} pixels"
-                raise DataError(fault, f"pass --plane {best}, whose slices are the acquired ones")
+        shape = _scanned_shape(item[self.keys[0]])
+        sides = {name: np.delete(shape, axis) for name, axis in PLANES.items()}
+        best = max(sides, key=lambda name: int(sides[name].min()))
+        if sides[own].min() < LEAST_PIXELS <= sides[best].min():
+            fault = f"case {case} has {own} slices of {' x '.join(map(str, sides[own]))} pixels"
+            raise DataError(fault, f"pass --plane {best}, whose slices are the acquired ones")
 
-    def _advise(self) -> None:
+    def _advise(self, item: Item) -> None:
         """A hint where the slices have far less square pixels than those of another plane."""
-        affine = getattr(self._cache[0][self.keys[0]], "affine", None) if len(self._cache) else None
+        affine = getattr(item[self.keys[0]], "affine", None)
         if affine is None:
             return
         spacing = np.asarray(affine_to_spacing(affine))
@@ -143,27 +145,19 @@ class SliceDataset(CacheDataset):
                 f" --plane {best} are the acquired ones"
             )
 
-    def _foreground(self, number: int) -> Tensor:
-        mask = self._volume(number, "mask")[0] > 0
-        return mask.float().mean(dim=[axis for axis in range(3) if axis != self.axis])
-
-    def _volume(self, number: int, key: str) -> Tensor:
-        return plain(self._cache[number][key])
-
     def __len__(self) -> int:
         return len(self.slices)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:  # type: ignore[override]
         epoch, index = key if isinstance(key, tuple) else (0, key)
         number, place = self.slices[index]
-        centre = range(place, place + 1)
-        sample = {
-            key: slabs(self._volume(number, key), self.axis, self.neighbours if key == "image" else 1, centre)[0]
-            for key in self.keys
-        }
+        case = self._cache[number]
+        sample = {key: cut(case["images"][key], partial(self._slab, key=key, place=place)) for key in self.keys}
         sample = augmented(sample, self.augmentation, derive(self.seed, epoch, index))
-        tensors = {key: plain(volume) for key, volume in sample.items()}
-        return {**tensors, "case": self._cache[number].get("case", str(number))}
+        return {**{key: plain(volume) for key, volume in sample.items()}, "case": case["case"]}
+
+    def _slab(self, channel: Tensor, key: str, place: int) -> Tensor:
+        return slabs(channel, 0, self.neighbours if key == "image" else 1, range(place, place + 1))[0]
 
 
 class UnpairedSliceDataset(Dataset[dict[str, Any]]):

@@ -11,7 +11,6 @@ from ignite.engine import Events
 from monai.engines import Evaluator
 from monai.inferers import Inferer
 from torch import Tensor
-from tqdm import tqdm
 
 from ... import devices
 from ...data.datasets.patches import VolumePatchDataset
@@ -29,8 +28,8 @@ class Stages:
     """Handler that moves a :class:`StagedMethod` from stage to stage; attach it before the run's folder.
 
     Each stage is trained for ``epochs``. The next one starts from the best weights of the stage before, its best
-    validation is searched for again, and its context is inferred on the whole training volumes (kept in memory:
-    4 bytes for each voxel of every case). A resumed run infers it again, from the same weights.
+    validation is searched for again, and its context is inferred on the whole training volumes (4 bytes for each voxel
+    of every case). A resumed run infers it again, from the same weights.
 
     Args:
         dataset: of the training patches; receives the inferred volumes.
@@ -108,11 +107,8 @@ class Stages:
         """Give the dataset the output of the stages in use on every whole volume."""
         device: Any = engine.state.device
         network = self._method(engine).cascade.eval()
-        numbers = range(len(self.dataset.shapes))
-        cases = tqdm(numbers, desc="stitching the stage before", unit="case", leave=False, disable=None)
         with torch.no_grad():
-            images = (self.dataset.volume(number)[None].to(device) for number in cases)
-            self.dataset.set_context([self.inferer(image, network)[0].cpu() for image in images])
+            self.dataset.set_context(lambda image: self.inferer(image[None].to(device), network)[0].cpu())
 
     @staticmethod
     def _method(engine: SynthesisTrainer) -> StagedMethod:

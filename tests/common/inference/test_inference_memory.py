@@ -261,17 +261,6 @@ def test_the_default_is_half_of_what_is_free_besides_what_is_taken(bare, monkeyp
     assert plan(7e8).limit == pytest.approx(7e8)
 
 
-def test_a_container_has_less_than_the_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "CGROUPS", [])
-    assert memory.free_memory() > 0
-    (tmp_path / "max").write_text("3000000\n")
-    (tmp_path / "current").write_text("1000000\n")
-    monkeypatch.setattr(memory, "CGROUPS", [(tmp_path / "max", tmp_path / "current")])
-    assert memory.free_memory() == 2_000_000
-    (tmp_path / "max").write_text("max\n")
-    assert memory.free_memory() > 3_000_000
-
-
 def test_an_accelerator_has_a_limit_of_its_own(tmp_path, bare, monkeypatch):
     """8 GB of a device are free, PyTorch has 2 GB of it and uses 1 GB."""
     for name, value in {"mem_get_info": (8e9, 16e9), "memory_reserved": 2e9, "memory_allocated": 1e9}.items():
