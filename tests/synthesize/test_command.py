@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -73,7 +74,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     """What each inference was given; it writes the outputs that one of the bundle would."""
     given_to: Ran = []
 
-    def run(_: Bundle, files: list[str], options: dict[str, str], is_verbose: bool) -> int:
+    def run(_: argparse.Namespace, files: list[str], options: dict[str, str]) -> int:
         file = Path(options.pop("exporter::output_file", "") or Path(options.pop("predictions_dir"), "manifest.json"))
         given_to.append({"config_file": files, "options": options})
         file.parent.mkdir(exist_ok=True)

@@ -12,8 +12,8 @@ from tools.bench import training_memory
 
 @pytest.mark.slow
 def test_a_row_has_the_memory_of_a_training_and_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "SHAPE", (40, 36, 32))
-    monkeypatch.setattr(training, "STEPS", 2)
+    monkeypatch.setattr(training_memory, "SHAPE", (40, 36, 32))
+    monkeypatch.setattr(training_memory, "STEPS", 2)
     row = training_memory.row(2, 1, tmp_path)
     assert row.case == "mr2ct, 2 of 40x36x32, 1 process"
     assert row.before == pytest.approx(11 * 2 * 40 * 36 * 32 / 1e9)
