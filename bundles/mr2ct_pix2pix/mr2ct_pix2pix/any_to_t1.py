@@ -1,0 +1,123 @@
+"""MR of any contrast and slice thickness to a T1 of thin slices: simulated pairs, and a network of half the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from monai.networks.nets import BasicUNet
+from scipy.interpolate import make_interp_spline
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.simulation.corruptions.intensity import blurred
+from common.simulation.grid import Volume
+from common.simulation.head import partial_volume
+from common.simulation.mr_contrasts import any_contrast
+from common.simulation.physics import InvertedEcho, PulseSequence, Range, Tissues, drawn
+from common.simulation.sampling import Sampling
+from common.simulation.scanner import Scanner
+from common.simulation.simulate import AverageHeads, Case, Heads
+from common.simulation.tissues import RELAXATION
+from common.simulation.variety import Variety
+
+WHITE = 1000.0
+"""Target of white matter, in a.u."""
+
+
+def target_signals() -> dict[str, float]:
+    """The same T1 contrast for every head: the middle of the ranges of inverted echoes, white matter 1000 a.u.
+
+    With the tissues of the table, not those of a person, whose T1 no other contrast tells.
+    """
+    signals = InvertedEcho().signals(RELAXATION, (0.5, 0.5))
+    return {name: WHITE * signal / signals["white"] for name, signal in signals.items()}
+
+
+@dataclass(frozen=True)
+class AnyToT1:
+    """Pair of an MR of any contrast, in thick slices of any orientation, and a T1 of thin ones, on the thin grid.
+
+    The T1 is as sharp as the source in the plane of its slices, and has neither noise nor bias field; its contrast is
+    that of :func:`target_signals`. The thick slices are interpolated linearly, as a working spacing does it.
+
+    Args:
+        source: sequence of the source.
+        tissues: relaxation of the person's tissues.
+        scanner: degradation of the source; its axial slices are turned to every axis.
+        heads: with their spacing and position.
+        cleared_probability: that the source is 0 outside the head, as what programs write that cut it out.
+        blur_mm: standard deviation of a further blur of both images, that of a coarse matrix.
+        blur_probability: of it.
+    """
+
+    source: PulseSequence = field(default_factory=any_contrast)
+    tissues: Tissues = field(default_factory=Tissues)
+    scanner: Scanner = field(default_factory=Scanner)
+    heads: Heads = field(default_factory=lambda: AverageHeads(Variety(), spacings_mm=(1.0,)))
+    cleared_probability: float = 0.5
+    blur_mm: Range = (1.0, 3.0)
+    blur_probability: float = 0.25
+
+    def __call__(self, seed: int) -> Case:
+        """The case of a seed: source in [0, 1], T1 in a.u. with white matter near 1000."""
+        rng = np.random.default_rng(seed)
+        anatomy, places = self.heads(rng), (rng.random(), rng.random())
+        shape, spacing = anatomy.head.shape, anatomy.spacing
+        signals = self.source.signals(self.tissues.draw(rng), places)
+        texture = self.scanner.texture_field(rng, shape, spacing)
+        bias, _ = self.scanner.bias_fields(rng, shape, spacing)
+        sigma = drawn(self.scanner.blur_mm, rng.random(), "blur_mm")
+        if rng.random() < self.blur_probability:
+            sigma = float(np.hypot(sigma, drawn(self.blur_mm, rng.random(), "blur_mm")))
+        turned = [int(axis) for axis in rng.permutation(3)]
+        shaped = self.scanner.sampling(rng, shape, spacing, anatomy.head)._replace(axis=turned[0], phase=turned[1])
+        shaped = shaped._replace(folds=False)
+        thin = shaped._replace(pitch=1.0)
+        target = thin(blurred(partial_volume(anatomy, target_signals()) * texture, sigma, spacing))
+        signal = blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias
+        head, thick_head = (sampling(anatomy.head.astype(np.float32)) > 0.5 for sampling in (thin, shaped))
+        image = on_thin_grid(self.scanner.degraded(shaped(signal), thick_head, rng, shaped), shaped, head.shape)
+        if rng.random() < self.cleared_probability:
+            image = np.where(head, image, np.float32(0))
+        return {"image": image, "label": target, "mask": head.astype(np.float32), "spacing": thin.spacing}
+
+
+def on_thin_grid(thick: Volume, sampling: Sampling, shape: Sequence[int]) -> Volume:
+    """Thick slices (X, Y, Z) interpolated linearly onto the pixels' grid of a ``shape``; the outermost are repeated."""
+    axis = sampling.axis
+    if sampling.pitch == 1:
+        return thick
+    centres = sampling.pitch * np.arange(thick.shape[axis]) + sampling.thick / 2 - 0.5
+    spline = make_interp_spline(centres, thick, k=1, axis=axis)
+    return np.asarray(spline(np.clip(np.arange(shape[axis]), centres[0], centres[-1])), np.float32)
+
+
+class HalvedUNet(nn.Module):
+    """MONAI's U-Net on blocks of 2 x 2 pixels as channels, then two convolutions of all pixels: a quarter of the work.
+
+    Input (B, C, H, W) with sides divisible by 32, output (B, 1, H, W), any number.
+
+    Args:
+        in_channels: slices of a slab.
+        width: features of the U-Net's first level; 2, 4, 8 and 8 times as many on the way down.
+        fine: features a pixel of the two convolutions.
+    """
+
+    def __init__(self, in_channels: int = 5, width: int = 24, fine: int = 8) -> None:
+        super().__init__()
+        features = (width, 2 * width, 4 * width, 8 * width, 8 * width, width)
+        self.coarse = BasicUNet(2, 4 * in_channels, 4 * fine, features=features)
+        self.fine = nn.Sequential(
+            nn.Conv2d(in_channels + fine, 2 * fine, 3, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(2 * fine, 1, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Synthesise the central slice of slabs."""
+        shown = F.pixel_shuffle(self.coarse(F.pixel_unshuffle(x, 2)), 2)
+        image: Tensor = self.fine(torch.cat([x, shown], dim=1))
+        return image
