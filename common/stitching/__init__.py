@@ -4,6 +4,7 @@ from .cascade import CascadeInferer
 from .flow import FlowInferer
 from .mirroring import MirrorInferer
 from .patch_stitching import PatchStitchingInferer
+from .several_planes import PlanesInferer
 from .slice_stitching import PLANES, PlaneInferer, plane_axis
 from .target_scale import TargetScaleInferer
 
@@ -14,6 +15,7 @@ __all__ = [
     "MirrorInferer",
     "PatchStitchingInferer",
     "PlaneInferer",
+    "PlanesInferer",
     "TargetScaleInferer",
     "plane_axis",
 ]

@@ -23,6 +23,8 @@ from common.simulation.simulate import AverageHeads, Case, Heads
 from common.simulation.tissues import RELAXATION
 from common.simulation.variety import Variety
 
+PLANES = ((0, 1, 2), (0, 2, 1), (1, 2, 0))
+"""Axes of axial, coronal and sagittal slices, and that across them."""
 WHITE = 1000.0
 """Target of white matter, in a.u."""
 
@@ -83,6 +85,24 @@ class AnyToT1:
         if rng.random() < self.cleared_probability:
             image = np.where(head, image, np.float32(0))
         return {"image": image, "label": target, "mask": head.astype(np.float32), "spacing": thin.spacing}
+
+
+@dataclass(frozen=True)
+class AnyPlane:
+    """Cases whose third axis is normal to a random plane, so that axial slabs are those of all three.
+
+    Args:
+        simulation: gives the cases, on grids whose voxels have equal sides.
+    """
+
+    simulation: AnyToT1
+
+    def __call__(self, seed: int) -> Case:
+        """The case of a seed, turned."""
+        case = self.simulation(seed)
+        axes = PLANES[seed % len(PLANES)]
+        turned = {name: np.ascontiguousarray(case[name].transpose(axes)) for name in ("image", "label", "mask")}
+        return {**turned, "spacing": case["spacing"]}
 
 
 def on_thin_grid(thick: Volume, sampling: Sampling, shape: Sequence[int]) -> Volume:
