@@ -34,6 +34,7 @@ PATIENTS = ("patient07", "patient19", "patient26")
 """The first two may choose among weights; the last is what the table reports."""
 TISSUES = ("fluid", "grey", "white")
 """Rising in a T1."""
+WEIGHTS = "pretrained_t1.pt"
 THICK_MM = 6
 BETTER_SSIM, LEAST_DICE = 0.05, 0.85
 """What weights must reach: above the SSIM of the line, and of the tissues on average."""
@@ -136,7 +137,7 @@ def overlaps(found: NDArray[np.uint8], real: NDArray[np.uint8]) -> dict[str, flo
     return scores
 
 
-def segmenters() -> dict[str, Segment]:
+def segmenters() -> Mapping[str, Segment]:
     """The project's, and Atropos where it is installed."""
     return {"ours": ours} | ({"atropos": atropos} if find_spec("ants") else {})
 
@@ -165,9 +166,7 @@ def finding(
     line = image_scores(fitted(source, head.t1, head.brain), head.t1, head.brain)
     histogram = image_scores(matched(source, head.t1, head.brain), head.t1, head.brain)
     own = image_scores(shown, head.t1, head.brain)
-    words = [
-        f"{name} {own[name]:.3f} (line {line[name]:.3f}, histogram {histogram[name]:.3f})" for name in own
-    ]
+    words = [f"{name} {own[name]:.3f} (line {line[name]:.3f}, histogram {histogram[name]:.3f})" for name in own]
     least = 1.0
     for name, truth in truths.items():
         found = overlaps(segmenters()[name](shown, head.brain), truth)
