@@ -36,6 +36,8 @@ TISSUES = ("fluid", "grey", "white")
 """Rising in a T1."""
 WEIGHTS = "pretrained_t1.pt"
 THICK_MM = 6
+MARGIN = 8
+"""Voxels of air around a brain that a network or a segmenter is given."""
 BETTER_SSIM, LEAST_DICE = 0.05, 0.85
 """What weights must reach: above the SSIM of the line, and of the tissues on average."""
 DARKEST = 0.02
@@ -61,7 +63,8 @@ def heads(data: Path) -> Iterator[RealHead]:
         folder = data / "open_ms" / patient
         mr = {name: np.maximum(read(folder / f"{name}.nii.gz"), 0) for name in ("t1", "t2", "flair")}
         brain = mr["t1"] > DARKEST * np.percentile(mr["t1"][mr["t1"] > 0], 99)
-        yield RealHead(patient, {"T2": mr["t2"], "FLAIR": mr["flair"]}, mr["t1"], brain)
+        box = box_of(brain)
+        yield RealHead(patient, {"T2": mr["t2"][box], "FLAIR": mr["flair"][box]}, mr["t1"][box], brain[box])
     folder = data / "spm_templates"
     mr = {name: _at_1_mm(folder / f"{name}.nii") for name in ("t1", "t2", "pd")}
     brain = tissue_masks(mr["t1"].shape[1:], np.asarray(mr["t1"].affine))["brain"]
@@ -110,15 +113,14 @@ def ours(image: Volume, mask: Mask) -> NDArray[np.uint8]:
 
 
 def atropos(image: Volume, mask: Mask) -> NDArray[np.uint8]:
-    """Tissues by the k-means and the random field of Atropos, after N4."""
+    """Tissues by the k-means and the random field of Atropos; the scans are free of receive fields."""
     import ants
 
-    inside = ants.from_numpy(mask.astype(np.float32))
     shown = _clipped(image, mask)
     shown = np.where(mask, shown - shown[mask].min() + 1, 0).astype(np.float32)
-    even = ants.n4_bias_field_correction(ants.from_numpy(shown), inside, shrink_factor=4)
-    found = ants.atropos(even, inside, i="kmeans[3]", m="[0.1,1x1x1]", c="[5,0]")["segmentation"].numpy()
-    return np.asarray(found, np.uint8)
+    inside = ants.from_numpy(mask.astype(np.float32))
+    found = ants.atropos(ants.from_numpy(shown), inside, i="kmeans[3]", m="[0.1,1x1x1]", c="[4,0]")
+    return np.asarray(found["segmentation"].numpy(), np.uint8)
 
 
 def _clipped(image: Volume, mask: Mask) -> Volume:
@@ -142,10 +144,23 @@ def segmenters() -> Mapping[str, Segment]:
     return {"ours": ours} | ({"atropos": atropos} if find_spec("ants") else {})
 
 
+def tissues_in(brain: Mask, image: Volume, segment: Segment) -> NDArray[np.uint8]:
+    """Tissues of the box of a brain, which is all that a segmenter is given."""
+    box = box_of(brain)
+    return segment(image[box], brain[box])
+
+
+def box_of(mask: Mask) -> tuple[slice, ...]:
+    """The box of a mask (X, Y, Z), with a margin."""
+    places = np.argwhere(mask)
+    ends = zip(places.min(0).tolist(), places.max(0).tolist(), strict=True)
+    return tuple(slice(max(low - MARGIN, 0), high + MARGIN + 1) for low, high in ends)
+
+
 def findings(data: Path, out: Path, weights: Path) -> Iterator[CheckFinding]:
     """A row for each head, source and thickness; the thick slices of a source lie across one axis after another."""
     for head in heads(data):
-        truths = {name: segment(head.t1, head.brain) for name, segment in segmenters().items()}
+        truths = {name: tissues_in(head.brain, head.t1, segment) for name, segment in segmenters().items()}
         cases = {f"{name}_1mm": source for name, source in head.sources.items()}
         for axis, (name, source) in enumerate(head.sources.items()):
             cases[f"{name}_{THICK_MM}mm"] = thick(source, (axis + 2) % 3)
@@ -169,7 +184,7 @@ def finding(
     words = [f"{name} {own[name]:.3f} (line {line[name]:.3f}, histogram {histogram[name]:.3f})" for name in own]
     least = 1.0
     for name, truth in truths.items():
-        found = overlaps(segmenters()[name](shown, head.brain), truth)
+        found = overlaps(tissues_in(head.brain, shown, segmenters()[name]), truth)
         least = min(least, found["dice"])
         words.append(f"{name}: " + ", ".join(f"{each} {value:.2f}" for each, value in found.items()))
     passed = own["ssim"] >= line["ssim"] + BETTER_SSIM and least >= LEAST_DICE
