@@ -39,10 +39,13 @@ LOW_DOSE = {
 """Noise is not resampled."""
 
 HEADS = {"label_maps": "DATA/heads"}
+LONG = {"max_epochs": "400", "constant_epochs": "100", "decay_epochs": "300", "val_interval": "50"}
+"""40,000 steps; after 5,600 the weights were not good enough to ship."""
 PRETRAININGS = {
     "mr2ct": Training("mr2ct_pix2pix", ("pretrain",), HEADS, "pretrained.pt"),
     "pd2t2": Training("pd2t2_dcgan_acm", ("pretrain",), HEADS, "pretrained.pt"),
     "mri_unrolled": Training("mri_dagan", ("pretrain", "unrolled"), HEADS, "simulated.pt"),
+    "t1": Training("mr2ct_pix2pix", ("pretrain", "t1"), HEADS | LONG),
     "cect2ct": Training("cect2ct_rescyclegan", ("pretrain",), HEADS, "pretrained.pt"),
 }
 """On simulated heads alone, as their ``pretrain.yaml`` has it."""
