@@ -8,6 +8,7 @@ from monai.networks.layers.factories import Norm
 from monai.networks.nets import BasicUNet
 from monai.networks.nets.spade_network import SPADEDecoder
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from common.errors import DataError
 from common.networks.initialisation import normal_
@@ -18,6 +19,7 @@ from common.networks.unet import UNetGenerator, require_norm
 
 __all__ = [
     "EnhancementUNet",
+    "HalvedUNet",
     "PatchGanDiscriminator",
     "ResidualUNet",
     "ResnetGenerator",
@@ -169,3 +171,31 @@ class EnhancementUNet(nn.Module):
         low, pre = x.chunk(2, dim=1)
         enhancement: Tensor = self.unet(torch.cat([pre, (low - pre) / self.dose], dim=1))
         return pre[:, pre.shape[1] // 2, None] + enhancement
+
+
+class HalvedUNet(nn.Module):
+    """MONAI's U-Net on blocks of 2 x 2 pixels as channels, then two convolutions of all pixels: a quarter of the work.
+
+    Input (B, C, H, W) with sides divisible by 32, output (B, 1, H, W), any number.
+
+    Args:
+        in_channels: slices of a slab.
+        width: features of the U-Net's first level; 2, 4, 8 and 8 times as many on the way down.
+        fine: features a pixel of the two convolutions.
+    """
+
+    def __init__(self, in_channels: int = 5, width: int = 24, fine: int = 8) -> None:
+        super().__init__()
+        features = (width, 2 * width, 4 * width, 8 * width, 8 * width, width)
+        self.coarse = BasicUNet(2, 4 * in_channels, 4 * fine, features=features)
+        self.fine = nn.Sequential(
+            nn.Conv2d(in_channels + fine, 2 * fine, 3, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(2 * fine, 1, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Synthesise the central slice of slabs."""
+        shown = F.pixel_shuffle(self.coarse(F.pixel_unshuffle(x, 2)), 2)
+        image: Tensor = self.fine(torch.cat([x, shown], dim=1))
+        return image

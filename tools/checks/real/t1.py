@@ -82,7 +82,7 @@ def _at_1_mm(path: Path) -> MetaTensor:
 
 def thick(volume: Volume, axis: int) -> Volume:
     """Slices of 6 mm across an axis, interpolated to 1 mm as a working spacing does it."""
-    from mr2ct_pix2pix.any_to_t1 import on_thin_grid
+    from mr2ct_pix2pix.simulation import on_thin_grid
 
     whole = tuple(slice(None) for _ in range(3))
     sampling = Sampling(whole, axis, THICK_MM, THICK_MM, (axis + 1) % 3, 1.0)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from mr2ct_pix2pix.any_to_t1 import PLANES, AnyPlane, AnyToT1, HalvedUNet, on_thin_grid, target_signals
+from mr2ct_pix2pix.networks import HalvedUNet
+from mr2ct_pix2pix.simulation import PLANES, AnyPlane, AnyToT1, on_thin_grid, target_signals
 
 from common.simulation.corruptions.slices import averaged
 from common.simulation.mr_contrasts import FLAIR, T2

@@ -1,4 +1,4 @@
-"""MR of any contrast and slice thickness to a T1 of thin slices: simulated pairs, and a network of half the pixels."""
+"""Simulated pairs of an MR of any contrast and slice thickness and a T1 of thin slices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from monai.networks.nets import BasicUNet
 from scipy.interpolate import make_interp_spline
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from common.simulation.corruptions.intensity import blurred
 from common.simulation.grid import Volume
@@ -113,31 +109,3 @@ def on_thin_grid(thick: Volume, sampling: Sampling, shape: Sequence[int]) -> Vol
     centres = sampling.pitch * np.arange(thick.shape[axis]) + sampling.thick / 2 - 0.5
     spline = make_interp_spline(centres, thick, k=1, axis=axis)
     return np.asarray(spline(np.clip(np.arange(shape[axis]), centres[0], centres[-1])), np.float32)
-
-
-class HalvedUNet(nn.Module):
-    """MONAI's U-Net on blocks of 2 x 2 pixels as channels, then two convolutions of all pixels: a quarter of the work.
-
-    Input (B, C, H, W) with sides divisible by 32, output (B, 1, H, W), any number.
-
-    Args:
-        in_channels: slices of a slab.
-        width: features of the U-Net's first level; 2, 4, 8 and 8 times as many on the way down.
-        fine: features a pixel of the two convolutions.
-    """
-
-    def __init__(self, in_channels: int = 5, width: int = 24, fine: int = 8) -> None:
-        super().__init__()
-        features = (width, 2 * width, 4 * width, 8 * width, 8 * width, width)
-        self.coarse = BasicUNet(2, 4 * in_channels, 4 * fine, features=features)
-        self.fine = nn.Sequential(
-            nn.Conv2d(in_channels + fine, 2 * fine, 3, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(2 * fine, 1, 3, padding=1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Synthesise the central slice of slabs."""
-        shown = F.pixel_shuffle(self.coarse(F.pixel_unshuffle(x, 2)), 2)
-        image: Tensor = self.fine(torch.cat([x, shown], dim=1))
-        return image
