@@ -13,7 +13,7 @@ VOLUME = torch.arange(60.0).reshape(1, 1, 3, 4, 5) ** 2
 
 
 def planes(*names: str) -> PlanesInferer:
-    return PlanesInferer([PlaneInferer(name, 1, 2, multiple_of=1) for name in names])
+    return PlanesInferer(PlaneInferer("axial", 1, 2, multiple_of=1), names)
 
 
 def of_slices(slices: Tensor) -> Tensor:
@@ -34,12 +34,16 @@ def test_one_plane_is_its_inferer() -> None:
 
 
 def test_no_plane_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--inferer::inferers is empty"):
+    with pytest.raises(ConfigError, match="--inferer::planes is empty"):
         planes()
 
 
 def test_memory_is_that_of_the_largest_plane_and_a_sum() -> None:
     network, both = nn.Conv2d(1, 1, 1), planes("axial", "sagittal")
-    largest = max(each.bytes_needed(network, 1, (3, 4, 5)) for each in both.inferers)
+    alone = [PlaneInferer(name, 1, 2, multiple_of=1) for name in ("axial", "sagittal")]
+    largest = max(each.bytes_needed(network, 1, (3, 4, 5)) for each in alone)
     assert both.bytes_needed(network, 1, (3, 4, 5)) == largest + 4 * 60
-    assert [[each.batch_size for each in other.inferers] for _, other in both.smaller()] == [[2, 2], [1, 1]]
+    assert [(words, other.inferer.batch_size, other.axes) for words, other in both.smaller()] == [  # type: ignore[attr-defined]
+        ("inference_batch 2", 2, (2, 0)),
+        ("inference_batch 1", 1, (2, 0)),
+    ]
