@@ -109,12 +109,14 @@ def _without_compiler() -> Iterator[None]:
         told.append(function)
         return function
 
-    shapes = {"expect_true": bool, "sym_and": lambda *conditions: all(conditions)}
-    names = {"torch._dynamo": {"disable": disable}, "torch.fx.experimental.symbolic_shapes": shapes}
+    names: dict[str, dict[str, Any]] = {
+        "torch._dynamo": {"disable": disable},
+        "torch.fx.experimental.symbolic_shapes": {"expect_true": bool, "sym_and": lambda *conditions: all(conditions)},
+    }
     light = {name: _InPlaceOf(name) for name in names if name not in sys.modules}
     for name, module in light.items():
         vars(module).update(names[name])
-    sys.modules.update(light)
+        sys.modules[name] = module
     try:
         yield
     finally:

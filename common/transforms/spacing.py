@@ -58,8 +58,9 @@ def _interpolated(volume: Tensor, places: Sequence[Tensor]) -> Tensor:
         places: along each axis, in voxels.
     """
     made = volume.new_empty((len(volume), *map(len, places)))
-    (low, high, share), *within = [_neighbours(n, at) for n, at in zip(volume.shape[1:], places, strict=True)]
-    within = [tuple(each.to(volume.device) for each in axis) for axis in within]
+    (low, high, share), *within = [
+        _neighbours(n, at.to(volume.device)) for n, at in zip(volume.shape[1:], places, strict=True)
+    ]
     for number, (first, second, part) in enumerate(zip(low.tolist(), high.tolist(), share.tolist(), strict=True)):
         plane = torch.lerp(volume[:, first], volume[:, second], part)
         for axis, (lows, highs, shares) in enumerate(within, 1):

@@ -77,7 +77,9 @@ def main() -> int:
     parser.add_argument("--memory-bundles", nargs="+", choices=inference.BUNDLES, help="bundles of the memory part")
     others = f"folder of an older commit with its .venv, for {', '.join(AGAINST)}"
     parser.add_argument("--against", type=Path, help=others)
-    parser.add_argument("--image", nargs=2, action="append", default=[], help="command and volume, for commands")
+    parser.add_argument(
+        "--image", nargs=2, action="append", default=[], help="command and its volume, for the part commands"
+    )
     parser.add_argument("--training-volumes", nargs="+", type=int, default=[40, 80], help="of the part training_memory")
     parser.add_argument("--json", type=Path, help="JSON file for the rows")
     options = parser.parse_args()

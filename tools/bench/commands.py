@@ -24,9 +24,11 @@ def rows(data: Path, repeats: int, before: Path, images: Mapping[str, str]) -> l
         data: folder for volumes and results.
         repeats: how often each command runs in each folder.
         before: folder of an older commit with its ``.venv``.
-        images: volumes (``.nii.gz``) for commands; the others get a ball in air.
+        images: volumes (``.nii.gz``) for the commands that are measured; none: all, with a ball in air.
     """
-    return [row for name in SHAPES for row in _of_command(name, data / name, repeats, before, images.get(name))]
+    return [
+        row for name in images or SHAPES for row in _of_command(name, data / name, repeats, before, images.get(name))
+    ]
 
 
 def _of_command(name: str, data: Path, repeats: int, before: Path, image: str | None) -> list[Timing]:
@@ -40,8 +42,8 @@ def _of_command(name: str, data: Path, repeats: int, before: Path, image: str | 
     for number in range(1, 1 + MORE):
         shutil.copyfile(first, folder / f"case_{number}.nii.gz")
     works = [(backend, source) for backend in BACKENDS for source in (first, folder)]
-    sides = [[_command(name, *work, data / side) for work in works] for side in ("before", "after")]
-    times = in_turns(*sides, repeats, before)
+    old_commands, new_commands = ([_command(name, *work, data / side) for work in works] for side in ("old", "new"))
+    times = in_turns(old_commands, new_commands, repeats, before)
     measured = []
     for number, backend in enumerate(BACKENDS):
         (old, new), (old_all, new_all) = times[2 * number : 2 * number + 2]
