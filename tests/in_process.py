@@ -136,6 +136,7 @@ def _state() -> Iterator[None]:
             mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"}),
             mock.patch("sys.excepthook", sys.__excepthook__),
             mock.patch("logging.raiseExceptions", True),
+            mock.patch("logging._handlerList", []),  # a configuration of logging closes those in it, and their streams
             mock.patch("torch.accelerator.is_available", return_value=False),
             *(mock.patch.object(handler, "stream", sys.stdout) for handler in of_libraries),
         ):

@@ -20,7 +20,7 @@ from ..grids import ras_shape
 from ..io import Scan, VolumeReader
 from ..io.modality import SOURCE_MODALITY
 from ..stitching.memory import FLOAT_BYTES, without_values
-from ..transforms.loading import WorkingSpacingd
+from ..transforms.spacing import WorkingSpacingd
 
 logger = logging.getLogger(__name__)
 GB = 1e9

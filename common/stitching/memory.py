@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import importlib
 import mmap
 import sys
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,11 +32,6 @@ class LiveBytes(TorchDispatchMode):
 
     A convolution counts its workspace as well, see :func:`workspace`.
     """
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled here; to tell PyTorch's compiler so would import it, which takes a second."""
-        return False
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -83,9 +81,50 @@ def forward_bytes(network: nn.Module, *shape: int) -> int:
         *shape: of the input, such as (B, C, H, W); float32.
     """
     given, fresh = torch.empty(shape, device="meta"), copy.deepcopy(network)  # without what earlier passes have cached
-    with torch.no_grad(), LiveBytes() as live:
+    with torch.no_grad(), _without_compiler(), LiveBytes() as live:
         fresh(given)
     return int(live.peak)
+
+
+class _InPlaceOf(ModuleType):
+    """A module with a few names of one that is imported when another name of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Operations without values do not import PyTorch's compiler and SymPy, which takes 2 s [measured].
+
+    They ask whether a shape is right, which is a plain answer here, and that nothing in them be compiled.
+    """
+    told: list[Any] = []
+
+    def disable(function: Any, *_: Any, **__: Any) -> Any:
+        told.append(function)
+        return function
+
+    names: dict[str, dict[str, Any]] = {
+        "torch._dynamo": {"disable": disable},
+        "torch.fx.experimental.symbolic_shapes": {"expect_true": bool, "sym_and": lambda *conditions: all(conditions)},
+    }
+    light = {name: _InPlaceOf(name) for name in names if name not in sys.modules}
+    for name, module in light.items():
+        vars(module).update(names[name])
+        sys.modules[name] = module
+    try:
+        yield
+    finally:
+        for name, module in light.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+        for function in told:
+            vars(function).pop("__dynamo_disable", None)
 
 
 def trim_memory() -> None:

@@ -3,10 +3,11 @@
 from .body import AirOutsideBodyd
 from .head import HeadMaskd, head_mask
 from .intensity import ScaleWindowd, ToUnitd
-from .loading import LoadVolumed, WorkingSpacingd
+from .loading import LoadVolumed
 from .monai_label import ServedAsFloatd
 from .orientation import InvertInPlaced, OrientationByChanneld
 from .source_scale import ScaleBySourced
+from .spacing import WorkingSpacingd
 from .standardise import StandardiseHeadd, scale
 from .subject import SubjectBoxd
 

@@ -213,7 +213,8 @@ def test_models_and_threads_take_turns(tiny_model, mr2ct, ct, scans) -> None:
     with ThreadPoolExecutor(4) as threads:
         made = list(threads.map(lambda model: model(source), [mr2ct, other, mr2ct, mr2ct, other]))
     for each in made:
-        np.testing.assert_array_equal(each.array, (t2 if each.unit == t2.unit else ct).array)
+        expected = (t2 if each.unit == t2.unit else ct).array
+        np.testing.assert_allclose(each.array, expected, rtol=0, atol=1e-6)  # where memory lies decides the last bit
     assert warnings.filters == filters
 
 

@@ -1,4 +1,4 @@
-"""Benchmarks of inference, stitching, memory, peers, a loaded model, the app and training: ``make bench``.
+"""Benchmarks of inference, commands, stitching, memory, peers, the app and training: ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import app, inference, memory, model, peers, stitching, training, training_memory
+from tools.bench import app, commands, inference, memory, model, peers, stitching, training, training_memory
 from tools.bench.clock import Timing, save, show
 
 
@@ -52,10 +52,11 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "peers": _peers,
     "model": lambda data, options: model.rows(data, options.repeats),
     "app": lambda data, _: app.rows(data),
+    "commands": lambda data, options: commands.rows(data, options.repeats, options.against, dict(options.image)),
     "training": lambda data, options: training.rows(data, options.repeats, options.against),
     "training_memory": lambda data, options: training_memory.rows(data, options.training_volumes),
 }
-AGAINST = ("training",)
+AGAINST = ("commands", "training")
 """Parts that need another folder."""
 
 HEADS = {
@@ -74,7 +75,11 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory-shape", nargs=3, type=int, help="volume shape of the parts memory and levels")
     parser.add_argument("--memory-bundles", nargs="+", choices=inference.BUNDLES, help="bundles of the memory part")
-    parser.add_argument("--against", type=Path, help="folder of an older commit with its .venv, for the part training")
+    others = f"folder of an older commit with its .venv, for {', '.join(AGAINST)}"
+    parser.add_argument("--against", type=Path, help=others)
+    parser.add_argument(
+        "--image", nargs=2, action="append", default=[], help="command and its volume, for the part commands"
+    )
     parser.add_argument("--training-volumes", nargs="+", type=int, default=[40, 80], help="of the part training_memory")
     parser.add_argument("--json", type=Path, help="JSON file for the rows")
     options = parser.parse_args()

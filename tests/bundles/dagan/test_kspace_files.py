@@ -255,6 +255,7 @@ def test_an_evaluation_is_of_what_inference_writes():
     train = yaml.safe_load((Path(bundle_root()) / "configs/train.yaml").read_text())
     enabled = configs["evaluate"]["restore::transforms::2::enabled"]
     *validated, last = train["restore"]["transforms"]
+    validated[-1]["_target_"] = "common.transforms.InvertInPlaced"  # the same, in less memory
     assert (others, consistency) == (validated, {**last, "enabled": enabled})
     assert all(config["data_consistency"] is True for config in configs.values())
 

@@ -47,6 +47,15 @@ def test_resamples_to_the_spacing():
         WorkingSpacingd("image", spacing=[2, 2])
 
 
+def test_the_inversion_is_linear_between_voxels_and_constant_beyond_them():
+    own = MetaTensor(torch.from_numpy(smooth((9, 8, 7)))[None].float(), affine=torch.diag(torch.tensor([2.0, 1, 3, 1])))
+    seen, restored = through(own, WorkingSpacingd("image", spacing=[3.0, 3.0, 2.0]))
+    assert seen.shape[1:] == (6, 3, 10)  # 8, 7, 6 steps of 2, 1, 3 mm are 16, 7, 18 mm
+    places = np.stack(np.meshgrid(np.arange(9) * 2 / 3, np.arange(8) / 3, np.arange(7) * 1.5, indexing="ij"))
+    expected = ndimage.map_coordinates(seen.numpy()[0].astype(float), places, order=1, mode="nearest")
+    np.testing.assert_allclose(restored.numpy()[0], expected, atol=1e-5 * np.ptp(expected))
+
+
 @pytest.mark.parametrize("affine", [np.diag([2.0, 2, 3, 1]), np.diag([-2.0, 2, 3, 1]), OBLIQUE, SHEARED])
 def test_inversion_restores_grid_and_values(affine):
     own = MetaTensor(torch.from_numpy(smooth((20, 22, 18)))[None], affine=torch.from_numpy(affine))

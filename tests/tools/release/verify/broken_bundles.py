@@ -184,7 +184,7 @@ BROKEN: list[tuple[str, Change, str]] = [
     ("label.names", saved("g.pt", {}), "models/g.pt has a shorter name than model.pt"),
     ("label.tensors", metadata("network_data_format/inputs", {"mr": {}}), r"inputs is \['mr'\], without image first"),
     ("label.tensors", metadata(f"{OUT}/dtype", "float16"), "pred dtype is float16, half precision"),
-    ("label.inference", replaced(INFER, "_target_: common.transforms.InvertInPlaced", "_target_: Identityd"), "has no Invertd, though"),
+    ("label.inference", replaced(INFER, "common.transforms.InvertInPlaced", "Identityd"), "has no Invertd, though"),
     (
         "label.inference",
         replaced(INFER, "common.transforms.WorkingSpacingd", "Spacingd"),
