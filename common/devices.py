@@ -128,15 +128,6 @@ def keep_freed_memory() -> None:
         set_option(TRIM_THRESHOLD, 2**30)
 
 
-def use_large_pages() -> None:
-    """Let PyTorch ask for pages of 2 MB for tensors of that size, where nobody has set it; before the first tensor.
-
-    The kernel clears, maps and frees them many at a time: a third of the processor time of ``ldct`` on slices of
-    512 x 512 [measured].
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
-
 def share_cores() -> None:
     """Let PyTorch use as many threads as cores are idle, at least one, where nobody has set a number.
 

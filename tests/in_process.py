@@ -133,7 +133,7 @@ def _state() -> Iterator[None]:
         for context in (
             warnings.catch_warnings(),
             torch.random.fork_rng(devices=[]),
-            mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"}),
+            mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1", "THP_MEM_ALLOC_ENABLE": "0"}),
             mock.patch("sys.excepthook", sys.__excepthook__),
             mock.patch("logging.raiseExceptions", True),
             mock.patch("logging._handlerList", []),  # a configuration of logging closes those in it, and their streams

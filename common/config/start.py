@@ -61,7 +61,6 @@ def prepare(bundle_root: str) -> None:
 def settle(parser: ConfigParser, command: Command) -> None:
     """What a command changes in its process: memory, threads, and what is logged."""
     devices.keep_freed_memory()
-    devices.use_large_pages()
     # handlers log what a run does, and the last line of a command says why it ended
     logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
     if command.files and "training" not in parser:  # a resumed training gives the same bits
