@@ -44,7 +44,7 @@ class _InvertedByAxis(SpatialResample):
             return super().inverse(data)
         places = [start + step * torch.arange(n) for start, step, n in zip(starts, steps, shape, strict=True)]
         self.pop_transform(data)
-        values = _interpolated(data.as_tensor(), places)
+        values = _interpolated(data.as_tensor().float(), places)
         made = MetaTensor(values, meta=data.meta, applied_operations=data.applied_operations)
         made.affine = torch.from_numpy(before)
         return made
