@@ -33,7 +33,7 @@ MAP_ENDING = "_uncertainty"
 
 
 class CheckedOutputs:
-    """Where the volumes of a run are written, and whether they may be; see :class:`VolumeExporter`."""
+    """Where the volumes of a run are written, and whether they may be; :class:`~common.io.export.VolumeExporter`."""
 
     output_file: Path | None
     output_dir: Path
