@@ -332,6 +332,8 @@ def _check_type(place: str, value: Any, shipped: Sequence[Any]) -> None:
     if not plain or value is None and optional or is_reference(value):
         return
     nested = "::" in place
+    if nested and isinstance(value, bool) and "auto" in plain:  # such as acceleration::channels_last
+        return
     if nested and _are_texts(value) and any(map(_are_texts, plain)):  # keys of a transform
         return
     if not any(_same_type(value, float(each) if nested and type(each) is int else each) for each in plain):

@@ -9,9 +9,11 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Optimizer
 
 from .. import devices
@@ -20,6 +22,8 @@ from ..errors import ConfigError, choose
 logger = logging.getLogger(__name__)
 AUTO, TORCH, OPENVINO = "auto", "torch", "openvino"
 BACKENDS = (AUTO, TORCH, OPENVINO)
+InstanceNorm = nn.InstanceNorm2d | nn.InstanceNorm3d
+INSTANCE_NORMS = (nn.InstanceNorm2d, nn.InstanceNorm3d)
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """Channels-last formats by the number of dimensions, (B, C, H, W) and (B, C, X, Y, Z)."""
 
@@ -53,7 +57,8 @@ class Acceleration:
         """The options of the settings that this run supports; a log line for each one asked for that it does not.
 
         Args:
-            settings: by the names above; ``auto`` is on where supported on a CUDA device, and for ``fused`` on any.
+            settings: by the names above; ``auto`` is on where supported on a CUDA device, for ``fused`` on any, and
+                for the ``channels_last`` of an inference on a CPU too.
             device: of the run.
             optimizer: creates an optimiser; None for inference.
             precision: of the run; the gradient scaler of fp16 excludes a CUDA graph.
@@ -64,6 +69,7 @@ class Acceleration:
         """
         wanted = cls(**dict.fromkeys(cls.__dataclass_fields__, False))
         obstacles = _obstacles(device, optimizer, precision, accumulation_steps)
+        fast_on = {"fused": (device.type,), "channels_last": ("cuda",) if optimizer else ("cuda", "cpu")}
         backend_of(settings)
         for name, value in (settings or {}).items():
             if name == "backend":  # of an inference
@@ -77,7 +83,8 @@ class Acceleration:
             obstacle = obstacles.get(name)
             if value is True and obstacle:
                 logger.warning(f"--acceleration::{name} is off: {obstacle}")
-            asked = device.type == "cuda" or name == "fused" if value == AUTO else value
+            automatic = device.type in fast_on.get(name, ("cuda",))
+            asked = automatic if value == AUTO else value
             wanted = replace(wanted, **{name: bool(asked and not obstacle)})
         if wanted.compile and (reason := _cannot_compile(device)):
             logger.warning(f"--acceleration::compile is off: {reason}")
@@ -100,6 +107,10 @@ class Acceleration:
         for network in networks:
             for parameter in network.parameters():
                 parameter.data = self.laid_out(parameter.data)
+            if self.channels_last and all(parameter.device.type == "cpu" for parameter in network.parameters()):
+                for layer in network.modules():
+                    if isinstance(layer, INSTANCE_NORMS) and not layer.track_running_stats:
+                        layer.forward = partial(_normalised, layer)  # type: ignore[method-assign]
             if self.compile:
                 network.compile()
 
@@ -107,6 +118,25 @@ class Acceleration:
         """The tensor in channels-last format where that is on."""
         layout = MEMORY_FORMATS.get(tensor.dim()) if self.channels_last else None
         return tensor if layout is None else tensor.contiguous(memory_format=layout)
+
+
+def _normalised(layer: InstanceNorm, x: Tensor) -> Tensor:
+    """Instance normalisation that keeps the channels-last format: PyTorch's own copies into the other one and back.
+
+    The variance is taken about the mean, in two passes: by PyTorch's batch normalisation, which takes the format,
+    outputs are 50 times as far from those in float64 as by its instance normalisation, and by this one as near.
+    """
+    if torch._C._get_tracing_state():  # one operation, which OpenVINO knows
+        return type(layer).forward(layer, x)
+    images = [_normalised_image(layer, image) for image in x.split(1)]
+    return images[0] if len(images) == 1 else torch.cat(images)
+
+
+def _normalised_image(layer: InstanceNorm, image: Tensor) -> Tensor:
+    values = image.float().movedim(1, -1).flatten(0, -2)  # (voxels, C): a view where it is channels-last
+    mean = values.mean(0)
+    variance = (values - mean).square_().mean(0)
+    return functional.batch_norm(image, mean, variance, layer.weight, layer.bias, False, 0.0, layer.eps)
 
 
 def backend_of(settings: Mapping[str, bool | str] | None) -> str:

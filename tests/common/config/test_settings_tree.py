@@ -14,6 +14,7 @@ from common.errors import ConfigError
 TRAIN = {
     "optimizer": {"_target_": "torch.optim.Adam", "_mode_": "callable", "lr": 1.0e-3, "betas": [0.5, 0.999]},
     "spacing": None,
+    "acceleration": {"fused": "auto", "compile": False},
     "losses": {"adversarial": {"weight": 1}, "l1": {"weight": 100, "function": {"_target_": "torch.nn.L1Loss"}}},
     "inferer": {"_target_": "common.stitching.MirrorInferer", "inferer": {"_target_": "common.stitching.PlaneInferer"}},
     "reader": {"_target_": "common.io.VolumeReader", "nan_fill": None, "series": None},
@@ -77,6 +78,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(place: str, message: str) -
         ("optimizer::lr", "@learning_rate"),
         ("reader::nan_fill", 0),
         ("train::augmentation::0::keys", "image"),  # MONAI's transforms take one key or several
+        ("acceleration::fused", False),  # auto in the shipped file
         ("train::trainer::precision", ["fp32"]),  # which this one's own check refuses
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 
 import pytest
@@ -79,6 +80,24 @@ def test_layout_and_fused_optimisers_change_nothing(dimensions: int, channels_la
     assert all(bool(o.param_groups[0]["fused"]) == fused for o in fast.optimizers.values())
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_channels_last_normalisation_is_as_exact_as_pytorchs(dimensions: int) -> None:
+    layer = [nn.InstanceNorm2d, nn.InstanceNorm3d][dimensions - 2](3, affine=True)
+    nn.init.uniform_(layer.weight), nn.init.uniform_(layer.bias)
+    generator = torch.Generator().manual_seed(0)
+    x = 1000 + torch.rand(2, 3, *[16] * dimensions, generator=generator)  # mean 1000, deviation .29
+    mean = x.double().flatten(2).mean(2)[(..., *[None] * dimensions)]
+    variance = (x.double() - mean).square().flatten(2).mean(2)[(..., *[None] * dimensions)]
+    over = (slice(None), *[None] * dimensions)
+    expected = (x.double() - mean) / (variance + 1e-5).sqrt() * layer.weight[over] + layer.bias[over]
+    Acceleration(channels_last=True).prepare([layer])
+    layout = torch.channels_last if dimensions == 2 else torch.channels_last_3d
+    normal = layer(x.contiguous(memory_format=layout)).detach()
+    assert normal.is_contiguous(memory_format=layout)
+    assert float((normal - expected.detach()).abs().max()) < 1e-3  # a variance of E[x^2] - E[x]^2 is off by 1
+    assert torch.equal(copy.deepcopy(layer)(x), layer(x))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_compiled_networks_learn_the_same(dimensions: int) -> None:
@@ -132,7 +151,8 @@ def test_an_optimiser_without_a_fused_kernel(caplog: pytest.LogCaptureFixture) -
 
 
 def test_inference_has_neither_graph_nor_optimiser(caplog: pytest.LogCaptureFixture) -> None:
-    assert Acceleration.of({"fused": "auto", "cuda_graph": "auto"}, CPU) == Acceleration()
+    automatic = dict.fromkeys(("channels_last", "cuda_graph", "fused"), "auto")
+    assert Acceleration.of(automatic, CPU) == Acceleration(channels_last=True)
     assert not said(caplog)
     assert Acceleration.of({"fused": True, "channels_last": True}, CPU) == Acceleration(channels_last=True)
     assert said(caplog) == ["--acceleration::fused is off: it applies to training only"]
