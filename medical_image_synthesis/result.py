@@ -27,7 +27,7 @@ class QualityVerdict(str):
 
     Attributes:
         reasons: in words.
-        expected_mae: median error of the cases that the weights were calibrated on, in ``unit``; None if refused.
+        calibration_mae: median error of the cases that the weights were calibrated on, in ``unit``; None if refused.
         upper_mae: error that a share ``case_level`` of such cases has at most, in ``unit``; None if refused.
         case_level: that share.
         calibrated_on: those cases; None if refused.
@@ -35,7 +35,7 @@ class QualityVerdict(str):
     """
 
     reasons: tuple[str, ...]
-    expected_mae: float | None
+    calibration_mae: float | None
     upper_mae: float | None
     case_level: float
     calibrated_on: str | None
@@ -46,7 +46,7 @@ class QualityVerdict(str):
         """That of an entry ``Quality`` of a record."""
         verdict = cls(quality["verdict"])
         verdict.reasons = tuple(quality["reasons"])
-        verdict.expected_mae, verdict.upper_mae = quality.get("expected_mae"), quality.get("upper_mae")
+        verdict.calibration_mae, verdict.upper_mae = quality.get("calibration_mae"), quality.get("upper_mae")
         verdict.case_level, verdict.unit = quality["case_level"], quality["unit"]
         verdict.calibrated_on = quality.get("calibrated_on")
         return verdict

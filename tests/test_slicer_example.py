@@ -220,7 +220,7 @@ def test_the_output_has_the_grid_of_the_input_and_says_its_verdict_and_unit(
     said = {name: output.GetAttribute(f"Synthesis.{name}") for name in ("Verdict", "Reasons", "Unit", "Record")}
     assert (said["Verdict"], said["Unit"]) == ("review", "HU")
     assert "the synthetic CT is denser" in said["Reasons"]
-    assert json.loads(said["Record"])["Quality"]["expected_mae"] == 100
+    assert json.loads(said["Record"])["Quality"]["calibration_mae"] == 100
     assert output.GetVoxelValueUnits().GetAsPrintableString() == '([hnsf\'U], UCUM, "Hounsfield unit")'
     (window,) = slicer.shown
     assert window == f"T1 synthetic ct (HU, review), not for clinical use; {said['Reasons']}"

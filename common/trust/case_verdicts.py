@@ -72,7 +72,8 @@ class CaseVerdicts:
     ) -> dict[str, Any]:
         """The verdict of a case, as manifest and sidecar have it.
 
-        A refused case has no expected error: nothing is known of an unlike source.
+        A refused case has no errors: nothing is known of an unlike source. All others have the same, those of the
+        calibration: among intact cases no feature ranks errors (correlation .05) [measured].
 
         Args:
             source: the network's input of the case.
@@ -88,7 +89,7 @@ class CaseVerdicts:
         name, reasons = verdict_of(features, limits, warnings, partial(self._where, source, output))
         verdict: dict[str, Any] = {"verdict": name}
         if name != REFUSE:
-            verdict |= {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}
+            verdict |= {"calibration_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}
             verdict["calibrated_on"] = self.calibrated_on
         verdict |= {"case_level": self.record.case_level, "unit": self.record.unit, "reasons": list(reasons)}
         return verdict

@@ -146,7 +146,7 @@ def test_a_refused_case_is_raised_with_its_reasons_or_marked(tiny_weights, tmp_p
     ct = mis.load("mr2ct", weights=weights, refuse=False)((drawn(0), GRID))
     assert ct.verdict == "refuse"
     assert ct.verdict.reasons == caught.value.reasons
-    assert (ct.verdict.expected_mae, ct.verdict.unit) == (None, "HU")
+    assert (ct.verdict.calibration_mae, ct.verdict.unit) == (None, "HU")
     assert json.loads(ct.save(tmp_path / "ct.nii.gz").with_name("ct.json").read_text())["Refused"] is True
     with pytest.raises(mis.UserError, match="^volume: a refused volume is not written as DICOM: check the source$"):
         ct.to_dicom(tmp_path / "series")
@@ -157,7 +157,7 @@ def test_verdict_and_interval_are_those_of_the_calibration(tiny_weights, tmp_pat
     weights = calibrated(tiny_weights, tmp_path, refuse=1e6)
     ct = mis.load("mr2ct", weights=weights, uncertainty=True)((drawn(0), GRID))
     assert ct.verdict == "review"
-    assert (ct.verdict.expected_mae, ct.verdict.upper_mae, ct.verdict.case_level) == (100, 120, 0.8)
+    assert (ct.verdict.calibration_mae, ct.verdict.upper_mae, ct.verdict.case_level) == (100, 120, 0.8)
     assert (ct.interval.level, ct.interval.case_level) == (0.9, 0.8)
     np.testing.assert_allclose(ct.interval.upper - ct.interval.lower, 2 * ct.interval.half_width, rtol=1e-4)
     assert np.abs(ct.interval.lower + ct.interval.half_width - ct.array).max() <= 0.51

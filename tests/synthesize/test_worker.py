@@ -24,7 +24,7 @@ from medical_image_synthesis.worker import as_dicom
 
 GRID = Grid(orientation=SAGITTAL)
 REVIEW = {
-    "verdict": "review", "expected_mae": 100.0, "upper_mae": 170.0, "calibrated_on": "16 cases (phantoms)",
+    "verdict": "review", "calibration_mae": 100.0, "upper_mae": 170.0, "calibrated_on": "16 cases (phantoms)",
     "case_level": 0.9, "unit": "HU", "reasons": ["the head is tilted"],
 }  # fmt: skip
 

@@ -17,7 +17,8 @@ def in_words(verdict: Mapping[str, Any]) -> str:
     words = f"quality: {verdict['verdict']}"
     if verdict["verdict"] != REFUSE:
         unit, level = verdict["unit"], f"{100 * verdict['case_level']:g} %"
-        words += f", expected MAE {verdict['expected_mae']:.4g} {unit}, at most {verdict['upper_mae']:.4g} {unit}"
+        usual, most = (f"{verdict[name]:.4g} {unit}" for name in ("calibration_mae", "upper_mae"))
+        words += f", MAE of the calibration {usual}, at most {most}"
         words += f" in {level} of cases like those of the calibration, {verdict['calibrated_on']}"
     return "; ".join([words, *verdict["reasons"]])
 

@@ -213,7 +213,7 @@ async function show(id, focused) {
   verdict.className = quality.verdict ?? "";
   verdict.replaceChildren();
   if (quality.verdict) {
-    const expected = quality.expected_mae === undefined ? "" : `, expected error ${quality.expected_mae.toFixed(0)} ${quality.unit}, at most ${quality.upper_mae.toFixed(0)} in ${100 * quality.case_level} % of cases like those of the calibration, ${quality.calibrated_on}`;
+    const expected = quality.calibration_mae === undefined ? "" : `, error of the calibration ${quality.calibration_mae.toFixed(0)} ${quality.unit}, at most ${quality.upper_mae.toFixed(0)} in ${100 * quality.case_level} % of cases like those of the calibration, ${quality.calibrated_on}`;
     verdict.append(element("p", `Verdict: ${quality.verdict}${expected}`, { className: "headline" }));
   } else verdict.append(element("p", "No verdict: the weights have no calibration."));
   for (const reason of new Set([...(quality.reasons ?? []), ...state.warnings])) verdict.append(element("p", reason));

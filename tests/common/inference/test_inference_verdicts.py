@@ -48,7 +48,7 @@ def test_each_case_has_its_verdict_and_its_volume_is_the_same(tmp_path, cases, n
     build(tmp_path, cases, network, refuse=False).run()
     found = [entry["quality"] for entry in manifest(tmp_path)]
     assert [verdict["verdict"] for verdict in found] == ["accept", "refuse", "accept"]
-    errors = {"expected_mae": 100, "upper_mae": 120, "calibrated_on": "0 cases (held out)", "case_level": 0.9}
+    errors = {"calibration_mae": 100, "upper_mae": 120, "calibrated_on": "0 cases (held out)", "case_level": 0.9}
     assert found[0] == {"verdict": "accept", **errors, "unit": "HU", "reasons": []}
     assert found[1]["reasons"][0].startswith(UNLIKE)
     assert found[1].keys() == {"verdict", "case_level", "unit", "reasons"}

@@ -93,10 +93,10 @@ def case_verdict(record, output=None, **head):
 
 def test_verdicts_as_written(record):
     found = case_verdict(record, tilt=0.0)
-    errors = {"expected_mae": 100.0, "upper_mae": 120.0, "calibrated_on": "1 cases (held out)"}
+    errors = {"calibration_mae": 100.0, "upper_mae": 120.0, "calibrated_on": "1 cases (held out)"}
     assert found == {"verdict": "accept", **errors, "case_level": 0.9, "unit": "HU", "reasons": []}
     most = "at most 120 HU in 90 % of cases like those of the calibration, 1 cases (held out)"
-    assert in_words(found) == f"quality: accept, expected MAE 100 HU, {most}"
+    assert in_words(found) == f"quality: accept, MAE of the calibration 100 HU, {most}"
     review = case_verdict(record, tilt=0.4)
     assert in_words(review).endswith(f"1 cases (held out); {TILTED.format(0.4)}")
     assert CaseVerdicts(replace(record, data="heads")).calibrated_on == "1 cases (heads)"
