@@ -58,8 +58,7 @@ class Scan:
 
 
 class VolumeReader:
-    """Reader of all volumes: NIfTI files, folders with a DICOM series, and MetaImage and NRRD files where
-    SimpleITK is installed.
+    """Reader of all volumes: NIfTI, MetaImage and NRRD files, and folders with a DICOM series.
 
     Args:
         nan_fill: replaces NaN and infinity of a file, which are otherwise errors.
@@ -207,8 +206,28 @@ class VolumeReader:
             VolumeError: as :meth:`check`, if the headers are read again.
         """
         known = self._headers.pop(str(path), None)
-        options = self.options if ALL in self.options.wanted else replace(self.options, series=series_uid)
-        return known or source_headers(path, case, options)
+        return known or source_headers(path, case, self._options_of(series_uid))
+
+    def as_scanned(self, path: Path, case: str, series_uid: str | None = None) -> np.ndarray:
+        """The values (X, Y, N) of the slices of a series, read again, before a tilt or gaps are resampled.
+
+        Args:
+            path: the folder.
+            case: for messages.
+            series_uid: as of :meth:`headers`.
+
+        Raises:
+            VolumeError: as :meth:`check`.
+        """
+        from .dicom.reading.headers import element_text
+        from .dicom.reading.values import read_voxels
+
+        where = partial(Finding, case, path.name)
+        stack, _ = find_series(path, case, self._options_of(series_uid))
+        return read_voxels(stack, element_text(stack.slices[0], "Modality", where), where).values
+
+    def _options_of(self, series_uid: str | None) -> SeriesOptions:
+        return self.options if ALL in self.options.wanted else replace(self.options, series=series_uid)
 
     def require_series(self, images: Sequence[Any]) -> None:
         """Refuse options that choose among DICOM series where no image, a path or a list of them, is one.
