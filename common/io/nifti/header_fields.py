@@ -69,7 +69,7 @@ def check_size(path: Path, dims: tuple[int, ...], dtype: np.dtype, offset: int, 
         fault, claimed = f"the header claims over {MAX_VALUES} values", f"{text}, which are {count}"
         raise VolumeError(where(fault, claimed, "export the file again, or crop or resample it"))
     needed, size = offset + count * dtype.itemsize, path.stat().st_size
-    if needed > size * (MAX_DEFLATE_RATIO if path.name.lower().endswith(".gz") else 1):
+    if needed > size * (MAX_DEFLATE_RATIO if path.name.lower().endswith((".gz", ".mgz")) else 1):
         sizes = f"{size} bytes, {text} {dtype} needs {needed}"
         raise VolumeError(where("the file is truncated", sizes, "copy or export it again"))
 

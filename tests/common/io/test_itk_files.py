@@ -126,6 +126,17 @@ def test_units_of_lengths_are_converted(tmp_path: Path, unit: str, size: float) 
     )
 
 
+def test_the_unit_of_the_samples_is_noted_and_the_frame_of_a_measurement_has_no_effect(tmp_path: Path) -> None:
+    """Fields of NRRD0004 and NRRD0005 (teem's description); ITK 5.4 passes over the first, the second is of vectors."""
+    frame = "(0,1,0) (1,0,0) (0,0,1)"
+    path = nrrd(tmp_path / "mr.nrrd", sample_units='"0.1 HU"', measurement_frame=frame)
+    scan = VolumeReader().check(path, "a")
+    np.testing.assert_array_equal(scan.values, VALUES)
+    np.testing.assert_allclose(scan.affine, RAS)
+    told = "a (mr.nrrd): sample units are given (0.1 HU); values are read as they are stored"
+    assert [str(note) for note in scan.warnings] == [told]
+
+
 def metaimage(path: Path, **changed: str | None) -> Path:
     """A file with the volume of :data:`VALUES` and :data:`RAS`, whose header is changed."""
     header = {
