@@ -163,7 +163,7 @@ def clear(out: Path, case: str) -> None:
 
 
 def describe(out: Path, root: Path, bundle: Bundle) -> None:
-    """Write the description with the way to the raw data set, and what the validator asks for; a user's words are kept."""
+    """Write the description with the way to the raw data set, and what the validator asks for; a user's words stay."""
     generated = {"Name": bundle.name, "Version": bundle.metadata["version"]}
     about = {
         "Name": f"Synthetic volumes of {bundle.name}, not for clinical use",
