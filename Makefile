@@ -74,8 +74,8 @@ real-check: $(READY)  # on the scans of ../shared/data, where they are
 test: $(READY)  # every module, every message, each kind of command: six and a half minutes on two idle cores
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
-test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all
-	$(PYTEST) -m slow --no-loadscope-reorder $(OPTIONS)  # in this order files of long trainings come first
+test-slow: $(READY) $(BIDS_VENV)/.ready  # the rest, demos and resumed trainings of every bundle above all
+	BIDS_VALIDATOR=$(abspath $(BIDS_VENV))/bin/bids-validator-deno $(PYTEST) -m slow --no-loadscope-reorder $(OPTIONS)  # in this order files of long trainings come first
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -21,6 +21,8 @@ VERSION = "1.10.0"
 """Of the BIDS specification."""
 SOURCE = "T1w"
 UNCERTAINTY = "uncertainty"
+RAW = "raw"
+"""Name of the raw data set in BIDS URIs, such as ``bids:raw:sub-01/anat/sub-01_T1w.nii.gz``."""
 SUFFIXES = {"ct": "ct", "pet": "pet", "t1": "T1w", "t2": "T2w"}
 """By the last word of the bundle's own suffix; after another word the image keeps that of its source."""
 FOLDERS = {"ct": "ct", "pet": "pet"}
@@ -48,7 +50,7 @@ def add_labels(command: argparse.ArgumentParser) -> None:
 
 def list_cases(
     root: Path, source: str, file: Path, participants: Sequence[str] = (), sessions: Sequence[str] = ()
-) -> dict[str, Path]:
+) -> dict[str, list[Path]]:
     """Write the cases of a raw data set with all sources as the test section of a datalist.
 
     Args:
@@ -59,7 +61,7 @@ def list_cases(
         sessions: the same with ``ses-``.
 
     Returns:
-        by the names of the cases, the file of the first channel.
+        by the names of the cases, the files of the channels.
 
     Raises:
         DataError: no case has all sources, or one has two files of a suffix; a participant or session is not there, or
@@ -85,7 +87,7 @@ def list_cases(
             fault = f"{subject} (from --participant_label) has no image {source}"
             raise DataError(fault, "omit this label, or name another --source")
     write_datalist({"test": items_of(root, files, names, None, None, "_")}, file)
-    return {case: found[names[0]] for case, found in files.items()}
+    return {case: [found[name] for name in names] for case, found in files.items()}
 
 
 def require_own(out: Path, root: Path, bundle: Bundle) -> None:
@@ -123,17 +125,21 @@ def run_folder(out: Path) -> Path:
     return out / LOGS / f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-def put(volume: Path, out: Path, sources: Mapping[str, Path]) -> Path:
+def put(volume: Path, out: Path, root: Path, sources: Mapping[str, Sequence[Path]]) -> Path:
     """Move a volume with its JSON file and map to its place among the derivatives, and return that.
+
+    The JSON names the ``sources`` of its case by their place in the raw data set ``root``.
 
     ``sub-01_ses-02_synthetic_ct.nii.gz`` becomes ``OUT/sub-01/ses-02/ct/sub-01_ses-02_desc-synthetic_ct.nii.gz``, and
     what an earlier run made of the case is removed.
     """
     case = next(each for each in sources if volume.name.startswith(f"{each}_"))
     *words, last = volume.name.removesuffix(".nii.gz").removeprefix(f"{case}_").split("_")
-    suffix = SUFFIXES.get(last) or sources[case].name.split(".")[0].split("_")[-1]
+    suffix = SUFFIXES.get(last) or sources[case][0].name.split(".")[0].split("_")[-1]
     about = json.loads(beside(volume, SIDECAR).read_text(encoding="utf-8"))
-    shared = {"SkullStripped": words[0] == ANOMALY or _is_stripped(sources[case])}
+    shared: dict[str, Any] = {"SkullStripped": words[0] == ANOMALY or _is_stripped(sources[case][0])}
+    raw = Path(os.path.abspath(root))
+    shared["Sources"] = [f"bids:{RAW}:{path.relative_to(raw).as_posix()}" for path in sources[case]]
     clear(out, case)
     folder = _folder(out, case) / FOLDERS.get(suffix, "anat")
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,14 +162,15 @@ def clear(out: Path, case: str) -> None:
     remove(*_files(out, case))
 
 
-def describe(out: Path, bundle: Bundle) -> None:
-    """Write the description of the derivatives, and what the validator asks for; what a user added is kept."""
+def describe(out: Path, root: Path, bundle: Bundle) -> None:
+    """Write the description with the way to the raw data set, and what the validator asks for; a user's words stay."""
     generated = {"Name": bundle.name, "Version": bundle.metadata["version"]}
     about = {
         "Name": f"Synthetic volumes of {bundle.name}, not for clinical use",
         "BIDSVersion": VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [generated],
+        "DatasetLinks": {RAW: Path(os.path.relpath(root, out)).as_posix()},
     }
     file = out / DESCRIPTION
     added = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}  # such as Authors

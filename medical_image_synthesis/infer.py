@@ -112,11 +112,11 @@ def _derivatives(options: argparse.Namespace, files: list[str], settings: dict[s
         del settings["dataset_dir"]
         run = bids.run_folder(out)
         settings["datalist"] = str(listed)
-        code = _into(run, options, files, settings, lambda path: bids.put(path, out, sources))
+        code = _into(run, options, files, settings, lambda path: bids.put(path, out, options.source, sources))
     if (run / MANIFEST).is_file():  # else nothing was inferred
         for case in (one["case"] for one in _outcomes(run) if one["status"] == REFUSED):
             bids.clear(out, case)
-        bids.describe(out, options.bundle)
+        bids.describe(out, options.source, options.bundle)
     return code
 
 

@@ -11,9 +11,9 @@ from common.files import GET_CONTENT, NOT_HERE, is_broken_link
 
 FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
 """Endings of an output that is one file, with its format; another is a folder."""
-VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
+VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh")
 SLICES = (".dcm", ".ima")
-OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif", ".zip", ".json")
+OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".png", ".jpg", ".tif", ".zip", ".json")
 """Endings that are no name of a folder of outputs."""
 SIDECAR = ".json"
 MAP = "_uncertainty.nii.gz"

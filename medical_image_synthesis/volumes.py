@@ -77,7 +77,7 @@ class Volume:
         """Write the volume as float32; the file appears under its name only when it is complete.
 
         Args:
-            path: ends in ``.nii.gz`` or ``.nii``, or, with SimpleITK, in ``.mha``, ``.mhd``, ``.nrrd`` or ``.nhdr``.
+            path: ends in ``.nii.gz`` or ``.nii``, or in ``.mha``, ``.mhd``, ``.nrrd`` or ``.nhdr``.
             overwrite: replace a file that exists.
 
         Returns:
@@ -95,7 +95,7 @@ class Volume:
         import nibabel as nib
 
         from common.files import write_whole
-        from common.io.itk_files import INSTALL, MISSING, SUFFIXES, is_there, write_itk
+        from common.io.itk_files import SUFFIXES, write_itk
         from common.io.reader import NIFTI
 
         path = Path(path)
@@ -107,8 +107,6 @@ class Volume:
             return path
         if path.suffix.lower() not in SUFFIXES:
             raise OutputError(f"{path} has the ending of no volume", choose((*NIFTI, *SUFFIXES)))
-        if not is_there():
-            raise OutputError(MISSING, f"{INSTALL}, or write .nii.gz")
         if self.array.ndim == 4:
             raise OutputError(f"{path} is to hold {len(self.array)} channels, such files have one", "write .nii.gz")
         about = {"Description": self.description} if self.description else {}

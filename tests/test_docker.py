@@ -48,7 +48,7 @@ def test_the_image_runs_the_command_as_a_plain_user() -> None:
     assert first == ["ARG BASE=python:3.12-slim"]
     assert (build[0], final[0]) == ("FROM ${BASE} AS build", "FROM ${BASE}")
     installs = [line for line in build if line.startswith("RUN /opt/synthesize/bin/pip install ")]
-    assert installs == ['RUN /opt/synthesize/bin/pip install --no-cache-dir ".[app,codecs,formats,node]"']
+    assert installs == ['RUN /opt/synthesize/bin/pip install --no-cache-dir ".[app,codecs,node]"']
     assert "COPY --from=build /opt/synthesize /opt/synthesize" in final
     assert final[-6:] == [
         "USER 1000", "ENV PATH=/opt/synthesize/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib", "WORKDIR /data",

@@ -19,7 +19,7 @@ from .origins import Origin, require_dir
 from .split_record import DATALIST_NAME, SplitRecord, require_files
 
 logger = logging.getLogger(__name__)
-NOT_READ = (".mgz", ".mgh", ".nii.bz2", ".nii.xz", ".nii.zst", ".hdr", ".img", ".mnc", ".par")
+NOT_READ = (".nii.bz2", ".nii.xz", ".nii.zst", ".hdr", ".img", ".mnc", ".par")
 """Endings of unsupported volumes: next to others they are cases that fail."""
 
 

@@ -1,11 +1,10 @@
-"""MetaImage and NRRD files (``.mha``, ``.mhd``, ``.nrrd``, ``.nhdr``), read and written by SimpleITK where installed.
+"""MetaImage and NRRD files (``.mha``, ``.mhd``, ``.nrrd``, ``.nhdr``), read and written by SimpleITK.
 
 What ITK guesses or passes over in a header is in :mod:`common.io.itk_headers`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NOT_INSTALLED, Finding, OutputError, VolumeError, Where
+from ..errors import Finding, OutputError, VolumeError, Where
 from ..grids import is_invertible, show_affine
 from .itk_headers import METAIMAGE, NRRD, read_itk_header
 from .stored_values import to_stored
@@ -22,8 +21,6 @@ SUFFIXES = (*METAIMAGE, *NRRD)
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 RIGHT_ANGLE = 1e-4
 """Largest cosine between axes that count as being at right angles."""
-MISSING = f"SimpleITK {NOT_INSTALLED}, which MetaImage and NRRD need"
-INSTALL = "pip install SimpleITK"
 
 
 def read_itk(
@@ -40,13 +37,11 @@ def read_itk(
         the values, float32 (X, Y, Z), the affine (4, 4) to RAS mm, and warnings.
 
     Raises:
-        VolumeError: where SimpleITK is not installed or cannot read the file; for a header as
+        VolumeError: where SimpleITK cannot read the file; for a header as
             :func:`common.io.itk_headers.read_itk_header`; for other than 3 dimensions or 1 channel; for NaN or infinity
             without ``nan_fill``.
     """
     where = partial(Finding, case, path.name)
-    if not is_there():
-        raise VolumeError(where(MISSING, "", f"{INSTALL}, or convert it to NIfTI"))
     header = read_itk_header(path, where)
     try:
         values, affine = voxels_of(_simpleitk().ReadImage(str(path)), where, header.mm)
@@ -151,12 +146,7 @@ def itk_image(values: np.ndarray, affine: np.ndarray, name: str) -> Any:
     return image
 
 
-def is_there() -> bool:
-    """Whether SimpleITK is installed."""
-    return importlib.util.find_spec("SimpleITK") is not None
-
-
 def _simpleitk() -> ModuleType:
-    import SimpleITK  # optional, and slow to import
+    import SimpleITK  # slow to import
 
     return SimpleITK

@@ -92,6 +92,8 @@ def _nrrd(fields: dict[str, str], where: Where) -> ItkHeader:
         raise VolumeError(where("the values were quantised", value, "export them in their unit"))
     _require_next_to(fields.get("data file", fields.get("datafile", "")), where)
     notes = [] if "space origin" in fields else [_assumed("no space origin in the header", "the origin at 0", where)]
+    if unit := fields.get("sample units", "").strip('" '):
+        notes.append(where("sample units are given", unit, "values are read as they are stored", "warning"))
     units = set(fields.get("space units", "").replace('"', " ").split())
     if len(units) > 1:
         raise VolumeError(where("axes have different units", ", ".join(sorted(units)), "export it in mm"))

@@ -1,4 +1,4 @@
-"""Reading of volumes by their path: NIfTI, MetaImage or NRRD file, or folder of a DICOM series."""
+"""Reading of volumes by their path: NIfTI, MetaImage, NRRD or MGZ file, or folder of a DICOM series."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..grids import ras_sides, show_sides
 from .dicom.reading.headers import holds_series
 from .dicom.reading.series import ALL, SeriesOptions, find_series, source_headers
 from .itk_files import SUFFIXES, itk_grid, read_itk
+from .mgh_files import MGH, read_mgh, read_mgh_grid
 from .modality import CT
 from .nifti.reading import is_constant, read_header, read_values
 from .padding import padding_to_air
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 WARNINGS = "warnings"
 """Entry of a loaded volume's ``meta``, and of a case that is written."""
 NIFTI = (".nii.gz", ".nii")
-VOLUMES = (*NIFTI, *SUFFIXES)
+VOLUMES = (*NIFTI, *SUFFIXES, *MGH)
 """Endings of files with one volume."""
 KSPACE = (".h5", ".hdf5")
 """Endings of k-space files, which the reader of a bundle for them reads."""
@@ -58,8 +59,7 @@ class Scan:
 
 
 class VolumeReader:
-    """Reader of all volumes: NIfTI files, folders with a DICOM series, and MetaImage and NRRD files where
-    SimpleITK is installed.
+    """Reader of all volumes: NIfTI, MetaImage, NRRD and MGZ files, and folders with a DICOM series.
 
     Args:
         nan_fill: replaces NaN and infinity of a file, which are otherwise errors.
@@ -103,7 +103,7 @@ class VolumeReader:
         """Read a volume with all checks of its format; warnings are returned, not logged.
 
         Args:
-            path: a NIfTI, MetaImage or NRRD file, or a folder with a DICOM series.
+            path: a NIfTI, MetaImage, NRRD or MGZ file, or a folder with a DICOM series.
             case: for messages.
             channels: length of a fourth dimension.
             keep: keep the volume in memory for the next :meth:`read` of this path, within ``KEPT_BYTES`` in total.
@@ -192,6 +192,9 @@ class VolumeReader:
             return _empty(grid.shape if grid else (*stack.plane.shape, len(stack.slices)), geometry.affine)
         if path.suffix.lower() in SUFFIXES:
             return _empty(*itk_grid(path))
+        if path.suffix.lower() in MGH:
+            mgh = read_mgh_grid(path, case, channels)
+            return _empty(mgh.shape, mgh.affine)
         header = read_header(path, case, channels)
         return _empty(header.shape, header.affine)
 
@@ -207,8 +210,28 @@ class VolumeReader:
             VolumeError: as :meth:`check`, if the headers are read again.
         """
         known = self._headers.pop(str(path), None)
-        options = self.options if ALL in self.options.wanted else replace(self.options, series=series_uid)
-        return known or source_headers(path, case, options)
+        return known or source_headers(path, case, self._options_of(series_uid))
+
+    def as_scanned(self, path: Path, case: str, series_uid: str | None = None) -> np.ndarray:
+        """The values (X, Y, N) of the slices of a series, read again, before a tilt or gaps are resampled.
+
+        Args:
+            path: the folder.
+            case: for messages.
+            series_uid: as of :meth:`headers`.
+
+        Raises:
+            VolumeError: as :meth:`check`.
+        """
+        from .dicom.reading.headers import element_text
+        from .dicom.reading.values import read_voxels
+
+        where = partial(Finding, case, path.name)
+        stack, _ = find_series(path, case, self._options_of(series_uid))
+        return read_voxels(stack, element_text(stack.slices[0], "Modality", where), where).values
+
+    def _options_of(self, series_uid: str | None) -> SeriesOptions:
+        return self.options if ALL in self.options.wanted else replace(self.options, series=series_uid)
 
     def require_series(self, images: Sequence[Any]) -> None:
         """Refuse options that choose among DICOM series where no image, a path or a list of them, is one.
@@ -236,6 +259,8 @@ class VolumeReader:
             raise VolumeError(where("a single file of a DICOM series", "", "give the folder of the series"))
         elif path.suffix.lower() in SUFFIXES:
             scan = Scan(*read_itk(path, case, self.nan_fill))
+        elif path.suffix.lower() in MGH:
+            scan = Scan(*read_mgh(path, case, self.nan_fill, channels), ())
         else:
             header = read_header(path, case, channels)
             scan = Scan(read_values(header, self.nan_fill), header.affine, header.warnings)

@@ -174,11 +174,7 @@ def _warp(here: Any, there: Any, inside: Any, rigid: Any) -> Any:
 
 
 def simpleitk() -> ModuleType:
-    """SimpleITK, which is optional and slow to import.
-
-    Raises:
-        ModuleNotFoundError: it is not installed.
-    """
+    """SimpleITK, which is slow to import."""
     import SimpleITK
 
     return SimpleITK

@@ -66,9 +66,7 @@ def register_cases(
     Raises:
         OutputError: ``out`` holds something and ``overwrite`` is false, or what this project did not write.
         CasesFailedError: naming the cases that were left out, after the others.
-        ModuleNotFoundError: SimpleITK is not installed.
     """
-    simpleitk()
     names = (*plan.sources, plan.target)
     for name in names:
         require_file_name(name, "volume", ".nii.gz", ConfigError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ class SourceLimit(ABC):
         self.remedy = remedy
 
     @abstractmethod
-    def fault(self, image: NDArray[Any]) -> str | None:
-        """What is wrong with a network's input (C, X, Y, Z); None if it is within the limit."""
+    def fault(self, image: NDArray[Any], meta: Mapping[str, Any]) -> str | None:
+        """What is wrong with a network's input (C, X, Y, Z), read as ``meta`` says; None if it is within the limit."""
 
     def attach(self, engine: Engine) -> None:
         """Check each case before its inference."""
@@ -56,5 +57,6 @@ class SourceLimit(ABC):
             return
         batch: Any = engine.state.batch
         for case, image in zip(batch["case"], batch["image"], strict=True):
-            if fault := self.fault(convert_to_numpy(image)):
-                raise DataError(f"{case}: {fault}", f"{self.remedy}; --refuse false infers it nevertheless")
+            if fault := self.fault(convert_to_numpy(image), getattr(image, "meta", {})):
+                remedy = f"{self.remedy}; --refuse false infers it, but no option writes it as DICOM"
+                raise DataError(f"{case}: {fault}", remedy)

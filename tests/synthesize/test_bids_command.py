@@ -87,9 +87,11 @@ def test_scans_become_derivatives(raw: Path, ran: list[dict[str, Any]], capsys: 
     assert told["Description"] == "synthetic ct in HU, not for clinical use"
     assert (told["SkullStripped"], told["Bundle"]) == (False, f"{ONE} 1.2.3")
     assert (of_map["Level"], of_map["Unit"], of_map["SkullStripped"]) == (0.9, "HU", False)
+    assert told["Sources"] == of_map["Sources"] == ["bids:raw:sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz"]
     assert of_map["Description"].endswith("around sub-01_ses-2_desc-synthetic_ct.nii.gz")
     about = json.loads((out / "dataset_description.json").read_text())
     assert (about["DatasetType"], about["GeneratedBy"][0]["Name"]) == ("derivative", ONE)
+    assert about["DatasetLinks"] == {"raw": "../raw"}
     (manifest,) = out.glob("logs/*/manifest.json")
     assert json.loads(manifest.read_text())[1]["case"] == "sub-02"
     made = [".bidsignore", "README.md", "dataset_description.json", "logs", "sub-01"]
@@ -130,7 +132,7 @@ def test_names_are_those_of_bids(tmp_path: Path, bundle_suffix: str, source: str
     (tmp_path / f"sub-01_{bundle_suffix}.json").write_text(json.dumps(about))
     raw = tmp_path / f"sub-01_{source}.nii.gz"
     raw.with_name(f"sub-01_{source}.json").write_text('{"SkullStripped": true}')
-    made = bids.put(volume, tmp_path / "out", {"sub-01": raw})
+    made = bids.put(volume, tmp_path / "out", raw.parent, {"sub-01": [raw]})
     assert made == tmp_path / "out" / "sub-01" / f"{named}.nii.gz"
     assert made.read_text() == "volume"
     assert json.loads(Path(str(made).replace(".nii.gz", ".json")).read_text())["SkullStripped"] is True
@@ -261,6 +263,7 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
     nib.save(image, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["synthetic_ct", "synthetic_t2", "synthetic_pet", "synthetic_mr", "anomaly_map"])
 def test_derivatives_pass_the_validator(
     raw: Path, issues: Callable[..., set[str]], tmp_path: Path, suffix: str
@@ -277,8 +280,8 @@ def test_derivatives_pass_the_validator(
         (run / f"{name}.json").write_text(json.dumps(about))
     for ending in ("", "_uncertainty"):
         write_nifti(run / f"sub-01_ses-2_{suffix}{ending}.nii.gz", np.zeros((6, 5, 4), np.float32), np.eye(4))
-    bids.put(run / f"sub-01_ses-2_{suffix}.nii.gz", out, {"sub-01_ses-2": scan})
-    bids.describe(out, catalogue.bundle_named(ONE))
+    bids.put(run / f"sub-01_ses-2_{suffix}.nii.gz", out, whole, {"sub-01_ses-2": [scan]})
+    bids.describe(out, whole, catalogue.bundle_named(ONE))
     assert issues(out) == AUTHORS
     assert not {each for each in issues(whole) if each.startswith("error")}
     inside = {each for each in issues(whole, "--recursive") if each.startswith("error")}

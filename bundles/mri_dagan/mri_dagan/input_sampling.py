@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil, floor
 from typing import Any
 
@@ -29,7 +30,7 @@ class SamplingCheck(SourceLimit):
         super().__init__(weights, ACCELERATIONS, 2, "reconstruct it elsewhere, such as by compressed sensing")
         self.plane = plane
 
-    def fault(self, image: NDArray[Any]) -> str | None:
+    def fault(self, image: NDArray[Any], _: Mapping[str, Any]) -> str | None:
         """That the channels of :func:`mri_dagan.kspace_scan.channels_of` hold other k-space."""
         low, high = self.limit
         coils, lines = (len(image) - 3) // 2, measured_lines(image, plane_axis(self.plane))

@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 
 from common.errors import VolumeError, Where
 from common.simulation.corruptions.kspace import Complex
+from common.simulation.corruptions.masks import Mask
 from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orientation, header_of, without_oversampling
 
-NO_IMAGE = sum(1 << (flag - 1) for flag in (19, 20, 23, 24, 26, 27, 28, 29, 30, 31))
-"""Flags of acquisitions that are no part of the image: noise, calibration, navigators, phase correction, feedback."""
+CORRECTIONS = {"navigators": 1 << 22, "phase correction": 1 << 23, "phase stabilisation": 3 << 29}
+"""Flags of acquisitions that correct others."""
+NO_IMAGE = sum(CORRECTIONS.values()) + sum(1 << (flag - 1) for flag in (19, 20, 26, 27, 28, 29))
+"""Flags of acquisitions that are no part of the image: these, noise, calibration, feedback, dummies, body coil."""
+REVERSED = 1 << 21
+"""Flag of a line that was read backwards, and is stored so."""
+COMPRESSED = 15 << 52
+"""Flags of samples that are no plain numbers."""
 CHOICES = ("contrast", "repetition")
 COUNTERS = (*CHOICES, "phase", "set")
 """Of images at one place."""
@@ -26,19 +33,55 @@ UNEVEN_MM = 0.1
 
 def read_ismrmrd(group: Any, where: Where, contrast: int | None, repetition: int | None) -> KspaceScan:
     """Read the group of an ISMRMRD file with ``xml`` and ``data``; see :func:`mri_dagan.kspace_files.read_kspace`."""
-    header = header_of(group["xml"][0], where)
     acquisitions = group["data"][()]
-    acquisitions = acquisitions[(acquisitions["head"]["flags"] & np.uint64(NO_IMAGE)) == 0]
+    flags = acquisitions["head"]["flags"]
+    unused = [name for name, flag in CORRECTIONS.items() if _has(flags, flag).any()]
+    acquisitions = acquisitions[~_has(flags, NO_IMAGE)]
+    _require_plain(acquisitions["head"], unused, where)
+    (encoding,) = np.unique(acquisitions["head"]["encoding_space_ref"])[:1] if len(acquisitions) else (0,)
+    header = header_of(group["xml"][0], where, int(encoding))
     acquisitions = _chosen(acquisitions, {"contrast": contrast, "repetition": repetition}, where)
     heads = acquisitions["head"]
     if header.matrix[2] > 1 or heads["idx"]["kspace_encode_step_2"].any():
         partitions = f"{header.matrix[2]} partitions"
         raise VolumeError(where("k-space is not of 2-D slices", partitions, "transform it along the partitions first"))
     kspace, measured = _placed(acquisitions, header.matrix[:2], header.middle, where)
-    kspace = without_oversampling(checked_kspace(kspace, where), header)
-    mask = np.ascontiguousarray(np.broadcast_to(measured, (kspace.shape[2], len(measured))))
-    order, affine, warnings = _grid(heads, kspace.shape, header, where)
-    return KspaceScan(kspace[order], mask, affine, warnings=warnings)
+    whole = without_oversampling(checked_kspace(kspace, where), header)
+    if whole.shape != kspace.shape:
+        if (measured != measured[:1]).any():
+            samples = f"{measured.sum(0).max()} of {len(measured)} samples"
+            remedy = "fill its lines, such as by homodyne reconstruction, or remove the oversampling first"
+            raise VolumeError(where("the readout is oversampled and partial", samples, remedy))
+        measured = np.ascontiguousarray(measured[: whole.shape[2]])
+    order, affine, warnings = _grid(heads, whole.shape, header, where)
+    if unused:
+        remedy = "they are left out, so that what they correct may show"
+        warnings = (*warnings, where("acquisitions of corrections", ", ".join(unused), remedy, "warning"))
+    return KspaceScan(whole[order], measured, affine, warnings=warnings)
+
+
+def _has(flags: NDArray[np.uint64], wanted: int) -> NDArray[np.bool_]:
+    return np.asarray((flags & np.uint64(wanted)) != 0)
+
+
+def _require_plain(heads: Any, unused: list[str], where: Where) -> None:
+    """Refuse what is no line of samples at even places.
+
+    Raises:
+        VolumeError: samples are compressed or have places of their own, lines belong to several encodings, or were read
+            to and fro and have lines for their phase correction.
+    """
+    if _has(heads["flags"], COMPRESSED).any():
+        raise VolumeError(where("samples are compressed", "", "write them as plain numbers"))
+    if heads["trajectory_dimensions"].any():
+        fault = "samples have a trajectory, such as on the ramps of a gradient"
+        raise VolumeError(where(fault, "trajectory_dimensions is not 0", "grid them first"))
+    if len(numbers := np.unique(heads["encoding_space_ref"])) > 1:
+        remedy = "write one of them into a file of its own"
+        raise VolumeError(where("k-space has several encodings", f"encoding_space_ref {numbers.tolist()}", remedy))
+    if "phase correction" in unused and _has(heads["flags"], REVERSED).any():
+        fault = "lines read to and fro need their phase correction"
+        raise VolumeError(where(fault, "ACQ_IS_REVERSE and ACQ_IS_PHASECORR_DATA", "apply it, then export the file"))
 
 
 def _chosen(acquisitions: Any, choice: dict[str, int | None], where: Where) -> Any:
@@ -58,26 +101,39 @@ def _chosen(acquisitions: Any, choice: dict[str, int | None], where: Where) -> A
     return acquisitions
 
 
-def _placed(acquisitions: Any, matrix: tuple[int, ...], middle: int, where: Where) -> tuple[Complex, NDArray[np.bool_]]:
-    """K-space (slices, coils, rows, columns), averages as their mean, and which columns all slices have."""
+def _placed(acquisitions: Any, matrix: tuple[int, ...], middle: int, where: Where) -> tuple[Complex, Mask]:
+    """K-space (slices, coils, rows, columns), averages as their mean, and the mask (rows, columns) of all slices.
+
+    Samples to be discarded are, and reversed lines are turned. The middle of an even line, which converters leave at
+    half its length, is then taken as there.
+    """
     heads = acquisitions["head"]
     numbers, slices = np.unique(heads["idx"]["slice"], return_inverse=True)
     coils = int(heads["active_channels"][0])
     columns = heads["idx"]["kspace_encode_step_1"].astype(int) - middle + matrix[1] // 2
-    starts = matrix[0] // 2 - heads["center_sample"].astype(int)
-    ends = starts + heads["number_of_samples"]
-    outside = (columns < 0) | (columns >= matrix[1]) | (starts < 0) | (ends > matrix[0])
+    before, after, samples, centres = (
+        heads[name].astype(int) for name in ("discard_pre", "discard_post", "number_of_samples", "center_sample")
+    )
+    turned = _has(heads["flags"], REVERSED)
+    kept = samples - before - after
+    centres = np.where(turned & (2 * (centres - before) != kept), samples - 1 - centres - after, centres - before)
+    starts = matrix[0] // 2 - centres
+    ends = starts + kept
+    outside = (columns < 0) | (columns >= matrix[1]) | (starts < 0) | (ends > matrix[0]) | (kept <= 0)
     if outside.any() or (heads["active_channels"] != coils).any():
         fault = f"lines do not fit into {matrix[0]} x {matrix[1]} samples of {coils} coils"
         raise VolumeError(where(fault, "", "check encodedSpace, encodingLimits and active_channels"))
     kspace = np.zeros((len(numbers), coils, *matrix), dtype=np.complex64)
-    counts = np.zeros((len(numbers), matrix[1]), dtype=int)
-    for line, place, column, start, end in zip(acquisitions["data"], slices, columns, starts, ends, strict=True):
-        kspace[place, :, start:end, column] += line.view(np.complex64).reshape(coils, -1)
-        counts[place, column] += 1
+    counts = np.zeros((len(numbers), *matrix), dtype=int)
+    for number, data in enumerate(acquisitions["data"]):
+        line = data.view(np.complex64).reshape(coils, samples[number])
+        line = line[:, before[number] : samples[number] - after[number]]
+        place = slices[number], slice(starts[number], ends[number]), columns[number]
+        kspace[place[0], :, place[1], place[2]] += line[:, ::-1] if turned[number] else line
+        counts[place] += 1
     if ((counts > 0) != (counts[:1] > 0)).any():
         raise VolumeError(where("slices have different lines", "", "write each sampling into a file of its own"))
-    return kspace / np.maximum(counts, 1)[:, None, None, :], counts[0] > 0
+    return kspace / np.maximum(counts, 1)[:, None], counts[0] > 0
 
 
 def _grid(heads: Any, shape: tuple[int, ...], header: Any, where: Where) -> tuple[Any, Any, tuple[Any, ...]]:

@@ -97,7 +97,8 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
     fastMRI's layout: ``kspace`` (slices, coils, rows, columns), or (slices, rows, columns) of a single coil. Without a
     ``mask`` columns with samples other than 0 are measured. It lacks the patient's orientation: unless this project
     wrote the file, axes are used as given, with a warning. ISMRMRD's layout: acquisitions with position and
-    directions; what is no part of the image is skipped, averages become their mean.
+    directions; what is no part of the image is skipped, of corrections with a warning, averages become their mean,
+    reversed lines are turned, samples to be discarded are, and what partial Fourier leaves out is 0.
 
     Args:
         path: of the file.
@@ -107,8 +108,9 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
 
     Raises:
         VolumeError: h5py is not installed, or the file cannot be read; for a trajectory that is not Cartesian, 3-D
-            encoding, samples that are real, not finite or all 0, a missing axis of the coils, a mask that does not
-            fit, several contrasts or repetitions without a choice, or slices that are no stack.
+            encoding, samples that are real, not finite, compressed or all 0, several encodings, a trajectory, lines to
+            and fro with their phase correction, a partial and oversampled readout, a missing axis of the coils, a mask
+            that does not fit, several contrasts or repetitions without a choice, or slices that are no stack.
     """
     where = partial(Finding, case, path.name)
     if not has_h5py:

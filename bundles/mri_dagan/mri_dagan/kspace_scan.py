@@ -26,7 +26,7 @@ ROUNDED = 0.02
 
 
 class KspaceHeader(NamedTuple):
-    """Of the first encoding: fields of view in mm (readout, phase, slices), encoded matrix, its middle line."""
+    """Of one encoding: fields of view in mm (readout, phase, slices), encoded matrix, its middle line."""
 
     encoded_mm: tuple[float, ...]
     image_mm: tuple[float, ...]
@@ -34,14 +34,20 @@ class KspaceHeader(NamedTuple):
     middle: int
 
 
-def header_of(xml: bytes | str, where: Where) -> KspaceHeader:
+def header_of(xml: bytes | str, where: Where, number: int = 0) -> KspaceHeader:
     """Read the header of an ISMRMRD or fastMRI file (Inati et al. 2017, Magn Reson Med 77:411).
+
+    Args:
+        xml: the header.
+        where: for messages.
+        number: of the encoding.
 
     Raises:
         VolumeError: it is no such header, or its trajectory is not Cartesian.
     """
     try:
-        encoding = ElementTree.fromstring(xml).find("{*}encoding")
+        encodings = ElementTree.fromstring(xml).findall("{*}encoding")
+        encoding = encodings[number] if number < len(encodings) else None
         trajectory = _text(encoding, "trajectory") if encoding is not None else ""
         fields = [_numbers(encoding, space, "fieldOfView_mm") for space in ("encodedSpace", "reconSpace")]
         matrix = tuple(int(size) for size in _numbers(encoding, "encodedSpace", "matrixSize"))

@@ -20,6 +20,9 @@ from common.transforms import LoadVolumed
 from mri_dagan.kspace_files import read_kspace
 from mri_dagan.kspace_scan import KspaceScan
 
+RAW = {".cfl": "BART", ".hdr": "BART", ".dat": "a Siemens scanner (twix)"}
+HDF5 = "convert it to HDF5 in the layout of ISMRMRD (siemens_to_ismrmrd) or fastMRI"
+
 
 class KspaceReader(VolumeReader):
     """Reads ``.h5`` files of k-space as their zero-filled magnitude, and all others as its parent.
@@ -47,6 +50,8 @@ class KspaceReader(VolumeReader):
         return read_kspace(Path(path), case, self.contrast, self.repetition)
 
     def _read(self, path: Path, case: str, channels: int | None, modality: str | None = None) -> Scan:
+        if kind := RAW.get(path.suffix.lower()):
+            raise VolumeError(Finding(case, path.name, f"raw data of {kind}", "", HDF5))
         if not is_kspace(path):
             return super()._read(path, case, channels, modality)
         scan = self.kspace(path, case)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError
 from ...files import write_whole
-from ..itk_files import INSTALL, MISSING, is_there, write_itk
+from ..itk_files import write_itk
 from .one_file import OneFile
 from .volume import OutputVolume
 
@@ -22,15 +21,7 @@ class ItkFormat(OneFile):
         bundle: name and version, for the header.
         dtype: stored type.
         suffix: ``.nrrd`` or ``.mha``.
-
-    Raises:
-        ConfigError: where SimpleITK is not installed.
     """
-
-    def __init__(self, bundle: str, dtype: str, suffix: str) -> None:
-        if not is_there():
-            raise ConfigError(f"{MISSING} (from --output_format)", f"{INSTALL}, or write nifti")
-        super().__init__(bundle, dtype, suffix)
 
     def write(self, volume: OutputVolume, path: Path) -> dict[str, Any]:
         """Write one volume and return further entries of its sidecar.

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import Finding, OutputError
 from ...files import write_whole
 from ...grids import same_grid
-from ..nifti.header_fields import CODES, best_affine, reads_alike
+from ..nifti.header_fields import CODES, SCANNER, best_affine, reads_alike
 from ..nifti.reading import parse_header
 from ..stored_values import to_stored
 from .one_file import OneFile
@@ -25,15 +25,13 @@ GRID_FIELDS = (
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
 )
 """Header fields copied from the source bit for bit; display window, intent and extensions are not copied."""
-SCANNER = 1
-"""NIfTI code of scanner coordinates, which are those of DICOM."""
 
 
 def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
     """Write a volume on the grid of its source file, with bitwise the same sform, qform, codes and voxel sizes.
 
-    Of a source that readers would take for different sizes, by pixdim, its forms or its unit, or whose codes are not in
-    the standard, the affine as read is written in mm.
+    Of a source that readers would take for different grids, by pixdim, its forms or its unit, or without a form, or
+    whose codes are not in the standard, the affine as read is written in mm.
 
     Args:
         source: NIfTI file that gives the grid.

@@ -11,12 +11,16 @@ from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
 from ...errors import Finding, VolumeError, Where
-from ...grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, show_affine
+from ...grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, is_sheared, show_affine
 
 MAX_VALUES = 1024**3
 """Largest number of values in a volume (4 GiB as float32); a whole-body CT of 512 x 512 x 2000 is half of it."""
 CODES = range(6)
 """Of sform and qform; 5, another template, is the latest."""
+SCANNER = 1
+"""Code of scanner coordinates, which are those of DICOM."""
+ITK = "SimpleITK and ANTs"
+"""Readers of NIfTI by ITK 5.4."""
 UNIT_BITS = 7
 PLAIN_UNITS = (0, 2)
 """Codes of xyzt_units: unknown, which is taken as mm, and mm."""
@@ -69,7 +73,7 @@ def check_size(path: Path, dims: tuple[int, ...], dtype: np.dtype, offset: int, 
         fault, claimed = f"the header claims over {MAX_VALUES} values", f"{text}, which are {count}"
         raise VolumeError(where(fault, claimed, "export the file again, or crop or resample it"))
     needed, size = offset + count * dtype.itemsize, path.stat().st_size
-    if needed > size * (MAX_DEFLATE_RATIO if path.name.lower().endswith(".gz") else 1):
+    if needed > size * (MAX_DEFLATE_RATIO if path.name.lower().endswith((".gz", ".mgz")) else 1):
         sizes = f"{size} bytes, {text} {dtype} needs {needed}"
         raise VolumeError(where("the file is truncated", sizes, "copy or export it again"))
 
@@ -84,6 +88,8 @@ def scaling(raw: nib.Nifti1Header, where: Where) -> tuple[float, float, list[Fin
     if slope is not None:
         return slope, inter, []
     remedy = "values are taken as stored, as the NIfTI standard says"
+    if np.isfinite(raw["scl_inter"]) and raw["scl_inter"] != 0:
+        remedy += f"; {ITK} add scl_inter {raw['scl_inter']:g}"
     return 1.0, 0.0, [where("scl_slope is 0 or not finite", f"{stored:g}", remedy, "warning")]
 
 
@@ -103,7 +109,8 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
     if affine is None:
         affine = raw.get_base_affine()
         assumed = f"both codes 0, assumed {show_affine(affine)}"
-        remedy = "left is assumed at high x (LAS), as nibabel and MONAI do: set the sform if that is wrong"
+        others = _otherwise(raw, shape, affine)
+        remedy = f"left is assumed at high x (LAS), as nibabel and MONAI do, {others}: set the sform if that is wrong"
         warnings.append(where("neither sform nor qform gives the orientation", assumed, remedy, "warning"))
     name, size, noted = unit_of_lengths(raw)
     if noted:
@@ -111,21 +118,58 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
         warnings.append(where("the unit of lengths is not mm", name, noted, "warning"))
     if not is_invertible(affine):
         raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "set a valid sform"))
-    remedy = "the sform is used: correct the file if that is wrong"
-    if sform is not None and qform is not None and not grid_distance_mm(shape, sform, qform) <= GRID_TOLERANCE_MM:
+    if sform is None:
+        return affine, warnings
+    remedy = f"the sform is used, {_otherwise(raw, shape, sform)}: correct the file if that is wrong"
+    if qform is not None and not grid_distance_mm(shape, sform, qform) <= GRID_TOLERANCE_MM:
         both = f"sform {show_affine(sform)}, qform {show_affine(qform)}"
         warnings.append(where("sform and qform differ", both, remedy, "warning"))
-    elif sform is not None and not _fits_pixdim(raw, shape, sform):
+    elif not _fits_pixdim(raw, shape, sform):
         both = f"pixdim {_sizes(raw['pixdim'][1:4])}, sform {_sizes(voxel_sizes(sform))}"
         warnings.append(where("pixdim and sform have different voxel sizes", both, remedy, "warning"))
+    elif is_sheared(sform):
+        warnings.append(where("axes of the sform are not at right angles", show_affine(sform), remedy, "warning"))
     return affine, warnings
 
 
+def _otherwise(raw: nib.Nifti1Header, shape: tuple[int, ...], affine: np.ndarray) -> str:
+    """What ITK makes of the forms, where voxels are placed by an affine in the header's unit."""
+    what, other = _of_itk(raw, shape)
+    if other is None:
+        return f"{ITK} refuse the file"
+    apart = grid_distance_mm(shape, affine, other) * unit_of_lengths(raw)[1]
+    if apart <= GRID_TOLERANCE_MM:
+        return f"as by {ITK}"
+    return f"{ITK} take {what}, up to {apart:.3g} mm away" if np.isfinite(apart) else f"{ITK} may take {what}"
+
+
+def _of_itk(raw: nib.Nifti1Header, shape: tuple[int, ...]) -> tuple[str, np.ndarray | None]:
+    """The affine of ITK 5.4, as seen with SimpleITK 2.5.7, and its name; None where it refuses the file.
+
+    It takes the sform where its code is 1 or there is no qform, its axes are at right angles and their lengths are
+    pixdim.
+    """
+    sizes = np.diag([*raw["pixdim"][1:4], 1.0])
+    sform, qform = raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
+    if sform is None:
+        return ("pixdim from 0", np.diag([-1.0, -1, 1, 1]) @ sizes) if qform is None else ("the qform", qform)
+    if qform is not None and (raw["sform_code"] != SCANNER or is_sheared(sform) or not _fits_pixdim(raw, shape, sform)):
+        return "the qform", qform
+    if is_sheared(sform):
+        return "", None
+    if _fits_pixdim(raw, shape, sform):
+        return "the sform", sform
+    return "pixdim", sform / np.array([*voxel_sizes(sform), 1]) @ sizes
+
+
 def reads_alike(raw: nib.Nifti1Header, shape: tuple[int, ...]) -> bool:
-    """Whether all readers find the same voxel sizes in mm: by pixdim as ITK, by the affine, or by the unit's code."""
+    """Whether all readers find the same grid in mm: by pixdim or qform as ITK, by the sform, or by the unit's code."""
     forms = raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
+    there = [form for form in forms if form is not None]
     return (
-        not unknown_codes(raw)
+        bool(there)
+        and not unknown_codes(raw)
+        and grid_distance_mm(shape, there[0], there[-1]) <= GRID_TOLERANCE_MM
         and int(raw["xyzt_units"]) & UNIT_BITS in PLAIN_UNITS
         and all(form is None or (np.isfinite(form).all() and _fits_pixdim(raw, shape, form)) for form in forms)
     )

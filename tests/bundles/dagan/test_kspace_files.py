@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -39,7 +40,9 @@ HEADER = (
 COUNTERS = ["kspace_encode_step_1", "kspace_encode_step_2", "average", "slice", "contrast", "phase", "repetition"]
 HEAD = np.dtype(
     [
-        *[("flags", "<u8"), ("number_of_samples", "<u2"), ("active_channels", "<u2"), ("center_sample", "<u2")],
+        ("flags", "<u8"),
+        *[(name, "<u2") for name in ("number_of_samples", "active_channels", "discard_pre", "discard_post")],
+        *[(name, "<u2") for name in ("center_sample", "encoding_space_ref", "trajectory_dimensions")],
         *[(name, "<f4", (3,)) for name in ("position", "read_dir", "phase_dir", "slice_dir")],
         ("idx", [(name, "<u2") for name in [*COUNTERS, "set", "segment"]]),
     ]
@@ -71,8 +74,18 @@ def fastmri(path: Path, kspace: np.ndarray, mask: np.ndarray | None = None, traj
     return path
 
 
-def ismrmrd(path: Path, z: int = 1, uneven: float = 0.0, **counters: int) -> Path:
-    """Acquisitions of the slices in the order 2, 0, 1, after one of noise; counters are those of a second image."""
+def ismrmrd(
+    path: Path,
+    z: int = 1,
+    uneven: float = 0.0,
+    change: Callable[[np.ndarray], np.ndarray | None] = lambda acquisitions: None,
+    header: str = HEADER,
+    **counters: int,
+) -> Path:
+    """Acquisitions of the slices in the order 2, 0, 1, after one of noise; counters are those of a second image.
+
+    ``change`` alters, or replaces, the acquisitions before they are written.
+    """
     kinds = [("head", HEAD), ("data", h5py.vlen_dtype(np.float32))]
     lines = [(place, column) for place in (2, 0, 1) for column in range(COLUMNS)]
     repeats = [{}, counters] if counters else [{}]
@@ -91,8 +104,9 @@ def ismrmrd(path: Path, z: int = 1, uneven: float = 0.0, **counters: int) -> Pat
         line = np.ascontiguousarray(samples[place, :, :, column]) * (1 + number // len(lines))
         acquisitions["data"][number + 1] = line.view(np.float32).ravel()
     with h5py.File(path, "w") as file:
-        file.create_dataset("dataset/xml", (1,), h5py.string_dtype())[0] = HEADER.format(z=z, trajectory="cartesian")
-        file["dataset/data"] = acquisitions
+        file.create_dataset("dataset/xml", (1,), h5py.string_dtype())[0] = header.format(z=z, trajectory="cartesian")
+        changed = change(acquisitions)
+        file["dataset/data"] = acquisitions if changed is None else changed
     return path
 
 
@@ -109,6 +123,149 @@ def test_an_ismrmrd_file_gives_its_images_on_the_patients_grid(tmp_path):
     # The middle, column 12 and row 8, lies at (10, 20, 30) mm in LPS; pixels of 2 mm, slices 5 mm apart.
     np.testing.assert_allclose(scan.affine @ [12, 8, 0, 1], [-10, -20, 30, 1], atol=1e-5)
     np.testing.assert_allclose(np.diag(scan.affine), [-2, -2, 5, 1], atol=1e-5)
+
+
+REVERSE, NAVIGATION, PHASECORR = (1 << (flag - 1) for flag in (22, 23, 24))
+"""Flags as numbered in ismrmrd.h of ISMRMRD 1.15."""
+
+
+def samples_of(line: np.ndarray) -> np.ndarray:
+    return line["data"].view(np.complex64).reshape(COILS, -1)
+
+
+def stored(line: np.ndarray, samples: np.ndarray) -> None:
+    line["data"] = np.ascontiguousarray(samples).view(np.float32).ravel()
+    line["head"]["number_of_samples"] = samples.shape[1]
+
+
+def reversed_lines(centre: int) -> Callable[[np.ndarray], None]:
+    def change(acquisitions: np.ndarray) -> None:
+        for line in acquisitions[2::2]:
+            stored(line, samples_of(line)[:, ::-1])
+            line["head"]["flags"], line["head"]["center_sample"] = REVERSE, centre
+
+    return change
+
+
+def discarded(flags: int) -> Callable[[np.ndarray], None]:
+    """Four samples of 1000 before each line and two after it; in the order of time, which ``REVERSE`` turns."""
+
+    def change(acquisitions: np.ndarray) -> None:
+        for line in acquisitions[1:]:
+            samples = samples_of(line)[:, ::-1] if flags else samples_of(line)
+            stored(line, np.pad(samples, ((0, 0), (4, 2)), constant_values=1000))
+            line["head"]["discard_pre"], line["head"]["discard_post"], line["head"]["flags"] = 4, 2, flags
+            line["head"]["center_sample"] = 4 + (ROWS - 1 if flags else ROWS)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [reversed_lines(ROWS), reversed_lines(ROWS - 1), discarded(0), discarded(REVERSE)],
+    ids=["reversed", "reversed with its own middle", "discarded", "discarded and reversed"],
+)
+def test_reversed_lines_are_turned_and_samples_to_be_discarded_are(tmp_path, change):
+    """By ismrmrd.h (1.15): stored backwards under ACQ_IS_REVERSE; discard_pre and _post count from the beginning."""
+    scan = KspaceReader().read(ismrmrd(tmp_path / "scan.h5", change=change), "one")
+    np.testing.assert_allclose(scan.values, expected(), atol=1e-3)
+    assert scan.warnings == ()
+
+
+def flagged(number: int, name: str, value: int) -> Callable[[np.ndarray], None]:
+    def change(acquisitions: np.ndarray) -> None:
+        acquisitions["head"][name][number] = value
+
+    return change
+
+
+def to_and_fro(acquisitions: np.ndarray) -> None:
+    reversed_lines(ROWS)(acquisitions)
+    acquisitions["head"]["flags"][0] = PHASECORR
+
+
+def half_echo(acquisitions: np.ndarray) -> None:
+    acquisitions["head"]["discard_pre"][1:] = 10
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            flagged(5, "trajectory_dimensions", 2),
+            "samples have a trajectory, such as on the ramps of a gradient .*grid",
+        ),
+        (flagged(5, "encoding_space_ref", 1), r"k-space has several encodings \(encoding_space_ref \[0, 1\]\); write"),
+        (flagged(5, "flags", 1 << 52), "samples are compressed; write them as plain numbers"),
+        (to_and_fro, "lines read to and fro need their phase correction .*; apply it"),
+        (half_echo, r"the readout is oversampled and partial \(22 of 32 samples\); fill its lines"),
+        (flagged(slice(1, None), "encoding_space_ref", 1), "the header is not ISMRMRD's XML"),
+    ],
+)
+def test_acquisitions_that_are_no_plain_lines_are_refused_by_name(tmp_path, change, message):
+    with pytest.raises(VolumeError, match=rf"^one \(scan.h5\): {message}"):
+        KspaceReader().read(ismrmrd(tmp_path / "scan.h5", change=change), "one")
+
+
+def test_the_encoding_is_that_of_the_lines_and_corrections_left_out_are_named(tmp_path):
+    """The first encoding of this header has four times the field of view along the phase encoding."""
+    one = HEADER[HEADER.index("<encoding>") : HEADER.index("</ismrmrdHeader>")]
+    two = HEADER.replace(one, one.replace("<y>48</y>", "<y>192</y>") + one)
+    scan = KspaceReader().read(ismrmrd(tmp_path / "a.h5", header=two), "one")
+    np.testing.assert_allclose(np.diag(scan.affine), [-8, -2, 5, 1], atol=1e-5)
+    second = flagged(slice(1, None), "encoding_space_ref", 1)
+    scan = KspaceReader().read(ismrmrd(tmp_path / "b.h5", header=two, change=second), "one")
+    np.testing.assert_allclose(np.diag(scan.affine), [-2, -2, 5, 1], atol=1e-5)
+    scan = KspaceReader().read(ismrmrd(tmp_path / "c.h5", change=flagged(0, "flags", NAVIGATION)), "one")
+    np.testing.assert_allclose(scan.values, expected(), atol=1e-3)
+    assert [str(each) for each in scan.warnings] == [
+        "one (c.h5): acquisitions of corrections (navigators); they are left out, so that what they correct may show"
+    ]
+
+
+def test_what_partial_fourier_left_out_is_0_and_not_in_the_mask(tmp_path):
+    """Lines 0 to 4 and, without oversampling, the first 5 of 16 samples, whose middle is then sample 3."""
+    kspace = to_kspace(images()).astype(np.complex64)
+
+    def change(acquisitions: np.ndarray) -> np.ndarray:
+        for line in acquisitions[1:]:
+            idx = line["head"]["idx"]
+            stored(line, np.repeat(kspace[idx["slice"], None, 5:, idx["kspace_encode_step_1"]], COILS, 0))
+            line["head"]["center_sample"] = 3
+        return acquisitions[acquisitions["head"]["idx"]["kspace_encode_step_1"] > 4]
+
+    header = HEADER.replace("<x>32</x><y>24</y>", "<x>16</x><y>24</y>").replace("<x>64</x>", "<x>32</x>")
+    scan = KspaceReader().kspace(ismrmrd(tmp_path / "scan.h5", header=header, change=change), "one")
+    measured = np.outer(np.arange(ROWS) > 4, np.arange(COLUMNS) > 4)
+    np.testing.assert_array_equal(scan.mask, measured)
+    turn = np.exp(2j * np.pi * np.outer(np.arange(ROWS) - 8, np.arange(ROWS) - 8) / ROWS) / np.sqrt(ROWS)
+    other = np.exp(2j * np.pi * np.outer(np.arange(COLUMNS) - 12, np.arange(COLUMNS) - 12) / COLUMNS)
+    by_hand = np.sqrt(COILS) * np.abs(turn @ (kspace * measured) @ other / np.sqrt(COLUMNS))
+    np.testing.assert_allclose(scan.zero_filled(), by_hand.transpose(2, 1, 0), atol=2e-3)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(16, 24), (17, 23)])
+def test_the_transform_is_the_exact_one_with_its_middle_at_half_the_size(tmp_path, rows, columns):
+    """A point of 5 at row 4, column 20 of even and odd sizes, by the sum of the DFT itself, unitary.
+
+    So are sigpy 0.1.27 (``fft``) and BART 0.8 (``fft -u``); k-space of BART's ``phantom -k`` is the plain FFT over the
+    number of pixels, so that its image is that much darker by the root of this number.
+    """
+    r, c = np.arange(rows) - rows // 2, np.arange(columns) - columns // 2
+    wave = np.exp(-2j * np.pi * np.add.outer(r * r[4] / rows, c * c[20] / columns))
+    path = fastmri(tmp_path / "scan.h5", np.repeat(5 * wave[None] / np.sqrt(wave.size), 2, 0).astype(np.complex64))
+    point = np.zeros((columns, rows, 2))
+    point[20, 4] = 5
+    with h5py.File(path, "a") as file:  # without oversampling
+        file["ismrmrd_header"][()] = HEADER.replace("<x>64</x>", "<x>32</x>").format(z=1, trajectory="cartesian")
+    np.testing.assert_allclose(KspaceReader().read(path, "one").values, point, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("scan.cfl", "BART"), ("meas.dat", "a Siemens scanner")])
+def test_raw_data_in_other_formats_are_refused_by_name(tmp_path, name, kind):
+    (tmp_path / name).write_bytes(b"\0" * 64)
+    with pytest.raises(VolumeError, match=f"raw data of {kind}.*; convert it to HDF5 in the layout of ISMRMRD"):
+        KspaceReader().read(tmp_path / name, "one")
 
 
 def test_of_several_contrasts_one_is_chosen_and_averages_are_averaged(tmp_path):

@@ -9,13 +9,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from dicom_phantom import Grid, write_series
 from ldct_wgan_vgg.classical import noise_level
 from ldct_wgan_vgg.input_noise import NoiseCheck
+from monai.data import list_data_collate
 from two_tissues import SIGMA, noisy_tissues, two_tissues
 
 from common.errors import CheckpointError, DataError
 from common.evaluation.filters import NonLocalMeans
+from common.io import VolumeReader
 from common.simulation.corruptions.low_dose import LowDose
+from common.transforms import LoadVolumed
 
 WINDOW = (-1000.0, 3000.0)
 
@@ -39,6 +43,23 @@ def test_a_scan_with_little_noise_is_refused(tmp_path: Path) -> None:
     check(engine(4, refuses=False))
     with pytest.raises(DataError, match=r"^head: noise of [34]\.\d HU, below the 8 HU from which these "):
         check(engine(4))
+
+
+def test_the_noise_of_a_tilted_ct_is_that_before_it_is_resampled(tmp_path: Path) -> None:
+    """A gantry of 20 degrees with white noise of 15 HU: a linear resampling leaves 10 to 12, below the limit of 12."""
+    grid = Grid((40, 40, 6), (0.8, 0.8, 2.0), step=(0.0, 2 * np.tan(np.radians(20)), 2.0))
+    hu = 40 + 15 * np.random.default_rng(0).standard_normal(grid.shape)
+    hu[:, :8] = -1000
+    write_series(tmp_path / "ct", grid, slope=1, values=hu)
+    reader = VolumeReader(resample_tilt=True)
+    image = LoadVolumed("image", reader)({"case": "ct", "image": str(tmp_path / "ct")})["image"]
+    assert 10 < noise_level(image[0]) < 12
+    check = NoiseCheck(weights(tmp_path, least_noise_hu=12.0), WINDOW, reader)
+    batch = list_data_collate([{"case": "ct", "image": (image + 1000) / 2000 - 1}])
+    check(SimpleNamespace(state=SimpleNamespace(batch=batch), refuses=True))
+    check.limit = (17.0,)
+    with pytest.raises(DataError, match=r"^ct: noise of 1[45]\.\d HU, below the 17 HU .*no option writes it as DICOM$"):
+        check(SimpleNamespace(state=SimpleNamespace(batch=batch), refuses=True))
 
 
 def test_a_limit_that_is_no_number_is_named(tmp_path: Path) -> None:

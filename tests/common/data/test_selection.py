@@ -251,11 +251,11 @@ class TestInference:
         folder = volumes(tmp_path / "data", ("a",))
         (folder / "a.nii").touch()
         (folder / "b.nii.gz").touch()
-        (folder / "c.mgz").touch()
+        (folder / "c.mnc").touch()
         one, sound, other = infer(dataset_dir=str(folder))
         assert one["fault"] == "a (a.nii, a.nii.gz): several files of one case; keep one of them"
         assert sound == {"case": "b", "image": str(folder / "b.nii.gz")}
-        assert (other["case"], other["fault"][:31]) == ("c.mgz", "c.mgz (c.mgz): not one of .nii.")
+        assert (other["case"], other["fault"][:31]) == ("c.mnc", "c.mnc (c.mnc): not one of .nii.")
 
     def test_files_and_folders_next_to_the_volumes_are_logged(self, tmp_path, infer, caplog):
         folder = volumes(tmp_path / "data", ("a",))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.errors import ConfigError, OutputError, VolumeError
+from common.errors import OutputError, VolumeError
 from common.grids import same_grid
 from common.io.export import VolumeExporter
 from common.io.itk_files import SUFFIXES, write_itk
@@ -127,6 +126,17 @@ def test_units_of_lengths_are_converted(tmp_path: Path, unit: str, size: float) 
     )
 
 
+def test_the_unit_of_the_samples_is_noted_and_the_frame_of_a_measurement_has_no_effect(tmp_path: Path) -> None:
+    """Fields of NRRD0004 and NRRD0005 (teem's description); ITK 5.4 passes over the first, the second is of vectors."""
+    frame = "(0,1,0) (1,0,0) (0,0,1)"
+    path = nrrd(tmp_path / "mr.nrrd", sample_units='"0.1 HU"', measurement_frame=frame)
+    scan = VolumeReader().check(path, "a")
+    np.testing.assert_array_equal(scan.values, VALUES)
+    np.testing.assert_allclose(scan.affine, RAS)
+    told = "a (mr.nrrd): sample units are given (0.1 HU); values are read as they are stored"
+    assert [str(note) for note in scan.warnings] == [told]
+
+
 def metaimage(path: Path, **changed: str | None) -> Path:
     """A file with the volume of :data:`VALUES` and :data:`RAS`, whose header is changed."""
     header = {
@@ -234,18 +244,6 @@ def test_other_files_are_refused(write: Write, tmp_path: Path) -> None:
     }.items():
         with pytest.raises(VolumeError, match=rf"a \({name}\): {fault}"):
             VolumeReader().check(tmp_path / name, "a")
-
-
-def test_simpleitk_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "SimpleITK", None)
-    assert VolumeReader().extent(tmp_path / "mr.mha", "a") is None
-    for place in ("common.io.export.itk.is_there", "common.io.itk_files.is_there"):  # the first has it of the second
-        monkeypatch.setattr(place, lambda: False)
-    match = r"a \(mr\.mha\): SimpleITK is not installed, which MetaImage and NRRD need; pip install SimpleITK"
-    with pytest.raises(VolumeError, match=match):
-        VolumeReader().check(tmp_path / "mr.mha", "a")
-    with pytest.raises(ConfigError, match=r"^SimpleITK is not installed, .* \(from --output_format\): pip install Sim"):
-        VolumeExporter(str(tmp_path), "ct", "CT", "HU", "b 1", "w.pt", output_format="nrrd")
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])

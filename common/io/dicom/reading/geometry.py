@@ -14,6 +14,8 @@ from .orthogonal import OrthogonalGrid, orthogonal_grid
 from .stack import Stack
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+UNEVEN, TILTED = RESAMPLED = ("slices are unevenly spaced", "slices are not stacked along their normal")
+"""Faults of stacks that ``resample_tilt`` resamples; a warning of such a volume begins with one."""
 LEAST_TILT = 0.5
 """Degrees up to which a header's tilt of the gantry counts as none."""
 RESAMPLE = "pass --resample_tilt true to resample onto an orthogonal grid"
@@ -73,13 +75,13 @@ def _fault(stack: Stack, affine: np.ndarray, away: np.ndarray) -> tuple[str, str
             f" between slices {at + 1} and {at + 2} of {len(gaps) + 1}:"
             f" {stack.slices[at].name} and {stack.slices[at + 1].name}"
         )
-        return "slices are unevenly spaced", widths, f"find the missing or duplicate slice, or {RESAMPLE}"
+        return UNEVEN, widths, f"find the missing or duplicate slice, or {RESAMPLE}"
     if np.linalg.norm(away, axis=1).max() > STRAIGHT_MM or is_sheared(affine):
         step = affine[:3, 2]
         aside = np.linalg.norm(step - stack.plane.normal * (step @ stack.plane.normal))
         degrees = np.degrees(np.arctan2(aside, gaps.mean()))
         tilt = f"tilt of {_mm(float(aside))} mm a slice, {degrees:.2f} degrees"
-        return "slices are not stacked along their normal", tilt, RESAMPLE
+        return TILTED, tilt, RESAMPLE
     return None
 
 

@@ -57,14 +57,18 @@ def check_pixels(each: Slice, where: Where) -> None:
         raise VolumeError(where("the file is truncated", sizes, COPY_AGAIN))
 
 
-def decode_pixels(each: Slice, where: Where) -> np.ndarray:
+def decode_pixels(each: Slice, where: Where) -> tuple[np.ndarray, np.ndarray]:
     """Decode the stored pixels of a file, (rows, columns) or (frames, rows, columns), without stray bits.
+
+    Returns:
+        the pixels, and which of them had bits outside BitsStored that are no extension of the sign.
 
     Raises:
         VolumeError: pixels that cannot be decoded; for a missing codec, the message names the package to install.
     """
     try:
         dataset = read_dicom(each.path)
+        dataset.pixel_array_options(correct_unused_bits=False)  # pydicom 3 clears them without a word
         stored = np.asarray(dataset.pixel_array)
     except (KeyboardInterrupt, SystemExit):
         raise
@@ -74,7 +78,19 @@ def decode_pixels(each: Slice, where: Where) -> np.ndarray:
     if stored.shape[-2:] != shape or stored.ndim != (2 if each.frame is None else 3):
         shapes = f"shape {stored.shape[::-1]} instead of {shape[1]} x {shape[0]} in {each.path.name}"
         raise VolumeError(where("the pixels do not fit their header", shapes, COPY_AGAIN))
-    return _without_stray_bits(stored, each, where)
+    pixels = _without_stray_bits(stored, each, where)
+    return pixels, _strayed(stored, pixels, each, where)
+
+
+def _strayed(stored: np.ndarray, pixels: np.ndarray, each: Slice, where: Where) -> np.ndarray:
+    """Which pixels had bits outside BitsStored; of negative ones bits that are all set are an extension of the sign."""
+    used, high = _bits(each, where)
+    low = high + 1 - used
+    if not np.issubdtype(stored.dtype, np.integer) or used == stored.dtype.itemsize * 8:
+        return np.zeros(stored.shape, dtype=bool)
+    inside = np.array(((1 << used) - 1) << low).astype(stored.dtype)
+    strayed: np.ndarray = ((stored & ~inside) != 0) & (stored != pixels << low)
+    return strayed
 
 
 def _without_stray_bits(stored: np.ndarray, each: Slice, where: Where) -> np.ndarray:
@@ -132,7 +148,7 @@ def decode_plane(each: Slice, where: Where) -> np.ndarray:
         VolumeError: as :func:`check_pixels` and :func:`decode_pixels`.
     """
     check_pixels(each, where)
-    stored = decode_pixels(each, where)
+    stored, _ = decode_pixels(each, where)
     return stored if each.frame is None else stored[each.frame]
 
 

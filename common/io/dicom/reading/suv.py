@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,10 @@ SUV_FORMULA = (
     " correction - injection time) / half-life))"
 )
 DAY = timedelta(days=1)
+WHOLE = "RadiopharmaceuticalStartDateTime"
+OFFSET = r"[+-]\d{4}"
+"""At the end of a DateTime: its distance from UTC."""
+NO_ZONE = "the injection's time has an offset from UTC, the scan's has no TimezoneOffsetFromUTC"
 LONGEST_HALF_LIVES = 8
 """Longest plausible time from injection to scan, in half-lives, after which 0.4 % of the dose are left."""
 WEIGHT_KG = (0.5, 500.0)
@@ -59,9 +64,13 @@ def suv_factor(slices: Sequence[Slice], where: Where) -> SuvFactor:
         return SuvFactor(None, "no RadionuclideTotalDose or RadionuclideHalfLife")
     decay = 1.0
     if correction == {"START"}:
+        if len({_zone(each) for each in slices}) > 1:
+            return SuvFactor(None, "slices differ in TimezoneOffsetFromUTC")
         times = _times(slices, tracer)
         if times is None:
-            return SuvFactor(None, "no times of injection and scan")
+            return SuvFactor(
+                None, NO_ZONE if _needs_zone(tracer, _zone(slices[0])) else "no times of injection and scan"
+            )
         decay = 2.0 ** -_half_lives(*times, half_life, where)
     _require_within("PatientWeight", weight, WEIGHT_KG, "kg", where)
     _require_within("RadionuclideTotalDose", dose, DOSE_BQ, "Bq", where)
@@ -99,14 +108,18 @@ def _times(slices: Sequence[Slice], tracer: Slice) -> tuple[datetime, datetime] 
     if not scans or len(scans) < len(starts) or series is None:
         return None
     reference = min(series, *scans) if series <= min(scans) else min(scans)
-    injected = _injection(tracer, reference, str(slices[0].header.get("TimezoneOffsetFromUTC") or ""))
+    injected = _injection(tracer, reference, _zone(slices[0]))
     return None if injected is None else (injected, reference)
 
 
 def _injection(tracer: Slice, reference: datetime, zone: str) -> datetime | None:
-    """Date and time of the injection in the zone of the scan; for a time alone, its last occurrence before the scan."""
-    whole = _moment(tracer.header, "RadiopharmaceuticalStartDateTime", zone=zone)
-    if whole is not None:
+    """Date and time of the injection in the zone of the scan.
+
+    For a time alone, its last occurrence before the scan; where the zone of the scan is not known, its occurrence
+    nearest to the date and time with an offset.
+    """
+    whole = _moment(tracer.header, WHOLE, zone=zone)
+    if whole is not None and not _needs_zone(tracer, zone):
         return whole
     try:
         time = pydicom.valuerep.TM(tracer.header.get("RadiopharmaceuticalStartTime") or None)
@@ -114,8 +127,22 @@ def _injection(tracer: Slice, reference: datetime, zone: str) -> datetime | None
         return None
     if time is None:
         return None
+    if whole is not None:
+        days = (datetime.combine(whole.date() + days * DAY, time) for days in (-1, 0, 1))
+        return min(days, key=lambda moment: abs(moment - whole))
     moment = datetime.combine(reference.date(), time)
     return moment if moment <= reference else moment - DAY
+
+
+def _zone(each: Slice) -> str:
+    """The zone of the dates and times of a slice, such as ``+0100``; empty without one, or for a damaged one."""
+    zone = str(each.header.get("TimezoneOffsetFromUTC") or "").strip()
+    return zone if re.fullmatch(OFFSET, zone) else ""
+
+
+def _needs_zone(tracer: Slice, zone: str) -> bool:
+    """Whether the injection has an offset from UTC, and the times of the scan none to compare it with."""
+    return not zone and bool(re.search(f"{OFFSET}$", str(tracer.header.get(WHOLE) or "").strip()))
 
 
 def _moment(header: Dataset, *names: str, zone: str = "") -> datetime | None:

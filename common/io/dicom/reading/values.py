@@ -27,6 +27,10 @@ HU_TYPES, SHIFTED_TYPES = ("", "HU"), ("US", "HU_MOD")
 """RescaleType of a CT in HU, and those that may be: unspecified, which old scanners write, and modified HU."""
 SUV = "SUV"
 PET_UNITS = {"BQML": "Bq/ml", "GML": SUV, "CNTS": "counts", "CPS": "counts/s", "PROPCPS": "counts/s", "NONE": "none"}
+SUV_TYPES = ("BSA", "LBM", "LBMJAMES128", "LBMJANMA", "IBW")
+"""Of the standard, other than by body weight."""
+PHILIPS_FACTORS = {f"(7053,10{byte:02x})": (0x7053, 0x1000 + byte) for byte in (0x00, 0x09)}
+"""From counts to SUV and to Bq/ml, by the profile of the Quantitative Imaging Biomarkers Alliance."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +79,21 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     notes = [*_duplicates(stack, modality, where), *_inverted(stack.slices, where)]
     values = np.empty((*stack.plane.shape, len(stack.slices)), np.float32)
     padding: dict[int, np.ndarray] = {}
+    strayed = 0
     for places in places_by_file(stack.slices).values():
-        stored = decode_pixels(stack.slices[places[0]], where)
+        stored, stray = decode_pixels(stack.slices[places[0]], where)
         for place in places:
             frame = stack.slices[place].frame
             slope, intercept = lines[place] or (1.0, 0.0)
-            plane = stored if frame is None else stored[frame]
+            plane, beyond = (stored, stray) if frame is None else (stored[frame], stray[frame])
             with np.errstate(over="ignore", invalid="ignore"):
                 values[:, :, place] = plane.T * slope + intercept
             if (padded := padding_of(stack.slices[place], plane, where)) is not None:
                 padding[place] = padded.T
+            strayed += int((beyond if padded is None else beyond & ~padded).sum())
+    if strayed:
+        remedy = "they are cleared, as those of an overlay: check the values"
+        notes.append(where("voxels have bits outside BitsStored", f"{strayed} of {values.size}", remedy, "warning"))
     unit = _unit(stack.slices, modality, where)
     with np.errstate(over="ignore"):
         values *= np.float32(unit.factor)
@@ -181,9 +190,16 @@ def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
         raise VolumeError(where("slices differ in Units", f"{len(units)} values", "export the series again"))
     code = units.pop()
     unit = PET_UNITS.get(code)
-    if unit == SUV and element_text(slices[0], "SUVType", where) in ("", "BW"):
+    kind = element_text(slices[0], "SUVType", where)
+    if unit == SUV and kind in ("", "BW"):  # the standard takes an absent type for BW
         return _Unit(SUV)
     reason = f"Units {code if unit else 'of another kind'}"
+    if unit == SUV:
+        reason += f", SUVType {kind if kind in SUV_TYPES else 'of another kind'}"
+        unit = None
+    private = (name for name, tag in PHILIPS_FACTORS.items() if tag in (head := slices[0].header) and head[tag].value)
+    if factors := " and ".join(private):
+        reason += f", Philips' private {factors} not applied"
     if code == "BQML":
         scale = suv_factor(slices, where)
         if scale.factor is not None:

@@ -6,14 +6,19 @@ import gzip
 import logging
 import os
 import pickle
+import re
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as itk  # noqa: N813
 
-from common.errors import VolumeError
-from common.io.nifti.reading import is_constant, read_header, read_values, read_volume
+from common.errors import Finding, VolumeError
+from common.grids import grid_distance_mm
+from common.io.export.nifti import save_like
+from common.io.nifti.reading import is_constant, parse_header, read_header, read_values, read_volume
 
 DTYPE, VOX_OFFSET, SLOPE, INTER = 70, 108, 112, 116  # byte offsets in a NIfTI-1 header
 DIM, QFORM_CODE, SFORM_CODE, QUATERN, SROW = 40, 252, 254, 256, 280
@@ -326,6 +331,73 @@ def test_disagreeing_sform_and_qform_are_both_shown(tmp_path: Path) -> None:
     assert read_header(tmp_path / "same.nii", "case").warnings == ()
 
 
+def formed(path: Path, sform: np.ndarray | None, qform: np.ndarray | None, *codes: int) -> Path:
+    """A file of 4 x 5 x 6 voxels of 2, 3 and 4 mm by its pixdim."""
+    header = nib.Nifti1Header()
+    header.set_data_shape((4, 5, 6))
+    header.set_qform(np.diag([2, 3, 4, 1.0]), 1)
+    header.set_sform(sform, codes[0])
+    header.set_qform(qform, codes[1])
+    nib.save(nib.Nifti1Image(ramp((4, 5, 6)), None, header), path)
+    return path
+
+
+MM234 = np.diag([2.0, 3.0, 4.0, 1.0])
+ASIDE = MM234 + np.array([[0, 0, 0, 7.0], [0] * 4, [0] * 4, [0] * 4])
+SHEARED = MM234 + np.array([[0, 0, 1.0, 0], [0] * 4, [0] * 4, [0] * 4])
+SHEARED[:3, 2] *= 4 / np.linalg.norm(SHEARED[:3, 2])
+
+
+@pytest.mark.parametrize(
+    ("forms", "told"),
+    [
+        ((MM234, ASIDE, 1, 1), "the sform is used, as by SimpleITK and ANTs"),
+        ((MM234, ASIDE, 1, 2), "the sform is used, as by SimpleITK and ANTs"),
+        ((MM234, ASIDE, 2, 1), "the sform is used, SimpleITK and ANTs take the qform, up to 7 mm away"),
+        ((MM234, ASIDE, 4, 1), "the sform is used, SimpleITK and ANTs take the qform, up to 7 mm away"),
+        # 5 voxels of 4 mm along z, whose length pixdim gives as 4 and the sform as 8
+        ((np.diag([2, 3, 8, 1.0]), None, 1, 0), "the sform is used, SimpleITK and ANTs take pixdim, up to 20 mm away"),
+        ((SHEARED, None, 1, 0), "the sform is used, SimpleITK and ANTs refuse the file"),
+        ((SHEARED, MM234, 1, 1), "the sform is used, SimpleITK and ANTs take the qform, up to 4.89 mm away"),
+        # nibabel has the middle of the volume at 0, ITK its first voxel, and y turned: 3, 18 and 10 mm
+        ((None, None, 0, 0), "SimpleITK and ANTs take pixdim from 0, up to 20.8 mm away"),
+    ],
+)
+def test_a_warning_names_who_reads_the_forms_otherwise(forms: tuple, told: str, tmp_path: Path) -> None:
+    """And so does SimpleITK 2.5.7 (ITK 5.4): the sform by code 1 alone where there is a qform; nibabel 5.4.2 always."""
+    path = formed(tmp_path / "a.nii", *forms)
+    header = read_header(path, "c")
+    (warning,) = header.warnings
+    assert told in warning.remedy
+    read = itk.ImageFileReader()
+    read.SetFileName(str(path))
+    if "refuse" in told:
+        with pytest.raises(RuntimeError, match="orthonormal"):
+            read.ReadImageInformation()
+        return
+    read.ReadImageInformation()
+    of_itk = np.eye(4)
+    of_itk[:3, :3] = np.reshape(read.GetDirection(), (3, 3)) * read.GetSpacing()
+    of_itk[:3, 3] = read.GetOrigin()
+    apart = grid_distance_mm((4, 5, 6), np.diag([-1, -1, 1, 1]) @ of_itk, header.affine)
+    shown = re.search(r"up to ([\d.]+) mm", warning.remedy)
+    assert apart == pytest.approx(float(shown[1]) if shown else 0, abs=0.05)
+
+
+@pytest.mark.parametrize("forms", [(MM234, ASIDE, 2, 1), (SHEARED, MM234, 1, 1), (None, None, 0, 0)])
+def test_what_is_written_for_such_a_source_leaves_no_room(forms: tuple, tmp_path: Path) -> None:
+    source = read_header(formed(tmp_path / "a.nii", *forms), "c")
+    save_like(tmp_path / "a.nii", ramp((4, 5, 6)), tmp_path / "b.nii", "float32", "")
+    made = read_header(tmp_path / "b.nii", "c")
+    np.testing.assert_allclose(made.affine, source.affine, atol=1e-4)
+    raw = parse_header(tmp_path / "b.nii", partial(Finding, "c", "b.nii"))
+    assert (float(raw["scl_slope"]), float(raw["scl_inter"])) == (1, 0)
+    if forms[0] is not SHEARED:  # which no qform holds
+        assert made.warnings == ()
+        assert raw["sform_code"] == raw["qform_code"] > 0
+        np.testing.assert_allclose(raw.get_qform(), raw.get_sform(), atol=1e-4)
+
+
 def test_a_qform_without_a_sign_has_the_standards(tmp_path: Path) -> None:
     """pixdim[0], at byte 76, is 1, -1, or 0, "which should be treated as 1" (nifti1.h)."""
     fields = ((QFORM_CODE, "<i2", 1), (SFORM_CODE, "<i2", 0))
@@ -351,6 +423,11 @@ def test_a_slope_of_zero_or_nan_is_noted_and_values_are_as_stored(slope: float, 
     path = patched(tmp_path / "mr.nii", (SLOPE, "<f4", slope))
     (warning,) = read_header(path, "case").warnings
     assert (warning.value, warning.severity) == (shown, "warning")
+    assert "scl_inter" not in warning.remedy
+    (warning,) = read_header(patched(tmp_path / "b.nii", (SLOPE, "<f4", slope), (SLOPE + 4, "<f4", 10)), "c").warnings
+    assert warning.remedy.endswith("SimpleITK and ANTs add scl_inter 10")
+    added = itk.GetArrayFromImage(itk.ReadImage(str(tmp_path / "b.nii"))).T - ramp()
+    np.testing.assert_allclose(added, 10)
     np.testing.assert_array_equal(read_volume(path, "case")[0], ramp())
 
 

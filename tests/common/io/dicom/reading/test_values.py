@@ -102,6 +102,25 @@ def test_monochrome1_keeps_its_values_and_it_and_an_animal_have_a_note(tmp_path)
     }
 
 
+STRAY = "case7 (ct): voxels have bits outside BitsStored ({} of 120); they are cleared, as those of an overlay: check"
+STRAY += " the values"
+
+
+def test_a_value_above_bits_stored_is_read_without_its_upper_bits_and_noted(tmp_path):
+    """5000 is 0x1388, of which 12 bits are 0x388, 904; -5 in 16 bits is within 12."""
+
+    def change(header, number):
+        header.BitsStored, header.HighBit, header.RescaleSlope, header.RescaleIntercept = 12, 11, 1, 0
+        stored = np.full((5, 6), 5000 if number == 0 else 40, "<i2")
+        header.PixelRepresentation = 1
+        stored[0, 0] = -5
+        header.PixelData = stored.tobytes()
+
+    volume = load_series(written(tmp_path / "ct", change), "case7")
+    assert (volume.values[1, 1, 0], volume.values[0, 0, 1], volume.values[1, 1, 1]) == (904, -5, 40)
+    assert [str(note) for note in volume.notes] == [STRAY.format(29)]
+
+
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("high", [11, 15])
 @pytest.mark.parametrize("garbage", [0x0000, 0xFFFF, 0xA005])
@@ -117,6 +136,9 @@ def test_bits_outside_the_stored_ones_are_ignored(tmp_path, signed, high, garbag
 
     volume = load_series(written(tmp_path / "ct", change), "case7")
     np.testing.assert_array_equal(volume.values, wanted.transpose(2, 1, 0))
+    outside = garbage & ~(0xFFF << (high - 11)) & 0xFFFF
+    noted = [str(note) for note in volume.notes]
+    assert noted == [STRAY.format(120)] * bool(outside) or signed and high == 11 and outside == 0xF000
 
 
 def padded(signed=False, limit=None, padding=65535, other=65535, explicit="US"):
@@ -230,6 +252,10 @@ def test_a_missing_codec_names_what_to_install(tmp_path, monkeypatch, syntax, de
     refused(folder, rf"a decoder of JPEG .* is not installed; {install}")
 
 
+PHILIPS = ("00", "09")
+"""Last byte of Philips' private factors, from counts to SUV and to Bq/ml."""
+
+
 def pet(**others):
     """70 kg, 300 MBq of a half-life of 6000 s injected 3000 s before the series: 2^-0.5 of the dose is left."""
 
@@ -246,6 +272,9 @@ def pet(**others):
             owner = tracer if name.startswith("Radio") and name != "RadiopharmaceuticalInformationSequence" else header
             if value is None:
                 delattr(owner, name)
+            elif name in PHILIPS:
+                block = header.private_block(0x7053, "Philips PET Private Group", create=True)
+                block.add_new(int(name, 16), "DS", value)
             else:
                 setattr(owner, name, value)
 
@@ -254,6 +283,7 @@ def pet(**others):
 
 FACTOR = 70_000 / (300e6 * 2**-0.5)
 """By hand, in g/ml per Bq/ml."""
+EARLY = 70_000 / (300e6 * 2 ** -(35400 / 6000))
 SLOW = 70_000 / (300e6 * 2 ** -(5 * 86400 / 282276))
 
 
@@ -288,7 +318,9 @@ def test_activity_becomes_suv_with_the_formula_logged(tmp_path, caplog):
         # 09:25 in the zone of the scan, which the injection is not written in
         ({"RadiopharmaceuticalStartDateTime": "20240506072500+0000", "TimezoneOffsetFromUTC": "+0200"}, FACTOR),
         ({"RadiopharmaceuticalStartDateTime": "20240506092500+0200", "TimezoneOffsetFromUTC": "+0200"}, FACTOR),
-        ({"RadiopharmaceuticalStartDateTime": "20240506092500+0200"}, FACTOR),
+        # without TimezoneOffsetFromUTC the time tells what the offset does not; here of the day before, in UTC
+        ({"RadiopharmaceuticalStartDateTime": "20240506002500-0900"}, FACTOR),
+        ({"RadiopharmaceuticalStartTime": "002500", "RadiopharmaceuticalStartDateTime": "20240505222500+0000"}, EARLY),
     ],
 )
 def test_suv_by_hand(tmp_path, others, factor):
@@ -308,7 +340,15 @@ def test_suv_by_hand(tmp_path, others, factor):
         ({"RadiopharmaceuticalStartTime": None}, "no times of injection and scan", "Bq/ml"),
         ({"AcquisitionTime": None}, "no times of injection and scan", "Bq/ml"),
         ({"RadiopharmaceuticalInformationSequence": None}, "not one item in Radiopharm", "Bq/ml"),
+        (
+            {"RadiopharmaceuticalStartTime": None, "RadiopharmaceuticalStartDateTime": "20240506092500+0200"},
+            "the injection's time has an offset from UTC, the scan's has no TimezoneOffsetFromUTC",
+            "Bq/ml",
+        ),
         ({"Units": "CNTS"}, "Units CNTS", "counts"),
+        ({"Units": "CNTS", "00": 0.0004}, "Units CNTS, Philips' private (7053,1000) not applied", "counts"),
+        ({"Units": "CNTS", "00": 0.0, "09": 1.5}, "Units CNTS, Philips' private (7053,1009) not applied", "counts"),
+        ({"Units": "GML", "SUVType": "LBM"}, "Units GML, SUVType LBM", None),
         ({"Units": "SECRET"}, "Units of another kind", None),
     ],
 )
