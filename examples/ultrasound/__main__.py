@@ -106,7 +106,7 @@ def _picture(
     for axis, (kind, values) in zip(axes, fields.items(), strict=True):
         shown = axis.imshow(values[middle], vmin=0, vmax=1.5 * top, extent=extent, cmap="inferno")
         if kind != "water":
-            axis.contour(hu[middle], [300], colors="w", linewidths=0.5, extent=extent)
+            axis.contour(hu[middle], [300], colors="w", linewidths=0.5, extent=(*extent[:2], 0, extent[2]))
         across, along = (found[kind].place[[1, 0]] + 0.5) * spacing
         axis.plot(across, along, "c+")
         axis.set_title(f"{kind}: {found[kind].pressure:.2f}")

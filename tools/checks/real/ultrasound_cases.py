@@ -1,6 +1,6 @@
 """Cases of heads that no training saw: MR and CT by other equations than those of trainings, and targets.
 
-    python -m examples.ultrasound.heads LABEL_MAPS OUT [--contrast T1 T2 PD]
+    python -m tools.checks.real.ultrasound_cases LABEL_MAPS OUT [--contrast T1 T2 PD]
 
 writes for each head and contrast OUT/CASE/{mr,ct,synthetic,line}.nii.gz and targets.json, and skull.csv with the
 measures of all. Images are those of ``tools.checks.real.physics``, CTs by the shipped weights of ``mr2ct_pix2pix``.
@@ -71,7 +71,7 @@ def write_case(folder: Path, scan: HeadScan, contrast: str, made: NDArray[np.flo
 @exit_code_of_user_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write all cases."""
-    parser = argparse.ArgumentParser(prog="python -m examples.ultrasound.heads", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.checks.real.ultrasound_cases", description=__doc__)
     parser.add_argument("label_maps", type=path_option, help="folder of label maps; the last three are taken")
     parser.add_argument("out", type=path_option, help="folder to write")
     parser.add_argument("--contrast", nargs="+", default=["T1", "T2", "PD"], help="of the MR (default: all three)")
