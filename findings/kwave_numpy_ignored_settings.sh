@@ -1,9 +1,9 @@
 #!/bin/sh
-# The NumPy back end of k-wave-python 0.6.2 ignores sound_speed_ref, and returns nothing for p_max_all, without a word.
+# kspaceFirstOrder of k-wave-python 0.6.2 ignores sound_speed_ref, and returns nothing for p_max_all, without a word.
 #
-# kWaveMedium(sound_speed_ref=...) is a documented setting (the k-space correction is exact at that speed); the C++ back
-# end takes it. kspaceFirstOrder(backend="python") uses the largest speed whatever it is. sensor.record = ["p_max_all"],
-# which recorders of the package know, gives an empty result after the whole simulation.
+# kWaveMedium(sound_speed_ref=...) is a documented setting: the k-space correction is exact at that speed. The NumPy back
+# end uses the largest speed whatever it is (so does the C++ one behind the same function: read, not run).
+# sensor.record = ["p_max_all"], which the package's recorder knows, gives an empty result after the whole simulation.
 #
 # Seen with Python 3.11.7, k-wave-python 0.6.2:
 #   largest difference between sound_speed_ref of 1500 and of 3000 m/s: 0
