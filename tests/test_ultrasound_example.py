@@ -15,9 +15,9 @@ import pytest
 from common.errors import ConfigError, DataError
 from examples.ultrasound import __main__ as command
 from examples.ultrasound import environment
-from examples.ultrasound.field import PML, Beam, amplitude, beam_to, bowl, layer_transmission, sampled, steps_of_period
+from examples.ultrasound.field import PML, Beam, amplitude, beam_to, bowl, sampled, steps_of_period
 from examples.ultrasound.focus import brain_of, compared, focus_of
-from examples.ultrasound.medium import Medium, medium, water
+from examples.ultrasound.medium import NEPER, WATER, Medium, medium, water
 from examples.ultrasound.planners import write_for_planners
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +25,21 @@ PYTHON = Path(os.environ.get("ULTRASOUND_PYTHON", ROOT / "build" / "ultrasound-v
 needs_kwave = pytest.mark.skipif(find_spec("kwave") is None, reason="no k-wave-python, see examples/ultrasound")
 LAYER = (2600.0, 1850.0)
 """Speed and density of a plate of bone."""
+
+
+def layer_transmission(medium: tuple[float, float, float], thickness: float, frequency: float) -> float:
+    """Amplitude behind a plane layer in water over that before it, at normal incidence (Brekhovskikh 1980).
+
+    Args:
+        medium: speed in m/s, density in kg/m3 and attenuation in dB/cm of the layer.
+        thickness: in mm.
+        frequency: in Hz.
+    """
+    speed, density, loss = medium
+    wave = 2 * np.pi * frequency / speed - 1j * loss * 100 / NEPER
+    ratio = density * 2 * np.pi * frequency / wave / (WATER[0] * WATER[1])
+    phase = wave * thickness * 1e-3
+    return float(1 / abs(np.cos(phase) + 0.5j * (ratio + 1 / ratio) * np.sin(phase)))
 
 
 def test_marsac_maps_hu_by_lines_and_the_root_of_porosity() -> None:

@@ -184,18 +184,3 @@ class _ScipyTransforms:
 def _kgrid(shape: tuple[int, ...], spacing: float) -> Any:
     vector = kwave("data").Vector
     return kwave("kgrid").kWaveGrid(vector([*shape]), vector([spacing * 1e-3] * len(shape)))
-
-
-def layer_transmission(medium: tuple[float, float, float], thickness: float, frequency: float) -> float:
-    """Amplitude behind a plane layer in water over that before it, at normal incidence (Brekhovskikh 1980).
-
-    Args:
-        medium: speed in m/s, density in kg/m3 and attenuation in dB/cm of the layer.
-        thickness: in mm.
-        frequency: in Hz.
-    """
-    speed, density, loss = medium
-    wave = 2 * np.pi * frequency / speed - 1j * loss * 100 / NEPER
-    ratio = density * 2 * np.pi * frequency / wave / (WATER[0] * WATER[1])
-    phase = wave * thickness * 1e-3
-    return float(1 / abs(np.cos(phase) + 0.5j * (ratio + 1 / ratio) * np.sin(phase)))
