@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     spacing = options.spacing or 300 / kilohertz
     volumes, affine = _read({"real": options.real, "synthetic": options.synthetic, "line": options.line})
     mask = head_mask(volumes["real"], SKIN_HU, 2, "real")
-    rows: list[dict[str, Any]] = []
+    rows = []
     for name, place in _targets(options.targets, options.only).items():
         beam = field.beam_to(np.array(place, float), mask, affine)
         start = time.perf_counter()

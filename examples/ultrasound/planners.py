@@ -56,8 +56,9 @@ def write_for_planners(ct: Path, out: Path) -> None:
     if values.ndim != 3 or values.max() < BONE_HU or values.min() > HU_OF_AIR / 2:
         fault = f"{ct.name} of shape {values.shape} has values from {values.min():g} to {values.max():g}"
         raise DataError(f"{fault}, no CT in HU with air and bone", "pass one volume in HU")
-    record = _record(ct)
-    verdict = record.get("Quality", {}).get("verdict")
+    beside = ct.with_name(ct.name.split(".nii")[0] + ".json")
+    record: dict[str, Any] = json.loads(beside.read_text()) if beside.is_file() else {}
+    verdict = (record.get("Quality") or {}).get("verdict")
     if verdict == "refuse":
         raise DataError(f"{ct.name} has the verdict refuse", "plan on another scan")
     if taken := [name for name in ("pseudoCT.nii.gz", "skull.nii.gz", "pseudo_ct.json") if (out / name).exists()]:
@@ -82,12 +83,6 @@ def write_for_planners(ct: Path, out: Path) -> None:
         "ct_sha256": sha256(ct),
     }
     write_text(out / "pseudo_ct.json", json.dumps(described, indent=2))
-
-
-def _record(ct: Path) -> dict[str, Any]:
-    path = ct.with_name(ct.name.split(".nii")[0] + ".json")
-    record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return record
 
 
 def _resampled(image: Any, spacing: float) -> Any:
