@@ -63,6 +63,8 @@ RUN_BY = {
     "examples.dose.checks": "tests/test_dose_example.py",
     "examples.notebook": "tests/test_notebook.py",
     "examples.synthrad": "tests/test_synthrad_example.py",
+    "examples.ultrasound": "tests/test_ultrasound_example.py",
+    "examples.ultrasound.planners": "tests/test_ultrasound_example.py",
     "examples/deploy/app.py": "tests/test_deploy_example.py",
     "examples/federated/job.py": "tests/test_federated_example.py",
 }

@@ -13,6 +13,7 @@ from .fidelity import vif
 from .ignite import MaskedMetric
 from .lesions import lesion_ratio, lesion_scores
 from .masked import CT_RANGE, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
+from .skull import skull_errors, skull_map, skull_rays, skull_scores
 from .ssim import ms_ssim, ssim
 from .structures import StructureOverlap
 from .tissue import (
@@ -48,6 +49,10 @@ __all__ = [
     "psnr_nie",
     "score",
     "sharpness",
+    "skull_errors",
+    "skull_map",
+    "skull_rays",
+    "skull_scores",
     "slice_jumps",
     "ssim",
     "tissue_bias",

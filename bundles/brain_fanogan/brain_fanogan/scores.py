@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from brain_fanogan.networks import FAnoGan
 from common.data.datalist import Item
@@ -31,6 +30,8 @@ def residual(pred: Volume, truth: Volume, mask: Volume) -> float:
 
 def best_threshold(scores: Volume, lesion: Mask) -> float:
     """The threshold of voxels (N,) from which on their Dice overlap with the lesion is largest."""
+    from sklearn.metrics import precision_recall_curve  # of evaluations alone
+
     precision, recall, thresholds = precision_recall_curve(lesion, scores)
     overlap = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(thresholds[np.argmax(overlap[:-1])])
@@ -39,6 +40,8 @@ def best_threshold(scores: Volume, lesion: Mask) -> float:
 def detection_scores(pred: Volume, mask: Mask, lesion: Mask, threshold: float | None) -> dict[str, float]:
     """Scores of the voxels of a map inside the brain, (X, Y, Z) each: ``auprc``, ``auroc``, and the overlap with the
     lesion of those from a threshold on, ``best_dice`` of the best one for this case, ``dice`` of the one given."""
+    from sklearn.metrics import average_precision_score
+
     values, real = pred[mask], lesion[mask]
     scores = {
         "auprc": float(average_precision_score(real, values)),
@@ -50,6 +53,8 @@ def detection_scores(pred: Volume, mask: Mask, lesion: Mask, threshold: float | 
 
 def auroc(real: Mask, scores: Volume) -> float:
     """Area under the ROC curve of numbers (N,); nan where all are of one kind."""
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(real, scores)) if 0 < real.sum() < len(real) else float("nan")
 
 

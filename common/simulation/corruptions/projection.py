@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from skimage.transform import iradon, radon
 
 from ...errors import ConfigError, DataError
 from ...grids import SPACING_TOLERANCE_MM
@@ -103,6 +102,8 @@ def projections(mu: Image, pixel_mm: float, views: int) -> Image:
     Raises:
         ConfigError: see :func:`angles`.
     """
+    from skimage.transform import radon  # of simulations alone, not of every inference that checks a CT
+
     integrals: Image = radon(mu, angles(views), circle=True, preserve_range=True) * pixel_mm
     return integrals
 
@@ -117,6 +118,8 @@ def back_projection(integrals: Image, pixel_mm: float, kernel: str) -> Image:
 
     Source: Kak and Slaney 1988, Principles of Computerized Tomographic Imaging, chapter 3.
     """
+    from skimage.transform import iradon
+
     directions = angles(integrals.shape[1])
     mu: Image = iradon(integrals / pixel_mm, directions, filter_name=KERNELS[kernel], circle=True)
     return mu

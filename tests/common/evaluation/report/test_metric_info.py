@@ -13,6 +13,7 @@ from common.evaluation.report.metric_info import MetricInfo, metric_info
         ("control_wm_error", "lower"), ("demyelination_dice", "higher"), ("lesion_contrast_truth", "unknown"),
         ("psnr_peak", "higher"), ("peak_truth", "unknown"), ("attenuation_error", "lower"),
         ("attenuation_bias", "ideal"), ("acf_error", "lower"), ("attenuation_error_water", "unknown"),
+        ("skull_thickness_error", "lower"), ("sdr", "unknown"), ("sdr_error", "lower"),
         ("acf_error_classes", "unknown"),
     ],
 )  # fmt: skip
