@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 from monai.data import DataLoader
 
 from .. import devices
+from ..errors import ConfigError
 from .samplers import EpochSampler
+
+LONGEST_TMPDIR = 75
+"""Bytes of the folder in which a worker opens ``/pymp-xxxxxxxx/listener-xxxxxxxx``: a socket's name has at most 107."""
+
+
+def require_short_tmpdir(num_workers: int) -> None:
+    """Refuse workers that could not send a sample: the training would wait for it for ever, without a word.
+
+    Raises:
+        ConfigError: the folder of temporary files has too long a name.
+    """
+    folder = tempfile.gettempdir()
+    if num_workers and len(os.fsencode(folder)) > LONGEST_TMPDIR:
+        fault = f"TMPDIR {folder} has {len(os.fsencode(folder))} characters, too many for sockets of --num_workers"
+        raise ConfigError(fault, f"set TMPDIR to one of at most {LONGEST_TMPDIR}, or pass --num_workers 0")
 
 
 class EpochLoader(DataLoader):
@@ -21,6 +39,9 @@ class EpochLoader(DataLoader):
         seed: of the order.
         samples_per_epoch: over all processes; None for the whole dataset.
         num_workers: processes that draw samples, restarted every epoch, since the dataset may change between epochs.
+
+    Raises:
+        ConfigError: see :func:`require_short_tmpdir`.
     """
 
     def __init__(
@@ -31,6 +52,7 @@ class EpochLoader(DataLoader):
         samples_per_epoch: int | None = None,
         num_workers: int = 0,
     ) -> None:
+        require_short_tmpdir(num_workers)
         super().__init__(
             dataset,
             num_workers=num_workers,

@@ -9,6 +9,7 @@ from torch.utils.data import Sampler
 
 from .. import devices
 from ..data.datasets.simulated import SimulatedCases
+from ..data.loader import require_short_tmpdir
 from ..errors import ConfigError
 
 PREFETCHED = 8
@@ -79,6 +80,7 @@ class CaseLoader(DataLoader):
     def __init__(
         self, dataset: SimulatedCases, batch_size: int = 1, samples_per_epoch: int | None = None, num_workers: int = 0
     ) -> None:
+        require_short_tmpdir(num_workers)
         super().__init__(
             dataset,
             num_workers=num_workers,

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from common import devices
+from common.data.loader import LONGEST_TMPDIR, EpochLoader
 from common.data.samplers import EpochSampler
 from common.errors import ConfigError, DataError
 
@@ -92,3 +100,32 @@ def test_fewer_samples_than_processes(monkeypatch, samples_per_epoch, processes)
 def test_an_empty_dataset(samples_per_epoch):
     with pytest.raises(DataError, match="no training samples: check cases and masks"):
         EpochSampler([], samples_per_epoch=samples_per_epoch)
+
+
+TWO_WORKERS = """
+import torch
+from common.data.loader import EpochLoader
+class Squares(torch.utils.data.Dataset):
+    def __len__(self): return 4
+    def __getitem__(self, item): return torch.tensor(item[1] ** 2)
+print(sorted(torch.cat(list(EpochLoader(Squares(), 2, num_workers=2))).tolist()))
+"""
+
+
+def test_a_folder_of_temporary_files_that_workers_just_can_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One character more, and a training would wait for ever: PyTorch passes samples through a socket in that folder."""
+    outer = tempfile.mkdtemp()
+    try:
+        folder = Path(outer, "x" * (LONGEST_TMPDIR - len(outer) - 1))
+        folder.mkdir()
+        longest = os.environ | {"TMPDIR": str(folder)}
+        done = subprocess.run(
+            [sys.executable, "-c", TWO_WORKERS], env=longest, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.stdout.splitlines()[-1:] == ["[0, 1, 4, 9]"], done.stderr
+    finally:
+        shutil.rmtree(outer)
+    monkeypatch.setattr(tempfile, "tempdir", f"{folder}x")
+    with pytest.raises(ConfigError, match="^TMPDIR .* has 76 characters, .* set TMPDIR to one of at most 75, or pass"):
+        EpochLoader(range(4), num_workers=1)
+    EpochLoader(range(4))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -79,17 +81,18 @@ def patches(folder: Path, **settings: Any) -> VolumePatchDataset:
 
 @pytest.mark.parametrize("make", [slices, patches])
 def test_samples_from_files_are_those_from_memory(
-    make: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    (tmp_path / "files").mkdir()
+    files = Path(tempfile.mkdtemp())  # short enough for the sockets of workers, which that of a test may not be
+    request.addfinalizer(lambda: shutil.rmtree(files))
     in_memory = make(tmp_path)
     monkeypatch.setattr(mapped, "LITTLE", 0)
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "files"))
+    monkeypatch.setenv("TMPDIR", str(files))
     monkeypatch.setattr(mapped.tempfile, "tempdir", None)
     in_files = make(tmp_path)
-    assert mapped.folder() == tmp_path / "files"
-    assert str(tmp_path / "files") in Path("/proc/self/maps").read_text()
-    assert not list((tmp_path / "files").iterdir()), "they have no names, so that a killed process leaves none"
+    assert mapped.folder() == files
+    assert str(files) in Path("/proc/self/maps").read_text()
+    assert not list(files.iterdir()), "they have no names, so that a killed process leaves none"
     for index in range(len(in_memory)):
         one, other = in_memory[2, index], in_files[2, index]
         assert one.keys() == other.keys()
