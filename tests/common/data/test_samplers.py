@@ -113,7 +113,7 @@ print(sorted(torch.cat(list(EpochLoader(Squares(), 2, num_workers=2))).tolist())
 
 
 def test_a_folder_of_temporary_files_that_workers_just_can_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One character more, and a training would wait for ever: PyTorch passes samples through a socket in that folder."""
+    """One character more, and a training would wait for ever: samples go through a socket in that folder."""
     outer = tempfile.mkdtemp()
     try:
         folder = Path(outer, "x" * (LONGEST_TMPDIR - len(outer) - 1))
