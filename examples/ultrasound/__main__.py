@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from common.errors import ConfigError, DataError, OutputError, exit_code_of_user_errors, path_option
 from common.files import write_text
 from common.grids import require_grid
+from common.io import VolumeReader
 from common.transforms import head_mask
 from examples.ultrasound import field, focus
 from examples.ultrasound.environment import require_environment
@@ -123,7 +124,8 @@ def _read(paths: dict[str, Path | None]) -> tuple[dict[str, NDArray[np.float32]]
     for kind, path in paths.items():
         if path is None:
             continue
-        image: Any = nib.as_closest_canonical(nib.load(path))
+        scan = VolumeReader().read(path, path.name)
+        image: Any = nib.as_closest_canonical(nib.nifti1.Nifti1Image(scan.values, scan.affine))
         volumes[kind] = np.asarray(image.dataobj, np.float32)
         affine = np.asarray(image.affine) if affine is None else affine
         own = volumes[kind].shape, np.asarray(image.affine)

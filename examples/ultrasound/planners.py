@@ -23,6 +23,7 @@ import numpy as np
 
 from common.errors import DataError, OutputError, exit_code_of_user_errors, path_option
 from common.files import write_text
+from common.io import VolumeReader
 from common.units import HU_OF_AIR
 from common.weights.checkpoints import sha256
 from examples.ultrasound.medium import BONE_HU
@@ -51,8 +52,8 @@ def write_for_planners(ct: Path, out: Path) -> None:
         DataError: the CT is not one volume in HU with bone, or its verdict is ``refuse``.
         OutputError: the folder has such a file already.
     """
-    image: Any = nib.load(ct)
-    values = np.asarray(image.dataobj, np.float32)
+    scan = VolumeReader().read(ct, ct.name)
+    values, image = scan.values, nib.nifti1.Nifti1Image(scan.values, scan.affine)
     if values.ndim != 3 or values.max() < BONE_HU or values.min() > HU_OF_AIR / 2:
         fault = f"{ct.name} of shape {values.shape} has values from {values.min():g} to {values.max():g}"
         raise DataError(f"{fault}, no CT in HU with air and bone", "pass one volume in HU")
@@ -63,7 +64,7 @@ def write_for_planners(ct: Path, out: Path) -> None:
         raise DataError(f"{ct.name} has the verdict refuse", "plan on another scan")
     if taken := [name for name in ("pseudoCT.nii.gz", "skull.nii.gz", "pseudo_ct.json") if (out / name).exists()]:
         raise OutputError(f"{out} already holds {taken[0]}", "choose another folder")
-    whole = _resampled(nib.nifti1.Nifti1Image(values, image.affine), PLANNED_MM)
+    whole = _resampled(image, PLANNED_MM)
     fine = _resampled(whole.slicer[_box(whole)], SKULL_MM)
     bone = np.asarray(fine.dataobj)
     skull = nib.nifti1.Nifti1Image(np.where(bone >= BONE_HU, bone, 0), fine.affine)
