@@ -26,6 +26,8 @@ TOY: dict[str, Any] = {
     "fold": None,
 }
 """Sizes of networks and batches, as far as a bundle has these settings; there are too few phantoms for folds."""
+LARGER = {"t1": {"crop_size": 64, "pad_size": 72}}
+"""Sizes of an overlay whose network has a fixed depth."""
 PHANTOMS = {"phantoms::cases": 3, "phantoms::spacing": 5}
 SIMULATED = {
     "num_workers": 0,
@@ -35,6 +37,8 @@ SIMULATED = {
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
 NEEDED = {"ddpm": "einops", "ldm": "einops"}
 """Package that an overlay needs besides those of the project; without it there is no such recipe."""
+UNDER = {"t1": ["pretrain"]}
+"""Overlays that an overlay stands on."""
 OF_KSPACE = ("unrolled",)
 """Overlays without a recipe: they train on k-space, which phantoms have not."""
 Tensors = dict[str, Tensor]
@@ -61,7 +65,7 @@ def trainer_of(
     bundle: str, size: str, data: Path, steps: int, overlay: str | None = None, **settings: Any
 ) -> SynthesisTrainer:
     """The trainer of a bundle's own configuration on phantoms, with no handlers but those that the overlay adds."""
-    names = [*SIZES[size], *([overlay] if overlay else [])]
+    names = [*SIZES[size], *UNDER.get(overlay or "", []), *([overlay] if overlay else [])]
     parser = read_config([str(config_path(bundle, name)) for name in names], **settings)
     in_common = len(own_settings(bundle, "train")["train"]["handlers"])
     writer = parser["phantoms::_target_"].rpartition(".")[2]
@@ -92,6 +96,7 @@ def toy_trainer(recipe: GpuRecipe, data: Path, batch_size: int = 2, **settings: 
     """Its trainer with small networks, on coarse phantoms that are written into ``data`` if they are not there yet."""
     known = own_settings(recipe.bundle, "train", *([recipe.overlay] if recipe.overlay else []))
     own = {name: value for name, value in TOY.items() if name in known}
+    own |= LARGER.get(recipe.overlay or "", {})
     own |= PHANTOMS | (SIMULATED if "simulation" in known else {"data_check": False})
     own |= {"train::trainer::critic_steps": 1}  # an epoch has one update
     return trainer_of(recipe.bundle, "demo", data, 1, recipe.overlay, **{**own, "batch_size": batch_size, **settings})
