@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -155,3 +157,8 @@ class DenoiserMethod(SingleNetworkMethod):
         if name not in self.terms:
             return super().loss(name, batch, fakes)
         return F.mse_loss(fakes["pred"], fakes["noise"])
+
+
+def residual(pred: NDArray[np.floating], truth: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
+    """Mean of a map (X, Y, Z) inside the brain; it has no truth."""
+    return float(pred[mask > 0].mean())

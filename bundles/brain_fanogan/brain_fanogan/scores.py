@@ -11,6 +11,7 @@ import torch
 from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
+from brain_fanogan.method import residual
 from brain_fanogan.networks import FAnoGan
 from common.data.datalist import Item
 from common.evaluation.evaluation import Evaluation
@@ -21,11 +22,6 @@ from common.segmenter.segmentation import dice
 logger = logging.getLogger(__name__)
 Volume = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
-
-
-def residual(pred: Volume, truth: Volume, mask: Volume) -> float:
-    """Mean of a map (X, Y, Z) inside the brain; it has no truth."""
-    return float(pred[mask > 0].mean())
 
 
 def best_threshold(scores: Volume, lesion: Mask) -> float:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from brain_fanogan.baselines import GRID, TrainingMean, brightness
-from brain_fanogan.method import DenoiserMethod, FAnoGanMethod, VaeMethod
+from brain_fanogan.method import DenoiserMethod, FAnoGanMethod, VaeMethod, residual
 from brain_fanogan.networks import AnomalyMap, Denoiser, FAnoGan, Vae, halvings
-from brain_fanogan.scores import best_threshold, detection_scores, residual, slice_auroc
+from brain_fanogan.scores import best_threshold, detection_scores, slice_auroc
 
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, weighted_sum
