@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ def bundle_names(root: Path = ROOT) -> list[str]:
 def config_path(bundle: str, name: str) -> Path:
     """Where a config of a bundle lies."""
     return ROOT / "bundles" / bundle / "configs" / f"{name}.yaml"
+
+
+def base_of(overlay: Path) -> tuple[str, ...]:
+    """The configs that an overlay stands on, in the command that its head names: ``train`` where it names none."""
+    command = re.search(r"--config_file .*", overlay.read_text("utf-8"))
+    named = re.findall(r"(?:C|configs)/(\w+)\.yaml", command.group()) if command else []
+    return tuple(named[: named.index(overlay.stem)]) or ("train",) if overlay.stem in named else ("train",)
 
 
 def own_settings(bundle: str, *configs: str) -> dict[str, Any]:

@@ -152,8 +152,13 @@ def check_tree(config: Settings, files: BundleFiles, options: Collection[str] = 
         tree.check(place, value)
 
 
-def check_references(config: Settings, run_id: str) -> None:
+def check_references(config: Settings, run_id: str, files: BundleFiles) -> None:
     """Check that every reference exists which a command that runs ``run_id`` can come to.
+
+    Args:
+        config: of the command, merged.
+        run_id: of the command.
+        files: of the bundle; an overlay may stand on another.
 
     Raises:
         ConfigError: for the first reference to nothing.
@@ -165,6 +170,8 @@ def check_references(config: Settings, run_id: str) -> None:
                 if name not in known:
                     close = difflib.get_close_matches(name, known, n=1)
                     remedy = f"did you mean @{close[0]}?" if close else "define it in a config file"
+                    if below := [file for file, content in files.content.items() if top(name) in content]:
+                        remedy = f"{below[0]} defines it: name that config before the one that refers to it"
                     raise ConfigError(f"--{place} refers to @{name}, which does not exist", remedy)
 
 

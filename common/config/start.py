@@ -87,7 +87,7 @@ def start(parser: ConfigParser, command: Command, bundle_root: str) -> None:
     set_in_files = {top(key) for content in overlays.values() for key in content}
     # weights may know settings that say how a volume is computed
     refuse_idle(config, options, set_in_files | {*(COMPUTING if WEIGHTS in config else ())}, files)
-    check_references(config, command.run_id)
+    check_references(config, command.run_id, files)
     given = {*options, *set_by(overlays.values())}
     adopted, about = with_weights(config, RunningBundle(bundle_root, files, given, bool(command.files)))
     if about is not None:

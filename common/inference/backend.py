@@ -24,8 +24,10 @@ from .openvino_networks import HINTS, Run, is_there, openvino_of
 logger = logging.getLogger(__name__)
 AGREEMENT = 1.0e-3
 """Largest difference between the outputs of two backends, as a fraction of the scale of the output."""
-WORTH_S = 5.0
-"""Seconds of PyTorch below which a conversion, which takes one to two, does not pay [measured]."""
+WORTH_S = 2.0
+"""Seconds that OpenVINO must save, since a conversion takes one to two [measured]."""
+LIKELY_SAVED = 0.4
+"""Share of PyTorch's seconds that it is taken to save before it was measured."""
 NEVER = Measurement(math.inf, math.inf, 0.0)
 """Of a network that cannot be converted."""
 
@@ -44,6 +46,7 @@ class VolumeRun:
         self.network = network
         self.voxels = voxels
         self.torch: Callable[..., Any] = network.forward
+        self.layout = "" if all(each.is_contiguous() for each in network.parameters()) else ", channels last"
         self.waiting: set[str] = set()
 
     def converted(self, x: Tensor, precision: str) -> Run:
@@ -60,8 +63,8 @@ class Backend:
     """Lets networks run on OpenVINO in place of PyTorch while a volume is inferred.
 
     ``auto`` compares both on one window of each size: OpenVINO is used where it is faster and its output differs by no
-    more than :data:`AGREEMENT`. The measurement is remembered next to the hash of the weights. Volumes that PyTorch
-    infers faster than a network is converted are left to it. ``openvino`` is used wherever the outputs agree.
+    more than :data:`AGREEMENT`. The measurement is remembered next to the hash of the weights. Volumes for which it
+    would save less than a conversion takes are left to PyTorch. ``openvino`` is used wherever the outputs agree.
 
     Args:
         acceleration: the settings; ``backend`` is auto, torch or openvino.
@@ -99,7 +102,7 @@ class Backend:
         self.used: set[str] = set()
         self._runs: dict[tuple[str, int], Run | None] = {}
         self._choices: dict[str, bool] = {}
-        self._left_to_torch_s = 0.0
+        self._not_saved_s = 0.0
         self._logged: set[str] = set()
 
     def names(self) -> str:
@@ -125,7 +128,7 @@ class Backend:
             self.used.add(TORCH)
             return volume.torch(*inputs, **more)
         x = inputs[0].detach().as_subclass(Tensor)
-        key = self._key(volume.number, x)
+        key = self._key(volume, x)
         is_flat = bool(x.amin() == x.amax())  # air, on which backends cannot be compared
         if key not in self._choices and key not in volume.waiting and not is_flat:
             return self._first(volume, key, x)
@@ -142,8 +145,9 @@ class Backend:
         else:
             torch_s = measured.torch_s * x.numel()
         of_volume_s = torch_s * volume.voxels * x.shape[1] / x.numel()
-        if self.asked == AUTO and self._left_to_torch_s + of_volume_s < WORTH_S:
-            self._left_to_torch_s += of_volume_s
+        share = LIKELY_SAVED if measured is None else 1 - measured.ratio
+        if self.asked == AUTO and share > 0 and self._not_saved_s + share * of_volume_s < WORTH_S:
+            self._not_saved_s += share * of_volume_s
             volume.waiting.add(key)
             run = None
         elif measured is None:
@@ -217,12 +221,14 @@ class Backend:
     def _hash(self) -> str:
         return checkpoints.sha256(self.weights)
 
-    def _key(self, number: int, x: Tensor) -> str:
+    def _key(self, volume: VolumeRun, x: Tensor) -> str:
         """What a measurement holds for."""
         versions = f"openvino {importlib.metadata.version('openvino')}, torch {torch.__version__}"
         where = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
         size = "x".join(map(str, x.shape[1:]))
-        return f"{self._hash()[:16]}, part {number}, {size}, {self.precision}, {versions}, {where}"
+        return (
+            f"{self._hash()[:16]}, part {volume.number}{volume.layout}, {size}, {self.precision}, {versions}, {where}"
+        )
 
 
 def _is_random(network: nn.Module) -> bool:

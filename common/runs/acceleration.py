@@ -126,7 +126,7 @@ def _normalised(layer: InstanceNorm, x: Tensor) -> Tensor:
     The variance is taken about the mean, in two passes: by PyTorch's batch normalisation, which takes the format,
     outputs are 50 times as far from those in float64 as by its instance normalisation, and by this one as near.
     """
-    if torch._C._get_tracing_state():  # one operation, which OpenVINO knows
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # one operation, which OpenVINO knows
         return type(layer).forward(layer, x)
     images = [_normalised_image(layer, image) for image in x.split(1)]
     return images[0] if len(images) == 1 else torch.cat(images)

@@ -24,7 +24,7 @@ TRAIN = {
     },
 }
 MORE = {"train::trainer::accumulation_steps": 2, "losses": {"cycle": {"weight": 1}}}
-SHIPPED = BundleFiles({"train.yaml": TRAIN, "more.yaml": MORE})
+SHIPPED = BundleFiles({"train.yaml": TRAIN, "more.yaml": MORE, "below.yaml": {"ema": 0.9}})
 
 
 def changed(place: str, value: Any) -> dict[str, Any]:
@@ -204,14 +204,15 @@ REFERRED = {"epochs": 3, "step": ["@optimizer"], "run": "$@step"}
         ("@epoch", r"@epoch, which does not exist: did you mean @epochs\?"),
         ("$len(@spacing) + @losses::gan", "@losses::gan, which does not exist: "),
         ("@qqq", "@qqq, which does not exist: define it in a config file"),
+        ("@ema", "@ema, which does not exist: below.yaml defines it: name that config before the one that refers"),
     ],
 )
 def test_a_reference_to_nothing_is_refused(value: str, message: str) -> None:
     config = changed("optimizer::lr", value) | REFERRED
     with pytest.raises(ConfigError, match=f"^--optimizer::lr refers to {message}"):
-        check_references(config, "run")
+        check_references(config, "run", SHIPPED)
 
 
 @pytest.mark.parametrize("value", ["@epochs", "@spacing", "$@train::augmentation::0::prob * 2", "me@home"])
 def test_references_to_what_is_there_and_those_that_nothing_comes_to_are_taken(value: str) -> None:
-    check_references(changed("optimizer::lr", value) | REFERRED | {"unused": "@nothing"}, "run")
+    check_references(changed("optimizer::lr", value) | REFERRED | {"unused": "@nothing"}, "run", SHIPPED)

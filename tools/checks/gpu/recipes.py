@@ -13,7 +13,7 @@ from common.config import read_config
 from common.training import SynthesisTrainer
 from common.training.cuda_graph import GraphedStep
 from common.training.methods.staged import StagedMethod
-from tools.repository import bundle_names, config_path, own_settings, trained_overlays
+from tools.repository import base_of, bundle_names, config_path, own_settings, trained_overlays
 
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
 
@@ -37,8 +37,6 @@ SIMULATED = {
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
 NEEDED = {"ddpm": "einops", "ldm": "einops"}
 """Package that an overlay needs besides those of the project; without it there is no such recipe."""
-UNDER = {"t1": ["pretrain"]}
-"""Overlays that an overlay stands on."""
 OF_KSPACE = ("unrolled",)
 """Overlays without a recipe: they train on k-space, which phantoms have not."""
 Tensors = dict[str, Tensor]
@@ -65,7 +63,7 @@ def trainer_of(
     bundle: str, size: str, data: Path, steps: int, overlay: str | None = None, **settings: Any
 ) -> SynthesisTrainer:
     """The trainer of a bundle's own configuration on phantoms, with no handlers but those that the overlay adds."""
-    names = [*SIZES[size], *UNDER.get(overlay or "", []), *([overlay] if overlay else [])]
+    names = [*SIZES[size], *([*base_of(config_path(bundle, overlay))[1:], overlay] if overlay else [])]
     parser = read_config([str(config_path(bundle, name)) for name in names], **settings)
     in_common = len(own_settings(bundle, "train")["train"]["handlers"])
     writer = parser["phantoms::_target_"].rpartition(".")[2]

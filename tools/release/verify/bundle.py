@@ -108,12 +108,6 @@ class ValidatedBundle:
         """The file of a config."""
         return self.configs / f"{stem}.yaml"
 
-    def base(self, path: Path) -> tuple[str, ...]:
-        """The configs under an overlay, in the command that its head names: ``train`` where it names none."""
-        command = re.search(r"--config_file .*", path.read_text("utf-8"))
-        named = re.findall(r"(?:C|configs)/(\w+)\.yaml", command.group()) if command else []
-        return tuple(named[: named.index(path.stem)]) or ("train",) if path.stem in named else ("train",)
-
     def whole(self, stem: str) -> dict[str, Any]:
         """A config as it stands, such as ``train``."""
         return read(self.config(stem))

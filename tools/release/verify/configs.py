@@ -8,6 +8,7 @@ from typing import Any
 
 from tools.release.verify.bundle import EVALUATED, WHOLE, ValidatedBundle, all_leaves, leaves, read
 from tools.release.verify.verdicts import Fault, Faults, NotApplicableError, check, expect, one_line
+from tools.repository import base_of
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 TASKS = {"train": "training", "inference": "inference", "evaluate": "evaluating"}
@@ -52,8 +53,8 @@ def references(bundle: ValidatedBundle) -> Faults:
         stacks = [bases.get((stem,)) or _missing(bundle, stem)]
         if (stem,) not in bases:  # an overlay: only what its base does not lack already
             over = ((_missing(bundle, *base, stem), lacking) for base, lacking in bases.items())
-            if bundle.base(bundle.config(stem)) not in bases:
-                stacks.append(_missing(bundle, *bundle.base(bundle.config(stem)), stem))
+            if (base := base_of(bundle.config(stem))) not in bases:
+                stacks.append(_missing(bundle, *base, stem))
             stacks += [{key: found[key] for key in found.keys() - lacking.keys()} for found, lacking in over]
         for reference, name in min(stacks, key=len).items():
             remedy = "define it in the same file" if (stem,) in bases else "define it, or correct the reference"
@@ -107,12 +108,12 @@ def overlaid(bundle: ValidatedBundle) -> Faults:
     """Overlays hold differences alone, variants are named as their files, the demo has plain settings of train."""
     train = bundle.whole("train")
     for path in [path for path in bundle.config_files if path.suffix == ".yaml" and path.stem not in WHOLE]:
-        parser = bundle.parser(*bundle.base(path))
+        parser = bundle.parser(*base_of(path))
         for key, value in bundle.contents[path].items():
             name = f"configs/{path.name} {key}"
             # others may agree with what a release has merged into train
             differs = bundle.model_info.get("overlay") or key not in parser or parser[key] != value
-            yield expect(differs, f"{name} is {value}, as in {bundle.base(path)[-1]}", "remove the line")
+            yield expect(differs, f"{name} is {value}, as in {base_of(path)[-1]}", "remove the line")
             named = key != "variant" or value in (None, "", path.stem)
             yield expect(named, f"{name} is {value}, not {path.stem}", "name it as its file")
             component = isinstance(value, dict) and "_target_" in value or isinstance(value, str) and value[:1] in "$@%"
