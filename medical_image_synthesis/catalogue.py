@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 
 from common.errors import CheckpointError, ConfigError
 from common.weights.module_names import local
+from common.weights.shipped import shipped_weights
 
 HERE = Path(__file__).resolve().parent
 PLACES = (HERE / "bundles", HERE.parent / "bundles")
 """Of a wheel, and of the repository."""
-WEIGHTS = ("model.pt", "pretrained.pt")
-"""Of a training in the bundle's folder, and those that come with it; the first that is there is used."""
 LOSSES = {"l1": "L1", "l2": "squared error", "gdl": "gradient difference", "feature_matching": "feature matching"}
 """Names of losses that are no word."""
 SEVERAL = re.compile(r'^source: "?\w+,', re.MULTILINE)
@@ -44,8 +43,8 @@ class Bundle(NamedTuple):
 
     @property
     def weights(self) -> Path | None:
-        """The weights that it uses where none are named; None where it has none."""
-        files = (self.folder / "models" / name for name in WEIGHTS)
+        """Those of a training in its folder, else those that it ships; None where it has none."""
+        files = (self.folder / "models" / "model.pt", shipped_weights(self.folder))
         return next((path for path in files if path.is_file()), None)
 
     @property

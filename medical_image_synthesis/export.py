@@ -19,7 +19,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add_bundle(command)
     about = "folder of the pretraining (default: BUNDLE/pretraining)"
     command.add_argument("--run", metavar="DIR", dest="folder", type=path_option, help=about)
-    command.add_argument("--name", default="pretrained.pt", help="file name of the weights (default: %(default)s)")
+    command.add_argument("--name", help="file name of the weights (default: shipped_weights of the bundle)")
     command.set_defaults(run=export)
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError, OutputError, path_option
+from common.weights.shipped import shipped_weights
 from medical_image_synthesis import bids
-from medical_image_synthesis.catalogue import WEIGHTS, Bundle, bundles, require_weights
+from medical_image_synthesis.catalogue import Bundle, bundles, require_weights
 from medical_image_synthesis.lean import without_unused
 from medical_image_synthesis.options import add_run_options, config_files, settings_of
 from medical_image_synthesis.places import (
@@ -196,7 +197,7 @@ def run_here(options: argparse.Namespace, files: list[str], settings: dict[str, 
 def _is_as_shipped(options: argparse.Namespace, settings: Mapping[str, str]) -> bool:
     """Whether only what comes with the collection is computed; other configs and weights may need any library."""
     bundle: Bundle = options.bundle
-    ours = bundle in bundles() and bundle.weights == bundle.folder / "models" / WEIGHTS[-1]
+    ours = bundle in bundles() and bundle.weights == shipped_weights(bundle.folder)
     given = {word for setting in settings.items() for word in setting}
     return ours and not options.overlay and not {"weights", "output_dir"} & given and "_target_" not in str(given)
 

@@ -52,7 +52,7 @@ def _add_calibrate(command: argparse.ArgumentParser) -> None:
     add("--heads", type=int, default=16, help="number of heads (default: %(default)s)")
     add("--label_maps", metavar="DIR", type=path_option, help="folder of label maps (default: the average head)")
     add("--spacing", type=float, help="pixel size in mm with --check (default: that of the simulation)")
-    add("--name", default="pretrained.pt", help="file name of the weights (default: %(default)s)")
+    add("--name", help="file name of the weights (default: shipped_weights of the bundle)")
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> int:

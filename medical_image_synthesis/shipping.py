@@ -13,7 +13,6 @@ from common.raw_settings import followed
 from common.simulation.mr_contrasts import weightings
 from common.weights import checkpoints
 from common.weights.info import (
-    PRETRAINED_NAME,
     RUN_NAME,
     SIMULATED,
     bundle_metadata,
@@ -22,6 +21,7 @@ from common.weights.info import (
     read_info,
     save,
 )
+from common.weights.shipped import shipped_weights
 
 MAX_BYTES = 16_000_000
 """Largest size of a bundle's weights in the repository."""
@@ -32,17 +32,17 @@ RUN_FIRST = "pass the folder of a finished pretraining by --run"
 def export(
     bundle: Path,
     run: Path,
-    name: str = PRETRAINED_NAME,
+    name: str | None = None,
     training: dict[str, Any] | None = None,
 ) -> Path:
-    """Write ``models/pretrained.pt``, in half precision, and ``pretrained.json`` of a bundle.
+    """Write the weights that a bundle ships, in half precision, and their JSON file into its ``models``.
 
     The recorded commit is the current one of the repository: export from the files that were used for training.
 
     Args:
         bundle: the bundle's folder.
         run: folder of the training, with ``models/model.pt`` and ``run.json``.
-        name: file name, beginning with ``pretrained``.
+        name: file name, beginning with ``pretrained``; None for ``shipped_weights`` of the bundle.
         training: how they were trained, such as command and minutes, which is noted.
 
     Raises:
@@ -54,7 +54,7 @@ def export(
     weights, known = checkpoints.load(source), read_info(source)
     config = _config(run / RUN_NAME)
     halved = checkpoints.halved(weights)
-    path = bundle / "models" / name
+    path = bundle / "models" / name if name else shipped_weights(bundle)
     size = sum(value.numel() * value.element_size() for value in halved.values())
     if size > MAX_BYTES:
         fault = f"{path} would take {size / 1e6:.1f} MB in half precision, {MAX_BYTES / 1e6:g} MB are allowed"

@@ -20,13 +20,14 @@ from common.seeds import derive
 from common.simulation.simulate import held_out
 from common.trust.record import path_of
 from common.weights import checkpoints
-from common.weights.info import PRETRAINED_NAME, SIMULATED, read_info, sidecar
+from common.weights.info import SIMULATED, read_info, sidecar
 from common.weights.safe_settings import require_safe
+from common.weights.shipped import shipped_weights
 
 HEADS = 16
 
 
-def calibrate(bundle: Path, label_maps: Path | None = None, heads: int = HEADS, name: str = PRETRAINED_NAME) -> Path:
+def calibrate(bundle: Path, label_maps: Path | None = None, heads: int = HEADS, name: str | None = None) -> Path:
     """Calibrate weights, and write the file next to them.
 
     The heads are those that the pretraining keeps for validation, rendered by its simulation with other seeds: any
@@ -36,7 +37,7 @@ def calibrate(bundle: Path, label_maps: Path | None = None, heads: int = HEADS, 
         bundle: the bundle's folder.
         label_maps: folder of maps of individual heads; None for deformations of the average head.
         heads: how many.
-        name: file name of the weights.
+        name: file name of the weights; None for ``shipped_weights`` of the bundle.
 
     Returns:
         the path of the file.
@@ -47,7 +48,7 @@ def calibrate(bundle: Path, label_maps: Path | None = None, heads: int = HEADS, 
         ConfigError: the bundle has no such step.
         DataError: too few heads.
     """
-    weights = bundle / "models" / name
+    weights = bundle / "models" / name if name else shipped_weights(bundle)
     with TemporaryDirectory() as folder:
         own = _run("calibrating", weights, Path(folder), Drawn(3, heads, label_maps))
         shutil.move(path_of(own), path_of(weights))
@@ -58,7 +59,7 @@ def check(
     bundle: Path,
     label_maps: Path | None = None,
     heads: int = HEADS,
-    name: str = PRETRAINED_NAME,
+    name: str | None = None,
     spacing: float | None = None,
 ) -> None:
     """Print how well a calibration holds on other simulated heads; arguments of :func:`calibrate`.
@@ -69,8 +70,9 @@ def check(
     Raises:
         CheckpointError: there is no such file next to the weights; and see :func:`calibrate`.
     """
+    weights = bundle / "models" / name if name else shipped_weights(bundle)
     with TemporaryDirectory() as folder:
-        _run("checking", bundle / "models" / name, Path(folder), Drawn(4, heads, label_maps, spacing))
+        _run("checking", weights, Path(folder), Drawn(4, heads, label_maps, spacing))
 
 
 class Drawn(NamedTuple):

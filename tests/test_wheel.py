@@ -30,7 +30,7 @@ AFFINE = np.array([[-2.0, 0, 0, 30], [0, 2, 0, -40], [0, 0, 3, 10], [0, 0, 0, 1]
 COMMANDS = {
     "list": "For research; not for clinical use.",
     "score cases/a/ct.nii.gz cases/a/ct.nii.gz --mask cases/a/mask.nii.gz --unit HU": '"mae": 0.0',
-    "info": "pretrained.pt, SHA-256 ",
+    "info": "pretrained_mr2ct_basicunet.pt, SHA-256 ",
     "config mr2ct --overlay resenc": "_target_: medical_image_synthesis.common.training.SynthesisTrainer",
     "reader-study make --real cases --real_name ct --synthetic made --synthetic_name mr": "not for readers: ",
 }
@@ -150,7 +150,7 @@ def test_scripts_are_checked_by_its_types(installed: Environment, tmp_path: Path
 def test_it_infers_as_the_repository_does(installed: Environment, folder: Path, source: Path) -> None:
     done = installed.run(folder, ["synthesize", "mr2ct", "mr.nii.gz", "-o", "new.nii.gz", "--refuse", "false"])
     assert (done.returncode, done.stdout) == (0, "new.nii.gz\n"), done.stderr
-    assert f"{installed.site / PRODUCT}/bundles/{ONE}/models/pretrained.pt" in done.stderr
+    assert f"{installed.site / PRODUCT}/bundles/{ONE}/models/pretrained_mr2ct_basicunet.pt" in done.stderr
     config = source / "bundles" / ONE / "configs" / "inference.yaml"
     places = {"dataset_dir": str(folder / "mr.nii.gz"), "predictions_dir": str(folder / "out"), "refuse": False}
     read_config(config, **places).get_parsed_content("inference")

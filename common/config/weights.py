@@ -27,7 +27,6 @@ from ..weights.info import (
     CONTRASTS,
     IMAGES,
     INFERER,
-    PRETRAINED_NAME,
     READER,
     WEIGHTS,
     WeightsInfo,
@@ -35,6 +34,7 @@ from ..weights.info import (
     read_info,
     without_order,
 )
+from ..weights.shipped import shipped_weights
 from .checks import NotLocatedError, check_sizes, check_tree
 from .files import INSTALLED, BundleFiles, outside_installation
 
@@ -84,7 +84,7 @@ def with_weights(config: Settings, bundle: RunningBundle) -> tuple[Settings, Wei
     if WEIGHTS in config or EVALUATED in config:
         return _in_use(config, bundle)
     if config.get(PRETRAINED) is True:
-        about = read_info(_shipped(Path(bundle.root, "models"), str(resolved(config, SHIPPED) or PRETRAINED_NAME)))
+        about = read_info(_shipped(Path(bundle.root, "models"), _shipped_name(config, bundle)))
         config = _adopted(config, bundle, about)
         check_sizes(config)
         return config, about
@@ -106,7 +106,7 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
     if Path(weights).is_file():
         about = read_info(weights)
         return _adopted(config, bundle, about, same_files=evaluated), about
-    own = Path(bundle.root, "models", str(resolved(config, SHIPPED) or PRETRAINED_NAME))
+    own = Path(bundle.root, "models", _shipped_name(config, bundle))
     if evaluated or not own.is_file():  # an error when they are loaded
         return config, None
     if chosen := _chosen(config, bundle):
@@ -140,6 +140,11 @@ def require_trained(config: Settings) -> None:
         if variants:
             remedy = f"pass --output_dir {variants[0].parents[1]} for a variant alone"
         raise CheckpointError(f"no weights at {weights} (from --output_dir)", remedy)
+
+
+def _shipped_name(config: Settings, bundle: RunningBundle) -> str:
+    """Of the weights that a bundle ships: as its setting, which an older release lacks."""
+    return str(resolved(config, SHIPPED) or shipped_weights(Path(bundle.root)).name)
 
 
 def _shipped(models: Path, name: str) -> Path:

@@ -19,8 +19,6 @@ from ..files import cannot_write, parse_json, write_whole
 
 WEIGHTS_NAME = "model.pt"
 RESUME_NAME = "last_checkpoint.pt"
-SHIPPED_PREFIX = "pretrained"
-"""Prefix of the names of all weights that a bundle ships, and of no other file in its ``models``."""
 
 TRAIN = "train the bundle first, or pass --output_dir or --weights FILE"
 HASH_BLOCK = 2**20

@@ -17,10 +17,10 @@ from ..raw_settings import Settings, followed, lookup, references
 from . import checkpoints
 from .module_names import BUNDLE, local, portable
 from .safe_settings import require_safe
+from .shipped import shipped_weights
 
 logger = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
-PRETRAINED_NAME = f"{checkpoints.SHIPPED_PREFIX}.pt"
 RUN_NAME = "run.json"
 """File of a run with its whole configuration."""
 SIMULATED = "simulated heads, no patient"
@@ -195,7 +195,7 @@ def _of_an_older_run(path: Path) -> WeightsInfo:
 
 def keep_shipped(models: Path) -> None:
     """Rename the weights that a release ships as ``model.pt`` before a run writes its own there."""
-    released, name = models / checkpoints.WEIGHTS_NAME, models / PRETRAINED_NAME
+    released, name = models / checkpoints.WEIGHTS_NAME, shipped_weights(models.parent)
     about = known_info(released) if released.is_file() else None
     if about is not None and about.metadata.get("shipped") and not name.exists():
         sidecar(name).write_text(sidecar(released).read_text())  # first, so that weights never lack it

@@ -24,8 +24,10 @@ from common.simulation.head import head_anatomy
 from common.simulation.mr import render_t1
 from common.transforms import SubjectBoxd
 from common.trust import InputCheck
+from common.trust.record import path_of
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, needed_settings, read_info
+from common.weights.shipped import shipped_weights
 from medical_image_synthesis.command import main
 from medical_image_synthesis.shipping import contrasts_simulated, export
 
@@ -126,7 +128,7 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
     about = json.loads(next((tmp_path / "out" / "predictions").glob("scan_*.json")).read_text())
     assert nib.load(made).shape == anatomy.head.shape
     assert about["WeightsTrainedOn"] == "simulated heads, no patient"
-    assert about["WeightsSha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
+    assert about["WeightsSha256"] == checkpoints.sha256(shipped_weights(copy))
     header = str(nib.load(made).header["descrip"])
     assert "simulation-trained" in header
     assert "not for clinical use" in header
@@ -139,13 +141,12 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
 def test_shipped_weights_are_calibrated_on_heads_of_their_simulation(pretrained, tmp_path, capsys):
     name, copy, _ = pretrained
     assert main(["calibrate", str(copy), "--simulated", "--heads", "9"]) == 0
-    told = json.loads((copy / "models" / "pretrained_trust.json").read_text())
-    assert told["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
+    told = json.loads(path_of(shipped_weights(copy)).read_text())
+    assert told["sha256"] == checkpoints.sha256(shipped_weights(copy))
     assert told["cases"] == [f"head_{number:03d}" for number in range(9)]
     assert told["data"] == "simulated heads, no patient"
-    assert sorted(path.name for path in (copy / "models").iterdir()) == [
-        "pretrained.json", "pretrained.pt", "pretrained_trust.json",
-    ]  # fmt: skip
+    stem = shipped_weights(copy).stem
+    assert {path.name for path in (copy / "models").iterdir()} == {f"{stem}.json", f"{stem}.pt", f"{stem}_trust.json"}
     capsys.readouterr()
     assert main(["calibrate", str(copy), "--simulated", "--heads", "2", "--check", "--spacing", "7"]) == 0
     assert "of 2 cases reach" in capsys.readouterr().out
@@ -165,13 +166,13 @@ def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path
     settings = {**SMALL, **OWN[name], "pretrained": True, "bundle_root": str(copy), "learning_rate": 1.0e-12}
     parser = Bundle(name).parser("train", "pretrain", **settings, output_dir=str(tmp_path))
     parser.get_parsed_content("training")
-    shipped = checkpoints.load(copy / "models" / "pretrained.pt")
+    shipped = checkpoints.load(shipped_weights(copy))
     tuned = checkpoints.load(tmp_path / "pretraining" / "models" / "model.pt")
     names = [key for key in shipped if key.endswith("weight")]
     assert len(names) > 5
     for key in names:
         torch.testing.assert_close(tuned[key], shipped[key].float(), rtol=0, atol=1e-6)
-    before = read_info(copy / "models" / "pretrained.pt")
+    before = read_info(shipped_weights(copy))
     trained_on = read_info(tmp_path / "pretraining" / "models" / "model.pt").trained_on
     assert trained_on["started_from"] == {"sha256": before.sha256, **before.trained_on}
 
@@ -183,7 +184,7 @@ def test_shipped_weights_are_fine_tuned_by_the_method_of_the_bundle_without_an_o
     small = {**TINY, "phantoms::cases": 4, "phantoms::spacing": 5, "spacing": [5, 5, 5]}
     small |= {"crop_size": 32, "pad_size": 48} if "crop_size" in bundle.raw("train") else bundle.small_patches
     ok(bundle.run("training", ["train"], pretrained="true", output_dir=tmp_path, **small))
-    shipped = read_info(bundle.folder / "models" / "pretrained.pt")
+    shipped = read_info(shipped_weights(bundle.folder))
     tuned = read_info(tmp_path / "models" / "model.pt")
     assert tuned.trained_on["started_from"]["sha256"] == shipped.sha256
     assert tuned.settings["network_def"] == shipped.settings["network_def"]
@@ -194,7 +195,7 @@ def test_shipped_weights_are_fine_tuned_by_the_method_of_the_bundle_without_an_o
     ("name", "contrasts"), [("mr2ct_pix2pix", ["T1", "PD", "T2", "FLAIR"]), ("pd2t2_dcgan_acm", ["PD"])]
 )
 def test_shipped_weights_list_the_contrasts_of_their_simulation(name, contrasts):
-    path = Bundle(name).configs.parent / "models" / "pretrained.pt"
+    path = shipped_weights(Bundle(name).folder)
     assert known_contrasts(path) == contrasts == contrasts_simulated(json.loads(path.with_suffix(".json").read_text()))
     assert read_info(path).sha256 == checkpoints.sha256(path), "the weights are those they were"
 
@@ -206,7 +207,7 @@ def test_shipped_weights_list_the_contrasts_of_their_simulation(name, contrasts)
 @pytest.mark.parametrize(("name", "unlisted"), [("mr2ct_pix2pix", set()), ("pd2t2_dcgan_acm", {"t1", "t2", "flair"})])
 def test_shipped_weights_warn_of_real_scans_of_each_contrast_that_they_do_not_list(name, unlisted, tmp_path, caplog):
     """Three patients and three templates, T1, T2, PD and FLAIR, as preprocessing gives them to the network."""
-    weights = str(Bundle(name).configs.parent / "models" / "pretrained.pt")
+    weights = str(shipped_weights(Bundle(name).folder))
     parser = Bundle(name).parser("inference", weights=weights, output_dir=str(tmp_path))
     load, check = parser.get_parsed_content("preprocessing"), InputCheck(weights)
     scans = [*(DATA / "open_ms").glob("*/[tf]*.nii.gz"), *(DATA / "spm_templates").glob("*.nii")]

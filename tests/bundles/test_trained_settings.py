@@ -23,6 +23,7 @@ from common.evaluation.methods import variant
 from common.raw_settings import settings_of
 from common.weights import checkpoints, info
 from common.weights.info import without_order
+from common.weights.shipped import shipped_weights
 from tools.release.pack.release import pack
 
 ODD: dict[str, dict[str, Any]] = {
@@ -347,10 +348,10 @@ def test_shipped_weights_are_used_where_no_others_are_meant(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         parser = ONE.parser("inference", device=CPU, bundle_root=str(shipping(tmp_path)))
         about = parser.get_parsed_content("record").weights
-    assert about.path == tmp_path / ONE.name / "models" / "pretrained.pt"
+    assert about.path == shipped_weights(tmp_path / ONE.name)
     assert parser.get_parsed_content("weights") == str(about.path)
     assert parser.get_parsed_content("network_def").state_dict().keys() == checkpoints.load(about.path).keys()
-    said = [record for record in caplog.records if "pretrained.pt" in record.getMessage()]
+    said = [record for record in caplog.records if "pretrained_mr2ct_basicunet.pt" in record.getMessage()]
     assert [record.levelname for record in said] == ["INFO"], "one line, and no warning of what nobody chose"
     line = f"shipped weights: {about.path} (sha256 {about.sha256[:12]}), trained on simulated heads, no patient"
     assert said[0].getMessage() == line
@@ -364,7 +365,7 @@ def test_who_names_weights_is_not_given_others(tmp_path, tiny_data_of_one, optio
     said = last_line(done.stderr)
     assert said.startswith("error: no weights at ")
     assert f"(from --{next(iter(option))}): train there first, or pass --weights FILE, such as the shipped" in said
-    assert str(ONE.folder / "models" / "pretrained.pt") in said
+    assert str(shipped_weights(ONE.folder)) in said
     assert list(tmp_path.iterdir()) == []
     parser = ONE.parser("inference", bundle_root=str(shipping(tmp_path)), **{"weights": "/x", **option})
     assert parser.get_parsed_content("record").weights is None, "a program may build its network before it has weights"
@@ -374,8 +375,8 @@ def shipping(target: Path) -> Path:
     folder = target / ONE.name
     shutil.copytree(ONE.configs, folder / "configs")
     (folder / "models").mkdir()
-    for name in ("pretrained.pt", "pretrained.json"):
-        shutil.copy(ONE.folder / "models" / name, folder / "models" / name)
+    for ending in (".pt", ".json"):
+        shutil.copy(shipped_weights(ONE.folder).with_suffix(ending), folder / "models")
     return folder
 
 

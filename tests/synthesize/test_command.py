@@ -18,6 +18,8 @@ from common.io.export.exporter import FORMATS
 from common.io.export.outputs import MANIFEST_NAME
 from common.io.export.verdicts import MARK
 from common.io.reader import VOLUMES
+from common.trust.record import path_of
+from common.weights.shipped import shipped_weights
 from medical_image_synthesis import catalogue, command, infer, places
 from medical_image_synthesis.catalogue import Bundle
 from tools.repository import ROOT, bundle_names
@@ -37,14 +39,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             shutil.copy(ROOT / "bundles" / name / "configs" / file, target)
     models = tmp_path / "bundles" / ONE / "models"
     models.mkdir()
-    (models / "pretrained.pt").touch()
+    weights = shipped_weights(models.parent)
+    weights.touch()
     about = {
         "trained_on": {"data": "simulated heads, no patient"},
         "contrasts": ["T1", "PD"],
         "settings": {"network_def": {"_target_": "monai.networks.nets.BasicUNet"}},
         "config": {"loss_weights": {"adversarial": 0, "l1": 100, "gdl": 1}},
     }
-    (models / "pretrained.json").write_text(json.dumps(about))
+    weights.with_suffix(".json").write_text(json.dumps(about))
     monkeypatch.setattr(catalogue, "PLACES", (tmp_path / "bundles",))
     monkeypatch.chdir(tmp_path)
     for name in ("mr.nii.gz", "weights.pt", "slice.dcm", "picture.png", "cases/a.nii.gz", "series/1"):
@@ -365,11 +368,11 @@ def test_lists_bundles_and_what_their_weights_saw(place: Path, capsys: pytest.Ca
 def test_the_list_has_the_error_of_calibrated_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     limits = {"expected_mae": 118.82, "baselines": {"best constant": 229.9, "copied source": 0.4811}}
     about = {"unit": "HU", "cases": ["head_000", "head_001"], "limits": limits}
-    (place / "bundles" / ONE / "models" / "pretrained_trust.json").write_text(json.dumps(about))
+    path_of(shipped_weights(place / "bundles" / ONE)).write_text(json.dumps(about))
     assert command.main(["list"]) == 0
     shown = "         MAE 119 HU, median of 2 calibration cases; best constant 230, copied source 0.481"
     assert capsys.readouterr().out.splitlines().count(shown) == 1
-    path = place / "bundles" / ONE / "models" / "pretrained_trust.json"
+    path = path_of(shipped_weights(place / "bundles" / ONE))
     path.write_text(json.dumps({**about, "limits": {}}))
     assert command.main(["list"]) == 2
     expected = f"error: cannot read {path} (KeyError('baselines')): restore the file, or calibrate again\n"
@@ -377,8 +380,8 @@ def test_the_list_has_the_error_of_calibrated_weights(place: Path, capsys: pytes
 
 
 def test_the_list_prefers_what_was_measured_on_real_images(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (place / "bundles" / ONE / "models" / "pretrained_trust.json").write_text("{}")
-    path = place / "bundles" / ONE / "models" / "pretrained.json"
+    path_of(shipped_weights(place / "bundles" / ONE)).write_text("{}")
+    path = shipped_weights(place / "bundles" / ONE).with_suffix(".json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "measured": "MAE 10 HU, copying 20"}))
     assert command.main(["list"]) == 0
     assert capsys.readouterr().out.splitlines().count("         MAE 10 HU, copying 20") == 1
@@ -415,7 +418,7 @@ def test_readme_and_cards_say_which_network_is_shipped() -> None:
     assert sorted(table) == bundle_names()
     assert list(table.values()).count("none: train first") == len(table) - 4
     for name, shown in table.items():
-        weights = ROOT / "bundles" / name / "models" / "pretrained.json"
+        weights = shipped_weights(ROOT / "bundles" / name).with_suffix(".json")
         card = (ROOT / "bundles" / name / "docs" / "README.md").read_text()
         (told,) = re.findall(r"^## Model Description\n\n\*\*Shipped weights\*\*: (.*)$", card, re.MULTILINE)
         if shown == "none: train first":
@@ -435,7 +438,7 @@ def test_readme_and_cards_say_which_network_is_shipped() -> None:
 
 
 def test_weights_without_a_description_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    about = place / "bundles" / ONE / "models" / "pretrained.json"
+    about = shipped_weights(place / "bundles" / ONE).with_suffix(".json")
     about.write_text("{")
     assert command.main(["list"]) == 2
     assert capsys.readouterr().err.startswith(f"error: cannot read {about} (")

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from common.weights import checkpoints
+from common.weights.shipped import shipped_weights
 from medical_image_synthesis import catalogue, info
 from medical_image_synthesis.command import main as synthesize
 from tools.repository import ROOT, bundle_names
@@ -45,8 +46,8 @@ def test_versions_devices_backends_and_weights_are_printed(capsys: pytest.Captur
     assert computing["memory_gb"] >= computing["free_memory_gb"] > 0
     assert [each["name"] for each in about["bundles"]] == bundle_names()
     one = next(each for each in about["bundles"] if each["name"] == ONE)
-    shipped = checkpoints.sha256(ROOT / "bundles" / ONE / "models" / "pretrained.pt")
-    assert one["weights"] == f"pretrained.pt, SHA-256 {shipped[:12]}"
+    shipped = checkpoints.sha256(shipped_weights(ROOT / "bundles" / ONE))
+    assert one["weights"] == f"pretrained_mr2ct_basicunet.pt, SHA-256 {shipped[:12]}"
     metadata = json.loads((ROOT / "bundles" / ONE / "configs" / "metadata.json").read_text())
     assert one["version"] == metadata["version"]
 
@@ -86,13 +87,14 @@ def test_weights_that_differ_from_their_record_are_named(
         folder.mkdir(parents=True)
     for name in ("inference.yaml", "metadata.json"):
         (configs / name).write_bytes((source / "configs" / name).read_bytes())
-    (models / "pretrained.pt").write_bytes(b"other")
-    (models / "pretrained.json").write_bytes((source / "models" / "pretrained.json").read_bytes())
+    weights = shipped_weights(source)
+    (models / weights.name).write_bytes(b"other")
+    (models / f"{weights.stem}.json").write_bytes(weights.with_suffix(".json").read_bytes())
     monkeypatch.setattr(catalogue, "PLACES", (tmp_path / "bundles",))
     assert synthesize(["info"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert "pretrained.pt: " in last
-    assert "restore the file that pretrained.json describes" in last
+    assert f"{weights.name}: " in last
+    assert f"restore the file that {weights.stem}.json describes" in last
 
 
 def test_templates_ask_for_the_output() -> None:

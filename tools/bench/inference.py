@@ -22,6 +22,7 @@ from common.inference import CaseEvaluator
 from common.raw_settings import settings_of
 from common.runs.acceleration import AUTO, TORCH
 from common.weights import info
+from common.weights.shipped import shipped_weights
 from tools.bench.clock import Timing, peak_gib, seconds
 from tools.bench.volumes import sources_of, write_source
 from tools.repository import ROOT, config_path
@@ -142,7 +143,7 @@ def backends(bundle: str, data: Path, repeats: int) -> list[Timing]:
 
     def once(backend: str) -> tuple[float, str]:
         places = {"dataset_dir": str(folder), "predictions_dir": str(data / f"{bundle}_{backend}")}
-        places["weights"] = str(config_path(bundle, "inference").parents[1] / "models" / "pretrained.pt")
+        places["weights"] = str(shipped_weights(config_path(bundle, "inference").parents[1]))
         options = {"overwrite": True, "refuse": False, "acceleration::backend": backend}
         evaluator: CaseEvaluator = read_config(
             config_path(bundle, "inference"), **places, **options

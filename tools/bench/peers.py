@@ -17,6 +17,7 @@ from common.config import read_config
 from common.inference.openvino_networks import is_there, openvino_of
 from common.stitching import PatchStitchingInferer
 from common.weights import checkpoints
+from common.weights.shipped import shipped_weights
 from tools.bench.clock import Timing, alternate, peak_gib
 from tools.repository import config_path
 
@@ -30,7 +31,7 @@ Method = Callable[[Tensor], Tensor]
 
 def network() -> nn.Module:
     """The residual U-Net of the shipped weights, with them."""
-    weights = config_path(BUNDLE, "inference").parents[1] / "models" / "pretrained.pt"
+    weights = shipped_weights(config_path(BUNDLE, "inference").parents[1])
     whole: Any = read_config(config_path(BUNDLE, "inference"), weights=str(weights)).get_parsed_content("network")
     checkpoints.load_weights(whole, weights)
     stage: nn.Module = whole.stages[0]

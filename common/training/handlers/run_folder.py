@@ -26,6 +26,7 @@ from ...files import as_cell, remove_unfinished, write_text, write_whole
 from ...weights import checkpoints, info
 from ...weights.info import RUN_NAME
 from ...weights.module_names import portable
+from ...weights.shipped import SHIPPED_PREFIX
 from .. import SynthesisTrainer
 from .checkpoint_saver import AsyncSaver
 from .epoch_line import epoch_line, is_validated
@@ -139,7 +140,7 @@ class RunFolder:
         Weights that the bundle ships are no run and stay; a release has them as ``model.pt``, which is renamed.
         """
         info.keep_shipped(self.models)
-        shipped = {path.stem for path in self.models.glob(f"{checkpoints.SHIPPED_PREFIX}*.pt")}
+        shipped = {path.stem for path in self.models.glob(f"{SHIPPED_PREFIX}*.pt")}
         held = [path for path in self.models.iterdir() if path.name != LOCK_NAME and path.stem not in shipped]
         held += [
             path for path in (self.root / name for name in (LOG_NAME, RUN_NAME, "events", EPOCHS_NAME)) if path.exists()

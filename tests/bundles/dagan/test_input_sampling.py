@@ -20,6 +20,7 @@ from common.errors import DataError
 from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.undersampling import Undersampled
 from common.trust.record import read_record
+from common.weights.shipped import shipped_weights
 from medical_image_synthesis.catalogue import bundle_named
 
 SHAPE = (36, 40)
@@ -70,7 +71,7 @@ def test_other_kspace_is_refused(tmp_path: Path, given: tuple, found: str) -> No
 def test_the_shipped_weights_reconstruct_fourfold_and_refuse_twofold_scans(tmp_path: Path) -> None:
     """A box with a bright band, whose error is at most half of the zero-filled image's; it is no head, which the
     calibration would refuse."""
-    shipped = bundle_named("mri").folder / "models" / "pretrained.pt"
+    shipped = shipped_weights(bundle_named("mri").folder)
     assert read_record(shipped).data == "simulated heads, no patient"
     for path in (shipped, shipped.with_suffix(".json")):
         shutil.copy(path, tmp_path)

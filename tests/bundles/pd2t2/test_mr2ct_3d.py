@@ -14,6 +14,7 @@ from bundle_commands import TINY, Bundle, last_line, ok
 
 from common.metrics import attenuation_scores
 from common.weights import checkpoints
+from common.weights.shipped import shipped_weights
 
 pytestmark = pytest.mark.slow
 BUNDLE = Bundle("pd2t2_dcgan_acm")
@@ -135,4 +136,4 @@ def test_the_default_still_synthesises_t2(run, tmp_path):
     exporter = parser.get_parsed_content("exporter")
     assert (exporter.unit, exporter.suffix) == ("a.u.", "synthetic_t2")
     assert "output" in told["settings"]
-    assert "output" not in json.loads((BUNDLE.folder / "models" / "pretrained.json").read_text())["settings"]
+    assert "output" not in json.loads(shipped_weights(BUNDLE.folder).with_suffix(".json").read_text())["settings"]

@@ -26,6 +26,7 @@ from starlette.testclient import TestClient
 
 import medical_image_synthesis as mis
 from common.simulation.mr_ct_pairs import write_mr2ct
+from common.weights.shipped import shipped_weights
 from medical_image_synthesis.app import case_queue
 from medical_image_synthesis.app.case_queue import CaseQueue, UploadedCase
 from medical_image_synthesis.app.server import app_of
@@ -290,7 +291,7 @@ def test_devices_are_those_of_the_machine_and_weights_are_named(server: TestClie
     count = torch.cuda.device_count()
     assert server.get("/devices").json() == ["auto", "cpu", *(f"cuda:{number}" for number in range(count))]
     (weights,) = (each["weights"] for each in server.get("/bundles").json() if each["name"] == "mr2ct")
-    file = Path(case_queue.__file__).parents[2] / "bundles" / "mr2ct_pix2pix" / "models" / "pretrained.pt"
+    file = shipped_weights(Path(case_queue.__file__).parents[2] / "bundles" / "mr2ct_pix2pix")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
     assert weights.startswith(f"Shipped weights, {digest}: BasicUNet trained with L1 on simulated heads, no patient")
     assert weights.endswith("; error on patients not known")

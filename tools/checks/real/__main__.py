@@ -21,7 +21,7 @@ import pydicom
 
 from common.metrics import mae, tissue_order
 from common.transforms import head_mask
-from common.weights.info import PRETRAINED_NAME
+from common.weights.shipped import shipped_weights
 from tools.checks.findings import CheckFinding, table
 from tools.checks.real import heads, plausibility, t1
 from tools.checks.real.images import fitted, infer, read, standardised
@@ -86,7 +86,7 @@ class RealCheck(NamedTuple):
     run: Callable[[Path, Path, Path], Iterator[CheckFinding]]
     data: str
     bundle: str
-    weights: str = PRETRAINED_NAME
+    weights: str | None = None
 
 
 CHECKS = {
@@ -113,7 +113,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not (DATA / check.data).exists():
             print(f"{name}: skipped, since there is no {DATA / check.data}")
             continue
-        weights = options.weights or ROOT / "bundles" / check.bundle / "models" / check.weights
+        shipped = shipped_weights(ROOT / "bundles" / check.bundle)
+        weights = options.weights or (shipped.with_name(check.weights) if check.weights else shipped)
         if not (options.weights or weights.is_file()):
             print(f"{name}: skipped, since there is no {weights}")
             continue

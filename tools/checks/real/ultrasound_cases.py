@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from common.errors import exit_code_of_user_errors, path_option
 from common.metrics import mae, skull_scores
+from common.weights.shipped import shipped_weights
 from tools.checks.real.heads import HeadScan, padded_labels, scans
 from tools.checks.real.images import fitted, infer
 from tools.repository import ROOT
@@ -30,7 +31,7 @@ THALAMUS, HIPPOCAMPUS, CORTEX, CEREBRUM = (10, 49), (17, 53), (3, 42), (2, 3, 41
 MOTOR = (0.76, 0.48, 0.79)
 """Hand area of the right motor cortex in the box of the cerebrum: from its left, posterior and lower side. [chosen]
 MNI (37, -21, 54) in the box of the MNI152 cerebrum."""
-WEIGHTS = ROOT / "bundles" / "mr2ct_pix2pix" / "models" / "pretrained.pt"
+WEIGHTS = shipped_weights(ROOT / "bundles" / "mr2ct_pix2pix")
 
 
 def targets_of(labels: NDArray[np.integer]) -> dict[str, list[float]]:

@@ -42,8 +42,8 @@ HEADS = {"label_maps": "DATA/heads"}
 LONG = {"max_epochs": "400", "constant_epochs": "100", "decay_epochs": "300", "val_interval": "50"}
 """40,000 steps; after 5,600 the weights were not good enough to ship."""
 PRETRAININGS = {
-    "mr2ct": Training("mr2ct_pix2pix", ("pretrain",), HEADS, "pretrained.pt"),
-    "pd2t2": Training("pd2t2_dcgan_acm", ("pretrain",), HEADS, "pretrained.pt"),
+    "mr2ct": Training("mr2ct_pix2pix", ("pretrain",), HEADS, "pretrained_mr2ct_basicunet.pt"),
+    "pd2t2": Training("pd2t2_dcgan_acm", ("pretrain",), HEADS, "pretrained_pd2t2_residualunet.pt"),
     "mri_unrolled": Training("mri_dagan", ("pretrain", "unrolled"), HEADS, "simulated.pt"),
     "t1": Training("mr2ct_pix2pix", ("pretrain", "t1"), HEADS | LONG),
     "cect2ct": Training("cect2ct_rescyclegan", ("pretrain",), HEADS, "pretrained.pt"),
@@ -78,7 +78,7 @@ def _kspace(datalist: str, weights: str = "") -> Training:
 TRAININGS = (
     PRETRAININGS
     | {f"ldct_{scan}": _low_dose(scan) for scan in low_dose.SCANS}
-    | {"ldct": _low_dose(low_dose.ALL, "pretrained.pt")}  # on all scans; the others tell how good it is
+    | {"ldct": _low_dose(low_dose.ALL, "pretrained_ldct_chain.pt")}  # on all scans; the others tell how good it is
     | {f"mri_{patient}": _kspace(patient) for patient in fast_mr.PATIENTS}
-    | {"mri": _kspace(fast_mr.ALL, "pretrained.pt")}
+    | {"mri": _kspace(fast_mr.ALL, "pretrained_mri_unrolled.pt")}
 )

@@ -14,7 +14,8 @@ from monai.bundle import ConfigParser
 from common.errors import ConfigError
 from common.trust.record import path_of as calibration_of
 from common.weights import checkpoints
-from common.weights.info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
+from common.weights.info import IMAGES, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
+from common.weights.shipped import SHIPPED_PREFIX, shipped_weights
 from tools.release.pack import archive, documents, overlay
 from tools.release.pack.packages import Packages, package_name
 from tools.release.pack.sizes import resized
@@ -95,13 +96,13 @@ def weights_of(folder: Path, run: Path) -> dict[str, Path]:
     own = {path.relative_to(run).as_posix(): path for path in sorted(run.glob(WEIGHTS))}
     if run != folder:
         checkpoints.require_same_hash(run / MODEL)
-    shipped = folder / "models" / PRETRAINED_NAME
+    shipped = shipped_weights(folder)
     return {MODEL: shipped, **own} if shipped.is_file() and MODEL not in own else own
 
 
 def _is_shipped(sources: dict[str, Path]) -> bool:
     """Whether the weights are those of the repository, which its documents describe already."""
-    return sources[MODEL].name == PRETRAINED_NAME
+    return sources[MODEL].name.startswith(SHIPPED_PREFIX)
 
 
 def _configs(texts: dict[str, str], overlay_name: str | None) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,9 @@ from monai.bundle import ConfigParser
 from packed_copies import BUNDLES, Released, copy_sources, package_of, version_of, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
+from common.trust.record import path_of
 from common.weights.info import WeightsInfo, origin, read_info
+from common.weights.shipped import shipped_weights
 from tools.release.pack import __main__ as command
 from tools.release.pack import overlay
 from tools.release.pack.release import origin_of_weights, pack, write_zip
@@ -350,8 +352,8 @@ def shipping(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = copy_sources(ROOT, tmp_path_factory.mktemp("shipping"), [SHIPS])
     models = root / "bundles" / SHIPS / "models"
     models.mkdir()
-    for name in ("pretrained.pt", "pretrained.json"):
-        shutil.copy(ROOT / "bundles" / SHIPS / "models" / name, models)
+    for ending in (".pt", ".json"):
+        shutil.copy(shipped_weights(ROOT / "bundles" / SHIPS).with_suffix(ending), models)
     return root
 
 
@@ -364,9 +366,9 @@ def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_
     shipping: Path, shipped_files: dict[str, bytes]
 ) -> None:
     files = shipped_files
-    shipped = shipping / "bundles" / SHIPS / "models" / "pretrained.pt"
+    shipped = shipped_weights(shipping / "bundles" / SHIPS)
     assert files["models/model.pt"] == shipped.read_bytes()
-    assert "models/pretrained.pt" not in files
+    assert f"models/{shipped.name}" not in files
     needed = {"depth": 3, "neighbours": 5, "width": 24}
     settings = json.loads(files["models/model.json"])["settings"]
     assert {key: settings[key] for key in needed} == needed
@@ -378,12 +380,12 @@ def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_
 
 
 def test_a_calibration_goes_with_its_weights(shipping: Path, shipped_files: dict[str, bytes]) -> None:
-    own = shipping / "bundles" / SHIPS / "models" / "pretrained_trust.json"
+    own = path_of(shipped_weights(shipping / "bundles" / SHIPS))
     own.write_text("{}")
     files = contents(shipping, SHIPS)
     own.unlink()
     assert files["models/model_trust.json"] == b"{}"
-    assert "models/pretrained_trust.json" not in files
+    assert f"models/{own.name}" not in files
     assert "models/model_trust.json" not in shipped_files
 
 
@@ -406,7 +408,7 @@ def test_a_user_s_own_weights_come_before_shipped_ones(shipping: Path) -> None:
     own = write_weights(shipping, SHIPS)
     files = contents(shipping, SHIPS, "demo")
     own.unlink()
-    assert files["models/model.pt"] != (shipping / "bundles" / SHIPS / "models" / "pretrained.pt").read_bytes()
+    assert files["models/model.pt"] != shipped_weights(shipping / "bundles" / SHIPS).read_bytes()
     assert json.loads(files["models/model.json"])["trained_on"].get("data") is None
     assert origin_of_weights(files) == "weights trained on images"
     assert "**Shipped weights**: those named in `model_info.json`" in files["docs/README.md"].decode()
