@@ -13,7 +13,6 @@ from common.simulation.corruptions import masks, projection
 from common.simulation.corruptions import slices as thick
 from common.stitching import PLANES
 from common.units import BONE_ABOVE_HU
-from common.weights.info import PRETRAINED_NAME
 from medical_image_synthesis import datasets, simulate, simulated_heads, simulating
 from medical_image_synthesis.command import parser_of
 
@@ -41,7 +40,6 @@ def test_choices(listed, known):
         ("datalist --dataset_dir D --out O", "margin", rois.MARGIN),
         ("datalist --dataset_dir D --out O", "mask", data_sets.DEFAULT_MASK),
         ("score P T --mask M", "bone_hu", BONE_ABOVE_HU),
-        ("export mr2ct", "name", PRETRAINED_NAME),
         ("calibrate mr2ct", "heads", simulated_heads.HEADS),
     ],
 )
