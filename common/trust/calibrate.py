@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..config.record import RunRecord
 from ..data.datalist import Item
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, choose
 from ..io import VolumeReader
 from ..units import ARBITRARY, PERCENT
 from ..weights import checkpoints
@@ -25,6 +25,7 @@ from .held_out_errors import CaseErrors, HeldOutErrors
 from .intervals import cases_needed, conformal_quantile, fitted, require_level
 from .maps import inference_options, target_window
 from .record import HELD_OUT, TrustRecord, read_record
+from .variations import SPREADS, VARIED
 from .verdict import VerdictLimits, allowed_deviations, usual_of
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Calibration:
         standardise: compare z-scores inside the head, as :func:`common.evaluation.held_out_case.load_case` makes them;
             otherwise a network with the scale of its targets answers in their unit.
         copied: source and target have one unit: weights no better than the copied source have every case refused.
+        spread: what half-widths may grow with: how far the output of a ``varied`` input moves, or what a restoration
+            in one unit ``removed`` around a voxel.
         level: share of the voxels of a case and group within the interval.
         case_level: share of the cases in which they are.
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
@@ -68,6 +71,7 @@ class Calibration:
     reader: VolumeReader | None = None
     standardise: bool = False
     copied: bool = False
+    spread: str = VARIED
     level: float = 0.9
     case_level: float = 0.9
     section: str | None = None
@@ -78,6 +82,8 @@ class Calibration:
         if self.unit == ARBITRARY:
             fault = f"--calibration::unit is {self.unit}, whose scale differs between scans"
             raise ConfigError(fault, f"give z with standardise, or {PERCENT}")
+        if self.spread not in SPREADS:
+            raise ConfigError(f"--calibration::spread is {self.spread!r}", choose(SPREADS))
         require_level("level", self.level)
         require_level("case_level", self.case_level)
 
@@ -88,7 +94,7 @@ class Calibration:
             DataError: too few cases with a target, or cases that the run was trained on.
             CheckpointError: there are no weights, or they do not fit.
         """
-        infer = self._inference()
+        infer = self._inference(self.spread)
         items = self.held_out.items(SECTIONS[0])
         needed = max(LEAST_CASES, cases_needed(self.case_level))
         if len(items) < needed:
@@ -109,6 +115,7 @@ class Calibration:
             intervals=fitted([case.voxels for case in cases], self.unit, self.level, self.case_level),
             tissues=list(self.tissues),
             limits=self._limits(cases),
+            spread=self.spread,
             data=origin(self.held_out.weights) or HELD_OUT,
         )
         path = record.write(self.held_out.weights)
@@ -124,9 +131,9 @@ class Calibration:
         """
         record = read_record(self.held_out.weights)
         items = self.held_out.to_check(record.files, record.unit, self.unit)
-        print(f"\n{table(checked_cases(items, self._inference(), record), record)}")
+        print(f"\n{table(checked_cases(items, self._inference(record.spread), record), record)}")
 
-    def _inference(self) -> HeldOutErrors:
+    def _inference(self, spread: str) -> HeldOutErrors:
         compared = ARBITRARY if self.unit == PERCENT else self.unit
         return HeldOutErrors(
             self.held_out.method(compared, self.standardise, "calibration"),
@@ -138,6 +145,7 @@ class Calibration:
             self.standardise,
             self.copied,
             target_window(self.held_out.weights),
+            spread,
         )
 
     def _limits(self, cases: Sequence[CaseErrors]) -> VerdictLimits:

@@ -19,7 +19,7 @@ from .case_verdicts import NetworkInput, features_of
 from .features import CaseFeatures
 from .intervals import VoxelErrors
 from .maps import brightness
-from .variations import spread_of
+from .variations import SPREADS, VARIED
 
 CONSTANT = "best constant"
 COPIED = "copied source"
@@ -57,6 +57,7 @@ class HeldOutErrors:
         head_threshold, reader, standardise: see :func:`common.evaluation.held_out_case.load_case`.
         copied: source and target have one unit, so that copying the source is an answer.
         window: range of the training targets, where one is recorded.
+        spread: a name of :data:`common.trust.variations.SPREADS`.
     """
 
     method: EvaluatedMethod
@@ -68,6 +69,7 @@ class HeldOutErrors:
     standardise: bool = False
     copied: bool = False
     window: tuple[float, float] | None = None
+    spread: str = VARIED
 
     def __call__(self, item: Item, with_spread: bool = False) -> CaseErrors:
         """Errors of a case with a target; without ``with_spread`` the spread is 0.
@@ -97,6 +99,7 @@ class HeldOutErrors:
 
         assert case.truth is not None
         image, network = inferred["image"].to(self.device), self.method.network
+        spread_of = SPREADS[self.spread]
         spread = (
             spread_of(image, output, self.method.inferer, network, restore) if with_spread else np.zeros(output.shape)
         )

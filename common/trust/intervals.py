@@ -21,10 +21,10 @@ ALL = "all"
 """The one group of a unit other than HU."""
 LEAST_VOXELS = 50
 """A case with fewer voxels of a group has no score in it."""
-FLOORS = (1, 3, 10)
+FLOORS = (0.3, 1, 3, 10)
 """[chosen] What is tried as constant part of a half-width that grows with the spread, in medians of the spread."""
 GAIN = 0.1
-"""[chosen] By how much narrower the spread must make intervals: it takes four further passes of the network."""
+"""[chosen] By how much narrower the spread must make intervals, which may take four further passes of the network."""
 DIGITS = 9
 """Decimals to which a rank is rounded, so that 10 x 0.9 is 9 and not the next integer."""
 
@@ -166,5 +166,5 @@ def half_widths(prediction: np.ndarray, spread: np.ndarray, intervals: Mapping[s
 
 
 def use_spread(intervals: Mapping[str, Interval]) -> bool:
-    """Whether half-widths depend on the spread, which takes further passes of the network."""
+    """Whether half-widths depend on the spread, which may take further passes of the network."""
     return any(interval.per_spread > 0 for interval in intervals.values())

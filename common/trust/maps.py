@@ -15,7 +15,7 @@ from ..units import ARBITRARY, PERCENT, Z_SCORES
 from ..weights.info import read_info, sidecar
 from .intervals import cut, half_widths, use_spread
 from .record import REMEDY, read_record
-from .variations import PASSES, spread_of
+from .variations import PASSES, SPREADS, VARIED
 
 
 def brightness(prediction: np.ndarray) -> float:
@@ -72,7 +72,8 @@ class UncertaintyMaps:
         self.record = read_record(weights)
         self.unit = unit
         self.window = target_window(weights)
-        self.passes = PASSES if use_spread(self.record.intervals) else 0
+        self.is_spread = use_spread(self.record.intervals)
+        self.passes = PASSES if self.is_spread and self.record.spread == VARIED else 0
         scaled = PERCENT if unit == ARBITRARY else unit
         if self.record.unit not in (scaled, Z_SCORES):
             raise ConfigError(f"--uncertainty is calibrated in {self.record.unit}, not in {unit}", REMEDY)
@@ -100,8 +101,10 @@ class UncertaintyMaps:
         network: nn.Module,
         restore: Callable[[Tensor], np.ndarray],
     ) -> np.ndarray:
-        """The map of a case, float32 (X, Y, Z), in the unit of its prediction; arguments of :func:`spread_of`."""
-        spread = spread_of(image, prediction, inferer, network, restore) if self.passes else np.zeros(1)
+        """The map of a case, float32 (X, Y, Z), in the unit of its prediction; arguments of
+        :func:`common.trust.variations.spread_of`."""
+        spread_of = SPREADS[self.record.spread]
+        spread = spread_of(image, prediction, inferer, network, restore) if self.is_spread else np.zeros(1)
         scale = self._scale(prediction, network)
         intervals = {
             name: each._replace(constant=each.constant * scale) for name, each in self.record.intervals.items()

@@ -16,6 +16,7 @@ from ..files import parse_json, write_text
 from ..io.export.verdicts import REFUSE, REVIEW
 from ..weights import checkpoints
 from .intervals import Interval, groups_of
+from .variations import SPREADS, VARIED
 from .verdict import Usual, VerdictLimits
 
 SCHEMA_VERSION = 1
@@ -39,6 +40,7 @@ class TrustRecord:
         intervals: by group, see :func:`common.trust.intervals.groups_of`.
         tissues: see :class:`common.trust.features.CaseFeatures`.
         limits: of the verdicts.
+        spread: what half-widths grow with, a name of :data:`common.trust.variations.SPREADS`.
         data: what the cases are, in words.
     """
 
@@ -52,6 +54,7 @@ class TrustRecord:
     intervals: dict[str, Interval]
     tissues: list[str]
     limits: VerdictLimits
+    spread: str = VARIED
     data: str = HELD_OUT
 
     @property
@@ -102,13 +105,15 @@ def read_record(weights: Path) -> TrustRecord:
 
 
 def _parsed(content: Mapping[str, Any]) -> TrustRecord:
-    content = {"data": HELD_OUT, **content}
+    content = {"data": HELD_OUT, "spread": VARIED, **content}
     known: dict[str, Any] = {name: content[name] for name in TrustRecord.__dataclass_fields__}
     limits = dict(known["limits"])
     features = {name: Usual(**_finite(each)) for name, each in limits.pop("features").items()}
     deviations, baselines = _finite(limits.pop("deviations")), _finite(limits.pop("baselines"))
     known["limits"] = VerdictLimits(features, deviations, **_finite(limits), baselines=baselines)
     known["intervals"] = {group: Interval(**_finite(each)) for group, each in known["intervals"].items()}
+    if known["spread"] not in SPREADS:
+        raise ValueError(f"spread {known['spread']!r}")
     if not isinstance(known["data"], str):
         raise ValueError(f"data {known['data']!r}")
     if not features or set(deviations) != {REVIEW, REFUSE}:

@@ -76,14 +76,14 @@ def test_constant_width_by_hand():
 
 
 def test_a_spread_that_is_the_error_makes_intervals_narrower_and_is_used():
-    """Errors 2 to 200, twice the spread: 2 x spread / (spread + 50) is least with the lowest floor, the median of 50.5.
+    """Errors 2 to 200, twice the spread: 2 x spread / (spread + 15.15) is least with the lowest floor, .3 x 50.5.
 
-    The 0.9 quantile has spread 91: 182 / 141.5, so that the mean half-width is that times 101, or 130, below 182.
+    The 0.9 quantile has spread 91: 182 / 106.15, so that the mean half-width is that times 65.65, or 113, below 182.
     """
     spread = np.arange(1.0, 101.0)
     (found,) = fitted([VoxelErrors(np.zeros(100), spread, 2 * spread)], "DVR", 0.9, 0.5).values()
-    assert found.per_spread == pytest.approx(182 / 141.5)
-    assert found.constant == pytest.approx(50.5 * found.per_spread)
+    assert found.per_spread == pytest.approx(182 / 106.15)
+    assert found.constant == pytest.approx(15.15 * found.per_spread)
 
 
 def test_a_spread_that_is_hardly_narrower_is_not_worth_further_passes():

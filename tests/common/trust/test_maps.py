@@ -15,7 +15,7 @@ from common.errors import ConfigError
 from common.stitching import CascadeInferer, FlowInferer, MirrorInferer, PatchStitchingInferer, TargetScaleInferer
 from common.trust.intervals import Interval
 from common.trust.maps import UncertaintyMaps, brightness, inference_options
-from common.trust.variations import PASSES, spread_of, variations, with_gamma
+from common.trust.variations import PASSES, REMOVED, spread_of, variations, with_gamma
 from common.weights import checkpoints
 
 
@@ -97,6 +97,23 @@ def test_constant_intervals_take_no_further_pass_and_end_with_the_range_of_the_t
     found = maps.half_widths(torch.zeros(1, 8, 4, 4), PLACE, inferer, Place(), lambda output: output[0].numpy())
     assert maps.passes == 0
     np.testing.assert_allclose(found[:, 0, 0], [6, 6, 6, 5.5, 5, 6, 6, 6])
+
+
+def test_intervals_of_a_restoration_grow_with_what_it_removed_around_a_voxel(weights, record):
+    """40 HU removed of one half of a volume and 8 of the other: 3 + 2 x 40 and 3 + 2 x 8 HU, far from their border."""
+    soft = dict.fromkeys(("air", "soft", "bone"), Interval(3.0, 2.0, 9))
+    replace(record, unit="HU", intervals=soft, spread=REMOVED).write(weights)
+    maps = UncertaintyMaps(weights, "HU")
+    assert maps.passes == 0
+    image = torch.full((1, 48, 4, 4), 0.08)
+    image[:, 24:] = -0.4
+
+    def inferer(image: torch.Tensor, network: nn.Module) -> torch.Tensor:
+        raise AssertionError("no further pass")
+
+    found = maps.half_widths(image, np.zeros((48, 4, 4)), inferer, Place(), lambda output: 100 * output[0].numpy())
+    np.testing.assert_allclose(found[[0, -1], 0, 0], [19, 83], rtol=1e-5)
+    assert 19 < found[23, 0, 0] < found[24, 0, 0] < 83
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def test_other_weights_are_refused(weights, record, caplog):
         (("limits", "deviations"), {"review": 1.0}),
         (("limits", "upper_mae"), None),
         (("data",), ["heads"]),
+        (("spread",), "other"),
     ],
 )
 def test_a_damaged_file_is_refused(weights, record, place, value):
