@@ -9,10 +9,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from common.errors import ConfigError
 from common.networks.initialisation import normal_
 from common.networks.stabilise import comparing, stabilise
 from common.networks.strict_loading import refuse_other_weights
@@ -93,31 +91,6 @@ class ConditionalGenerator(nn.Module):
         """All classes in one batch: (B, K, latent_dim) -> (B, K, 64, 64)."""
         classes = torch.eye(self.classes, device=z.device, dtype=z.dtype).expand(len(z), -1, -1)
         return self.generator(torch.cat([z, classes], dim=2).flatten(0, 1)).reshape(len(z), self.classes, 64, 64)
-
-
-class Inpainter(nn.Module):
-    """A U-Net whose answer is taken in the hole of a patch alone; the patch around it is the input's.
-
-    Args:
-        classes: number of classes K.
-        width: features of the outermost level, up to eight times as many inside.
-    """
-
-    def __init__(self, classes: int = 3, width: int = 16) -> None:
-        super().__init__()
-        features = (width, width, 2 * width, 4 * width, 8 * width, width)
-        self.network = BasicUNet(2, 2 + classes, 1, features, norm="batch")
-        refuse_other_weights(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 2 + K, H, W), of patch, hole and lesion by class -> (B, 1, H, W) in [-1, 1].
-
-        Raises:
-            ConfigError: for latent vectors.
-        """
-        if x.ndim != 4:
-            raise ConfigError("an inpainting network fills holes of patches", "pass --weights of another training")
-        return torch.where(x[:, 1:2] > 0, torch.tanh(self.network(x)), x[:, :1])
 
 
 class DcganDiscriminator(nn.Module):

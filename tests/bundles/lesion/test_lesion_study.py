@@ -144,24 +144,6 @@ def test_a_variant_s_study_trains_the_variant(data, tmp_path):
     assert {name.split(".")[0] for name in weights} == {"generator"}, "one generator, not one for each class"
 
 
-def test_lesions_are_drawn_into_the_patches_of_the_fold_alone(data, tmp_path):
-    """Outside its hole each sample of an inpainting GAN is a patch that the fold trains on."""
-    configs = [str(BUNDLE.configs / f"{name}.yaml") for name in ("train", "inpaint")]
-    made = study(data, tmp_path, train_config=configs)
-    made.run()
-    dealt = patient_folds(made.items, 2, 0, CLASSES)
-    network, latent = made._gan(dealt[1], 0, 0)
-    latent.augmentation = lambda patches, _: patches
-    sources = latent.labelled(latent.seeded(range(40)), 1)
-    outside = sources[:, 1:2] == 0
-    with torch.no_grad():
-        samples = network(sources)
-    own, others = (made._patches(part) for part in (dealt[1], dealt[0]))
-    nearest = [[float(((part - patch) * hole).abs().amax((1, 2, 3)).min()) for part in (own, others)]
-               for patch, hole in zip(samples, outside, strict=True)]  # fmt: skip
-    assert np.max(nearest, axis=0)[0] < 1e-5 < np.min(nearest, axis=0)[1]
-
-
 # ---- training sets ---------------------------------------------------------------------------------------------------
 
 
