@@ -64,7 +64,7 @@ def errors(transform, fixed: Grid, move, belongs=None) -> np.ndarray:
     return errors_mm(transform, move, points, None if belongs is None else mapped(belongs, points))
 
 
-@pytest.mark.parametrize("movement", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("movement", [pytest.param(SMALL, marks=pytest.mark.longest), LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("target", ["t1", "t2", "flair"])
 def test_a_rigid_movement_is_found_to_half_a_millimetre(target, movement):
     """Against where the unmoved scan is registered: scans of a patient are published up to .6 mm away from there."""

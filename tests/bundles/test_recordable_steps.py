@@ -16,6 +16,7 @@ from common.training.nonfinite import FiniteWatch
 from tools.checks.gpu.recipes import GpuRecipe, batch_of, recipes, stages, toy_trainer
 
 SHOWN_BY_MAKE_TEST = GpuRecipe("mr2ct_pix2pix", None)
+SHOWN_IN_CI = [("mr2ct_pix2pix", "unpaired"), ("mr2ct_pix2pix", "flow")]
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +48,15 @@ def test_all_bundles_and_their_variants_are_among_the_recipes() -> None:
 
 
 def each_recipe() -> list[Any]:
-    """Every recipe; all but one are slow, and overlays of other bundles are for the longest run alone."""
+    """Every recipe; all but one are slow, and overlays are for the longest run alone but for two of other methods."""
     return [pytest.param(each, marks=_marks(each)) for each in recipes()]
 
 
 def _marks(recipe: GpuRecipe) -> list[pytest.MarkDecorator]:
     if recipe == SHOWN_BY_MAKE_TEST:
         return []
-    of_another = recipe.overlay is not None and recipe.bundle != SHOWN_BY_MAKE_TEST.bundle
-    return [pytest.mark.slow, *([pytest.mark.longest] if of_another else [])]
+    is_shown = recipe.overlay is None or (recipe.bundle, recipe.overlay) in SHOWN_IN_CI
+    return [pytest.mark.slow, *([] if is_shown else [pytest.mark.longest])]
 
 
 @pytest.mark.parametrize("recipe", each_recipe(), ids=str)
