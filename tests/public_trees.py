@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import nibabel as nib
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -31,19 +31,19 @@ def synthrad(root: Path, cases: Sequence[str], spacing: float = 8.0) -> Path:
     for case, made in zip(cases, sorted((root / "made").glob("phantom_*")), strict=True):
         folder = root / f"Task{case[0]}" / REGIONS.get(case[1:-4], case[1:-4]) / case
         folder.mkdir(parents=True)
-        volumes = {name: sitk.ReadImage(str(made / f"{name}.nii.gz")) for name in ("mr", "ct")}
-        ct = sitk.GetArrayFromImage(volumes["ct"])
+        volumes = {name: SimpleITK.ReadImage(str(made / f"{name}.nii.gz")) for name in ("mr", "ct")}
+        ct = SimpleITK.GetArrayFromImage(volumes["ct"])
         body = binary_dilation(ct > -500, iterations=2)
         arrays = {
-            "mr": sitk.GetArrayFromImage(volumes["mr"]).astype(np.float32) * body,
+            "mr": SimpleITK.GetArrayFromImage(volumes["mr"]).astype(np.float32) * body,
             "ct": np.where(body, ct, OUTSIDE).round().clip(OUTSIDE, 3071).astype(np.int16),
             "mask": body.astype(np.uint8),
         }
         ending = "nii.gz" if case[1:-4] in REGIONS else "mha"
         for name, array in arrays.items():
-            image = sitk.GetImageFromArray(array)
+            image = SimpleITK.GetImageFromArray(array)
             image.CopyInformation(volumes["ct"])
-            sitk.WriteImage(image, str(folder / f"{name}.{ending}"), useCompression=True)
+            SimpleITK.WriteImage(image, str(folder / f"{name}.{ending}"), useCompression=True)
     return root
 
 

@@ -71,8 +71,8 @@ def benchmark(options: argparse.Namespace, words: Sequence[str]) -> int:
         run = _given(recipe, out, options.weights) if options.weights else _trained(recipe, name, out, changed)
         results["runs"][name] = _scored(recipe, run, out, lists["test"], changed) | {"key": key}
         _write(out / RESULT, results)
-    from medical_image_synthesis.benchmark.table import markdown
     from common.files import write_text
+    from medical_image_synthesis.benchmark.table import markdown
 
     write_text(out / ROW, row := markdown(recipe, results))
     print(f"{row}written to {out / RESULT} and {out / ROW}")

@@ -62,23 +62,25 @@ def _fill(function: Any, item: Item, settings: Mapping[str, Any], folder: Path) 
 def crop(item: Item, folder: Path, shape: Sequence[int]) -> None:
     """Source and target cut or padded around their middle to a shape (X, Y, Z), axes RAS, and a mask of all voxels.
 
-    A mask of all voxels makes z-scores and metrics those of the whole volume, as in work that has no mask.
+    Each is standardised to mean 0 and deviation 1 over all voxels, as in work that has no mask.
     """
     import nibabel as nib
+    import torch
+    from monai.data import MetaTensor
+    from monai.transforms import ResizeWithPadOrCrop
 
     from common.io import VolumeReader
 
     for key, name in (("image", "source"), ("label", "target")):
         read = VolumeReader().read(item[key], str(item["case"]))
         image = nib.as_closest_canonical(nib.nifti1.Nifti1Image(np.asarray(read.values, np.float32), read.affine))
-        values, affine = np.asarray(image.dataobj), np.array(image.affine)
-        starts = [(n - wanted) // 2 for n, wanted in zip(values.shape, shape, strict=True)]
-        padding = [(max(-start, 0), max(wanted - n - max(-start, 0), 0)) for start, n, wanted in zip(starts, values.shape, shape, strict=True)]  # fmt: skip
-        padded = np.pad(values, padding, constant_values=values.min())
-        cut = tuple(slice(max(start, 0), max(start, 0) + wanted) for start, wanted in zip(starts, shape, strict=True))
-        affine[:3, 3] += affine[:3, :3] @ starts
-        nib.save(nib.nifti1.Nifti1Image(padded[cut], affine), folder / f"{name}.nii.gz")
-    nib.save(nib.nifti1.Nifti1Image(np.ones(tuple(shape), np.uint8), affine), folder / "mask.nii.gz")
+        values, affine = (torch.from_numpy(np.array(each)) for each in (image.dataobj, image.affine))
+        volume = MetaTensor(values[None], affine=affine)
+        cut: Any = ResizeWithPadOrCrop(shape, value=float(volume.min()))(volume)
+        scores = np.asarray((cut[0] - cut.mean()) / cut.std())
+        nib.save(nib.nifti1.Nifti1Image(scores, np.asarray(cut.affine)), folder / f"{name}.nii.gz")
+    mask = nib.nifti1.Nifti1Image(np.ones(tuple(shape), np.uint8), np.asarray(cut.affine))
+    nib.save(mask, folder / "mask.nii.gz")
 
 
 def undersample(item: Item, folder: Path, acceleration: float, centre_fraction: float) -> None:

@@ -48,8 +48,8 @@ def _by_pattern(folder: Path, files: dict[str, Any], remedy: str) -> list[Item]:
     first = patterns["image"][0]
     found = sorted(folder.glob(first.replace("{case}", "*")))
     name = re.escape(first).replace(r"\*", "[^/]*").replace(r"\{case\}", "(?P<case>[^/]+)", 1)
-    name = re.compile(name.replace(r"\{case\}", "(?P=case)"))
-    matches = {path: name.fullmatch(path.relative_to(folder).as_posix()) for path in found}
+    whole = re.compile(name.replace(r"\{case\}", "(?P=case)"))
+    matches = {path: whole.fullmatch(path.relative_to(folder).as_posix()) for path in found}
     cases = {match["case"]: path for path, match in matches.items() if match}
     if not cases:
         raise DataError(f"no case in {folder}, files such as {first.format(case='CASE')}", remedy)

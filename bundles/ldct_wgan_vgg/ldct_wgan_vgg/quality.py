@@ -192,7 +192,8 @@ def windowed_scores(
 ) -> dict[str, float]:
     """``psnr_window`` (dB) and ``ssim_window`` of ldct-benchmark: of whole axial slices in the window of the body part.
 
-    Both volumes become 0 to 1 in the window, without a mask; means over the slices, whose number is ``slices``.
+    Both volumes become 0 to 1 in the window, by DICOM's linear function, without a mask; means over the slices, whose
+    number is ``slices``.
 
     Args:
         pred: denoised CT (X, Y, Z) in HU.
@@ -211,7 +212,8 @@ def windowed_scores(
     axial = int(np.flatnonzero(io_orientation(checked_affine(affine))[:, 0] == 2)[0])
     centre, width = WINDOWS[body_part]
     shown, real = (
-        np.moveaxis(np.clip((np.asarray(each, float) - centre) / width + 0.5, 0, 1), axial, 0) for each in (pred, truth)
+        np.moveaxis(np.clip((np.asarray(each, float) - (centre - 0.5)) / (width - 1) + 0.5, 0, 1), axial, 0)
+        for each in (pred, truth)
     )
     errors = np.square(shown - real).mean((1, 2))
     similar = [structural_similarity(one, other, data_range=1.0) for one, other in zip(real, shown, strict=True)]
