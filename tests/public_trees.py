@@ -1,4 +1,4 @@
-"""Made-up folders with the names, headers and quirks of public data sets, of phantoms or noise."""
+"""Made-up folders with the names, headers and quirks of public data sets."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from scipy.ndimage import binary_dilation
 
-from common.simulation.mr_ct_pairs import write_mr2ct
-
 OUTSIDE = -1024
 """HU beyond the mask of a CT of SynthRAD."""
 REGIONS = {"B": "brain", "P": "pelvis"}
 """Folders of 2023 by the letter of a case."""
 
 
-def synthrad(root: Path, cases: Sequence[str], spacing: float = 8.0) -> Path:
-    """Cases of phantoms, int16 CT with -1024 outside a mask that is larger than the body.
+def synthrad(root: Path, cases: Sequence[str], shape: Sequence[int] = (20, 30, 26)) -> Path:
+    """Cases of an ellipsoid in a shell, int16 CT with -1024 outside a mask that is larger than the body.
 
     Those of 2025 (``1ABA001``) are compressed MetaImage, those of 2023 (``1BA001``) NIfTI.
     """
-    write_mr2ct(root / "made", cases=len(cases), spacing=spacing, seed=1)
-    for case, made in zip(cases, sorted((root / "made").glob("phantom_*")), strict=True):
+    places = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    for seed, case in enumerate(cases):
+        rng = np.random.default_rng(seed)
+        radius = np.sqrt(sum((place / size) ** 2 for place, size in zip(places, rng.uniform(0.6, 0.8, 3), strict=True)))
+        body = radius < 1
+        ct = np.where(radius > 0.85, 900, 40) + rng.normal(0, 20, radius.shape)
+        mask = binary_dilation(body, iterations=2)
+        arrays = {
+            "mr": (np.where(radius > 0.85, 60, 700) + rng.normal(0, 30, radius.shape)).astype(np.float32) * body,
+            "ct": np.where(mask, np.where(body, ct, -1000), OUTSIDE).round().astype(np.int16),
+            "mask": mask.astype(np.uint8),
+        }
         folder = root / f"Task{case[0]}" / REGIONS.get(case[1:-4], case[1:-4]) / case
         folder.mkdir(parents=True)
-        volumes = {name: SimpleITK.ReadImage(str(made / f"{name}.nii.gz")) for name in ("mr", "ct")}
-        ct = SimpleITK.GetArrayFromImage(volumes["ct"])
-        body = binary_dilation(ct > -500, iterations=2)
-        arrays = {
-            "mr": SimpleITK.GetArrayFromImage(volumes["mr"]).astype(np.float32) * body,
-            "ct": np.where(body, ct, OUTSIDE).round().clip(OUTSIDE, 3071).astype(np.int16),
-            "mask": body.astype(np.uint8),
-        }
-        ending = "nii.gz" if case[1:-4] in REGIONS else "mha"
         for name, array in arrays.items():
             image = SimpleITK.GetImageFromArray(array)
-            image.CopyInformation(volumes["ct"])
+            image.SetSpacing((1.0, 1.0, 3.0))
+            image.SetOrigin((-12.0, 30.5, -400.0))
+            ending = "nii.gz" if case[1:-4] in REGIONS else "mha"
             SimpleITK.WriteImage(image, str(folder / f"{name}.{ending}"), useCompression=True)
     return root
 

@@ -46,6 +46,8 @@ def benchmark(options: argparse.Namespace, words: Sequence[str]) -> int:
     """Check the data, then train and score what is not done yet, and write the row."""
     recipe, changed = read_recipe(options.name), settings_of(words)
     print(f"{recipe.title}\nlicence of the data: {recipe.licence}\nfrom: {recipe.url}", flush=True)
+    if options.weights:
+        require_weights(options.weights)
     from medical_image_synthesis.benchmark.tree import cases_of, sections
 
     root = options.root.absolute()
@@ -77,6 +79,17 @@ def benchmark(options: argparse.Namespace, words: Sequence[str]) -> int:
     write_text(out / ROW, row := markdown(recipe, results))
     print(f"{row}written to {out / RESULT} and {out / ROW}")
     return 0
+
+
+def require_weights(weights: Path) -> None:
+    """Refuse weights of which nothing is known.
+
+    Raises:
+        CheckpointError: there is no file of them, or of what is known.
+    """
+    about = weights.with_suffix(".json")
+    if lacking := [path for path in (weights, about) if not path.is_file()]:
+        raise CheckpointError(f"no file {lacking[0]} (from --weights)", "pass model.pt of a run, beside its model.json")
 
 
 def _begun(recipe: Recipe, lists: Mapping[str, list[Item]], out: Path) -> dict[str, Any]:
@@ -123,22 +136,15 @@ def _trained(recipe: Recipe, name: str, out: Path, changed: Mapping[str, str]) -
 
 
 def _given(recipe: Recipe, out: Path, weights: Path) -> Run:
-    """A folder with the given weights, and what is known of them, in the place of a run.
-
-    Raises:
-        CheckpointError: there are none.
-    """
+    """A folder with the given weights, and what is known of them, in the place of a run."""
     from common.weights.checkpoints import WEIGHTS_NAME
     from medical_image_synthesis.catalogue import bundle_named
     from medical_image_synthesis.training import Run
 
-    about = weights.with_suffix(".json")
-    if lacking := [path for path in (weights, about) if not path.is_file()]:
-        raise CheckpointError(f"no file {lacking[0]} (from --weights)", "pass model.pt of a run, beside its model.json")
     folder = out / MINE / "models"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(weights, folder / WEIGHTS_NAME)
-    shutil.copy(about, (folder / WEIGHTS_NAME).with_suffix(".json"))
+    shutil.copy(weights.with_suffix(".json"), (folder / WEIGHTS_NAME).with_suffix(".json"))
     return Run(bundle_named(recipe.bundle), out / MINE)
 
 
@@ -147,8 +153,7 @@ def _scored(recipe: Recipe, run: Run, out: Path, items: Sequence[Item], changed:
     from medical_image_synthesis.benchmark.table import summary_of
 
     settings = run.folder / "evaluation.yaml"
-    of_data = {} if run.overlay else recipe.settings
-    _write_yaml(settings, {**of_data, **recipe.evaluation})
+    _write_yaml(settings, recipe.evaluation)
     print(f"{run.folder.name}: {len(items)} test cases", flush=True)
     scored = run._replace(overlay=(*run.overlay, str(settings)))
     rows = scored.evaluate(progress=_say, datalist=out / DATALIST, **changed)
