@@ -46,7 +46,7 @@ federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environm
 dose-test: $(READY) $(DOSE_VENV)/.ready  # pyRadPlan in an environment of its own
 	DOSE_PYTHON=$(abspath $(DOSE_VENV))/bin/python $(PY) -m pytest tests/test_dose_example.py
 
-interop-test: $(READY) $(INTEROP_VENV)/.ready  # other readers of volumes, and Dask, in an environment of their own, and Debian's programs
+interop-test: $(READY) $(INTEROP_VENV)/.ready  # other readers of volumes, others' metrics, and Dask, in an environment of their own, and Debian's programs; SYNTHRAD_EVALUATION=DIR: a clone of SynthRAD2025/evaluation
 	INTEROP_VENV=$(abspath $(INTEROP_VENV)) $(PY) -m pytest tests/interop tests/test_archive_example.py
 
 slicer-test: $(READY) $(SLICER_CORE)/.ready  # the nodes of 3D Slicer in a folder of their own
@@ -119,7 +119,7 @@ $(DOSE_VENV)/.ready: examples/dose/requirements.txt requirements.txt
 $(INTEROP_VENV)/.ready: tests/interop/requirements.txt tests/interop/package.json examples/dose/requirements.txt requirements.txt
 	$(PYTHON) -m venv $(INTEROP_VENV)
 	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt -r examples/dose/requirements.txt -r requirements.txt
-	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps pyRadPlan==0.5.0 nnunetv2==2.8.1
+	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps pyRadPlan==0.5.0 nnunetv2==2.8.1 ldct-benchmark==0.0.15 fastmri==0.3.0 torch-fidelity==0.4.0 clean-fid==0.1.35
 	cp tests/interop/package.json $(INTEROP_VENV) && npm install --prefix $(INTEROP_VENV) --no-audit --no-fund --ignore-scripts
 	@touch $@
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "train": ("runs", "train a bundle, or fine-tune its weights"),
     "evaluate": ("runs", "score a trained bundle, its variants and baselines on the test cases"),
     "calibrate": ("runs", "prediction intervals and verdicts for trained weights"),
+    "benchmark": ("benchmark.command", "train and score as a public benchmark, beside published numbers"),
     "config": ("runs", "print the settings of a run, and where each comes from"),
     "score": ("scores", "metrics of one synthetic volume"),
     "reader-study": ("readers", "blinded images for human readers, and their scores"),
@@ -36,7 +37,7 @@ COMMANDS = {
     "info": ("info", "versions, devices and weights, for a report of a bug"),
 }
 """Each with the module that adds its options, and what it does."""
-LOADS = ("node", "datalist", "check", "register", "score", "reader-study", "simulate", "export", "info")
+LOADS = ("node", "benchmark", "datalist", "check", "register", "score", "reader-study", "simulate", "export", "info")
 """Those that import PyTorch in this process; a bundle's run says so itself."""
 WORDS = ("true", "false")
 """What may follow an option without a value."""

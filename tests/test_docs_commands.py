@@ -24,6 +24,8 @@ import pytest
 from common.config import read_config
 from common.errors import UserError
 from common.raw_settings import lookup, settings_of
+from medical_image_synthesis.benchmark.recipe import read_recipe
+from medical_image_synthesis.catalogue import bundle_named
 from medical_image_synthesis.command import COMMANDS, parser_of
 from medical_image_synthesis.options import overlay_path, with_underscores
 from medical_image_synthesis.options import settings_of as settings_given
@@ -258,7 +260,7 @@ def _check_synthesize(words: list[str]) -> None:
     if not options.takes_settings:
         assert rest == []
         return
-    bundle = options.bundle
+    bundle = bundle_named(read_recipe(options.name).bundle) if given[0] == "benchmark" else options.bundle
     overlays = [overlay_path(bundle, path) for path in getattr(options, "overlay", [])]
     names = FILES.get(getattr(options, "of", "inference"), ("train", "evaluate"))
     settings = read_config([*map(bundle.config, names), *(path for path in overlays if path.is_file())])

@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]
 INVERTED_SIDES = 0.75
 """Share of the voxels on the six sides of a volume that a mask of the body does not have, but the inverted one."""
 CT_RANGE = (-1024.0, 3000.0)
-"""Value range in HU that SynthRAD2025 clips CT to before PSNR, SSIM and MS-SSIM."""
+"""Value range in HU that SynthRAD2023 clips CT to before PSNR and SSIM; SynthRAD2025 clips at 3071."""
 
 
 def checked_volumes(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> tuple[Volume, Volume, Mask]:
@@ -118,7 +118,8 @@ def require_in_range(values: Volume, value_range: tuple[float, float]) -> None:
 def psnr(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]) -> float:
     """Peak signal to noise ratio in dB inside the mask: 10 log10(Q^2 / MSE), infinite where the MSE is 0.
 
-    Both volumes are clipped to ``value_range`` first and Q is its width (4024 HU for CT), not the peak of the truth.
+    Both volumes are clipped to ``value_range`` first and Q is its width (4024 HU for ``CT_RANGE``), not the
+    peak of the truth.
 
     Args and Raises: see :func:`checked_volumes` and :func:`checked_range`. Source: SynthRAD2025 image metrics.
     """

@@ -18,14 +18,14 @@ from .surfaces import hd95
 PACKAGE = "totalsegmentator"
 SPINE = (*range(26, 51), 79)
 """Vertebrae S1 to C1 and the spinal cord, by the numbers of TotalSegmentator's task "total" (version 2)."""
-TRUNK = (5, 6, *range(10, 15), *SPINE, *range(92, 117))
-"""Liver, stomach, lobes of the lungs, spine, ribs and sternum."""
+TRUNK = (2, 3, 5, 6, *range(10, 15), *SPINE, 51, *range(92, 117))
+"""Kidneys, liver, stomach, lobes of the lungs, spine, heart, ribs and sternum."""
 SCORED = {
-    "head and neck": (*SPINE, 90, 91),  # brain and skull
+    "head and neck": (15, 16, 17, *SPINE, 90, 91),  # oesophagus, trachea, thyroid; brain and skull
     "thorax": TRUNK,
-    "abdomen": (2, 3, *TRUNK),  # kidneys
+    "abdomen": TRUNK,
 }
-"""Structures that SynthRAD2025 scores in each body part."""
+"""Structures that SynthRAD2025 scores in each body part, by its evaluation since 16 April 2025."""
 ALL = tuple(sorted({number for numbers in SCORED.values() for number in numbers}))
 
 Labels = NDArray[np.uint8]

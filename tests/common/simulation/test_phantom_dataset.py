@@ -10,6 +10,7 @@ import pytest
 from cect2ct_rescyclegan.phantoms import write_cect2ct
 from ldct_wgan_vgg.phantoms import write_ldct
 from lesion_dcgan_aug.phantoms import write_liver_lesions
+from mr2ct_pix2pix.cone_beam import write_cbct2ct
 from mr2ct_pix2pix.gadolinium import write_gadolinium
 from mr2ct_pix2pix.phantoms import write_flair
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
@@ -44,6 +45,7 @@ WRITERS = {
     "ldct": Writer(write_ldct, ("ldct", "thick", "ndct", "mask")),
     "dagan": Writer(write_dagan, ("zero_filled", "thick", "noisy", "mr", "mask")),
     "gadolinium": Writer(write_gadolinium, ("pre", "low", "full", "mask")),
+    "cbct2ct": Writer(write_cbct2ct, ("cbct", "ct", "mask")),
     "fields": Writer(write_field_strengths, ("mr_15t", "mr_3t", "mask")),
     "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
