@@ -72,7 +72,8 @@ def test_a_volume_of_freesurfer_is_shown_where_it_lies(server: TestClient, mr: P
     case = post(server, tmp_path / "T1.mgz", "T1.mgz", refuse="false", device="cpu").json()
     state = ended(server, case["id"])
     assert (state["status"], state["volumes"]) == ("done", ["source", "synthetic"])
-    shown = nib.Nifti1Image.from_bytes(gzip.decompress(server.get(f"/cases/{case['id']}/volumes/source.nii.gz").content))
+    answer = server.get(f"/cases/{case['id']}/volumes/source.nii.gz")
+    shown = nib.Nifti1Image.from_bytes(gzip.decompress(answer.content))
     np.testing.assert_allclose(shown.affine, image.affine, atol=1e-5)
     np.testing.assert_allclose(shown.get_fdata(), image.get_fdata(), rtol=1e-6)
 
