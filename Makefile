@@ -11,6 +11,8 @@ DOSE_VENV ?= build/dose-venv
 INTEROP_VENV ?= build/interop-venv
 SLICER_CORE ?= build/slicer-core
 BIDS_VENV ?= build/bids-venv
+RESOLUTION ?= highest
+ENDS_VENV ?= build/ends-$(notdir $(PYTHON))-$(RESOLUTION)
 # two processes of one thread each; a file stays in one, which makes its demos once; with compiled modules, which the few
 # processes that tests start would compile again each
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
@@ -18,7 +20,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
-.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test slicer-test bids-test interop-test pacs-test bench gpu-check real-check test test-slow lint types clean
+.PHONY: demo docs dist verify environment-test ends-test label-test deploy-test federated-test dose-test slicer-test bids-test interop-test pacs-test bench gpu-check real-check test test-slow lint types clean
 
 demo: $(RUNTIME)  # of mr2ct_pix2pix two and a half to six and a half minutes of one core
 	@$(BUNDLE_IS_THERE)
@@ -33,6 +35,9 @@ verify: $(READY)  # every bundle, and the zips in dist/
 
 environment-test: $(READY) dist  # the zips in a new environment of each bundle's metadata alone, of the Python PYTHON
 	@$(PY) -W ignore -m tools.checks.environment --python $(PYTHON) dist/*.zip $(OPTIONS)
+
+ends-test: $(ENDS_VENV)/.ends  # make test of the Python PYTHON at an end of every range: RESOLUTION=highest or lowest-direct
+	$(MAKE) test VENV=$(ENDS_VENV)
 
 label-test: $(READY)  # MONAI Label in an environment of its own, .label-venv
 	@$(PY) -W ignore -m tools.label $(OPTIONS)
@@ -86,7 +91,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(BIDS_VENV) $(INTEROP_VENV) $(SLICER_CORE) bundles/*/demo_data bundles/*/demo
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(BIDS_VENV) $(INTEROP_VENV) $(SLICER_CORE) build/ends-* bundles/*/demo_data bundles/*/demo
 
 $(RUNTIME): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
 	@echo "installing PyTorch, MONAI and what they need into $(VENV), a minute or more:"
@@ -98,6 +103,12 @@ $(READY): $(RUNTIME)
 	@echo "installing what tests and checks need into $(VENV), some minutes:"
 	$(VENV)/bin/pip install --disable-pip-version-check -e ".[dev]"
 	@touch $@
+
+$(ENDS_VENV)/.ends: requirements.txt setup.cfg
+	$(PYTHON) -m venv $(ENDS_VENV)
+	$(ENDS_VENV)/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(ENDS_VENV)/bin/uv pip install --quiet --python $(ENDS_VENV)/bin/python --resolution $(RESOLUTION) -e ".[dev]"
+	@touch $(ENDS_VENV)/.runtime $(ENDS_VENV)/.ready $@
 
 $(DEPLOY_VENV)/.ready: examples/deploy/requirements.txt requirements.txt
 	$(PYTHON) -m venv $(DEPLOY_VENV)

@@ -13,6 +13,8 @@ FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
 """Endings of an output that is one file, with its format; another is a folder."""
 VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh")
 SLICES = (".dcm", ".ima")
+HDF5 = ".h5"
+"""Of k-space, which one bundle takes."""
 OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".png", ".jpg", ".tif", ".zip", ".json")
 """Endings that are no name of a folder of outputs."""
 SIDECAR = ".json"
@@ -41,6 +43,8 @@ def require_source(source: Path | None, formats: tuple[str, ...] = VOLUMES) -> b
         if source.name.lower().endswith(SLICES):
             raise DataError(f"SOURCE {source} is one slice of a series", "pass its folder")
         if not source.name.lower().endswith(formats):
+            if HDF5 in formats:
+                remedy += f", or raw data of BART or twix as {HDF5} (ISMRMRD or fastMRI)"
             raise DataError(f"SOURCE {source} is not a folder and does not end in {', '.join(formats)}", remedy)
         return False
     held = [path for path in source.iterdir() if not path.name.startswith(".")]

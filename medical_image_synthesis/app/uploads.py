@@ -16,14 +16,14 @@ from typing import BinaryIO, NamedTuple
 from common.errors import DataError
 from medical_image_synthesis.places import SLICES
 
-VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
+VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz")
 """Endings of volumes that are one file."""
 SPLIT = {".mhd": ".mha", ".nhdr": ".nrrd", ".hdr": ".nii.gz", ".img": ".nii.gz"}
 """Endings of formats whose voxels lie in another file, and those to save them as."""
 MOST_FILES = 20_000
 """Files of a series, and members of a zip."""
 CHUNK = 1 << 20
-REMEDY = "upload a volume (.nii, .nii.gz, .nrrd, .mha), a folder of DICOM files, or a zip of one"
+REMEDY = "upload a volume (.nii, .nii.gz, .nrrd, .mha, .mgz), a folder of DICOM files, or a zip of one"
 
 
 class UploadedFile(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from common.errors import DataError
 from common.io.export.checked_outputs import MAP_ENDING
 from common.io.export.exporter import FORMATS
 from common.io.export.outputs import MANIFEST_NAME
@@ -100,6 +101,15 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
 
     monkeypatch.setattr(infer, "run_here", run)
     return given_to
+
+
+@pytest.mark.parametrize("name", ["scan.cfl", "meas.dat"])
+def test_raw_data_are_refused_with_the_format_to_convert_them_to(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"does not end in .nii, .h5: .* or raw data of BART or twix as .h5 \(ISMRMRD"):
+        places.require_source(tmp_path / name, (".nii", ".h5"))
+    with pytest.raises(DataError, match="does not end in .nii: pass a volume, a DICOM series or a folder of them$"):
+        places.require_source(tmp_path / name, (".nii",))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from common.transforms import LoadVolumed
 from mri_dagan.kspace_files import read_kspace
 from mri_dagan.kspace_scan import KspaceScan
 
-RAW = {".cfl": "BART", ".hdr": "BART", ".dat": "a Siemens scanner (twix)"}
+RAW = {".cfl": "BART", ".dat": "a Siemens scanner (twix)"}
 HDF5 = "convert it to HDF5 in the layout of ISMRMRD (siemens_to_ismrmrd) or fastMRI"
 
 

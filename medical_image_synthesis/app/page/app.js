@@ -1,7 +1,7 @@
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const VOLUME = /\.(nii|nii\.gz|nrrd|mha|mhd|nhdr|hdr|img|zip)$/i;
+const VOLUME = /\.(nii|nii\.gz|nrrd|mha|mgz|mhd|nhdr|hdr|img|zip)$/i;
 const WINDOWS = { brain: [0, 80], soft: [-160, 240], bone: [-500, 1500], lung: [-1350, 150] }; // in HU
 const LEAST_HU = -300; // below it are the 2nd percentiles of CT alone
 const PLANES = ["sagittal", "coronal", "axial"];

@@ -66,6 +66,19 @@ def ended(server: TestClient, case_id: str) -> dict[str, Any]:
     return dict(states[-1])
 
 
+def test_a_volume_of_freesurfer_is_shown_where_it_lies(server: TestClient, mr: Path, tmp_path: Path) -> None:
+    """MGZ, which the viewer is given as NIfTI: values and scanner coordinates of the file."""
+    image = nib.load(mr)
+    nib.save(nib.MGHImage(np.asarray(image.get_fdata(), np.float32), image.affine), tmp_path / "T1.mgz")
+    case = post(server, tmp_path / "T1.mgz", "T1.mgz", refuse="false", device="cpu").json()
+    state = ended(server, case["id"])
+    assert (state["status"], state["volumes"]) == ("done", ["source", "synthetic"])
+    answer = server.get(f"/cases/{case['id']}/volumes/source.nii.gz")
+    shown = nib.Nifti1Image.from_bytes(gzip.decompress(answer.content))
+    np.testing.assert_allclose(shown.affine, image.affine, atol=1e-5)
+    np.testing.assert_allclose(shown.get_fdata(), image.get_fdata(), rtol=1e-6)
+
+
 def test_a_volume_goes_in_and_a_synthetic_one_comes_out(
     server: TestClient, mr: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,7 +29,10 @@ def zip_of(**members: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("name", "kept"),
-    [("Doe^Jane.nii.gz", "scan.nii.gz"), ("A B.NII", "scan.nii"), ("x/../y.nrrd", "scan.nrrd"), ("v.mha", "scan.mha")],
+    [
+        *(("Doe^Jane.nii.gz", "scan.nii.gz"), ("A B.NII", "scan.nii"), ("x/../y.nrrd", "scan.nrrd")),
+        *(("v.mha", "scan.mha"), ("T1.MGZ", "scan.mgz")),
+    ],
 )
 def test_a_volume_is_stored_under_a_neutral_name(tmp_path: Path, name: str, kept: str) -> None:
     source = stored([upload(name)], tmp_path, MOST)
