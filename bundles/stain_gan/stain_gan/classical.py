@@ -1,4 +1,4 @@
-"""Classical stain normalisation, fitted to the targets of the training cases: Reinhard, Macenko."""
+"""Classical answers, fitted to the training cases: stain normalisation (Reinhard, Macenko), linear shading."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from skimage.color import lab2rgb, rgb2lab
 
 from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.held_out_case import load_case
+from common.grids import in_ras
 from common.io import VolumeReader
 
 Pixels = NDArray[np.float64]
@@ -134,3 +136,37 @@ def concentrations(pixels: Pixels, stains: Pixels) -> Pixels:
 
 def _highest(amounts: Pixels) -> Pixels:
     return np.asarray(np.percentile(amounts, HIGHEST, axis=0))
+
+
+class LinearShading:
+    """The best linear function of a picture and its derivatives, by least squares on the training cases.
+
+    DIC is about the derivative of the phase along the shear, and phase contrast about the phase less its mean around.
+
+    Args:
+        cases: items by section, as :func:`common.data.selection.training_cases` gives them.
+        reader: of the pictures, as in training.
+        sigma: of the Gaussian of derivatives, in pixels.
+    """
+
+    def __init__(self, cases: Mapping[str, Sequence[Item]], reader: VolumeReader, sigma: float = 1.0) -> None:
+        self.cases = cases
+        self.reader = reader
+        self.sigma = sigma
+        self._weights: Pixels | None = None
+
+    def __call__(self, picture: np.ndarray) -> Pixels:
+        """The target (X, Y, 1) of a source (X, Y, 1), or of channels (X, Y, 1, C) of which the first counts, in RAS."""
+        if self._weights is None:
+            loaded = (load_case(item, None, self.reader) for item in self.cases["training"] if "label" in item)
+            known = [(in_ras(self._terms, case.source, case.affine), np.asarray(case.truth)) for case in loaded]
+            terms = np.concatenate([each.reshape(-1, each.shape[-1]) for each, _ in known])
+            self._weights = np.linalg.lstsq(terms, np.concatenate([truth.ravel() for _, truth in known]))[0]
+        source = picture if picture.ndim == 3 else picture[..., 0]
+        return np.asarray(self._terms(source) @ self._weights).clip(0, 255)
+
+    def _terms(self, picture: np.ndarray) -> Pixels:
+        """1, the picture (X, Y, 1) and its derivatives along both axes, (X, Y, 1, 4)."""
+        plane = picture[:, :, 0].astype(float)
+        slopes = [gaussian_filter(plane, self.sigma, order=order) for order in ((1, 0), (0, 1))]
+        return np.stack([np.ones_like(plane), plane, *slopes], axis=-1)[:, :, None]

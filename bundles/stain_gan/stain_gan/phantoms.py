@@ -1,4 +1,4 @@
-"""Phantom datasets of tissue in the stains of two laboratories: ``ROOT/<case>/{source,target}.png``."""
+"""Phantom datasets of tissue in the stains of two laboratories: ``ROOT/<case>/{source,target,nuclei}.png``."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TURN, GAIN = 0.12, (0.5, 1.6)
 def write_stained(root: Path, cases: int = 16, spacing: float = 0.5, seed: int = 0) -> None:
     """Write pictures of simulated tissue stained with hematoxylin and eosin, and ``dataset.json``.
 
-    ``target.png`` has the stains of one laboratory, ``source.png`` the same tissue in others, drawn for each case. The
-    dataset is written atomically.
+    ``target.png`` has the stains of one laboratory, ``source.png`` the same tissue in others, drawn for each case,
+    ``nuclei.png`` is 255 in nuclei. The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
@@ -50,18 +50,20 @@ def write_stained(root: Path, cases: int = 16, spacing: float = 0.5, seed: int =
     with phantom_dataset(Path(root), cases, seed) as (partial_root, each):
         for folder, number in each:
             rng = np.random.default_rng(number)
-            amounts = tissue(rng, spacing)
+            amounts, nuclei = tissue(rng, spacing)
             stains = np.array([HEMATOXYLIN, EOSIN])
             others = np.abs(stains + rng.normal(0, TURN, stains.shape))
             others *= rng.uniform(*GAIN, (2, 1)) / np.linalg.norm(others, axis=1, keepdims=True)
             for name, colours in (("source", others), ("target", stains)):
-                picture = stained(amounts, colours, rng)
-                _save(folder / f"{name}.png", picture)
+                save_picture(folder / f"{name}.png", stained(amounts, colours, rng))
+            save_picture(folder / "nuclei.png", np.where(nuclei, 255.0, 0.0))
         write_dataset_json(partial_root, seed=seed, spacing_um=spacing, licence="that of the program that wrote it")
 
 
-def tissue(rng: np.random.Generator, spacing: float) -> Image:
-    """Amounts of hematoxylin and eosin (2, X, Y), as optical densities: nuclei in cytoplasm and fibres, around lumina.
+def tissue(rng: np.random.Generator, spacing: float) -> tuple[Image, NDArray[np.bool_]]:
+    """Amounts of hematoxylin and eosin (2, X, Y) as optical densities, and where nuclei are, (X, Y).
+
+    Nuclei lie in cytoplasm and fibres around lumina.
 
     Args:
         rng: draws the tissue.
@@ -69,7 +71,7 @@ def tissue(rng: np.random.Generator, spacing: float) -> Image:
     """
     side = round(SIDE_UM / spacing)
     x, y = np.meshgrid(*[np.arange(side) * spacing] * 2, indexing="ij")
-    smooth = partial(_smooth_noise, rng, side)
+    smooth = partial(smooth_noise, rng, side)
     lumen = 1 / (1 + np.exp(-(smooth(12 / spacing) - 1.1) * 8))
     nuclei = np.zeros((side, side))
     for _ in range(rng.poisson(NUCLEI_PER_UM2 * SIDE_UM**2)):
@@ -82,7 +84,8 @@ def tissue(rng: np.random.Generator, spacing: float) -> Image:
     hematoxylin = nuclei * (0.9 + 0.25 * smooth(0.8 / spacing)) + 0.08 * (1 + 0.5 * smooth(4 / spacing))
     eosin = 0.35 + 0.1 * smooth(3 / spacing) + 0.4 * fibres - 0.15 * (nuclei > 0)
     amounts = np.stack([hematoxylin * (1 - lumen), eosin * (1 - lumen)])
-    return np.stack([gaussian_filter(each.clip(min=0), BLUR_UM / spacing) for each in amounts])
+    blurred = np.stack([gaussian_filter(each.clip(min=0), BLUR_UM / spacing) for each in amounts])
+    return blurred, (nuclei > 0) & (lumen < 0.5)
 
 
 def stained(amounts: Image, stains: Image, rng: np.random.Generator) -> Image:
@@ -97,11 +100,12 @@ def stained(amounts: Image, stains: Image, rng: np.random.Generator) -> Image:
     return np.asarray((light + rng.normal(0, NOISE, light.shape)).clip(0, 255))
 
 
-def _smooth_noise(rng: np.random.Generator, side: int, sigma: float) -> Image:
+def smooth_noise(rng: np.random.Generator, side: int, sigma: float) -> Image:
     """Noise (side, side) of mean 0 and deviation 1, smoothed over ``sigma`` pixels."""
     noise = gaussian_filter(rng.normal(size=(side, side)), sigma, mode="wrap")
     return np.asarray((noise - noise.mean()) / noise.std())
 
 
-def _save(path: Path, picture: Image) -> None:
+def save_picture(path: Path, picture: Image) -> None:
+    """Write levels (X, Y) or (X, Y, 3) as PNG of 8 bits, described as synthetic."""
     write_whole(path, lambda name: write_picture(picture[:, :, None], np.eye(4), name, "uint8", DESCRIPTION))

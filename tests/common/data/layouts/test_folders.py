@@ -56,9 +56,7 @@ def test_a_link_to_content_that_was_not_fetched_is_named(tmp_path: Path, name: s
 
 def test_pictures_are_cases_and_outside_folders_of_cases_are_named(tmp_path: Path) -> None:
     make(tmp_path, "1.png", "2.png")
-    with pytest.raises(
-        DataError, match=r"has pictures outside folders of cases \(1.png, 2.png\): arrange"
-    ):
+    with pytest.raises(DataError, match=r"has pictures outside folders of cases \(1.png, 2.png\): arrange"):
         find_cases(tmp_path, "folders")
     make(tmp_path, "a/source.png", "a/target.ome.tif", "b/source.png")
     with pytest.raises(DataError, match=r"1 file is missing in .* \(b/target.png\)"):
