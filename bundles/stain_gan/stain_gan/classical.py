@@ -114,7 +114,7 @@ def stains_of(pixels: Pixels) -> Pixels | None:
     That is hematoxylin, if the other is eosin. None where there are not two.
     """
     dense = density(pixels)
-    dense = dense[(dense > LEAST_DENSITY).all(axis=1)]
+    dense = dense[(dense > LEAST_DENSITY).any(axis=1)]
     if len(dense) < 3:
         return None
     spread, axes = np.linalg.eigh(np.cov(dense.T))
