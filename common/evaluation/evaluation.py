@@ -22,7 +22,7 @@ from ..errors import ConfigError, DataError, choose, naming_case
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
-from ..metrics.pictures import luminance
+from ..io.picture_files import luminance
 from ..training.epochs_done import unfinished
 from ..training.handlers import LOG_NAME
 from ..units import HU
@@ -236,7 +236,7 @@ class Evaluation:
         """The volume (X, Y, Z) that a reference makes of a case's source."""
         source = case.channels if case.channels.shape[-1] > 1 else case.source
         volume = in_ras(self.references[name], source, case.affine)
-        if volume.shape[:3] != case.source.shape:
+        if volume.shape != case.copied.shape:
             fault = f"{case.name}: {name} has shape {volume.shape}, the source {case.source.shape}"
             raise DataError(fault, "give a function that keeps the shape")
         return volume

@@ -47,9 +47,14 @@ class Case:
         return self.channels[..., 0]
 
     @property
+    def in_colour(self) -> bool:
+        """Whether the truth has channels."""
+        return self.truth is not None and self.truth.ndim == 4
+
+    @property
     def copied(self) -> np.ndarray:
         """The source with as many channels as the truth, (X, Y, Z) or (X, Y, Z, C): itself, or its first one."""
-        if self.truth is None or self.truth.ndim == 3:
+        if self.truth is None or not self.in_colour:
             return self.source
         same = self.channels.shape == self.truth.shape
         return self.channels if same else np.broadcast_to(self.channels[..., :1], self.truth.shape)

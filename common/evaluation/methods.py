@@ -58,7 +58,8 @@ class EvaluatedMethod:
 
     def restored(self, case: Case, item: dict[str, Any]) -> np.ndarray:
         """The volume of :meth:`predict` from an item of :meth:`inferred`, or from one with another ``pred``."""
-        return channels_last(np.asarray(self.finished(case, item)["pred"], dtype=np.float64))
+        pred = np.asarray(self.finished(case, item)["pred"], dtype=np.float64)
+        return channels_last(pred) if case.in_colour else pred[0]
 
     def finished(self, case: Case, item: dict[str, Any]) -> dict[str, Any]:
         """An item of :meth:`inferred` after postprocessing, which has ``pred`` (C, X, Y, Z) on the case's grid.

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 from PIL import Image
 
-from ..metrics.pictures import luminance
+from ..io.picture_files import luminance
 from .held_out_case import Case, own_window
 from .report import ExtraImage, Panel
 from .report.contents import Picture

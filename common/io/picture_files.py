@@ -22,6 +22,8 @@ DEPTHS = {"uint8": 1.0, "uint16": 257.0}
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Columns run to the patient's left and rows to the back, as those of an axial slice on a screen."""
 MM = {"m": 1e3, "cm": 10.0, "mm": 1.0, "µm": 1e-3, "um": 1e-3, "nm": 1e-6}
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
 CENTIMETRE = 3
 """Code of TIFF for pixels per cm; those per inch are for printers."""
 
@@ -29,6 +31,11 @@ CENTIMETRE = 3
 def is_picture(path: Path) -> bool:
     """Whether a file is a picture, by its ending."""
     return path.name.lower().endswith(PICTURES)
+
+
+def luminance(values: np.ndarray) -> np.ndarray:
+    """Luminance (X, Y, Z) of RGB (X, Y, Z, 3) in any unit; (X, Y, Z) as it is."""
+    return values if values.ndim == 3 else np.asarray(values @ np.asarray(LUMINANCE, values.dtype))
 
 
 def read_picture(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..io.picture_files import luminance
 from .masked import checked_volumes, mae, psnr
 
 LEVELS_RANGE = (0.0, 255.0)
-WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue in luminance (ITU-R BT.601)."""
 SSIM_SIGMA, SSIM_SIDE = 1.5, 11
 """Gaussian window of SSIM in pixels, deviation and side (Wang et al. 2004)."""
-
-
-def luminance(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Luminance (X, Y, Z) of RGB (X, Y, Z, 3) in any unit; (X, Y, Z) as it is."""
-    return values if values.ndim == 3 else np.asarray(values @ np.asarray(WEIGHTS, values.dtype))
 
 
 def picture_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:

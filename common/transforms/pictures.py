@@ -9,12 +9,12 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
-from ..metrics.pictures import WEIGHTS
+from ..io.picture_files import LUMINANCE
 from .head import MASK
 
 
 class Greyd(MapTransform):
-    """Replace pictures in colour by their luminance, ``common.metrics.pictures.WEIGHTS``; grey ones stay.
+    """Replace pictures in colour by their luminance, ``common.io.picture_files.LUMINANCE``; grey ones stay.
 
     Args:
         keys: pictures (1, X, Y, Z) or (3, X, Y, Z), in any scale that is linear in the levels.
@@ -27,13 +27,13 @@ class Greyd(MapTransform):
         """Convert the pictures."""
         made = dict(data)
         for key in self.key_iterator(made):
-            if len(made[key]) == len(WEIGHTS):
-                made[key] = sum(weight * made[key][[place]] for place, weight in enumerate(WEIGHTS))
+            if len(made[key]) == len(LUMINANCE):
+                made[key] = sum(weight * made[key][[place]] for place, weight in enumerate(LUMINANCE))
         return made
 
     def channels_after(self, channels: int) -> int:
         """Channels of a picture with so many, by which an inference plans its memory."""
-        return 1 if channels == len(WEIGHTS) else channels
+        return 1 if channels == len(LUMINANCE) else channels
 
 
 class WholeMaskd(MapTransform):

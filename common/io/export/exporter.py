@@ -163,9 +163,8 @@ class VolumeExporter(CheckedOutputs):
         about = {"case": case, "status": status, "file": self.path(case).name}
         return about | {name: value for name, value in optional.items() if value}
 
-    @staticmethod
-    def on_host(item: Mapping[str, Any], pred: Any) -> Any:
-        """The predicted volume (X, Y, Z), or (X, Y, Z, C) of several channels, in host memory.
+    def on_host(self, item: Mapping[str, Any], pred: Any) -> Any:
+        """The predicted volume (X, Y, Z), or picture (X, Y, 1) or (X, Y, 1, 3), in host memory.
 
         Args:
             item: the loaded case.
@@ -175,7 +174,7 @@ class VolumeExporter(CheckedOutputs):
             OutputError: for a prediction that is not on the grid of its source.
         """
         _require_grid(item, pred)
-        return channels_last(convert_to_numpy(pred))
+        return channels_last(convert_to_numpy(pred)) if self.reader.pictures else convert_to_numpy(pred[0])
 
     def write(self, item: Mapping[str, Any], values: Any, widths: Any = None) -> Path:
         """Write one volume (X, Y, Z), its uncertainty map where there is one, and its sidecar.

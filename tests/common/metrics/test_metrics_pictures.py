@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from common.errors import DataError
+from common.io.picture_files import luminance
 from common.metrics import picture_scores
-from common.metrics.pictures import luminance
 
 WHOLE = np.ones((16, 16, 1))
 
