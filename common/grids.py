@@ -126,6 +126,11 @@ def reoriented(values: np.ndarray, affine: np.ndarray, wanted: np.ndarray) -> tu
     return np.moveaxis(turned, (0, 1, 2), (-3, -2, -1)), affine @ inv_ornt_aff(turn, values.shape[-3:])
 
 
+def channels_last(values: np.ndarray) -> np.ndarray:
+    """Channels (C, X, Y, Z) as (X, Y, Z, C), and one channel as (X, Y, Z)."""
+    return values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)
+
+
 def respaced(shape: Sequence[int], affine: np.ndarray, spacing: Sequence[float]) -> tuple[tuple[int, ...], np.ndarray]:
     """The grid of another spacing along the same axes, which begins at the same voxel.
 

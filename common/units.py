@@ -13,6 +13,8 @@ Z_SCORES = "z"
 """The unit of volumes of mean 0 and standard deviation 1 inside the head."""
 ARBITRARY = "a.u."
 """Unit of intensities without one, such as the grey values of a scanner's MR: another scale in each scan."""
+LEVELS = "levels"
+"""Unit of pictures: levels of 8 bits, 0 to 255."""
 PERCENT = "percent of brightness"
 """Of such intensities: percent of what is bright in the volume itself."""
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from common.errors import CheckpointError, ConfigError
 from common.weights.module_names import local
 from common.weights.shipped import shipped_weights
+from medical_image_synthesis.places import PICTURES, VOLUMES
 
 HERE = Path(__file__).resolve().parent
 PLACES = (HERE / "bundles", HERE.parent / "bundles")
@@ -95,6 +96,11 @@ class Bundle(NamedTuple):
         return bool(self.metadata["network_data_format"]["inputs"]["image"]["type"] == "image")
 
     @property
+    def makes_pictures(self) -> bool:
+        """Whether it translates pictures in two dimensions, not volumes."""
+        return bool(self.metadata["traits"].get("pictures"))
+
+    @property
     def takes_kspace(self) -> bool:
         """Whether the weights that it uses reconstruct k-space and refuse volumes."""
         about = _read(self.weights.with_suffix(".json")) if self.weights else {}
@@ -114,12 +120,19 @@ class Bundle(NamedTuple):
             return "needs several volumes of a case: use the command line"
         if self.weights is None:
             return f"no weights, train first: {self.training}"
+        if self.makes_pictures:
+            return "translates pictures: use the command line"
         return "takes k-space: use the command line" if self.takes_kspace else None
 
     @property
     def other_formats(self) -> tuple[str, ...]:
         """Endings of files that it reads besides volumes, such as k-space."""
         return tuple(self.metadata["traits"].get("other_formats", ()))
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Endings of all files that it reads."""
+        return PICTURES if self.makes_pictures else (*VOLUMES, *self.other_formats)
 
     def has_run(self, run_id: str, configs: Sequence[str]) -> bool:
         """Whether one of some configs has a run id."""

@@ -28,7 +28,6 @@ from medical_image_synthesis.places import (
     FILES,
     MAP,
     SIDECAR,
-    VOLUMES,
     beside,
     ending,
     require_output,
@@ -50,7 +49,7 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     settings = settings_of(words, many_words if bundle.reads_volumes else alone)
     require_weights(bundle, settings if options.weights is None else {"weights": options.weights})
     if bundle.reads_volumes:
-        many = require_source(options.source, _formats(bundle))
+        many = require_source(options.source, bundle.formats)
         settings["dataset_dir"] = str(options.source)
     else:
         many = True
@@ -66,18 +65,14 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     if options.bids is not None:
         return _derivatives(options, files, settings)
     if bundle.reads_volumes:
-        settings["output_format"] = FILES.get(ending(options.output), options.output_format or "nifti")
+        default = "png" if bundle.makes_pictures else "nifti"
+        settings["output_format"] = FILES.get(ending(options.output), options.output_format or default)
     for name in ("resume", "overwrite", "resample_tilt"):
         if getattr(options, name):
             settings[name] = "true"
     if ending(options.output):
         return _one_file(options, files, settings)
     return _into(options.output, options, files, settings)
-
-
-def _formats(bundle: Bundle) -> tuple[str, ...]:
-    """Endings of the files that a bundle reads."""
-    return (*VOLUMES, *bundle.other_formats)
 
 
 def _one_file(options: argparse.Namespace, files: list[str], settings: dict[str, str]) -> int:
@@ -207,13 +202,16 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     lines = [f"{bundle.task}.", *([] if bundle.weights else [f"Train first: {bundle.training}"])]
     lines.append(f"Any setting of {bundle.config('inference')} is an option.")
     command.description = "\n".join(lines)
-    words = "SOURCE -o OUT.nii.gz" if bundle.reads_volumes else "-o OUT"
+    words = f"SOURCE -o OUT{'.png' if bundle.makes_pictures else '.nii.gz'}" if bundle.reads_volumes else "-o OUT"
     command.epilog = f"example:\n  synthesize {bundle.short} {words}"
     if bundle.reads_volumes:
-        about = f"a volume ({', '.join(_formats(bundle))}), a DICOM series, or a folder of them"
+        about = f"a volume ({', '.join(bundle.formats)}), a DICOM series, or a folder of them"
+        if bundle.makes_pictures:
+            about = f"a picture ({', '.join(bundle.formats)}), or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=about)
         formats = (*FILES.values(), "dicom")
-        command.add_argument("--output_format", choices=formats, help="format of files in a folder (default: nifti)")
+        about = "format of files in a folder (default: nifti, of pictures png)"
+        command.add_argument("--output_format", choices=formats, help=about)
         about = "resample tilted or unevenly spaced slices of a DICOM series"
         command.add_argument("--resample_tilt", action="store_true", help=about)
     about = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from common.errors import ConfigError, DataError, UserError
 from medical_image_synthesis.catalogue import Bundle, bundle_named, require_weights
 from medical_image_synthesis.options import config_files
-from medical_image_synthesis.places import VOLUMES, require_source
+from medical_image_synthesis.places import require_source
 from medical_image_synthesis.quiet import TURN, quiet, without_traces
 from medical_image_synthesis.result import SyntheticVolume
 from medical_image_synthesis.volumes import in_memory_image
@@ -169,7 +169,7 @@ class SynthesisModel:
         """That of a file or folder, which is there."""
         if not os.fspath(given):
             raise DataError("the path is empty", "name a file or folder")
-        require_source(Path(given), (*VOLUMES, *self.bundle.other_formats))
+        require_source(Path(given), self.bundle.formats)
         return str(Path(given))
 
     def _listed(self, paths: Sequence[str]) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from pathlib import Path
 from common.errors import DataError, OutputError
 from common.files import GET_CONTENT, NOT_HERE, is_broken_link
 
-FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
+FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha", ".png": "png", ".ome.tif": "ome-tiff", ".tif": "tiff"}
 """Endings of an output that is one file, with its format; another is a folder."""
 VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+"""Files of bundles of pictures."""
 SLICES = (".dcm", ".ima")
 HDF5 = ".h5"
 """Of k-space, which one bundle takes."""
-OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".png", ".jpg", ".tif", ".zip", ".json")
+OTHER_FILES = (*VOLUMES, *SLICES, *PICTURES, ".hdr", ".img", ".zip", ".json")
 """Endings that are no name of a folder of outputs."""
 SIDECAR = ".json"
 MAP = "_uncertainty.nii.gz"
@@ -50,7 +52,7 @@ def require_source(source: Path | None, formats: tuple[str, ...] = VOLUMES) -> b
     held = [path for path in source.iterdir() if not path.name.startswith(".")]
     if not held:
         raise DataError(f"SOURCE {source} is an empty folder", remedy)
-    return any(path.is_dir() or path.name.lower().endswith(VOLUMES) for path in held)
+    return any(path.is_dir() or path.name.lower().endswith((*VOLUMES, *formats)) for path in held)
 
 
 def require_output(options: argparse.Namespace, many: bool) -> None:

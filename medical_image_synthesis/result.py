@@ -130,7 +130,7 @@ class SyntheticVolume:
         """Write it with its JSON file, and its map of half-widths where it has intervals, and return the path.
 
         Args:
-            path: of a file, ``.nii.gz``, ``.nrrd`` or ``.mha``; its folder is made.
+            path: of a file, ``.nii.gz``, ``.nrrd`` or ``.mha``, of a picture ``.png`` or ``.tif``; its folder is made.
             overwrite: replace files that exist.
 
         Raises:

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from common.errors import path_option
+from common.errors import ConfigError, path_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,17 +17,18 @@ CONDITIONS = ("value_range", "mask_voxels", "unit", "hfen_sigma_voxels")
 EXAMPLES = """examples:
   synthesize score ct.nii.gz TRUTH.nii.gz --mask HEAD.nii.gz
   synthesize score t2.nii.gz TRUTH.nii.gz --mask HEAD.nii.gz --unit arbitrary --value_range 0 4000
-  synthesize score ct.nii.gz TRUTH.nii.gz --mask HEAD.nii.gz --attenuation --kvp 120"""
+  synthesize score ct.nii.gz TRUTH.nii.gz --mask HEAD.nii.gz --attenuation --kvp 120
+  synthesize score stained.png TRUTH.png"""
 
 
 def add(command: argparse.ArgumentParser, _: str) -> None:
     """Add the options of the command."""
     command.epilog = EXAMPLES
-    named = {"pred": "synthetic volume", "truth": "real volume on the same grid"}
+    named = {"pred": "synthetic volume or picture", "truth": "real one on the same grid"}
     for name, metavar in (("pred", "SYNTHETIC"), ("truth", "TRUTH")):
         command.add_argument(name, metavar=metavar, type=path_option, help=f"{named[name]}: a file or a DICOM series")
-    about = "mask of the voxels to score, on the same grid"
-    command.add_argument("--mask", type=path_option, required=True, help=about)
+    about = "mask of the voxels to score, on the same grid; pictures need none"
+    command.add_argument("--mask", type=path_option, help=about)
     command.add_argument("--unit", help="unit of both volumes (default: from JSON of SYNTHETIC or DICOM headers)")
     about = "range that psnr, ssim and ms_ssim clip to (default: that of CT for HU)"
     command.add_argument("--value_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=about)
@@ -46,12 +47,14 @@ def score(options: argparse.Namespace) -> int:
 
     files = (options.pred, options.truth, options.mask)
     if options.attenuation:
+        if options.mask is None:
+            raise ConfigError("--attenuation needs --mask", "pass the head")
         rows = scoring.attenuation_rows(*files, options.kvp, options.bone_hu)
         measures = {name: _plain(row) for name, row in rows.items()}
         result = {**measures, "kvp": options.kvp, "bone_hu": options.bone_hu}
     else:
         row = scoring.score_row(*files, options.unit, options.value_range)
-        result = _plain(row) | {name: row.attrs[name] for name in CONDITIONS}
+        result = _plain(row) | {name: row.attrs[name] for name in CONDITIONS if name in row.attrs}
     print(json.dumps(result, allow_nan=False))
     return 0
 

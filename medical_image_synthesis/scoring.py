@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import ConfigError, DataError
+from common.io.picture_files import is_picture
 from common.units import BONE_ABOVE_HU, HU
 from medical_image_synthesis.quiet import without_traces
 from medical_image_synthesis.volumes import Volume, as_volume, require_one_channel, require_there
@@ -23,7 +26,7 @@ UNDEFINED = "undefined"
 def score(
     pred: Any,
     truth: Any,
-    mask: Any,
+    mask: Any = None,
     unit: str | None = None,
     value_range: tuple[float, float] | None = None,
 ) -> pd.Series:
@@ -36,13 +39,13 @@ def score(
         pred: synthetic volume: a file, a folder of a DICOM series, an image of nibabel or SimpleITK, a MetaTensor,
             (array, affine), or the result of an inference; (X, Y, Z).
         truth: real volume in the same unit.
-        mask: voxels to score, above 0 inside.
+        mask: voxels to score, above 0 inside; files of two pictures need none, and take neither unit nor range.
         unit: of both; by default that of the JSON file next to a synthetic volume, of the DICOM header, or of a result.
         value_range: that psnr, ssim, ms_ssim and vif clip to; by default that of CT for HU.
 
     Returns:
-        A row with the metrics of :func:`common.metrics.score`, and for HU of :func:`common.metrics.ct_scores`, as
-        floats, named as the volume; NaN where one is
+        A row with the metrics of :func:`common.metrics.score`, and for HU of :func:`common.metrics.ct_scores`, for
+        pictures of :func:`common.metrics.picture_scores`, as floats, named as the volume; NaN where one is
         undefined or infinite. Its ``attrs`` are ``unit`` ("as stored" where it is unknown), ``units`` of the metrics
         by their names, ``value_range``, ``mask_voxels``, ``hfen_sigma_voxels``, and ``undefined``, the reasons why by
         the names of metrics without a value.
@@ -63,9 +66,15 @@ def score(
 
 
 def score_row(
-    pred: Any, truth: Any, mask: Any, unit: str | None = None, value_range: tuple[float, float] | None = None
+    pred: Any, truth: Any, mask: Any = None, unit: str | None = None, value_range: tuple[float, float] | None = None
 ) -> pd.Series:
     """:func:`score`, whose mistakes name options of the command line."""
+    if all(isinstance(each, str | os.PathLike) and is_picture(Path(each)) for each in (pred, truth)):
+        if unit or value_range:
+            raise ConfigError("--unit and --value_range are for volumes, pictures have levels of 0 to 255", "omit them")
+        return _picture_row(pred, truth, mask)
+    if mask is None:
+        raise ConfigError("--mask is missing, without which the background would count", "pass the mask")
     volumes = _volumes(pred, truth, mask)
     import numpy as np
 
@@ -87,6 +96,28 @@ def score_row(
         "hfen_sigma_voxels": HFEN_SIGMA,
         "units": {name: metric_info(name).in_unit(shown) for name in row.index},
     }
+    return row
+
+
+def _picture_row(pred: Any, truth: Any, mask: Any) -> pd.Series:
+    """The scores of a picture."""
+    volumes = _volumes(pred, truth, mask, pictures=True)
+    import numpy as np
+
+    from common.evaluation.report.metric_info import metric_info
+    from common.grids import channels_last
+    from common.metrics import picture_scores
+    from common.metrics.pictures import LEVELS_RANGE
+    from common.units import LEVELS
+
+    made, real = (
+        channels_last(volumes[name].array.reshape(-1, *volumes[name].array.shape[-3:])) for name in ("pred", "truth")
+    )
+    inside = volumes["mask"].array if mask is not None else np.ones(real.shape[:3], bool)
+    row = _row(picture_scores(made, real, inside), volumes["pred"].name)
+    units = {name: metric_info(name).in_unit(LEVELS) for name in row.index}
+    about = {"value_range": LEVELS_RANGE, "mask_voxels": int(np.count_nonzero(inside)), "unit": LEVELS, "units": units}
+    row.attrs |= about
     return row
 
 
@@ -165,31 +196,32 @@ def _range_of(unit: str | None) -> tuple[float, float]:
     raise ConfigError(f"no value range is known for {unit}, to which psnr and ssim clip", "give --value_range LOW HIGH")
 
 
-def _volumes(pred: Any, truth: Any, mask: Any) -> dict[str, Volume]:
-    """The three volumes by their names, with their axes in the order and direction of the truth's.
+def _volumes(pred: Any, truth: Any, mask: Any, pictures: bool = False) -> dict[str, Volume]:
+    """The three volumes by their names, with their axes in the order and direction of the truth's; no mask if None.
 
     Raises:
-        DataError: one cannot be read, has channels, or is on another grid than the truth.
+        DataError: one cannot be read, has channels but for pictures, or is on another grid than the truth.
     """
-    for name, source in (("pred", pred), ("truth", truth), ("mask", mask)):
-        require_there(source, name)
+    given = {name: each for name, each in (("truth", truth), ("pred", pred), ("mask", mask)) if each is not None}
+    for name in sorted(given, key=("pred", "truth", "mask").index):
+        require_there(given[name], name)
     from common.grids import reoriented, require_grid
     from common.io import VolumeReader
     from common.metrics.masked import mask_fault
 
-    reader = VolumeReader()
-    sources = {"truth": truth, "pred": pred, "mask": mask}
-    volumes = {name: as_volume(source, name, reader) for name, source in sources.items()}
+    reader = VolumeReader(pictures=pictures)
+    volumes = {name: as_volume(source, name, reader) for name, source in given.items()}
     reference = volumes["truth"]
     for name, volume in volumes.items():
-        require_one_channel(volume, name)
+        if not pictures or name == "mask":
+            require_one_channel(volume, name)
         array, affine = reoriented(volume.array, volume.affine, reference.affine)
         volumes[name] = replace(volume, array=array, affine=affine)
-        require_grid(
-            name, array.shape, affine, reference.array.shape, reference.affine, "resample it or fix its affine",
-            "the truth",
-        )  # fmt: skip
-    if faulty := mask_fault(volumes["mask"].array, reference.array):
+        shape, wanted = array.shape[-3:], reference.array.shape[-3:]
+        remedy = "resample it or fix its affine"
+        require_grid(name, shape, affine, wanted, reference.affine, remedy, "the truth")
+    first = reference.array.reshape(-1, *reference.array.shape[-3:])[0]
+    if "mask" in volumes and (faulty := mask_fault(volumes["mask"].array, first)):
         raise DataError(f"mask {faulty[0]}", faulty[1])
     return volumes
 

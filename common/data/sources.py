@@ -11,6 +11,7 @@ from ..config.record import RunRecord
 from ..errors import ConfigError, DataError, Finding, choose, some
 from ..io.dicom.reading.headers import holds_series
 from ..io.modality import FAULT, SOURCE_MODALITY
+from ..io.picture_files import PICTURES
 from ..io.reader import KSPACE, VOLUMES, volume_stem
 from .datalist import SPLITS, Item, load_datalist, split_by_patient
 from .layouts.folders import cases_of_folders
@@ -39,8 +40,8 @@ def inference_cases(
 ) -> list[Item]:
     """Select the cases to synthesise from; no target is needed.
 
-    ``dataset_dir`` may be one file (NIfTI, MetaImage, NRRD), a folder of such files, a folder with a DICOM series, a
-    folder of such folders (one per case), a folder of cases as in training, or of nested studies
+    ``dataset_dir`` may be one file (NIfTI, MetaImage, NRRD, a picture), a folder of such files, a folder with a DICOM
+    series, a folder of such folders (one per case), a folder of cases as in training, or of nested studies
     (``PATIENT/STUDY/SERIES``, a case for each series of ``source_modality`` that is no localizer). Of a
     datalist, of the phantoms and of a run the cases of ``section`` are used.
 
@@ -92,10 +93,14 @@ def inference_cases(
 
 
 def _volumes(root: Path) -> list[Path]:
-    """The volumes directly in a folder; the log counts hidden files, such as those of macOS, and names folders."""
-    paths = sorted(path for path in root.iterdir() if path.name.lower().endswith((*VOLUMES, *NOT_READ)))
-    if not any(path.name.lower().endswith(VOLUMES) for path in paths):
+    """The volumes directly in a folder, or the pictures of one without; the log counts hidden files, such as those of
+    macOS, and names folders.
+    """
+    held = sorted(root.iterdir())
+    read = next((kind for kind in (VOLUMES, PICTURES) if any(path.name.lower().endswith(kind) for path in held)), None)
+    if read is None:
         return []
+    paths = [path for path in held if path.name.lower().endswith((*read, *NOT_READ))]
     files = [path for path in paths if not path.name.startswith(".")]
     if len(files) < len(paths):
         logger.info(f"data: {len(paths) - len(files)} hidden files of {root} are ignored")
@@ -164,7 +169,7 @@ def _files(paths: Sequence[Path]) -> list[Item]:
 def _fault(name: str, files: Sequence[Path]) -> Item:
     """Why the files of a case cannot be read, as an entry of the case."""
     listed = ", ".join(path.name for path in files)
-    if not files[0].name.lower().endswith((*VOLUMES, *KSPACE)):
+    if not files[0].name.lower().endswith((*VOLUMES, *PICTURES, *KSPACE)):
         return {FAULT: str(Finding(name, listed, f"not one of {', '.join(VOLUMES)}", "", "convert it to NIfTI"))}
     fault = Finding(name, listed, "several files of one case", "", "keep one of them")
     return {FAULT: str(fault)} if len(files) > 1 else {}

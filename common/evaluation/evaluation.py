@@ -22,6 +22,7 @@ from ..errors import ConfigError, DataError, choose, naming_case
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
+from ..io.picture_files import luminance
 from ..training.epochs_done import unfinished
 from ..training.handlers import LOG_NAME
 from ..units import HU
@@ -29,7 +30,7 @@ from ..weights import checkpoints
 from ..weights.info import identity
 from .held_out_case import Case, fitted_line, load_case, own_window
 from .methods import EvaluatedMethod, require_unit, variant, variants
-from .pictures import Pictures
+from .pictures import Pictures, in_colour
 from .report import (
     Panel,
     Report,
@@ -42,6 +43,7 @@ from .report import (
     write_report,
     write_tables,
 )
+from .report.contents import Picture
 from .report.error_histogram import ErrorHistogram
 from .report.ranking import ranked
 from .report.tables import Summary
@@ -61,9 +63,9 @@ class Evaluation:
     """Evaluation of every method on the test cases, on the source's own grid and in the target's unit.
 
     Methods: ``model`` (``models/model.pt``), every variant under ``variants/`` by its name, and a baseline: the first
-    channel of the source as it is, ``copy_input``, or, if units differ, rescaled by a line fitted to the training cases
-    inside their masks, ``linear_fit``. With ``references`` also methods without a network, such as a classical filter,
-    by their names.
+    channel of the source, or all where the target has as many, as it is, ``copy_input``, or, if units differ, rescaled
+    by a line fitted to the training cases inside their masks, ``linear_fit``. With ``references`` also methods without
+    a network, such as a classical filter, by their names.
 
     Args:
         cases: items by section, as :func:`common.data.selection.training_cases` gives them.
@@ -153,6 +155,7 @@ class Evaluation:
         line = self._line()
         pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual, self.maps)
         panels: list[Panel] = []
+        coloured: list[Picture | None] = []
         errors: ErrorHistogram | None = None
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case", disable=None)):
@@ -163,7 +166,9 @@ class Evaluation:
                     self.rows.append({"case": case.name, "method": name, **self._score(prediction, case, name)})
             if case.truth is not None:
                 errors = errors or ErrorHistogram(self.unit, self.window or own_window(case))
-                errors.add(predictions[MODEL], case.truth, case.mask, case.regions)
+                errors.add(luminance(predictions[MODEL]), luminance(case.truth), case.mask, case.regions)
+            if number < VARIANT_PANELS:
+                coloured += [in_colour(case, name, prediction) for name, prediction in predictions.items()]
             if len(items) <= self.panel_cases:
                 shown = list(methods) if number < VARIANT_PANELS else [MODEL]
                 panels += [pictures.panel(case, name, predictions[name]) for name in shown]
@@ -175,7 +180,8 @@ class Evaluation:
         groups = by_group(self.rows, items)
         write_tables(folder, self.rows, summary)
         write_groups(folder, groups)
-        write_report(folder / "report.html", self._report(summary, panels, errors, worse, line, groups))
+        report = self._report(summary, panels, list(filter(None, coloured)), errors, worse, line, groups)
+        write_report(folder / "report.html", report)
         limits = "of each case" if self.value_range is None else "{:g} to {:g}".format(*self.value_range)
         scored = f"{self.unit}, value range {limits}, inside the mask: {self.mask_description}"
         print(f"\n{self.bundle}, {len(items)} held-out cases, {scored}")
@@ -230,7 +236,7 @@ class Evaluation:
         """The volume (X, Y, Z) that a reference makes of a case's source."""
         source = case.channels if case.channels.shape[-1] > 1 else case.source
         volume = in_ras(self.references[name], source, case.affine)
-        if volume.shape != case.source.shape:
+        if volume.shape != case.copied.shape:
             fault = f"{case.name}: {name} has shape {volume.shape}, the source {case.source.shape}"
             raise DataError(fault, "give a function that keeps the shape")
         return volume
@@ -258,7 +264,7 @@ class Evaluation:
         """The volume (X, Y, Z) of each row of a case: of the methods, the baseline and the references."""
         baseline, slope, intercept = line
         made = {name: method.predict(case, self.device) for name, method in methods.items()}
-        made[baseline] = slope * case.source + intercept
+        made[baseline] = slope * case.copied + intercept
         return made | {name: self._referred(name, case) for name in self.references}
 
     def _score(self, prediction: np.ndarray, case: Case, method: str) -> dict[str, float]:
@@ -276,6 +282,7 @@ class Evaluation:
         self,
         summary: dict[str, Any],
         panels: list[Panel],
+        coloured: list[Picture],
         errors: ErrorHistogram | None,
         worse: Mapping[str, str],
         line: tuple[str, float, float],
@@ -296,6 +303,7 @@ class Evaluation:
             rows=self.rows,
             summary=summary,
             panels=panels,
+            pictures=coloured,
             errors=errors.picture(f"{MODEL}, all {len(self.cases[self.section])} cases") if errors else None,
             log_csv=log if log.is_file() else None,
             settings=plain_settings(config_of(self.record)),

@@ -15,7 +15,7 @@ from torch import nn
 
 from ..config.record import RunRecord, config_of
 from ..errors import CheckpointError, ConfigError
-from ..grids import require_grid
+from ..grids import channels_last, require_grid
 from ..raw_settings import references
 from ..units import ARBITRARY
 from ..weights import checkpoints
@@ -41,7 +41,7 @@ class EvaluatedMethod:
         self.network.to(device).eval()
 
     def predict(self, case: Case, device: torch.device) -> np.ndarray:
-        """Synthetic volume (X, Y, Z) on the case's grid, in the target's unit, computed from the source only.
+        """Synthetic volume (X, Y, Z), or (X, Y, Z, C), on the case's grid, in the target's unit, from the source only.
 
         Raises:
             DataError: the prediction is not on the source's grid.
@@ -58,10 +58,11 @@ class EvaluatedMethod:
 
     def restored(self, case: Case, item: dict[str, Any]) -> np.ndarray:
         """The volume of :meth:`predict` from an item of :meth:`inferred`, or from one with another ``pred``."""
-        return np.asarray(self.finished(case, item)["pred"][0], dtype=np.float64)
+        pred = np.asarray(self.finished(case, item)["pred"], dtype=np.float64)
+        return channels_last(pred) if case.in_colour else pred[0]
 
     def finished(self, case: Case, item: dict[str, Any]) -> dict[str, Any]:
-        """An item of :meth:`inferred` after postprocessing, which has ``pred`` (1, X, Y, Z) on the case's grid.
+        """An item of :meth:`inferred` after postprocessing, which has ``pred`` (C, X, Y, Z) on the case's grid.
 
         Raises:
             DataError: the prediction is not on the source's grid.

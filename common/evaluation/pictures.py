@@ -1,15 +1,24 @@
-"""Report panels of a case: source, prediction and truth in one orientation."""
+"""Report panels of a case: source, prediction and truth in one orientation; pictures in colour."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
+from PIL import Image
 
+from ..io.picture_files import luminance
 from .held_out_case import Case, own_window
 from .report import ExtraImage, Panel
+from .report.contents import Picture
+
+GAP = 4
+"""Pixels between the pictures of a figure in colour."""
+WIDEST = 1200
+"""Pixels of such a figure at most."""
 
 
 @dataclass
@@ -31,7 +40,9 @@ class Pictures:
     maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
 
     def panel(self, case: Case, method: str, prediction: np.ndarray) -> Panel:
-        """Panel of a case with a method's prediction (X, Y, Z), reoriented to RAS."""
+        """Panel of a case with a method's prediction (X, Y, Z), reoriented to RAS; of one in colour the luminance."""
+        source, truth, prediction = luminance(case.copied), case.truth, luminance(prediction)
+        truth = None if truth is None else luminance(truth)
         to_ras = nib.orientations.io_orientation(case.affine)
 
         def turned(volume: np.ndarray) -> np.ndarray:
@@ -40,7 +51,7 @@ class Pictures:
 
         x, y, z = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])].tolist()
         window = own_window(case) if self.window is None else (self.window[0], self.window[1])
-        extras = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)] * self.show_residual
+        extras = [ExtraImage("Synthetic − source", turned(prediction - source), self.unit)] * self.show_residual
         extras += [
             ExtraImage(name, turned(found.astype(np.float32)), "1", signed=False)
             for function in self.maps
@@ -49,9 +60,9 @@ class Pictures:
         return Panel(
             case=case.name,
             method=method,
-            source=turned(case.source),
+            source=turned(source),
             synthetic=turned(prediction.astype(np.float32)),
-            truth=turned(case.truth) if case.truth is not None else None,
+            truth=None if truth is None else turned(truth),
             mask=turned(case.mask.astype(np.uint8)),
             extras=extras,
             spacing=(x, y, z),
@@ -61,3 +72,18 @@ class Pictures:
             window=window,
             affine=case.affine @ nib.orientations.inv_ornt_aff(to_ras, case.source.shape),
         )
+
+
+def in_colour(case: Case, method: str, prediction: np.ndarray) -> Picture | None:
+    """Source, prediction (X, Y, 1, 3) and truth of a case next to each other, in levels; None for other volumes."""
+    if prediction.ndim != 4 or prediction.shape[2:] != (1, 3):
+        return None
+    shown = [case.copied, prediction, *([] if case.truth is None else [case.truth])]
+    pixels = [np.rint(np.clip(each[:, :, 0].swapaxes(0, 1), 0, 255)).astype(np.uint8) for each in shown]
+    gap = np.full((pixels[0].shape[0], GAP, 3), 255, np.uint8)
+    image = Image.fromarray(np.concatenate([part for each in pixels for part in (each, gap)][:-1], axis=1))
+    image.thumbnail((WIDEST, WIDEST))
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    names = "source, synthetic and true picture" if case.truth is not None else "source and synthetic picture"
+    return Picture(f"{case.name}, {method}", stream.getvalue(), f"From left to right: {names}.")

@@ -40,7 +40,7 @@ def _first(paths: Any) -> str:
 class TrueTargetMetric(MaskedMetric):
     """Mean over the cases, on all ranks, of a measure of the output against the target as its file has it.
 
-    The output is ``pred`` (1, X, Y, Z) after the postprocessing of an evaluation. Targets and masks are read at the
+    The output is ``pred`` (C, X, Y, Z) after the postprocessing of an evaluation. Targets and masks are read at the
     first validation and memory-mapped from files.
 
     Args:
@@ -80,11 +80,12 @@ class TrueTargetMetric(MaskedMetric):
             self.update(([pred], [truth], [mask]))
 
     def _target(self, number: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
-        """Target and mask of a case, (1, X, Y, Z), and their affine (4, 4)."""
+        """Target (C, X, Y, Z) and mask (1, X, Y, Z) of a case, and their affine (4, 4)."""
         if number not in self._known:
             case = load_case(self.dataset.items[number], *self.settings)
-            volumes = [torch.from_numpy(np.asarray(each))[None] for each in (case.truth, case.mask)]
-            self._known[number] = (*mapped(volumes)[0], case.affine)
+            truth, mask = (torch.from_numpy(np.asarray(each)) for each in (case.truth, case.mask))
+            truth = truth[None] if truth.ndim == 3 else truth.movedim(-1, 0)
+            self._known[number] = (*mapped([truth, mask[None]])[0], case.affine)
         return self._known[number]
 
 

@@ -154,10 +154,11 @@ class MemoryPlan:
         if extent is None:  # reading reports why
             return Choice(0, 0, self.inferer, "")
         paths = _paths(image)
-        channels = len(paths) if len(paths) > 1 else self.reader.channels or 1
+        read = extent.values.shape[0] if self.reader.pictures and extent.values.ndim == 4 else 1
+        channels = len(paths) if len(paths) > 1 else self.reader.channels or read
         for step in self.widening:
             channels = step.channels_after(channels)
-        shape = extent.values.shape
+        shape = extent.values.shape[-3:]
         working = self._working_shape(shape, extent.affine)
         key = (channels, shape, working)
         if key not in self._choices:

@@ -1,4 +1,4 @@
-"""Reading of volumes by their path: NIfTI, MetaImage, NRRD or MGZ file, or folder of a DICOM series."""
+"""Reading of volumes by their path: NIfTI, MetaImage, NRRD or MGZ file, or folder of a DICOM series; pictures."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from .mgh_files import MGH, read_mgh, read_mgh_grid
 from .modality import CT
 from .nifti.reading import is_constant, read_header, read_values
 from .padding import padding_to_air
+from .picture_files import PICTURES, is_picture, read_picture
 
 logger = logging.getLogger(__name__)
 WARNINGS = "warnings"
@@ -37,6 +38,8 @@ DICOM_SUFFIXES = (".dcm", ".ima")
 SIDES_MM = (1.0, 3000.0)
 """Of the longest side of a volume: below is a scan in metres, beyond no table of a scanner moves."""
 CHECK_UNIT = "check the unit of its voxel sizes, mm are needed"
+FROM_PICTURES = "convert the original DICOM series; pictures have lost spacing, orientation and unit"
+TO_PICTURES = "pass PNG, JPEG or TIFF"
 KEPT_BYTES = 2 * 2**30
 """Limit of volumes kept from the data check for training; those beyond it are read twice."""
 KEPT_HEADERS = 8
@@ -71,6 +74,7 @@ class VolumeReader:
         channels: length of the fourth dimension of an image in one file.
         resample: whether :class:`common.transforms.LoadVolumed` resamples volumes to the grid of the first one of their
             case; otherwise volumes on other grids are refused.
+        pictures: read pictures, see :mod:`common.io.picture_files`, and no volumes.
 
     Raises:
         ConfigError: for a ``series`` that is no text or a ``phase`` below 1.
@@ -84,11 +88,13 @@ class VolumeReader:
         resample_tilt: bool = False,
         channels: int | None = None,
         resample: bool = False,
+        pictures: bool = False,
     ) -> None:
         self.nan_fill = nan_fill
         self.options = SeriesOptions(series, phase, resample_tilt)
         self.channels = channels
         self.resample = resample
+        self.pictures = pictures
         self._kept: dict[tuple[str, int | None], Scan] = {}
         self._headers: OrderedDict[str, list[Dataset]] = OrderedDict()
 
@@ -190,6 +196,9 @@ class VolumeReader:
             geometry = stack_geometry(stack, self.options.resample_tilt, partial(Finding, case, path.name))
             grid = geometry.resampling
             return _empty(grid.shape if grid else (*stack.plane.shape, len(stack.slices)), geometry.affine)
+        if self.pictures:
+            values, affine = read_picture(path, case)
+            return _empty(values.shape, affine)
         if path.suffix.lower() in SUFFIXES:
             return _empty(*itk_grid(path))
         if path.suffix.lower() in MGH:
@@ -247,6 +256,12 @@ class VolumeReader:
 
     def _read(self, path: Path, case: str, channels: int | None, modality: str | None = None) -> Scan:
         where = partial(Finding, case, path.name)
+        if is_picture(path) != self.pictures:
+            what, wanted = ("picture", "volumes") if is_picture(path) else ("volume", "pictures")
+            remedy = TO_PICTURES if self.pictures else FROM_PICTURES
+            raise VolumeError(where(f"a {what}, where {wanted} are needed", "", remedy))
+        if self.pictures:
+            return Scan(*read_picture(path, case), ())
         if path.is_dir():
             from .dicom.reading.volume import load_series
 
@@ -294,4 +309,5 @@ def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
 def volume_stem(path: str | PurePath) -> str:
     """The name of a volume's file without the ending of its format, or of a series' folder."""
     name = PurePath(path).name
-    return next((name[: -len(suffix)] for suffix in (*VOLUMES, *KSPACE) if name.lower().endswith(suffix)), name)
+    known = (*VOLUMES, *PICTURES, *KSPACE)
+    return next((name[: -len(suffix)] for suffix in known if name.lower().endswith(suffix)), name)

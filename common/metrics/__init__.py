@@ -13,6 +13,7 @@ from .fidelity import vif
 from .ignite import MaskedMetric
 from .lesions import lesion_ratio, lesion_scores
 from .masked import CT_RANGE, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
+from .pictures import picture_scores
 from .skull import skull_errors, skull_map, skull_rays, skull_scores
 from .ssim import ms_ssim, ssim
 from .structures import StructureOverlap
@@ -45,6 +46,7 @@ __all__ = [
     "ms_ssim",
     "mse",
     "nie_scores",
+    "picture_scores",
     "psnr",
     "psnr_nie",
     "score",

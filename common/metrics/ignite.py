@@ -13,7 +13,8 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
+from ..grids import channels_last
 
 Cases = Sequence[torch.Tensor]
 
@@ -77,10 +78,10 @@ class MaskedMetric(Metric):
         """Score the cases of one iteration.
 
         Raises:
-            DataError: a volume has more than one channel, or the measure refuses it.
+            DataError: the measure refuses it.
         """
         for case in zip(*output, strict=True):
-            value = float(self.function(*map(_single_channel, case)))
+            value = float(self.function(*map(_as_array, case)))
             self.rows.append(value)
             if not math.isnan(value):
                 self._sum += value
@@ -102,10 +103,6 @@ def _as_it_is(output: Any) -> Any:
     return output
 
 
-def _single_channel(volume: torch.Tensor) -> np.ndarray:
-    """Return the array (X, Y, Z) of a tensor (1, X, Y, Z), whatever its device and precision."""
-    if volume.shape[0] != 1:
-        fault = f"volume has shape {tuple(volume.shape)}, not one channel first"
-        raise DataError(fault, "select the channel to score")
-    array: np.ndarray = volume.detach().cpu().double().numpy()[0]
-    return array
+def _as_array(volume: torch.Tensor) -> np.ndarray:
+    """The array (X, Y, Z), or (X, Y, Z, C), of a tensor (C, X, Y, Z), whatever its device and precision."""
+    return channels_last(volume.detach().cpu().double().numpy())

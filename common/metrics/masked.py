@@ -20,8 +20,8 @@ def checked_volumes(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> tuple
     """Return prediction and truth as float64 and the mask as booleans (true where the given mask is above 0).
 
     Args:
-        pred: synthetic volume (X, Y, Z).
-        truth: real volume (X, Y, Z) in the same unit.
+        pred: synthetic volume (X, Y, Z), or (X, Y, Z, C).
+        truth: real volume of the same shape in the same unit.
         mask: the voxels to score (X, Y, Z), above 0 inside.
 
     Raises:
@@ -30,7 +30,7 @@ def checked_volumes(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> tuple
     volumes = {"prediction": np.asarray(pred), "truth": np.asarray(truth), "mask": np.asarray(mask)}
     shape = volumes["truth"].shape
     for name, volume in volumes.items():
-        if volume.shape != shape:
+        if volume.shape != (shape[:3] if name == "mask" else shape):
             raise DataError(f"{name} has shape {volume.shape}, the truth {shape}", "resample it to that grid")
         bad = volume.size - np.count_nonzero(np.isfinite(volume))
         if bad:

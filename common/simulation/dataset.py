@@ -107,8 +107,8 @@ def check_at_least(name: str, value: float, least: float) -> None:
 
 
 def write_dataset_json(folder: Path, **facts: object) -> None:
-    """Write ``dataset.json``: that the data are synthetic, these facts, and the licence of the atlas."""
-    about = {"description": DESCRIPTION, **facts, "licence": ICBM_LICENCE}
+    """Write ``dataset.json``: that the data are synthetic, these facts, and the licence, by default of the atlas."""
+    about = {"description": DESCRIPTION, **facts, **({} if "licence" in facts else {"licence": ICBM_LICENCE})}
     (folder / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
 
 

@@ -96,6 +96,9 @@ class LoadVolumed(MapTransform):
             require_grid(f"{case}: {path}", *own, *wanted, "resample the channels to one grid", "the first channel")
             if len(paths) == 1:
                 channels = _channels(scan.values)
+            elif scan.values.ndim == 4 and len(scan.values) > 1:
+                fault = f"{case}: {path} has {len(scan.values)} channels, and is one of several files"
+                raise DataError(fault, "give files of one channel each")
             else:
                 channels = channels if number else np.empty((len(paths), *scan.values.shape), np.float32)
                 channels[number] = scan.values

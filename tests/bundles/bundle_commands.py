@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import in_process
+import nibabel as nib
+import numpy as np
 from monai.bundle import ConfigParser
+from PIL import Image
 
 from common.config import read_config
 from common.errors import UserError, user_error_in
@@ -70,6 +73,11 @@ class Bundle:
     def has_truth(self) -> bool:
         """Whether there is a true output; anomaly maps are scored by lesions, no ``true_target`` tests."""
         return self.traits["scored_in"] != "lesion masks"
+
+    @property
+    def ending(self) -> str:
+        """Of the files that it reads and writes by default."""
+        return ".png" if self.traits.get("pictures") else ".nii.gz"
 
     @property
     def baseline(self) -> str:
@@ -161,6 +169,11 @@ class Bundle:
         if self.root != ROOT:
             own["PYTHONPATH"] = os.pathsep.join([str(self.root), str(self.folder)])
         return {**os.environ, **own}
+
+
+def voxels(path: str | Path) -> np.ndarray:
+    """The values of a NIfTI file, or the levels of a picture."""
+    return np.asarray(Image.open(path) if str(path).endswith(".png") else nib.load(path).dataobj)
 
 
 def run_files(bundle: Bundle) -> set[str]:

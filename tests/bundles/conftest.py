@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bundle_commands import BUNDLES, TINY, Bundle, ok
+from PIL import Image
 
 
 def pytest_collection_modifyitems(config, items):
@@ -25,6 +26,8 @@ def pytest_collection_modifyitems(config, items):
         of_samples = item.get_closest_marker("unconditional")
         if of_samples is not None:
             return name in of_samples.args
+        if item.get_closest_marker("volumes") and Bundle(name).traits.get("pictures"):
+            return False
         return Bundle(name).conditional or item.get_closest_marker("translation") is None
 
     config.hook.pytest_deselected(items=[item for item in items if not asked(item)])
@@ -91,8 +94,11 @@ def noise(bundle, request, tmp_path) -> dict[str, Any]:
         return {"dataset_dir": str(request.getfixturevalue("tiny_data"))}
     own, rng = bundle.raw("train"), np.random.default_rng(0)
     names = {*own["source"].split(","), own["target"], own["mask"]}
-    for place in (tmp_path / "noise" / case / f"{name}.nii.gz" for case in "abcd" for name in names):
+    for place in (tmp_path / "noise" / case / f"{name}{bundle.ending}" for case in "abcd" for name in names):
         place.parent.mkdir(parents=True, exist_ok=True)
+        if bundle.traits.get("pictures"):
+            Image.fromarray(rng.integers(1, 256, (40, 48, 3), np.uint8)).save(place)
+            continue
         values = np.ones((40, 48, 40)) if place.stem.startswith("mask") else rng.uniform(0, 2, (40, 48, 40))
         nib.save(nib.Nifti1Image(values.astype(np.float32), np.diag([5, 5, 5, 1])), place)
     return {"dataset_dir": str(tmp_path / "noise"), "data_check": False}

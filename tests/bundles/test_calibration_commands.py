@@ -18,7 +18,7 @@ from common.data.layouts.data_sets import find_cases
 from common.evaluation.held_out_case import load_case, own_window
 from common.metrics import mae
 
-pytestmark = [pytest.mark.slow, pytest.mark.translation, pytest.mark.true_target]
+pytestmark = [pytest.mark.slow, pytest.mark.translation, pytest.mark.true_target, pytest.mark.volumes]
 EVALUATE = ["train", "evaluate"]
 CASES, CALIBRATED = 10, 8
 SHRUNK = 0.3

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 
-import nibabel as nib
 import numpy as np
 import pytest
+from bundle_commands import voxels
 
 pytestmark = [pytest.mark.translation, pytest.mark.true_target]
-
-
-def voxels(path):
-    return np.asarray(nib.load(path).dataobj)
 
 
 def test_the_demo_learns(demo_run):
@@ -30,7 +26,7 @@ def test_predictions_of_the_demo_look_like_the_target(demo_run):
     window = demo_run.bundle.parser("inference").get_parsed_content("target_window") if bounded else (None, None)
     assert len(split["test"]) >= 2
     for item in split["test"]:
-        path = demo_run.output_dir / "predictions" / f"{item['case']}_{suffix}.nii.gz"
+        path = demo_run.output_dir / "predictions" / f"{item['case']}_{suffix}{demo_run.bundle.ending}"
         values, truth = voxels(path), voxels(item["label"])
         if not bounded:
             inside = voxels(item["mask"]) > 0

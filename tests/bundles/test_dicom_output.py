@@ -14,7 +14,7 @@ from bundle_commands import ok
 
 from common.io.reader import VolumeReader
 
-pytestmark = [pytest.mark.slow_elsewhere, pytest.mark.translation]
+pytestmark = [pytest.mark.slow_elsewhere, pytest.mark.translation, pytest.mark.volumes]
 
 
 def modality(bundle):

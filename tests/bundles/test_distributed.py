@@ -115,6 +115,7 @@ def test_checkpoints_are_those_of_a_single_process(bundle, two_processes):
 
 
 @pytest.mark.translation
+@pytest.mark.volumes
 def test_one_process_infers_with_the_weights_of_two(bundle, two_processes, tiny_data, tmp_path):
     out, _ = two_processes
     where = {"dataset_dir": tiny_data, "weights": out / "models" / "model.pt", "predictions_dir": tmp_path / "made"}

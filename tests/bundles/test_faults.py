@@ -280,6 +280,7 @@ def test_a_case_that_is_a_path_ends_the_command(bundle, synthesise, files, tmp_p
 
 @pytest.mark.slow_elsewhere  # each bundle says which modality it reads
 @pytest.mark.translation
+@pytest.mark.volumes
 def test_a_source_of_another_modality_fails_and_the_others_do_not(bundle, tiny_run, data, files, tmp_path):
     """A CT stored without its intercept for the bundle that reads CT, values as of HU for those that read MR."""
     ct = bundle.raw("inference")["data"]["source_modality"] == "CT"

@@ -41,6 +41,7 @@ def shown(bundle: Bundle, item: Item) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.translation
+@pytest.mark.volumes
 def test_more_air_changes_no_input_of_the_network(bundle: Bundle, tiny_data: Path, tmp_path: Path) -> None:
     item = bundle.parser("inference", dataset_dir=str(tiny_data)).get_parsed_content("data")[0]
     paths = item["image"] if isinstance(item["image"], list) else [item["image"]]

@@ -131,7 +131,7 @@ def test_raw_data_are_refused_with_the_format_to_convert_them_to(tmp_path: Path,
         ("mr2ct mr.nii.gz -o out --seed", "--seed has no value: write it after the option"),
         (
             "mr2ct mr.nii.gz -o x.nii",
-            "--output x.nii is not a folder and does not end in .nii.gz, .nrrd, .mha: pass",
+            "--output x.nii is not a folder and does not end in .nii.gz, .nrrd, .mha, .png, .ome.tif, .tif: pass",
         ),
         ("mr2ct mr.nii.gz -o x.mhd", "--output x.mhd is not a folder and does not end in .nii.gz, .nrrd, .mha"),
         ("mr2ct mr.nii.gz -o mr.nii.gz", "--output must differ from SOURCE"),

@@ -283,4 +283,6 @@ def test_values_that_are_not_finite_are_refused(files, tmp_path, capsys):
 
 
 def test_the_mask_is_required(files, capsys):
-    assert "the following arguments are required: --mask" in _refusal(capsys, _volumes(files)[:-2])
+    assert "--mask is missing, without which the background would count: pass the mask" in _refusal(
+        capsys, _volumes(files)[:-2]
+    )

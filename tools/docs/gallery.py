@@ -36,7 +36,8 @@ class Row(NamedTuple):
     """The panels of a bundle.
 
     Args:
-        files: source, result and truth, or others; axial slices of NIfTI files in the folder of cases or ``bundles/``.
+        files: source, result and truth, or others; axial slices of NIfTI files in the folder of cases or ``bundles/``,
+            or pictures.
         windows: what is black and white in each; None: 0 and the 99.5th percentile of the slice.
         place: of the slice, a fraction of the slices.
         difference: whether result and truth share the truth's window, and a panel shows the first minus the second.
@@ -92,6 +93,14 @@ ROWS = {
             for file in (f"demo_data/patches/{name}/phantom_000_{name}_0", f"demo/predictions/{name}_synthetic")
         ),
         [(0, 160)] * 6, difference=False,
+    ),
+    "stain_gan": Row(
+        (
+            f"stain_gan/demo_data/{PHANTOM}/source.png",
+            f"stain_gan/demo/predictions/{PHANTOM}_synthetic_stain.png",
+            f"stain_gan/demo_data/{PHANTOM}/target.png",
+        ),
+        [(0, 255)] * 3,
     ),
     "brain_fanogan": Row(
         (
@@ -177,7 +186,7 @@ def picture(row: Row, root: Path) -> Image.Image:
         truth = volumes[2]
         volumes[1] = fitted(volumes[1], truth, truth > 0.1 * truth.max())
     planes = [volume[:, :, int(row.place * volume.shape[2])] for volume in volumes]
-    shown = box(planes[0])
+    shown = box(planes[0] if planes[0].ndim == 2 else planes[0].mean(axis=-1))
     windows = [
         window or (0, float(np.percentile(plane, 99.5))) for plane, window in zip(planes, row.windows, strict=True)
     ]
@@ -186,9 +195,10 @@ def picture(row: Row, root: Path) -> Image.Image:
     greys = [
         np.clip((plane[shown] - low) / (high - low), 0, 1) for plane, (low, high) in zip(planes, windows, strict=True)
     ]
-    parts = [np.repeat(grey[..., None], 3, axis=-1) for grey in greys]
+    parts = [np.repeat(grey[..., None], 3, axis=-1) if grey.ndim == 2 else grey for grey in greys]
     if row.difference:
-        parts.append(signed(greys[1] - greys[2]))
+        error = greys[1] - greys[2]
+        parts.append(signed(error if error.ndim == 2 else error.mean(axis=-1)))
     images = [Image.fromarray(np.rint(part.transpose(1, 0, 2)[::-1] * 255).astype(np.uint8)) for part in parts]
     size = (round(HEIGHT * images[0].width / images[0].height), HEIGHT)
     whole = Image.new("RGB", (len(images) * (size[0] + GAP) - GAP, HEIGHT))

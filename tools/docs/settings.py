@@ -25,8 +25,8 @@ HEADER = 3
 """Lines of comment at the top of each config."""
 SETTING = re.compile(r"([a-z_]+):(?: ([^ #].*?))?  # (.+)")
 HEADING = re.compile(r"# ([A-Z]\w+): ")
-WITHOUT_SOURCE = ["brain3d", "lesion"]
-"""Bundles that make images from noise."""
+MARKS = {("brain3d", "lesion"): "†", ("brain3d", "lesion", "stain"): "‡"}
+"""Bundles that make images from noise, and those that read no volumes; many settings lack them."""
 NO_OPTION = "no option"
 """The comment of a key that the page leaves out."""
 PARTS = (
@@ -84,7 +84,7 @@ def first_settings() -> dict[str, dict[str, Commented]]:
 def by_owner(values: dict[str, str]) -> str:
     """Values in one text, each with its bundles or overlays; the value of most bundles comes first and without them.
 
-    A dagger stands for ``WITHOUT_SOURCE``, which many settings lack.
+    Signs stand for the bundles of ``MARKS``.
     """
     owners: dict[str, list[str]] = {}
     for owner, value in values.items():
@@ -93,7 +93,7 @@ def by_owner(values: dict[str, str]) -> str:
     first = []
     most = max(owners, key=lambda value: len(owners[value]))
     if len(owners[most]) > 3 and len(missing) < 4:
-        first = [most + ("†" if missing == WITHOUT_SOURCE else f" (not {', '.join(missing)})" if missing else "")]
+        first = [most + (MARKS.get(tuple(missing)) or (f" (not {', '.join(missing)})" if missing else ""))]
         del owners[most]
     return "; ".join([*first, *(f"{value} ({', '.join(names)})" for value, names in owners.items())])
 

@@ -34,6 +34,7 @@ BUNDLES = sorted(METADATA)
 TRANSLATION = [name for name in BUNDLES if METADATA[name]["traits"]["translation"]]
 PAIRED = [name for name in BUNDLES if METADATA[name]["traits"]["trained_on_pairs"]]
 UNCONDITIONAL = next(name for name in BUNDLES if name not in TRANSLATION)
+TRANSLATION = [name for name in TRANSLATION if not METADATA[name]["traits"].get("pictures")]  # served as volumes
 DICOM = "mr2ct_pix2pix"
 ONE_SERIES = {
     DICOM: "MR",

@@ -145,6 +145,7 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     others = {key: _read(key, item[key], item, None, expected, findings) for key in OTHERS if key in item}
     if images:
         others = {key: other and volumes.stored_like(other, images[0]) for key, other in others.items()}
+    others = {key: other and volumes.first_channel(other) for key, other in others.items()}
     label, mask = others.get("label"), others.get("mask")
     if images:
         for other in (*images[1:], *(volume for volume in others.values() if volume)):

@@ -55,6 +55,11 @@ def stored_like(volume: CheckedVolume, image: CheckedVolume) -> CheckedVolume:
     return replace(volume, values=values, affine=affine)
 
 
+def first_channel(volume: CheckedVolume) -> CheckedVolume:
+    """The first channel alone, ``(X, Y, Z)``, such as red of a picture in colour, by which pairs are compared."""
+    return replace(volume, values=volume.values.reshape(-1, *volume.shape)[0])
+
+
 def same_grid(image: CheckedVolume, other: CheckedVolume, resample: bool = False) -> Iterator[Finding]:
     """Shape and affine of both must agree, or resampling must be enabled and the image sufficiently covered."""
     if on_one_grid(image, other):

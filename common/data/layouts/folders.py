@@ -14,6 +14,7 @@ from ...case_keys import REGIONS
 from ...errors import DataError, some
 from ...files import GET_CONTENT, NOT_HERE, is_broken_link, text_of_cell
 from ...io.dicom.reading.headers import holds_series
+from ...io.picture_files import PICTURES
 from ...io.reader import NIFTI, VOLUMES, volume_path
 from ..datalist import Item
 
@@ -21,11 +22,10 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MASK = "mask"
 """Default name of the mask, which cases may lack; a mask of any other name is required."""
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 SEARCHED_DEPTH = 4
 """Folders below a root in which cases at the wrong place are looked for."""
 READ = (*VOLUMES, *PICTURES)
-FROM_PICTURES = "convert the original DICOM series; pictures have lost spacing, orientation and unit"
+IN_FOLDERS = "arrange them as ROOT/<case>/<name>.png, for a bundle of pictures"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _Layout:
 
 
 CASE_FOLDERS = {
-    "folders": _Layout(r"[^.].*", (), VOLUMES),
+    "folders": _Layout(r"[^.].*", (), READ),
     # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
     "synthrad2023": _Layout(r"[12](?P<body_part>[BP])(?P<centre>[A-C])\d{3}", ("brain", "pelvis"), NIFTI),
     # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; NIfTI has priority.
@@ -109,7 +109,7 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
         _report_deeper(root, chosen, folders)
     if not folders:
         if pictures := sorted(path.name for path in root.iterdir() if path.name.lower().endswith(PICTURES)):
-            raise DataError(f"{root.name} has pictures, not volumes ({some(pictures)})", FROM_PICTURES)
+            raise DataError(f"{root.name} has pictures outside folders of cases ({some(pictures)})", IN_FOLDERS)
         example = {"folders": "<case>", "synthrad2023": "brain/1BA001", "synthrad2025": "AB/1ABA001"}[layout]
         fault = f"no cases in {root}, where the layout {layout} has ROOT/{example}"
         raise DataError(fault, "correct --dataset_dir or --layout")
@@ -137,11 +137,11 @@ def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
 
 def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes: tuple[str, ...]) -> None:
     suffix = suffixes[-1] if suffixes[-1] == ".mha" else suffixes[0]
+    there = sorted({p.name for f in folders for p in f.iterdir() if p.name.lower().endswith(READ) and p.is_file()})
+    if there and all(name.lower().endswith(PICTURES) for name in there):
+        suffix = ".png"
     missing = [f"{f.name}/{name}{suffix}" for f in folders for name in names if _file(f, name, suffixes) is None]
     if missing:
-        there = sorted({p.name for f in folders for p in f.iterdir() if p.name.lower().endswith(READ) and p.is_file()})
-        if there and all(name.lower().endswith(PICTURES) for name in there):
-            raise DataError(f"{root.name} has pictures, not volumes ({some(there)})", FROM_PICTURES)
         files = "1 file is" if len(missing) == 1 else f"{len(missing)} files are"
         fault = f"{files} missing in {root.name} ({some(missing)})"
         if there and any(all(f"{f.name}/{name}{suffix}" in missing for f in folders) for name in names):

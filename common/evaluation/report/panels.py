@@ -124,7 +124,8 @@ def with_palette(image: Image.Image) -> Image.Image:
 
 
 def _draw(panel: Panel, shown: Sequence[Column]) -> Figure:
-    sizes = plane_sizes(panel)
+    names = PLANES if panel.synthetic.shape[2] > 1 else PLANES[:1]
+    sizes = plane_sizes(panel)[: len(names)]
     scale = min(COLUMN / max(width for _, width in sizes), TALLEST / sum(height for height, _ in sizes))
     heights = [max(height * scale, 0.75) for height, _ in sizes]  # a thin slab needs space for its row's name
     width = LEFT + len(shown) * (COLUMN + GAP)
@@ -132,7 +133,7 @@ def _draw(panel: Panel, shown: Sequence[Column]) -> Figure:
     figure = Figure(figsize=(width, height), facecolor="white")
     for at, column in enumerate(shown):
         left, top, image = LEFT + at * (COLUMN + GAP), height - TOP, None
-        for row, name in enumerate(PLANES):
+        for row, name in enumerate(names):
             top -= heights[row] + GAP * (row > 0)
             axes = figure.add_axes((left / width, top / height, COLUMN / width, heights[row] / height))
             image = _show(axes, column, row, panel.spacing)

@@ -28,6 +28,7 @@ from .verdicts import MARK
 
 if TYPE_CHECKING:
     from .itk import ItkFormat
+    from .picture import PictureFormat
 
 MAP_ENDING = "_uncertainty"
 
@@ -40,7 +41,7 @@ class CheckedOutputs:
     suffix: str
     weights: Path
     overwrite: bool
-    format: DicomFormat | NiftiFormat | ItkFormat
+    format: DicomFormat | NiftiFormat | ItkFormat | PictureFormat
     maps: DicomFormat | NiftiFormat | None
     provenance: Provenance
 

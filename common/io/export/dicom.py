@@ -28,7 +28,7 @@ class DicomFormat:
     """Writes a volume as a folder of classic single-frame slices, ``IM0001.dcm`` and so on.
 
     Args:
-        modality: of the target: ``CT``, ``MR`` or ``PT``.
+        modality: of the target: ``CT``, ``MR`` or ``PT``; of pictures, which are not written so, any.
         unit: of the values.
         bundle: name and version.
         weights: file whose hash is written into the header.
@@ -53,7 +53,7 @@ class DicomFormat:
         timing: Sequence[float] | None = None,
         reader: VolumeReader | None = None,
     ) -> None:
-        if modality not in TO_PIXELS:
+        if modality not in TO_PIXELS and not (reader and reader.pictures):
             raise ConfigError(f"--output::modality is {modality!r}", choose(TO_PIXELS))
         if timing is not None and not _are_times(timing):
             remedy = "pass [repetition, echo] in ms, or null if unknown"

@@ -13,7 +13,7 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 from ...errors import ConfigError, OutputError, choose
 from ...files import remove, require_file_name, write_text
-from ...grids import same_grid, show_affine
+from ...grids import channels_last, same_grid, show_affine
 from ...weights import checkpoints
 from ...weights.info import origin
 from ..dicom.writing.template import MapOf
@@ -29,8 +29,10 @@ from .volume import OutputVolume, volume_of
 
 if TYPE_CHECKING:
     from .itk import ItkFormat
+    from .picture import PictureFormat
 
-FORMATS = ("nifti", "dicom", "nrrd", "mha")
+PICTURES = {"png": ".png", "tiff": ".tif", "ome-tiff": ".ome.tif"}
+FORMATS = ("nifti", "dicom", "nrrd", "mha", *PICTURES)
 MAP_DTYPE = "float32"
 
 
@@ -39,13 +41,13 @@ class VolumeExporter(CheckedOutputs):
 
     Args:
         predictions_dir: receives ``<case>_<suffix>.nii.gz`` (``.nrrd``, ``.mha``), or a folder ``<case>_<suffix>`` of
-            slices, and ``.json``.
+            slices, and ``.json``; ``.png``, ``.tif`` or ``.ome.tif`` of pictures.
         suffix: of the name, such as ``synthetic_ct``.
         modality: of the target, for DICOM: ``CT``, ``MR`` or ``PT``.
         unit: of the values, such as ``HU``.
         bundle: name and version, for headers and JSON.
         weights: file whose hash is written into the sidecar.
-        output_format: ``nifti``, ``dicom``, ``nrrd`` or ``mha``.
+        output_format: ``nifti``, ``dicom``, ``nrrd`` or ``mha``; of pictures ``png``, ``tiff`` or ``ome-tiff``.
         output_dtype: stored type of files; for DICOM the modality determines it.
         overwrite: replace existing outputs.
         output_file: of the one volume of a run, in the place of its name in ``predictions_dir``; there is no manifest.
@@ -90,12 +92,20 @@ class VolumeExporter(CheckedOutputs):
         self._hold = ""
         self.provenance = Provenance(bundle)
 
-    def _format(self, name: str) -> DicomFormat | NiftiFormat | ItkFormat:
+    def _format(self, name: str) -> DicomFormat | NiftiFormat | ItkFormat | PictureFormat:
+        if self.reader.pictures != (name in PICTURES):
+            what = "pictures" if self.reader.pictures else "volumes"
+            written = list(PICTURES) if self.reader.pictures else [each for each in FORMATS if each not in PICTURES]
+            raise ConfigError(f"--output_format {name} is not for {what}", choose(written))
         if name == "dicom":
             return self._as_series
         named = f"{self.bundle}, simulation-trained" if origin(self.weights) else self.bundle
         if name == "nifti":
             return NiftiFormat(named, self.dtype)
+        if name in PICTURES:
+            from .picture import PictureFormat
+
+            return PictureFormat(named, self.dtype, PICTURES[name])
         from .itk import ItkFormat  # few write it
 
         return ItkFormat(named, self.dtype, f".{name}")
@@ -153,19 +163,18 @@ class VolumeExporter(CheckedOutputs):
         about = {"case": case, "status": status, "file": self.path(case).name}
         return about | {name: value for name, value in optional.items() if value}
 
-    @staticmethod
-    def on_host(item: Mapping[str, Any], pred: Any) -> Any:
-        """The predicted volume (X, Y, Z) in host memory.
+    def on_host(self, item: Mapping[str, Any], pred: Any) -> Any:
+        """The predicted volume (X, Y, Z), or picture (X, Y, 1) or (X, Y, 1, 3), in host memory.
 
         Args:
             item: the loaded case.
-            pred: (1, X, Y, Z) after postprocessing.
+            pred: (C, X, Y, Z) after postprocessing.
 
         Raises:
             OutputError: for a prediction that is not on the grid of its source.
         """
         _require_grid(item, pred)
-        return convert_to_numpy(pred[0])
+        return channels_last(convert_to_numpy(pred)) if self.reader.pictures else convert_to_numpy(pred[0])
 
     def write(self, item: Mapping[str, Any], values: Any, widths: Any = None) -> Path:
         """Write one volume (X, Y, Z), its uncertainty map where there is one, and its sidecar.

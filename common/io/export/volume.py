@@ -21,10 +21,10 @@ from .verdicts import QUALITY
 class OutputVolume:
     """The output of one case on the grid of its source.
 
-    ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
-    folder with the DICOM series ``series_uid``, that the first channel was read from. ``warnings`` are about the input.
-    ``map_of`` is given where the values are interval half-widths around a derived series; ``quality`` is the verdict, a
-    mapping as in the manifest.
+    ``values`` (X, Y, Z), or (X, Y, 1, 3) of a picture in colour, are in the target's unit, ``affine`` (4, 4) maps to
+    RAS mm; ``source`` is the file, or the folder with the DICOM series ``series_uid``, that the first channel was read
+    from. ``warnings`` are about the input. ``map_of`` is given where the values are interval half-widths around a
+    derived series; ``quality`` is the verdict, a mapping as in the manifest.
     """
 
     case: str
@@ -61,7 +61,7 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> OutputVolume:
 
     Args:
         item: with ``case``, the loaded ``image`` and, where there are any, ``warnings`` and ``quality``.
-        values: (X, Y, Z) in the target's unit.
+        values: (X, Y, Z) in the target's unit, or (X, Y, 1, 3).
     """
     meta = item["image"].meta
     affine = np.asarray(convert_to_numpy(meta[MetaKeys.ORIGINAL_AFFINE]), dtype=float)

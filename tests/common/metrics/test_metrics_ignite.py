@@ -13,7 +13,7 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
 from monai.handlers import from_engine
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError
 from common.metrics import MaskedMetric, bone_dice, mae
 
 FROM_OUTPUT = from_engine(["pred", "label", "mask"])
@@ -105,10 +105,12 @@ def test_bundle_configuration_scores_a_monai_evaluator():
     assert evaluator.state.metrics["ssim"] == pytest.approx(np.mean(luminances), rel=1e-6)
 
 
-def test_several_channels_are_refused():
-    case = {key: value.expand(2, 2, 2, 2) for key, value in _case(1.0).items()}
-    with pytest.raises(DataError, match=r"volume has shape \(2, 2, 2, 2\), not one channel first"):
-        MaskedMetric(mae).update(FROM_OUTPUT([case]))
+def test_the_channels_of_a_picture_count_together():
+    truth = torch.zeros(3, 2, 2, 1)
+    pred = torch.tensor([1.0, 2.0, 6.0])[:, None, None, None] + truth
+    metric = MaskedMetric(mae)
+    metric.update(([pred], [truth], [torch.ones(1, 2, 2, 1)]))
+    assert metric.compute() == 3
 
 
 def test_a_name_is_no_function():

@@ -8,6 +8,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from PIL import Image
 
 from common.trust.input_check import UNLIKE, UNSUITED
 from tools.demo import command
@@ -15,7 +16,9 @@ from tools.repository import ROOT
 
 
 def read(path: Path) -> np.ndarray:
-    """The values of a NIfTI file, (X, Y, Z) in RAS orientation."""
+    """The values of a NIfTI file, (X, Y, Z) in RAS orientation; of a picture in colour (X, Y, 1, 3), Y upwards."""
+    if path.suffix == ".png":
+        return np.asarray(Image.open(path), np.float32)[::-1].swapaxes(0, 1)[:, :, None]
     image: Any = nib.as_closest_canonical(nib.load(path))
     return np.asarray(image.dataobj, np.float32)
 

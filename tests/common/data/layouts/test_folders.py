@@ -54,11 +54,18 @@ def test_a_link_to_content_that_was_not_fetched_is_named(tmp_path: Path, name: s
         find_cases(tmp_path, "folders")
 
 
-@pytest.mark.parametrize("files", [["1.png", "2.png"], ["a/1.png", "a/2.png"]])
-def test_pictures_are_named(tmp_path: Path, files: list[str]) -> None:
-    make(tmp_path, *files)
-    with pytest.raises(DataError, match=r"has pictures, not volumes \(1.png, 2.png\): convert the original DICOM"):
+def test_pictures_are_cases_and_outside_folders_of_cases_are_named(tmp_path: Path) -> None:
+    make(tmp_path, "1.png", "2.png")
+    with pytest.raises(DataError, match=r"has pictures outside folders of cases \(1.png, 2.png\): arrange"):
         find_cases(tmp_path, "folders")
+    make(tmp_path, "a/source.png", "a/target.ome.tif", "b/source.png")
+    with pytest.raises(DataError, match=r"1 file is missing in .* \(b/target.png\)"):
+        find_cases(tmp_path, "folders", source="source", target="target")
+    (first,) = find_cases(tmp_path, "folders", source="source", target="source")[:1]
+    assert Path(first["image"]).name == "source.png"
+    make(tmp_path, "b/target.jpg")
+    found = find_cases(tmp_path, "folders", source="source", target="target")
+    assert [Path(item["label"]).name for item in found] == ["target.ome.tif", "target.jpg"]
 
 
 def test_long_lists_of_missing_files_are_cut_and_a_file_stored_twice_is_not_guessed(tmp_path: Path) -> None:

@@ -265,7 +265,8 @@ class TestRefusals:
         ("settings", "message"),
         [
             ({"output_dtype": "int12"}, "--output_dtype is 'int12': choose uint8, "),
-            ({"output_format": "png"}, "--output_format is 'png': choose nifti, dicom, nrrd or mha"),
+            ({"output_format": "bmp"}, "--output_format is 'bmp': choose nifti, dicom, nrrd, mha, png, "),
+            ({"output_format": "png"}, "--output_format png is not for volumes: choose nifti, dicom, nrrd or mha"),
             ({"modality": "US"}, "--output::modality is 'US': choose CT, MR or PT"),
             ({"timing": 4000}, "--timing is 4000, not two positive numbers"),
             ({"timing": [4000, -1]}, r"--timing is \[4000, -1\], not two positive numbers"),
