@@ -119,19 +119,26 @@ def _write_datalist(recipe: Recipe, lists: dict[str, list[Item]], out: Path) -> 
 
 
 def _trained(recipe: Recipe, name: str, out: Path, changed: Mapping[str, str]) -> Run:
-    """The run of a recipe, trained, or continued where it was interrupted."""
+    """The run of a recipe, trained, or continued where it was interrupted.
+
+    Raises:
+        OutputError: it was trained with other settings.
+    """
     from medical_image_synthesis.catalogue import bundle_named
     from medical_image_synthesis.training import Run, train
 
     overlays, folder = overlays_of(recipe, name, out), out / name
     _write_yaml(Path(overlays[-1]), settings_of_run(recipe, name))
     if (done := folder / TRAINED).is_file():
-        return Run(bundle_named(recipe.bundle), Path(json.loads(done.read_text())["folder"]), overlays)
+        known = json.loads(done.read_text("utf-8"))
+        if known["changed"] != dict(changed):
+            raise OutputError(f"{folder} was trained with other settings, {known['changed']}", "choose another --out")
+        return Run(bundle_named(recipe.bundle), Path(known["folder"]), overlays)
     resume = any(folder.glob("**/last_checkpoint.pt"))
     print(f"{name}: {'goes on' if resume else 'trains'}", flush=True)
     settings = {"datalist": out / DATALIST, "resume": resume, **changed}
     run = train(recipe.bundle, output_dir=folder, overlay=overlays, progress=_say, **settings)
-    _write(done, {"folder": str(run.folder)})
+    _write(done, {"folder": str(run.folder), "changed": dict(changed)})
     return Run(run.bundle, run.folder, overlays)
 
 
