@@ -140,7 +140,7 @@ def lesion_depth(
 ) -> tuple[Array, Array]:
     """Depth below the surface of a bumpy ellipsoid in mm (negative outside), and directions from its centre."""
     away = np.moveaxis(points, 0, -1) - centre
-    turned = away @ Rotation.random(rng=rng).as_matrix().T / (radius * rng.uniform(0.8, 1.2, 3))
+    turned = away @ Rotation.random(None, rng).as_matrix().T / (radius * rng.uniform(0.8, 1.2, 3))
     distance = np.linalg.norm(turned, axis=-1)
     directions = turned / np.maximum(distance, 1e-6)[..., None]
     waves = rng.uniform(1.5, 4.0, 5)[:, None] * _directions(rng, 5)

@@ -42,6 +42,7 @@ class RunLock:
         """
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
+            left = self._owner() if self.file.exists() else ""  # filelock 4.1.0, Python 3.10's last, empties it
             self._lock.acquire()
         except Timeout as error:
             fault = f"{self.root} is in use by a run of {self._owner() or 'another process'}"
@@ -49,7 +50,7 @@ class RunLock:
         except OSError as error:
             fault = f"cannot write {self.file.parent} ({error.strerror})"
             raise OutputError(fault, "pass another --output_dir") from error
-        if left := self._owner():
+        if left:
             logger.warning(f"{self.root} was locked by {left}, which ended without releasing it: taken over")
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         self.file.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since}")

@@ -252,6 +252,19 @@ def test_a_missing_codec_names_what_to_install(tmp_path, monkeypatch, syntax, de
     refused(folder, rf"a decoder of JPEG .* is not installed; {install}")
 
 
+def test_philips_mr_has_the_values_of_its_rescale_slope(tmp_path, caplog):
+    """As SimpleITK 2.5.7 reads it; dcm2niix 1.0.20260724 divides them by both slopes, here by .1 x .01."""
+
+    def change(header, number):
+        header.Manufacturer = "Philips Medical Systems"
+        block = header.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+        block.add_new(0x0E, "FL", 0.01)
+
+    volume = load_series(written(tmp_path / "mr", change, modality="MR"), "a")
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.051)
+    assert (volume.unit, caplog.messages) == (None, [])
+
+
 PHILIPS = ("00", "09")
 """Last byte of Philips' private factors, from counts to SUV and to Bq/ml."""
 

@@ -1,5 +1,6 @@
 """Derived series as written: UIDs, references, conformance, and what five readers make of them."""
 
+import subprocess
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -199,6 +200,19 @@ def test_a_map_is_a_conformant_series_of_its_own_that_refers_to_its_volume(tmp_p
         for keyword in ("FrameOfReferenceUID", "StudyInstanceUID", "ImagePositionPatient", "SourceImageSequence"):
             assert each[keyword].value == own[keyword].value
     assert is_derived_series(tmp_path / "map")
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_converters_that_skip_derived_series_skip_these(tmp_path, modality):
+    """dcm2niix 1.0.20260724 with ``-i y``, as its page says; without it, it converts them (above)."""
+    dcm2niix = pytest.importorskip("dcm2niix")
+    grid = Grid()
+    origin = series_origin(tmp_path / "in", grid)
+    write(tmp_path / "out", random_values(grid.shape), grid.affine, origin, synthesis(modality))
+    words = [dcm2niix.bin, "-i", "y", "-o", str(tmp_path), str(tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "Skipping derived image(s)" in done.stdout
+    assert list(tmp_path.glob("*.nii*")) == []
 
 
 class TestUids:
