@@ -36,7 +36,7 @@ verify: $(READY)  # every bundle, and the zips in dist/
 environment-test: $(READY) dist  # the zips in a new environment of each bundle's metadata alone, of the Python PYTHON
 	@$(PY) -W ignore -m tools.checks.environment --python $(PYTHON) dist/*.zip $(OPTIONS)
 
-ends-test: $(ENDS_VENV)/.ends  # make test of the Python PYTHON at an end of every range: RESOLUTION=highest or lowest-direct
+ends-test: $(ENDS_VENV)/.ends  # make test of the Python PYTHON at an end of every range, PyTorch to 2.15: RESOLUTION=highest or lowest-direct
 	$(MAKE) test VENV=$(ENDS_VENV)
 
 label-test: $(READY)  # MONAI Label in an environment of its own, .label-venv
@@ -107,7 +107,7 @@ $(READY): $(RUNTIME)
 $(ENDS_VENV)/.ends: requirements.txt setup.cfg
 	$(PYTHON) -m venv $(ENDS_VENV)
 	$(ENDS_VENV)/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
-	$(ENDS_VENV)/bin/uv pip install --quiet --python $(ENDS_VENV)/bin/python --resolution $(RESOLUTION) -e ".[dev]"
+	echo "torch>=2.8,<2.16" | $(ENDS_VENV)/bin/uv pip install --quiet --python $(ENDS_VENV)/bin/python --resolution $(RESOLUTION) --override - -e ".[dev]"
 	@touch $(ENDS_VENV)/.runtime $(ENDS_VENV)/.ready $@
 
 $(DEPLOY_VENV)/.ready: examples/deploy/requirements.txt requirements.txt
