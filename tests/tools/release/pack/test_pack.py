@@ -271,7 +271,7 @@ def test_damaged_weights_are_not_packed(small: Path) -> None:
     ("bundle", "overlay", "message"),
     [
         ("mr2ct", None, "no bundle mr2ct: choose one of mr2ct_pix2pix"),
-        (ONE, "small", "no overlay small among demo, .*inference, .*: choose demo, or none"),
+        (ONE, "small", "no overlay small among cbct2ct, demo, .*inference, .*: choose demo, or none"),
         (ONE, "unpaired", "--overlay unpaired is the variant unpaired of the method"),
         (ONE, "evaluate", "--overlay evaluate sets calibrating, .*evaluated, .*, which train.yaml does not have"),
     ],
