@@ -224,7 +224,7 @@ assert command.main(sys.argv[1:]) == 0
 own = ("common", "medical_image_synthesis", "mr2ct_pix2pix")
 print(*sorted(name for name in sys.modules if name.split(".")[0] in own))
 """
-MOST = 150
+MOST = 155
 """Modules of the project that an inference imports, with those of the command."""
 
 
