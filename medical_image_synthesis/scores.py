@@ -1,12 +1,14 @@
-"""``synthesize score``: the metrics of one synthetic volume, as JSON."""
+"""``synthesize score``: the metrics of one synthetic volume, or of a folder of them, as JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.errors import ConfigError, path_option
+from common.errors import ConfigError, DataError, path_option
+from medical_image_synthesis.places import PICTURES, VOLUMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +20,8 @@ EXAMPLES = """examples:
   synthesize score ct.nii.gz TRUTH.nii.gz --mask HEAD.nii.gz
   synthesize score t2.nii.gz TRUTH.nii.gz --mask HEAD.nii.gz --unit arbitrary --value_range 0 4000
   synthesize score ct.nii.gz TRUTH.nii.gz --mask HEAD.nii.gz --attenuation --kvp 120
-  synthesize score stained.png TRUTH.png"""
+  synthesize score stained.png TRUTH.png
+  synthesize score MADE DATA --target ct --out scores.csv"""
 
 
 def add(command: argparse.ArgumentParser, _: str) -> None:
@@ -38,6 +41,11 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     command.add_argument("--kvp", type=int, default=120, help=about)
     about = "bone threshold of the four classes in HU, with --attenuation (default: %(default)s)"
     command.add_argument("--bone_hu", type=float, default=250.0, help=about)
+    about = "SYNTHETIC/<case>*.nii.gz against TRUTH/<case>/<target>.nii.gz"
+    group = command.add_argument_group("two folders", about)
+    group.add_argument("--target", default="ct", help="name of the truth in each case (default: %(default)s)")
+    group.add_argument("--mask_name", default="mask", help="name of the mask in each case (default: %(default)s)")
+    group.add_argument("--out", type=path_option, metavar="FILE.csv", help="receives a row for each case")
     command.set_defaults(run=score)
 
 
@@ -46,7 +54,9 @@ def score(options: argparse.Namespace) -> int:
     from medical_image_synthesis import scoring
 
     files = (options.pred, options.truth, options.mask)
-    if options.attenuation:
+    if _is_folder_of_cases(options.pred):
+        result = _of_folder(options)
+    elif options.attenuation:
         if options.mask is None:
             raise ConfigError("--attenuation needs --mask", "pass the head")
         rows = scoring.attenuation_rows(*files, options.kvp, options.bone_hu)
@@ -57,6 +67,30 @@ def score(options: argparse.Namespace) -> int:
         result = _plain(row) | {name: row.attrs[name] for name in CONDITIONS if name in row.attrs}
     print(json.dumps(result, allow_nan=False))
     return 0
+
+
+def _is_folder_of_cases(path: Path) -> bool:
+    """Whether a folder holds volumes or pictures, and is no DICOM series."""
+    return path.is_dir() and any(each.name.lower().endswith((*VOLUMES, *PICTURES)) for each in path.iterdir())
+
+
+def _of_folder(options: argparse.Namespace) -> dict[str, object]:
+    """Means over the cases of a folder."""
+    if options.attenuation or options.mask:
+        raise ConfigError("--attenuation and --mask are for one volume", "omit them; --mask_name names those of cases")
+    if not options.truth.is_dir():
+        raise DataError(f"{options.pred} is a folder, and {options.truth} is not", "pass the folder of the cases")
+    from medical_image_synthesis import folder_scores
+
+    pairs, missing = folder_scores.pairs_of(options.pred, options.truth, options.target, options.mask_name)
+    rows = folder_scores.case_rows(pairs, options.unit, options.value_range)
+    if options.out:
+        import pandas as pd
+
+        from common.files import as_cell, write_text
+
+        write_text(options.out, pd.DataFrame(rows).rename(index=as_cell).to_csv(index_label="case"))
+    return folder_scores.summary_of(rows, missing)
 
 
 def _plain(row: pd.Series) -> dict[str, object]:

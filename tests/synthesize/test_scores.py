@@ -1,6 +1,7 @@
 """The command that scores three files: its JSON, and one line for every mistake."""
 
 import json
+import re
 
 import in_process
 import nibabel as nib
@@ -286,3 +287,73 @@ def test_the_mask_is_required(files, capsys):
     assert "--mask is missing, without which the background would count: pass the mask" in _refusal(
         capsys, _volumes(files)[:-2]
     )
+
+
+# ---- folders ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Synthetic volumes of another project, 10 and 30 HU too high inside the masks of two of three cases."""
+    made, data = tmp_path / "made", tmp_path / "data"
+    made.mkdir()
+    mask = np.zeros((4, 4, 4), np.uint8)
+    mask[1:3] = 1
+    truth = np.where(mask, 0, -1000).astype(np.int16)
+    for case in ("a", "a_1", "b"):
+        (data / case).mkdir(parents=True)
+        _save(data / case / "ct.nii.gz", truth)
+        _save(data / case / "mask.nii.gz", mask)
+    _save(made / "a_1_sct.nii.gz", truth + np.int16(10))
+    _save(made / "b.nii.gz", truth + np.int16(30))
+    _save(made / "b_uncertainty.nii.gz", truth)
+    return made, data
+
+
+def test_a_folder_is_scored_by_the_cases_of_its_names(folders, tmp_path, capsys, caplog):
+    made, data = folders
+    assert main([made, data, "--unit", "HU", "--out", tmp_path / "scores.csv"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["cases"], found["missing"]) == (2, ["a"])
+    assert found["mae"] == {"mean": 20, "cases": 2, "sd": pytest.approx(200**0.5)}
+    rows = [line.split(",")[:2] for line in (tmp_path / "scores.csv").read_text().splitlines()]
+    assert rows == [["case", "mae"], ["a_1", "10.0"], ["b", "30.0"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("c.nii.gz", r"c\.nii\.gz is of none of the cases .*: name it <case>\.nii\.gz, or remove it"),
+        ("b_other.mha", r"b\.nii\.gz and b_other\.mha are both of the case b: remove one of them"),
+    ],
+)
+def test_a_file_of_no_case_and_two_of_one_are_refused(folders, capsys, name, fault):
+    made, data = folders
+    (made / name).write_bytes((made / "b.nii.gz").read_bytes())
+    assert main([made, data]) == 2
+    assert re.search(fault, capsys.readouterr().err)
+
+
+def test_a_folder_needs_a_folder_of_cases_with_the_target(folders, capsys):
+    made, data = folders
+    assert main([made, data, "--target", "t2"]) == 2
+    assert (
+        f"no case in {data} has a t2: pass a folder of DATA/<case>/<target>, and --target NAME"
+        in capsys.readouterr().err
+    )
+    assert main([made, data / "a" / "ct.nii.gz"]) == 2
+    assert (
+        f"{made} is a folder, and {data / 'a' / 'ct.nii.gz'} is not: pass the folder of the cases"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_mistake_in_a_folder_names_its_case(folders, capsys):
+    made, data = folders
+    (data / "a_1" / "mask.nii.gz").rename(data / "a_1" / "head.nii.gz")
+    assert main([made, data, "--unit", "HU"]) == 2
+    assert f"{data / 'a_1'} has no mask, without which the background would count: add it" in capsys.readouterr().err
+    (data / "a_1" / "head.nii.gz").rename(data / "a_1" / "mask.nii.gz")
+    _save(made / "b.nii.gz", np.zeros((3, 4, 4), np.int16))
+    assert main([made, data, "--unit", "HU"]) == 2
+    assert capsys.readouterr().err.startswith("error: b: ")
