@@ -11,8 +11,9 @@ QUIET = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """One for each module: pages that stay open draw on, a third of a core."""
     if CHROMIUM is None:
         pytest.skip("needs chromium or google-chrome")
     from playwright.sync_api import sync_playwright

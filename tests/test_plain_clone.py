@@ -79,21 +79,21 @@ def run(python: Path, folder: Path, *words: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BUNDLES)
+@pytest.mark.parametrize("bundle", BUNDLES)
 def test_trains_evaluates_and_infers_with_the_requirements_alone(
-    python: Path, clone: Path, name: str, tmp_path: Path
+    python: Path, clone: Path, bundle: str, tmp_path: Path
 ) -> None:
     """From the clone's folder, then from another one; outputs land in the bundle's folder."""
-    bundle = Bundle(name)
-    small = {"phantoms::cases": 14 if name == "brain3d_alphagan" else 4, "phantoms::spacing": 5}
-    steps, size = (8, 2) if bundle.conditional else (320, 8)  # after fewer steps all samples are alike
+    own = Bundle(bundle)
+    small = {"phantoms::cases": 14 if bundle == "brain3d_alphagan" else 4, "phantoms::spacing": 5}
+    steps, size = (8, 2) if own.conditional else (320, 8)  # after fewer steps all samples are alike
     short = {"max_epochs": 1, "val_interval": 1, "samples_per_epoch": steps, "batch_size": size}
-    options = {"training": small | bundle.small_patches | short, "evaluating": small | bundle.few_samples}
+    options = {"training": small | own.small_patches | short, "evaluating": small | own.few_samples}
     for run_id, configs in RUNS.items():
         given = [f"--{key}={value}" for key, value in options.get(run_id, {}).items()]
         place = clone if run_id == "training" else tmp_path
-        run(python, place, run_id, "--config_file", files(clone, name, configs), *given)
-    folder = clone / "bundles" / name
+        run(python, place, run_id, "--config_file", files(clone, bundle, configs), *given)
+    folder = clone / "bundles" / bundle
     assert (folder / "models" / "model.pt").is_file()
     assert (folder / "evaluation" / "summary.json").is_file()
     assert any(path.name == "manifest.json" for path in folder.rglob("*"))

@@ -16,6 +16,7 @@ from common.config import read_config
 from common.errors import CheckpointError
 from common.raw_settings import settings_of
 from common.weights import info
+from common.weights.shipped import shipped_weights
 from tools.release.pack.release import pack
 
 ONE = Bundle("mr2ct_pix2pix")
@@ -94,7 +95,7 @@ def test_fine_tuning(attacked: Path, data: Path) -> None:
     shutil.copytree(ONE.configs, bundle / "configs")
     (bundle / "models").mkdir()
     for suffix in (".pt", ".json"):
-        shutil.copy(attacked / "models" / f"model{suffix}", bundle / "models" / f"pretrained{suffix}")
+        shutil.copy(attacked / "models" / f"model{suffix}", shipped_weights(bundle).with_suffix(suffix))
     places = {"bundle_root": bundle, "output_dir": attacked.parent / "out", "dataset_dir": data}
     done = ONE.run("training", ["train"], pretrained="true", **TINY, **places)
     assert " of a source that you trust" in refused(done, attacked)
