@@ -19,7 +19,7 @@ from .case_verdicts import NetworkInput, features_of
 from .features import CaseFeatures
 from .intervals import VoxelErrors
 from .maps import brightness
-from .variations import SPREADS, VARIED
+from .variations import VARIED, spread_of
 
 CONSTANT = "best constant"
 COPIED = "copied source"
@@ -99,10 +99,8 @@ class HeldOutErrors:
 
         assert case.truth is not None
         image, network = inferred["image"].to(self.device), self.method.network
-        spread_of = SPREADS[self.spread]
-        spread = (
-            spread_of(image, output, self.method.inferer, network, restore) if with_spread else np.zeros(output.shape)
-        )
+        given = (image, output, self.method.inferer, network, restore, self.spread)
+        spread = spread_of(*given) if with_spread else np.zeros(output.shape)
         unit = brightness(output) / 100 if self.unit == PERCENT else 1.0  # the truth is unknown to a map
         parts = (output, spread, np.abs(output - case.truth))
         inside = VoxelErrors(*((part[case.mask] / unit).astype(np.float32) for part in parts))

@@ -15,7 +15,7 @@ from ..units import ARBITRARY, PERCENT, Z_SCORES
 from ..weights.info import read_info, sidecar
 from .intervals import cut, half_widths, use_spread
 from .record import REMEDY, read_record
-from .variations import PASSES, SPREADS, VARIED
+from .variations import PASSES, VARIED, spread_of
 
 
 def brightness(prediction: np.ndarray) -> float:
@@ -103,8 +103,8 @@ class UncertaintyMaps:
     ) -> np.ndarray:
         """The map of a case, float32 (X, Y, Z), in the unit of its prediction; arguments of
         :func:`common.trust.variations.spread_of`."""
-        spread_of = SPREADS[self.record.spread]
-        spread = spread_of(image, prediction, inferer, network, restore) if self.is_spread else np.zeros(1)
+        given = (image, prediction, inferer, network, restore, self.record.spread)
+        spread = spread_of(*given) if self.is_spread else np.zeros(1)
         scale = self._scale(prediction, network)
         intervals = {
             name: each._replace(constant=each.constant * scale) for name, each in self.record.intervals.items()

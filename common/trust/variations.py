@@ -19,6 +19,9 @@ SHIFT = 3
 """Voxels by which an input is moved along every axis: no multiple of a U-Net's pooling."""
 PASSES = len(GAMMAS) + 2
 """Further passes of the network: its input with each contrast, moved, and mirrored left and right."""
+VARIED, REMOVED = "varied", "removed"
+SPREADS = (VARIED, REMOVED)
+"""What a spread may be: how far outputs of varied inputs lie apart, or what a restoration removed around a voxel."""
 REMOVED_VOXELS = 3.0
 """[chosen] standard deviation of the Gaussian over which what was removed is averaged: 1.5 to 5 cover alike."""
 
@@ -29,8 +32,12 @@ def spread_of(
     inferer: Callable[..., Tensor],
     network: nn.Module,
     restore: Callable[[Tensor], np.ndarray],
+    kind: str = VARIED,
 ) -> np.ndarray:
     """Root mean square of the varied outputs' difference from the prediction, float32 (X, Y, Z), in the target's unit.
+
+    Of the other ``kind`` it is the local one of source minus prediction, without a further pass; source and target have
+    one unit and scale.
 
     Args:
         image: (C, X, Y, Z), as the network takes it, on its device.
@@ -38,7 +45,10 @@ def spread_of(
         inferer: (B, C, X, Y, Z), network -> (B, C', X, Y, Z).
         network: with its weights loaded; it computes in eval mode, and keeps its own.
         restore: an output (C', X, Y, Z) to the grid and unit of the prediction.
+        kind: one of :data:`SPREADS`.
     """
+    if kind == REMOVED:
+        return _removed_around(restore(convert_to_dst_type(image, image, dtype=torch.float32)[0]), prediction)
     squares = np.zeros(prediction.shape, dtype=np.float32)
     plain = image.as_tensor() if isinstance(image, MetaTensor) else image
 
@@ -55,27 +65,14 @@ def spread_of(
     return np.sqrt(squares / PASSES)
 
 
-def removed_around(
-    image: Tensor,
-    prediction: np.ndarray,
-    inferer: Callable[..., Tensor],
-    network: nn.Module,
-    restore: Callable[[Tensor], np.ndarray],
-) -> np.ndarray:
+def _removed_around(source: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Local root mean square of source minus prediction, float32 (X, Y, Z): the noise that a restoration took away.
 
-    Source and target have one unit and one scale. The error that is left grows with it from scan to scan and from dose
-    to dose, which a constant cannot follow. Arguments are those of :func:`spread_of`; no further pass is needed.
+    The error that is left grows with it from scan to scan and from dose to dose, which a constant cannot follow.
     """
-    removed = restore(convert_to_dst_type(image, image, dtype=torch.float32)[0]) - prediction
-    squares = ndimage.gaussian_filter(np.square(removed, dtype=np.float32), REMOVED_VOXELS)
+    squares = ndimage.gaussian_filter(np.square(source - prediction, dtype=np.float32), REMOVED_VOXELS)
     local: np.ndarray = np.sqrt(np.maximum(squares, 0))
     return local
-
-
-VARIED, REMOVED = "varied", "removed"
-SPREADS = {VARIED: spread_of, REMOVED: removed_around}
-"""What a spread may be, by its name in a calibration."""
 
 
 def variations() -> list[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:
