@@ -160,7 +160,7 @@ class SynthesisTrainer(SupervisedTrainer):
     def _require_stable(self) -> None:
         """Refuse settings of the adversary that cannot do what they are meant for."""
         updates = -(-self.state.epoch_length // self.accumulation_steps)
-        if not 1 <= self.critic_steps <= updates:
+        if self.method.has_adversary and not 1 <= self.critic_steps <= updates:
             fault = f"--critic_steps is {self.critic_steps}, not between 1 and the {updates} updates of an epoch"
             raise ConfigError(fault, "change it, or lengthen the epoch by --samples_per_epoch")
         loss = self.method.adversarial_loss

@@ -14,6 +14,7 @@ import pandas as pd
 import public_trees
 import pytest
 import yaml
+from pydicom import dcmread
 
 from common.errors import ConfigError, DataError, OutputError
 from medical_image_synthesis.benchmark import command, prepare, table, tree
@@ -337,3 +338,37 @@ def test_the_whole_command_at_toy_size(tmp_path: Path, capsys: pytest.CaptureFix
     again = json.loads((out / "result.json").read_text())["runs"]["weights"]
     assert again["weights"] == run["weights"]
     assert again["methods"]["model"]["mae"]["mean"] == pytest.approx(measures["mae"]["mean"], rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ldct", "fastmri_knee_4x"])
+def test_series_and_kspace_through_the_whole_command(name: str, tmp_path: Path) -> None:
+    """DICOM with the split by name, and files of k-space, undersampled first: the row of a training of two steps."""
+    recipe = read_recipe(name)
+    tiny = {"max_epochs": 1, "constant_epochs": 1, "decay_epochs": 0, "samples_per_epoch": 2, "batch_size": 1,
+        "val_interval": 1}  # fmt: skip
+    if name == "ldct":
+        public_trees.ldct(tmp_path / "DATA", ("C001", "L002", "N003"), without_low=("L006",), side=32)
+        split = {"cases": {"training": "C001", "validation": "L002", "test": "N003"}}
+        changes = {"split": split, "settings": recipe.settings | tiny | {"pad_size": 32, "crop_size": 32, "width": 4}}
+    else:
+        public_trees.fastmri(tmp_path / "DATA", 2, 1)
+        changes = {"data": recipe.data | {"cases": 3}, "settings": tiny | {"width": 4}}
+    run = recipe.runs["strongest"] | {"settings": {}}
+    path = own_recipe(tmp_path / "toy.yaml", name, runs={"strongest": run}, **changes)
+    words = ["benchmark", str(path), "--root", str(tmp_path / "DATA"), "--out", str(tmp_path / "out")]
+    assert main([*words, "--device", "cpu"]) == 0
+    methods = json.loads((tmp_path / "out" / "result.json").read_text())["runs"]["strongest"]["methods"]
+    measured = {
+        method: {each: part["mean"] for each, part in found.items() if part} for method, found in methods.items()
+    }
+    if name == "ldct":
+        series = [sorted((tmp_path / "DATA").glob(f"*/N003/*/*{dose} Dose*/*.dcm")) for dose in ("Low", "Full")]
+        low, full = ([dcmread(path).pixel_array.clip(1024, 1103).astype(float) for path in paths] for paths in series)
+        noise = [np.mean((a - b) ** 2) for a, b in zip(low, full, strict=True)]
+        expected = np.mean([10 * np.log10(79**2 / each) for each in noise])  # 0 to 79 HU, DICOM's (40, 80)
+        assert measured["copy_input"]["psnr_window, head"] == pytest.approx(expected, abs=1e-3)
+    else:
+        assert measured["copy_input"]["nmse"] == pytest.approx(0.130, abs=0.001)
+        assert measured.keys() == {"model", "copy_input", "compressed_sensing"}
+    assert {each.partition(", ")[0] for each in measured["model"]} == recipe.measures.keys()
