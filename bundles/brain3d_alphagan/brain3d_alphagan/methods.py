@@ -54,7 +54,7 @@ class WassersteinGan(GanMethod):
         return self.adversarial_loss.discriminator_losses("discriminator", critic, batch["image"], fakes["pred"])
 
     def _deceived(self, critic: str, fake: Tensor) -> Tensor:
-        return self.adversarial_loss.generator(self.discriminators[critic](self.adversarial_loss.noised(fake)))
+        return self.adversarial_loss.generator(self.discriminators[critic](fake))
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         """Of the generator."""

@@ -68,7 +68,7 @@ class ImageCritic(nn.Module):
 
     Args:
         width: features of the first layer.
-        norm: of the three layers in the middle: ``instance``, ``virtual`` or ``none``; ``batch`` is as published, and
+        norm: of the three layers in the middle: ``instance`` or ``none``; ``batch`` is as published, and
             excluded by the gradient penalty.
         spectral_norm: divide each layer's weights by their largest singular value.
     """
