@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import cache
 from itertools import product
 
+import movements
 import numpy as np
+from movements import Move, Points, moving
 from scipy import ndimage
-
-from tools.checks.real import movements
-from tools.checks.real.movements import Move, Points, moving
 
 SHAPE = (33, 36, 31)
 SPACING = 6.0

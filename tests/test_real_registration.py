@@ -7,12 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from movements import errors_mm, mapped, moving
 from scipy import ndimage
 
 from common.registration.align import Alignment, Grid, align
 from common.registration.quality import Limits, Quality, measure, without_needless_warp
 from common.transforms.body import distance_from_body
-from tools.checks.real.movements import errors_mm, mapped, moving
 
 itk = pytest.importorskip("SimpleITK")
 SCANS = Path(__file__).resolve().parents[2] / "shared" / "data" / "open_ms"

@@ -2,14 +2,13 @@
 
 from .adversarial import AdversarialLoss
 from .distances import Distance, gradient_difference, l1, region_weighted_l1
-from .perceptual import PerceptualDistance, StyleDistance
+from .perceptual import PerceptualDistance
 from .weighted import weighted_losses, weighted_sum
 
 __all__ = [
     "AdversarialLoss",
     "Distance",
     "PerceptualDistance",
-    "StyleDistance",
     "gradient_difference",
     "l1",
     "region_weighted_l1",

@@ -42,9 +42,6 @@ class AdversarialLoss(nn.Module):
         gradient_penalty: weight of E (|grad D(u)| - 1)^2, u drawn between a real and a synthetic image (WGAN-GP,
             Gulrajani et al. 2017, eq. 3, who take 10).
         r1: gamma of gamma / 2 E |grad D(y)|^2 on real images (Mescheder et al. 2018, eq. 9, who take 10).
-        instance_noise: standard deviation of Gaussian noise on the discriminators' inputs, in the scale of the images
-            (Arjovsky and Bottou 2017, section 3.2); it falls to 0 in a straight line over ``noise_steps``.
-        noise_steps: steps of the trainer until the instance noise is 0.
 
     Raises:
         ConfigError: for another ``kind``, a number out of its range, ``wasserstein`` without a bound on its critic, or
@@ -52,7 +49,6 @@ class AdversarialLoss(nn.Module):
     """
 
     kinds = ("bce", "least_squares", "hinge", "wasserstein")
-    step: Tensor
 
     def __init__(
         self,
@@ -61,16 +57,13 @@ class AdversarialLoss(nn.Module):
         real_label: float = 1.0,
         gradient_penalty: float = 0.0,
         r1: float = 0.0,
-        instance_noise: float = 0.0,
-        noise_steps: int = 10_000,
     ) -> None:
         super().__init__()
         if kind not in self.kinds:
             raise ConfigError(f"--adversarial_loss::kind is {kind!r}", choose(self.kinds))
         _require("real_label", 0.5 < real_label <= 1, "a number above 0.5 and at most 1", real_label)
-        for name, value in (("gradient_penalty", gradient_penalty), ("r1", r1), ("instance_noise", instance_noise)):
+        for name, value in (("gradient_penalty", gradient_penalty), ("r1", r1)):
             _require(name, value >= 0, "zero or a positive number", value)
-        _require("noise_steps", noise_steps >= 1, "a positive number", noise_steps)
         if real_label != 1 and kind not in TARGETED:
             fault = f"--adversarial_loss::real_label is {real_label}, but kind {kind} has no label to smooth"
             raise ConfigError(fault, f"choose kind {' or '.join(TARGETED)}")
@@ -82,10 +75,7 @@ class AdversarialLoss(nn.Module):
         self.real_label = real_label
         self.gradient_penalty = gradient_penalty
         self.r1 = r1
-        self.instance_noise = instance_noise
-        self.noise_steps = noise_steps
         self.measures: dict[str, Tensor] = {}
-        self.register_buffer("step", torch.zeros(()), persistent=False)  # the trainer counts, and resumes its count
 
     # ---- on outputs of a discriminator ----------------------------------------------------------------------------
 
@@ -120,19 +110,12 @@ class AdversarialLoss(nn.Module):
 
     # ---- on images --------------------------------------------------------------------------------------------------
 
-    def noised(self, images: Tensor) -> Tensor:
-        """What a discriminator sees of images (B, ...): themselves, with the instance noise of the present step."""
-        if not self.instance_noise:
-            return images
-        left = (1 - self.step / self.noise_steps).clamp(min=0)
-        return images + (self.instance_noise * left).to(images.dtype) * torch.randn_like(images)
-
     def discriminator_losses(
         self, name: str, discriminator: Discriminator, real: Tensor, *fakes: Tensor
     ) -> dict[str, Tensor]:
         """Losses of a discriminator on real images (B, ...) and on synthetic ones, averaged over several batches of
         these: under its name, and ``<name>_penalty`` where one is on. Its accuracy goes to ``measures``."""
-        of_real, of_fakes = discriminator(self.noised(real)), [discriminator(self.noised(fake)) for fake in fakes]
+        of_real, of_fakes = discriminator(real), [discriminator(fake) for fake in fakes]
         losses = {name: torch.stack([self.discriminator(of_real, each) for each in of_fakes]).mean()}
         self.measure(name, of_real, *of_fakes)
         return losses | self.penalties(name, discriminator, real, *fakes)
@@ -178,8 +161,8 @@ class AdversarialLoss(nn.Module):
                 each feature (Salimans et al. 2016, section 3.1, there squared).
         """
         with torch.no_grad():
-            wanted = hidden_features(discriminator, self.noised(real))
-        layers = zip(hidden_features(discriminator, self.noised(fake)), wanted, strict=True)
+            wanted = hidden_features(discriminator, real)
+        layers = zip(hidden_features(discriminator, fake), wanted, strict=True)
         if paired:
             return torch.stack([F.l1_loss(ours, theirs) for ours, theirs in layers]).mean()
         return torch.stack([F.l1_loss(_by_feature(ours), _by_feature(theirs)) for ours, theirs in layers]).mean()

@@ -9,14 +9,11 @@ ACTIVATIONS = (nn.LeakyReLU, nn.ReLU)
 
 
 def hidden_features(network: nn.Module, images: Tensor) -> list[Tensor]:
-    """Outputs of each activation of a network for images (B, ...), from the input on; computed uncompiled.
-
-    A reference batch that the network puts in front of the images is left out.
-    """
+    """Outputs of each activation of a network for images (B, ...), from the input on; computed uncompiled."""
     found: list[Tensor] = []
 
     def keep(_: nn.Module, __: object, output: Tensor) -> None:
-        found.append(output[-len(images) :])
+        found.append(output)
 
     hooks = [layer.register_forward_hook(keep) for layer in network.modules() if isinstance(layer, ACTIVATIONS)]
     try:

@@ -1,9 +1,8 @@
-"""Distances between images in the features of a frozen network: a perceptual loss and a style loss."""
+"""A perceptual loss: the distance between images in the features of a frozen network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -38,14 +37,11 @@ class PerceptualDistance:
         CheckpointError: the file is missing, damaged or holds other weights.
     """
 
-    name = "perceptual"
-    compared_of_vgg = slice(-1, None)
-
     def __init__(self, modality: str, window: Sequence[float], vgg: str | Path | None = None) -> None:
         self.scale = PiecewiseLinearScale(window) if vgg is None else None
         self.network = segmenter(modality) if vgg is None else vgg_of(vgg).eval().requires_grad_(False)
         self.least_side = LEAST_SIDE if vgg is None else VGG_SIDE
-        self.compared = slice(None) if vgg is None else self.compared_of_vgg
+        self.compared = slice(None) if vgg is None else slice(-1, None)
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The distance of two images (B, C, H, W[, D]), each channel being an image of its own.
@@ -56,48 +52,20 @@ class PerceptualDistance:
         """
         require_same_shape(prediction, target)
         if min(prediction.shape[2:4]) < self.least_side:
-            needed = f"{self.least_side} pixels a side of a slice that the loss {self.name} needs"
+            needed = f"{self.least_side} pixels a side of a slice that the loss perceptual needs"
             fault = f"--patch_size {tuple(prediction.shape[2:])} is below the {needed}"
-            raise ConfigError(fault, f"enlarge it, or remove {self.name}")
+            raise ConfigError(fault, "enlarge it, or remove perceptual")
         self.network.to(prediction.device)
         with torch.no_grad():
             wanted = self._features(target)
         pairs = zip(self._features(prediction), wanted, strict=True)
-        return torch.stack([self.layer(at_least_float32(ours), at_least_float32(real)) for ours, real in pairs]).mean()
-
-    def layer(self, ours: Tensor, real: Tensor) -> Tensor:
-        """The distance of the features of a layer, (N, d, h, w)."""
-        return F.mse_loss(ours, real)
+        return torch.stack([F.mse_loss(at_least_float32(ours), at_least_float32(real)) for ours, real in pairs]).mean()
 
     def _features(self, images: Tensor) -> list[Tensor]:
         """Of the images in the unit of the network, as slices (N, 1, H, W)."""
         values = images if self.scale is None else self.scale.unscaled(images)
         slices = values.movedim(4, 1).flatten(0, 2) if values.ndim == 5 else values.flatten(0, 1)
         return hidden_features(self.network, slices[:, None])[self.compared]
-
-
-class StyleDistance(PerceptualDistance):
-    """1 / (4 d^2) ||Gram(f(G(x))) - Gram(f(y))||^2, where Gram_kl = 1 / (w h d) sum_ij f_ijk f_ijl, a mean over layers.
-
-    Source: the style loss of MedGAN (Armanious et al. 2020), a sum over layers there; it is that of Gatys et al. 2016
-    (eq. 4) over d^2. It compares textures wherever they are in a slice, and slice by slice. ``f`` is that of
-    :class:`PerceptualDistance`, of VGG-19 all convolutions.
-    """
-
-    name = "style"
-    compared_of_vgg = slice(None)
-
-    def layer(self, ours: Tensor, real: Tensor) -> Tensor:
-        """The distance of the Gram matrices of a layer; a mean over the slices, (N, d, h, w)."""
-        return F.mse_loss(gram(ours), gram(real)) / 4
-
-
-def gram(features: Tensor) -> Tensor:
-    """Gram matrices (N, d, d) of features (N, d, h, w), over their elements; in the precision of the features."""
-    kind = features.device.type
-    flat = features.flatten(2)
-    with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
-        return flat @ flat.mT / flat[0].numel()
 
 
 def vgg_of(path: str | Path) -> Vgg19:

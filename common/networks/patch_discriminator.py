@@ -20,7 +20,7 @@ class PatchGanDiscriminator(nn.Module):
         width: features of the first layer.
         layers: number with stride 2; one more and the output follow with stride 1.
         spatial_dims: 2 for slices, 3 for volumes.
-        norm: of all layers but the first and the last: ``batch``, ``instance``, ``virtual`` or ``none``.
+        norm: of all layers but the first and the last: ``batch``, ``instance`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
     """
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import torch
-from monai.networks.layers.factories import Norm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm as spectrally_normalised
 
 from ..errors import ConfigError, choose
 from .initialisation import normal_
-from .virtual_norm import ReferenceBatch, VirtualNorm, WithoutReference
 
-NORMS = ("batch", "instance", "virtual", "none")
+NORMS = ("batch", "instance", "none")
 KERNELS, KERNEL_SIZE = 100, 5
 """Of minibatch discrimination, B and C of Salimans et al. 2016, in their code."""
 
@@ -52,9 +50,8 @@ def stabilise(layers: nn.Sequential, norm: str = "batch", spectral_norm: bool = 
 
     Args:
         layers: with ``batch`` normalisation.
-        norm: of all layers: ``batch``; ``instance``, with scale and shift; ``virtual``, by the first real batch, see
-            :class:`common.networks.virtual_norm.VirtualNorm`; or ``none``, where convolutions that had one stay
-            without bias.
+        norm: of all layers: ``batch``; ``instance``, with scale and shift; or ``none``, where convolutions that had one
+            stay without bias.
         spectral_norm: divide the weights of every layer by their largest singular value (Miyato et al. 2018).
 
     Raises:
@@ -62,23 +59,16 @@ def stabilise(layers: nn.Sequential, norm: str = "batch", spectral_norm: bool = 
     """
     if norm not in NORMS:
         raise ConfigError(f"--discriminator_def::norm is {norm!r}", choose(NORMS))
-    reference = ReferenceBatch(layers)
     for parent in list(layers.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, _BatchNorm) and norm != "batch":
-                setattr(parent, name, _norm(norm, layer, reference))
-    if norm == "virtual":
-        layers.insert(0, reference)
-        layers[-1] = nn.Sequential(WithoutReference(reference), layers[-1])
+                setattr(parent, name, _instance_norm(layer) if norm == "instance" else nn.Identity())
     if spectral_norm:
         for layer in layers.modules():
             if isinstance(layer, (nn.Linear, nn.Conv2d, nn.Conv3d)):
                 spectrally_normalised(layer)
 
 
-def _norm(norm: str, batch_norm: _BatchNorm, reference: ReferenceBatch) -> nn.Module:
-    features = batch_norm.num_features
-    if norm == "virtual":
-        return VirtualNorm(features, reference)
-    dimensions = 3 if isinstance(batch_norm, nn.BatchNorm3d) else 2
-    return Norm[Norm.INSTANCE, dimensions](features, affine=True) if norm == "instance" else nn.Identity()
+def _instance_norm(batch_norm: _BatchNorm) -> nn.Module:
+    kind = nn.InstanceNorm3d if isinstance(batch_norm, nn.BatchNorm3d) else nn.InstanceNorm2d
+    return kind(batch_norm.num_features, affine=True)

@@ -167,7 +167,7 @@ class SynthesisTrainer(SupervisedTrainer):
         batch_norms = [layer for layer in self.method.discriminators.modules() if isinstance(layer, _BatchNorm)]
         if loss is not None and loss.gradient_penalty and batch_norms:
             fault = "--adversarial_loss::gradient_penalty excludes batch normalisation, which mixes images' gradients"
-            remedy = "add --discriminator_def::norm instance, virtual or none to each discriminator, or use r1"
+            remedy = "add --discriminator_def::norm instance or none to each discriminator, or use r1"
             raise ConfigError(fault, remedy)
 
     def _record_steps(self) -> None:

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from bundle_commands import ok
 
-LOSS = {"kind": "wasserstein", "gradient_penalty": 10, "r1": 1, "instance_noise": 0.1, "noise_steps": 4}
-NETWORK = {"norm": "virtual", "spectral_norm": "true"}
+LOSS = {"kind": "wasserstein", "gradient_penalty": 10, "r1": 1}
+NETWORK = {"norm": "instance", "spectral_norm": "true"}
 TRAINER = {"critic_steps": 2, "discriminator_rate": 4.0e-4}
 PAIRS = "cect2ct_rescyclegan"
 CRITICS = {PAIRS: 3, "brain3d_alphagan": 2}

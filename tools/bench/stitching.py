@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from monai.inferers import SlidingWindowInferer
-from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 from torch import Tensor, nn
 
@@ -18,9 +16,6 @@ from tools.bench.clock import Timing, alternate
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 FILTERS = (32, 32, 32, 64, 64, 64, 32, 32)
 CUBE, PUBLISHED = (64, 64, 64), (128, 224, 224)
-LEVELS_WIDTH, LEVELS_SHAPE = 8, (256, 32, 32)
-LEAST_WINDOW = 240
-"""Side of the smallest window of a U-Net that sees 200 voxels, a multiple of 16."""
 
 
 def generator(convolution: type[nn.Conv3d]) -> nn.Sequential:
@@ -83,20 +78,6 @@ def modes(shape: tuple[int, int, int], stride: int, batch_size: int) -> Timing:
     fast = PatchStitchingInferer(mode="fast", progress=False)
     name = f"{'x'.join(map(str, shape))}, {len(faithful.windows(shape))} windows: faithful, fast"
     return compare(name, lambda: faithful(volume, network), lambda: fast(volume, network), 1, same=False)
-
-
-def levels(shape: Sequence[int], repeats: int) -> Timing:
-    """A U-Net in windows wider than its receptive field, and by its levels, with the same largest input."""
-    torch.manual_seed(0)
-    network = SketcherRefiner(1, 1, LEVELS_WIDTH).stages[0].eval().to(single_device())
-    for weight in (each for each in network.parameters() if each.ndim > 1):
-        nn.init.kaiming_normal_(weight)  # initial ones are so small that voxels hardly differ
-    volume = torch.rand(1, 1, *shape, device=single_device())
-    most = math.prod(min(side, LEAST_WINDOW) for side in shape)
-    fast = PatchStitchingInferer("fast", 16, 16, receptive_field=200, multiple_of=16, max_voxels=most, progress=False)
-    name = f"{'x'.join(map(str, shape))}, max_voxels {most}: {len(fast.windows(tuple(shape)))} windows, levels"
-    windows = nn.Sequential(network)  # which hides the levels
-    return compare(name, lambda: fast(volume, windows), lambda: fast(volume, network), repeats)
 
 
 def rows(repeats: int) -> list[Timing]:

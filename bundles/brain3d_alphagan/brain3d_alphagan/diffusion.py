@@ -1,4 +1,4 @@
-"""Diffusion models by MONAI's parts, of images and of an autoencoder's latent maps, as networks from noise to image."""
+"""Diffusion of an autoencoder's latent maps by MONAI's parts, as a network from noise to image."""
 
 from __future__ import annotations
 
@@ -26,57 +26,16 @@ FOLLOWED = 0.05
 """Share of a step in the moving average of the latent maps' standard deviation."""
 
 
-class DiffusionGenerator(BrainGenerator):
-    """Denoising diffusion: ``DiffusionModelUNet`` trained with ``DDPMScheduler``, deployed with ``DDIM``.
+class LatentDiffusionGenerator(BrainGenerator):
+    """Diffusion of the latent maps of MONAI's ``AutoencoderKL`` (Rombach et al. 2022; 3-D brains: Pinaya et al. 2022).
 
-    DDIM (Song et al. 2021) gives one image for each noise, so that seeds mean what they do for other generators;
-    (B, 1, 64, 64, 64) -> (B, 1, 64, 64, 64).
+    ``DiffusionModelUNet`` is trained with ``DDPMScheduler`` and deployed with ``DDIM`` (Song et al. 2021), which gives
+    one image for each noise, so that seeds mean what they do for other generators. The autoencoder is trained at the
+    same time, the diffusion on maps that its gradient does not reach, in units of their standard deviation, a moving
+    average. (B, LATENT_CHANNELS, 16, 16, 16) -> (B, 1, 64, 64, 64).
 
     Args:
         channels: of the U-Net's levels, multiples of ``GROUPS``.
-        steps: of DDIM.
-        latent_shape: of the noise, that of an image.
-    """
-
-    def __init__(
-        self,
-        channels: Sequence[int] = (32, 64, 128, 256),
-        steps: int = 50,
-        latent_shape: Sequence[int] = (1, SIDE, SIDE, SIDE),
-    ) -> None:
-        super().__init__(latent_shape, reconstructs=False)
-        self.denoiser = self._denoiser(latent_shape[0], channels)
-        self.noising = DDPMScheduler(TIMES, **SCHEDULE)
-        self.sampling = DDIM(steps, TIMES, **SCHEDULE, clip_sample=False)
-
-    def _denoiser(self, images: int, channels: Sequence[int]) -> DiffusionModelUNet:
-        attention = [False] * (len(channels) - 1) + [True]
-        settings: dict[str, Any] = {"norm_num_groups": GROUPS, "num_head_channels": channels[-1], "num_res_blocks": 1}
-        return DiffusionModelUNet(3, images, images, channels=channels, attention_levels=attention, **settings)
-
-    def denoised(self, clean: Tensor) -> tuple[Tensor, Tensor]:
-        """The noise that the network finds in images with random noise of a random time, and that noise."""
-        noise = torch.randn_like(clean)
-        times = torch.randint(TIMES, (len(clean),), device=clean.device)
-        return DiffusionInferer(self.noising)(clean, self.denoiser, noise, times), noise
-
-    def _sampled(self, noise: Tensor) -> Tensor:
-        made: Tensor = DiffusionInferer(self.sampling).sample(noise, self.denoiser, verbose=False)  # type: ignore[assignment]
-        return made
-
-    def forward(self, noise: Tensor) -> Tensor:
-        """Images of some noise."""
-        return self._sampled(noise).clamp(-1, 1)
-
-
-class LatentDiffusionGenerator(DiffusionGenerator):
-    """Diffusion of the latent maps of MONAI's ``AutoencoderKL`` (Rombach et al. 2022; 3-D brains: Pinaya et al. 2022).
-
-    Both are trained at once, the diffusion on maps that its gradient does not reach, in units of their standard
-    deviation, a moving average. (B, LATENT_CHANNELS, 16, 16, 16) -> (B, 1, 64, 64, 64).
-
-    Args:
-        channels: of the U-Net's levels.
         steps: of DDIM.
         autoencoder_channels: at 64^3, 32^3 and 16^3 voxels.
     """
@@ -90,8 +49,13 @@ class LatentDiffusionGenerator(DiffusionGenerator):
         autoencoder_channels: Sequence[int] = (32, 64, 64),
     ) -> None:
         halvings = len(autoencoder_channels) - 1
-        super().__init__(channels, steps, [LATENT_CHANNELS, *[SIDE // 2**halvings] * 3])
-        self.reconstructs = True
+        super().__init__([LATENT_CHANNELS, *[SIDE // 2**halvings] * 3])
+        self.denoiser = DiffusionModelUNet(
+            3, LATENT_CHANNELS, LATENT_CHANNELS, channels=channels, num_res_blocks=1, norm_num_groups=GROUPS,
+            attention_levels=[False] * (len(channels) - 1) + [True], num_head_channels=channels[-1],
+        )  # fmt: skip
+        self.noising = DDPMScheduler(TIMES, **SCHEDULE)
+        self.sampling = DDIM(steps, TIMES, **SCHEDULE, clip_sample=False)
         self.autoencoder = AutoencoderKL(
             3, channels=autoencoder_channels, num_res_blocks=[1] * (halvings + 1), latent_channels=LATENT_CHANNELS,
             attention_levels=[False] * (halvings + 1), norm_num_groups=GROUPS, with_encoder_nonlocal_attn=False,
@@ -99,13 +63,20 @@ class LatentDiffusionGenerator(DiffusionGenerator):
         )  # fmt: skip
         self.register_buffer("deviation", torch.ones(()))
 
+    def denoised(self, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """The noise that the network finds in maps with random noise of a random time, and that noise."""
+        noise = torch.randn_like(clean)
+        times = torch.randint(TIMES, (len(clean),), device=clean.device)
+        return DiffusionInferer(self.noising)(clean, self.denoiser, noise, times), noise
+
     def follow(self, maps: Tensor) -> None:
         """Take the standard deviation of some latent maps into the moving average."""
         self.deviation.lerp_(maps.detach().float().std(), FOLLOWED)
 
     def forward(self, noise: Tensor) -> Tensor:
         """Images of some noise."""
-        return self.autoencoder.decode(self._sampled(noise) * self.deviation).clamp(-1, 1)
+        maps: Any = DiffusionInferer(self.sampling).sample(noise, self.denoiser, verbose=False)
+        return self.autoencoder.decode(maps * self.deviation).clamp(-1, 1)
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """Images through the autoencoder alone."""

@@ -1,4 +1,4 @@
-"""Losses of the alpha-WGAN-GP and of its variants: WGAN-GP, VAE, diffusion and latent diffusion."""
+"""Losses of the alpha-WGAN-GP and of its variants: VAE and latent diffusion."""
 
 from __future__ import annotations
 
@@ -15,73 +15,45 @@ from common.losses import AdversarialLoss
 from common.training.methods.base import Batch, GanMethod, Losses
 
 
-class WassersteinGan(GanMethod):
-    """Generator and critic of images (Gulrajani et al. 2017). Named losses: ``adversarial``, ``feature_matching``.
+class AlphaWgan(GanMethod):
+    """alpha-WGAN-GP (Kwon et al. 2019): a critic sees images x, samples G(z) and reconstructions G(E(x)), another one
+    codes E(x) and noise z.
+
+    Named losses: ``adversarial`` = - D(G(z)) - D(G(E(x))), ``code`` = - C(E(x)), ``feature_matching`` of the samples,
+    and distances with a function, of the reconstruction to the image. As published, generator and encoder are updated
+    first, then the critics.
 
     Args:
         generator: see :class:`brain3d_alphagan.networks.BrainGenerator`.
         discriminator: images to (B, 1).
+        code_discriminator: codes to (B, 1).
         losses: by their names, see :class:`common.training.methods.base.GanMethod`.
         adversarial_loss: of the critics; ``wasserstein`` with a gradient penalty.
     """
 
-    terms = GanMethod.adversarial_terms
+    terms = (*GanMethod.adversarial_terms, "code")
     adversarial_terms = (*GanMethod.adversarial_terms, "code")
+    generators_first = True
 
     def __init__(
         self,
         generator: nn.Module,
         discriminator: nn.Module,
+        code_discriminator: nn.Module,
         losses: Mapping[str, Mapping[str, Any]],
         adversarial_loss: AdversarialLoss,
-        **critics: nn.Module,
     ) -> None:
-        super().__init__(
-            {"generator": generator}, {"discriminator": discriminator, **critics}, losses, adversarial_loss
-        )
+        critics = {"discriminator": discriminator, "code_discriminator": code_discriminator}
+        super().__init__({"generator": generator}, critics, losses, adversarial_loss)
         self.adversarial_loss: AdversarialLoss = adversarial_loss
 
     def generate(self, batch: Batch) -> Losses:
-        """As many images as the batch has, and the noise that they are from."""
-        network = self.deployed
+        """As many samples as the batch has images, with their noise, and codes and reconstructions of the batch."""
+        network, generator, image = self.deployed, self.generators["generator"], batch["image"]
         assert isinstance(network, BrainGenerator)
-        noise = torch.randn(len(batch["image"]), *network.latent_shape, device=batch["image"].device)
-        return {"pred": self.generators["generator"](noise), "noise": noise}
-
-    def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Of the critic of images."""
-        critic = self.discriminators["discriminator"]
-        return self.adversarial_loss.discriminator_losses("discriminator", critic, batch["image"], fakes["pred"])
-
-    def _deceived(self, critic: str, fake: Tensor) -> Tensor:
-        return self.adversarial_loss.generator(self.discriminators[critic](self.adversarial_loss.noised(fake)))
-
-    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
-        """Of the generator."""
-        if name == "feature_matching":
-            critic = self.discriminators["discriminator"]
-            return self.adversarial_loss.feature_matching(critic, batch["image"], fakes["pred"], paired=False)
-        return self._deceived("discriminator", fakes["pred"])
-
-
-class AlphaWgan(WassersteinGan):
-    """alpha-WGAN-GP (Kwon et al. 2019): a critic sees images x, samples G(z) and reconstructions G(E(x)), another one
-    codes E(x) and noise z.
-
-    Named losses: ``adversarial`` = - D(G(z)) - D(G(E(x))), ``code`` = - C(E(x)), and distances with a function, of
-    the reconstruction to the image. As published, generator and encoder are updated first, then the critics.
-
-    Args:
-        **method: arguments of :class:`WassersteinGan`, and ``code_discriminator``: codes to (B, 1).
-    """
-
-    terms = (*WassersteinGan.terms, "code")
-    generators_first = True
-
-    def generate(self, batch: Batch) -> Losses:
-        """Samples with their noise, codes and reconstructions of the batch."""
-        code = self.deployed.encode(batch["image"])  # type: ignore[operator]
-        return {**super().generate(batch), "code": code, "reconstruction": self.generators["generator"](code)}
+        code = network.encode(image)
+        noise = torch.randn(len(image), *network.latent_shape, device=image.device)
+        return {"pred": generator(noise), "noise": noise, "code": code, "reconstruction": generator(code)}
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Of both critics; that of images is the mean over samples and reconstructions, half of the published sum."""
@@ -94,14 +66,19 @@ class AlphaWgan(WassersteinGan):
             ),
         }
 
+    def _deceived(self, critic: str, fake: Tensor) -> Tensor:
+        return self.adversarial_loss.generator(self.discriminators[critic](fake))
+
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         """Of generator and encoder."""
         if name == "code":
             return self._deceived("code_discriminator", fakes["code"])
         if name == "adversarial":
-            return super().loss(name, batch, fakes) + self._deceived("discriminator", fakes["reconstruction"])
-        if name in self.terms:
-            return super().loss(name, batch, fakes)
+            made = ("pred", "reconstruction")
+            return torch.stack([self._deceived("discriminator", fakes[each]) for each in made]).sum()
+        if name == "feature_matching":
+            critic = self.discriminators["discriminator"]
+            return self.adversarial_loss.feature_matching(critic, batch["image"], fakes["pred"], paired=False)
         return self.distance(name, {**batch, "label": batch["image"]}, fakes["reconstruction"])
 
 
@@ -137,17 +114,6 @@ class Variational(Autoencoding):
         deviation = (0.5 * log_variance).exp()
         made = self.generators["generator"](mean + deviation * torch.randn_like(mean))
         return {"pred": made, "reconstruction": made, "mean": mean, "deviation": deviation}
-
-
-class Diffusion(Autoencoding):
-    """Denoising diffusion of images (Ho et al. 2020). Named loss: ``noise``."""
-
-    terms = ("noise",)
-
-    def generate(self, batch: Batch) -> Losses:
-        """The noise that the network finds in noised images, and that noise."""
-        found, noise = self.deployed.denoised(batch["image"])  # type: ignore[operator]
-        return {"pred": found, "found": found, "noise": noise}
 
 
 class LatentDiffusion(Autoencoding):

@@ -9,7 +9,6 @@ from monai.networks.nets import VarAutoEncoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.errors import ConfigError
 from common.networks.stabilise import stabilise
 
 SIDE = 64
@@ -19,31 +18,22 @@ NORM = "instance"
 
 
 class BrainGenerator(nn.Module):
-    """Base of the deployed networks: noise to an image (B, 1, 64, 64, 64) in [-1, 1], and images back where they can.
+    """Base of the deployed networks: noise to an image (B, 1, 64, 64, 64) in [-1, 1], and images back.
 
     Args:
         latent_shape: of the noise of one image, which is standard normal.
-        reconstructs: whether images can be encoded.
     """
 
-    def __init__(self, latent_shape: Sequence[int], reconstructs: bool = True) -> None:
+    def __init__(self, latent_shape: Sequence[int]) -> None:
         super().__init__()
         self.latent_shape = tuple(latent_shape)
-        self.reconstructs = reconstructs
 
     def encode(self, image: Tensor) -> Tensor:
         """The noise, (B, ...) of ``latent_shape``, that gives images (B, 1, 64, 64, 64) again."""
         raise NotImplementedError
 
     def reconstruct(self, image: Tensor) -> Tensor:
-        """Images (B, 1, 64, 64, 64) encoded and generated again.
-
-        Raises:
-            ConfigError: the network has no encoder.
-        """
-        if not self.reconstructs:
-            fault = f"{type(self).__name__} has no encoder, so that nothing can be reconstructed"
-            raise ConfigError(fault, "omit --reconstruct, or pass weights of another variant")
+        """Images (B, 1, 64, 64, 64) encoded and generated again."""
         made: Tensor = self(self.encode(image))
         return made
 
@@ -68,7 +58,7 @@ class ImageCritic(nn.Module):
 
     Args:
         width: features of the first layer.
-        norm: of the three layers in the middle: ``instance``, ``virtual`` or ``none``; ``batch`` is as published, and
+        norm: of the three layers in the middle: ``instance`` or ``none``; ``batch`` is as published, and
             excluded by the gradient penalty.
         spectral_norm: divide each layer's weights by their largest singular value.
     """
@@ -121,11 +111,10 @@ class AutoEncodingGenerator(BrainGenerator):
     Args:
         latent_dim: length of the code.
         width: features at 32^3 voxels; 8 times as many at 4^3. The encoder has as many at 32^3.
-        encoder: whether there is an encoder; a WGAN has none.
     """
 
-    def __init__(self, latent_dim: int = 1000, width: int = 64, encoder: bool = True) -> None:
-        super().__init__([latent_dim], reconstructs=encoder)
+    def __init__(self, latent_dim: int = 1000, width: int = 64) -> None:
+        super().__init__([latent_dim])
         widths = [width * factor for factor in (8, 4, 2, 1)]
         layers: list[nn.Module] = [
             nn.Unflatten(1, (latent_dim, 1, 1, 1)),
@@ -138,9 +127,8 @@ class AutoEncodingGenerator(BrainGenerator):
             layers += [nn.BatchNorm3d(after), nn.ReLU()]
         self.decoder = nn.Sequential(*layers, DoubledConvolution(widths[-1], 1), nn.Tanh())
         stabilise(self.decoder, NORM)
-        self.encoder = image_layers(width, latent_dim) if encoder else None
-        if self.encoder is not None:
-            stabilise(self.encoder, NORM)
+        self.encoder = image_layers(width, latent_dim)
+        stabilise(self.encoder, NORM)
 
     def forward(self, noise: Tensor) -> Tensor:
         """Images of some noise."""
@@ -149,7 +137,6 @@ class AutoEncodingGenerator(BrainGenerator):
 
     def encode(self, image: Tensor) -> Tensor:
         """The codes of images."""
-        assert self.encoder is not None
         code: Tensor = self.encoder(image).flatten(1)
         return code
 

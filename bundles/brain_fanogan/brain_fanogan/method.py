@@ -1,4 +1,4 @@
-"""Training of f-AnoGAN, of the autoencoder that it is compared with, and of the diffusion model."""
+"""Training of f-AnoGAN, of the autoencoder that it is compared with, and of the variational one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from brain_fanogan.networks import Denoiser, FAnoGan, Vae
+from brain_fanogan.networks import FAnoGan, Vae
 from common.losses import AdversarialLoss
 from common.training.methods.base import Batch, GanMethod, Losses
 
@@ -68,7 +68,6 @@ class FAnoGanMethod(GanMethod):
 
     def begin_step(self, step: int) -> None:
         """Enter the part of the training that a step belongs to; a frozen generator has fixed batch statistics."""
-        super().begin_step(step)
         self.encoding = step > self.gan_steps or not self.uses("adversarial")
         learns = not self.encoding or not self.uses("adversarial")
         self.network.generator.requires_grad_(learns).train(learns)
@@ -107,22 +106,20 @@ class FAnoGanMethod(GanMethod):
         return F.mse_loss(made, real)
 
 
-class SingleNetworkMethod(GanMethod):
-    """Training of one network without an adversary.
+class VaeMethod(GanMethod):
+    """Training of the variational autoencoder.
+
+    Named losses: ``image``, the mean squared residual, and ``kl``, the divergence of codes over the pixels.
 
     Args:
         network: the deployed one.
         losses: by their names, see :class:`common.training.methods.base.GanMethod`.
     """
 
+    terms = ("image", "kl")
+
     def __init__(self, network: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__({"network": network}, {}, losses)
-
-
-class VaeMethod(SingleNetworkMethod):
-    """Named losses: ``image``, the mean squared residual, and ``kl``, the divergence of codes over the pixels."""
-
-    terms = ("image", "kl")
 
     def generate(self, batch: Batch) -> Losses:
         """Reconstructions (B, 1, H, W), means and logarithmic variances of the codes (B, latent)."""
@@ -138,25 +135,6 @@ class VaeMethod(SingleNetworkMethod):
         mean, log_variance = fakes["mean"], fakes["log_variance"]
         divergence = (mean.square() + log_variance.exp() - log_variance - 1).sum(1).mean() / 2
         return divergence / batch["image"][0].numel()
-
-
-class DenoiserMethod(SingleNetworkMethod):
-    """Named loss ``noise``: the mean squared error of the noise in a slice at a random step of the diffusion."""
-
-    terms = ("noise",)
-
-    def generate(self, batch: Batch) -> Losses:
-        """The estimated and the true noise, (B, 1, H, W)."""
-        network, image = cast(Denoiser, self.deployed), batch["image"]
-        noise = torch.randn_like(image)
-        times = torch.randint(network.scheduler.num_train_timesteps, (len(image),), device=image.device)
-        return {"pred": network.unet(network.scheduler.add_noise(image, noise, times), times), "noise": noise}
-
-    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
-        """The loss, or a distance to the slice."""
-        if name not in self.terms:
-            return super().loss(name, batch, fakes)
-        return F.mse_loss(fakes["pred"], fakes["noise"])
 
 
 def residual(pred: NDArray[np.floating], truth: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:

@@ -2,11 +2,10 @@
 
 # TorchScript reads the annotations of forward, which therefore are not deferred
 import torch
-from monai.networks.nets import DiffusionModelUNet, Generator, Regressor, VarAutoEncoder
+from monai.networks.nets import Generator, Regressor, VarAutoEncoder
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.networks.ddim import DDIM
 
 START = 4
 """Side of the smallest images, in pixels."""
@@ -102,39 +101,3 @@ class Vae(AnomalyMap):
     def reconstruct(self, x: Tensor) -> Tensor:
         """Decoded from the mean."""
         return torch.tanh(self.vae(x)[0])
-
-
-class Denoiser(AnomalyMap):
-    """Diffusion model of MONAI: noise is added to the slice up to a step, and removed (AnoDDPM, Wyatt et al. 2022).
-
-    The noise is Gaussian, the same for every slice, and removed without drawing more (DDIM), so that a slice has one
-    map whatever its batch.
-
-    Args:
-        width: features at full size.
-        steps: number of steps in which noise is removed from nothing else.
-        start: share of the 1000 steps of training up to which noise is added.
-    """
-
-    def __init__(self, width: int = 32, steps: int = 50, start: float = 0.25) -> None:
-        super().__init__()
-        if not 0 < start <= 1:
-            raise ConfigError(f"start is {start}, not above 0 and at most 1", "pass a number such as 0.25")
-        self.unet = DiffusionModelUNet(
-            2, 1, 1, num_res_blocks=1, channels=(width, 2 * width, 4 * width),
-            attention_levels=(False, False, True), num_head_channels=width, norm_num_groups=8,
-        )  # fmt: skip
-        self.scheduler = DDIM(steps)
-        first = start * self.scheduler.num_train_timesteps
-        self.times = [int(time) for time in self.scheduler.timesteps if time < first]
-        if not any(self.times):
-            raise ConfigError(f"steps is {steps}, none of them above 0 and below {first:g}", "raise steps or start")
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Denoised from ``start``."""
-        noise = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x).expand_as(x)
-        state = self.scheduler.add_noise(x, noise, torch.full((len(x),), self.times[0], device=x.device))
-        for time in self.times:
-            estimate = self.unet(state, torch.full((len(x),), time, device=x.device))
-            state, _ = self.scheduler.step(estimate, time, state)
-        return state

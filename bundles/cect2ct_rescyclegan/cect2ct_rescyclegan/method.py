@@ -143,7 +143,7 @@ class ResCycleGan(CycleGan):
         if name != "pair":
             return super().loss(name, batch, fakes)
         pairs, loss = self._synthetic_pairs(batch, fakes), self.adversarial_loss
-        ab, ba = (self.discriminator("pair")(loss.noised(pair)) for pair in pairs)
+        ab, ba = (self.discriminator("pair")(pair) for pair in pairs)
         return torch.stack([loss.generator(ab, wanted=self.pair_mode != "cross"), loss.generator(ba)]).mean()
 
 

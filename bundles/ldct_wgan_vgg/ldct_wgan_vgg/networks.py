@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from common.networks.patch_discriminator import PatchGanDiscriminator
 from common.networks.stabilise import stabilise
 from common.networks.strict_loading import refuse_other_weights
 
@@ -16,8 +15,6 @@ HEAD_SIDE = 8
 """Pixels a side that the critic's fully connected layer sees: a patch of 64 after three halvings."""
 SOFT_HU = (-200.0, 250.0)
 """Above air and below bone, as in :mod:`common.metrics.tissue`."""
-SEEN_HU = (-200.0, 280.0)
-"""Window that the discriminator of soft tissue sees; values outside are its ends."""
 CONTRAST = 10.0
 """[chosen] gain of the first filters: after 300 steps on phantoms MAE 15.1 HU, without gain and zero sums 17 to 18."""
 
@@ -157,7 +154,7 @@ class PatchCritic(nn.Module):
     Args:
         in_channels: of the patch.
         width: features of the first layer.
-        norm: of all convolutions but the first: ``none`` as published, ``batch``, ``instance`` or ``virtual``.
+        norm: of all convolutions but the first: ``none`` as published, ``batch`` or ``instance``.
         spectral_norm: divide each layer's weights by their largest singular value.
     """
 
@@ -189,25 +186,3 @@ class PatchCritic(nn.Module):
         """Output for each patch."""
         patches: Tensor = self.layers(x)
         return patches
-
-
-class SoftTissueDiscriminator(nn.Module):
-    """Patches of 34x34 pixels in a window of soft tissue, in which noise is what differs between doses, not anatomy.
-
-    Input (B, 1, H, W) in [-1, 1]; output (B, 1, H', W') logits. The layers' weights have a largest singular value of 1.
-
-    Args:
-        width: features of the first layer.
-        window: HU that are -1 and 1 of the input.
-    """
-
-    def __init__(self, width: int = 32, window: Sequence[float] = (-1000.0, 3000.0)) -> None:
-        super().__init__()
-        self.low, self.high = ((2 * value - window[0] - window[1]) / (window[1] - window[0]) for value in SEEN_HU)
-        self.patches = PatchGanDiscriminator(1, width, layers=2, norm="none", spectral_norm=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of every patch being of normal dose."""
-        seen = (x.clamp(self.low, self.high) - self.low) * (2 / (self.high - self.low)) - 1
-        logits: Tensor = self.patches(seen)
-        return logits

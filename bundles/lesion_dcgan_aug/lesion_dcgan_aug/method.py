@@ -55,7 +55,7 @@ class ClassGans(GanMethod):
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Losses of real and synthetic patches of each class, in separate batches."""
         discriminator, loss = self.discriminators["discriminator"], self.adversarial_loss
-        real, fake = discriminator(loss.noised(batch["image"])), discriminator(loss.noised(fakes["pred"]))
+        real, fake = discriminator(batch["image"]), discriminator(fakes["pred"])
         losses = loss.penalties("discriminator", discriminator, batch["image"], fakes["pred"], groups=len(self.classes))
         loss.measure("discriminator", real, fake)
         for k, name in enumerate(self.classes):
@@ -67,7 +67,7 @@ class ClassGans(GanMethod):
         discriminator, loss = self.discriminators["discriminator"], self.adversarial_loss
         if name == "feature_matching":
             return loss.feature_matching(discriminator, batch["image"], fakes["pred"], paired=False)
-        verdicts = discriminator(loss.noised(fakes["pred"]))
+        verdicts = discriminator(fakes["pred"])
         return torch.stack([loss.generator(verdicts[:, k]) for k in range(len(self.classes))]).sum()
 
 
@@ -85,7 +85,7 @@ class AcGan(ClassGans):
 
     def _verdicts(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of being real (B K,), and the cross-entropy of the classes of (B, K, H, W)."""
-        logits = self.discriminators["discriminator"](self.adversarial_loss.noised(_one_by_one(patches)))
+        logits = self.discriminators["discriminator"](_one_by_one(patches))
         wanted = torch.arange(len(self.classes), device=patches.device).repeat(len(patches))
         return logits[:, 0], F.cross_entropy(logits[:, 1:], wanted)
 

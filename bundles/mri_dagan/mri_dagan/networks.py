@@ -81,7 +81,7 @@ class SliceDiscriminator(nn.Module):
     Args:
         in_channels: of the slice.
         width: features of the first layer.
-        norm: of all convolutions but the first: ``batch`` as published, ``instance``, ``virtual`` or ``none``.
+        norm: of all convolutions but the first: ``batch`` as published, ``instance`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
     """
 

@@ -89,7 +89,7 @@ class PatchClassifier(nn.Module):
         conditional: whether the discriminator sees the source in addition to the target.
         width: filters of the first convolution.
         patch_size: sides of a patch, multiples of eight.
-        norm: of the convolutions: ``batch``, ``instance``, ``virtual`` or ``none``.
+        norm: of the convolutions: ``batch``, ``instance`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
 
     Raises:

@@ -106,9 +106,7 @@ class GanMethod(nn.Module):
         return any(self.uses(name) for name in self.adversarial_terms)
 
     def begin_step(self, step: int) -> None:
-        """Set the number of steps begun in the adversarial loss; no-op without instance noise."""
-        if self.adversarial_loss is not None and self.adversarial_loss.instance_noise:
-            self.adversarial_loss.step.fill_(step - 1)
+        """Enter the part of the training that a step, from 1, belongs to; no-op of a method in one part."""
 
     def take_measures(self) -> Losses:
         """What the step has measured next to its losses, such as accuracies; the next one starts without."""

@@ -67,5 +67,5 @@ class ConditionalGan(GanMethod):
         loss, discriminator = self.adversarial_loss, self.discriminators["discriminator"]
         fake = self._seen(batch["image"], fakes["pred"])
         if name == "adversarial":
-            return loss.generator(discriminator(loss.noised(fake)))
+            return loss.generator(discriminator(fake))
         return loss.feature_matching(discriminator, self._seen(batch["image"], batch["label"]), fake, paired=True)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...losses import AdversarialLoss, Distance, l1
+from ...losses import AdversarialLoss, l1
 from .base import Batch, GanMethod, Losses
 from .image_pool import ImagePool
 
@@ -30,8 +30,6 @@ class CycleGan(GanMethod):
         adversarial_loss: least squares as published, or another.
         pool_size: earlier synthetic images kept for each discriminator.
         generators_first: whether the generators are updated before the discriminators, as in the authors' code.
-        distance: d. With L1, generators that start as the identity stay there: its slope is the same at any small
-            change, where that of a squared difference is small.
     """
 
     terms = (*GanMethod.adversarial_terms, "cycle", "identity")
@@ -47,14 +45,12 @@ class CycleGan(GanMethod):
         adversarial_loss: AdversarialLoss,
         pool_size: int = 50,
         generators_first: bool = False,
-        distance: Distance = l1,
     ) -> None:
         generators = {"generator_ab": generator_ab, "generator_ba": generator_ba}
         discriminators = {"discriminator_a": discriminator_a, "discriminator_b": discriminator_b}
         super().__init__(generators, discriminators, losses, adversarial_loss)
         self.adversarial_loss: AdversarialLoss = adversarial_loss
         self.generators_first = generators_first
-        self.between = distance
         self.pools = nn.ModuleDict({name: ImagePool(pool_size) for name in ("a", "b")})
 
     def networks_to_save(self) -> dict[str, nn.Module]:
@@ -110,11 +106,11 @@ class CycleGan(GanMethod):
         if name not in CycleGan.terms:
             return super().loss(name, batch, fakes)
         if name in ("cycle", "identity"):
-            return self.between(fakes[f"{name}_a"], batch["image"]) + self.between(fakes[f"{name}_b"], batch["label"])
+            return l1(fakes[f"{name}_a"], batch["image"]) + l1(fakes[f"{name}_b"], batch["label"])
         loss, (a, b) = self.adversarial_loss, (batch["image"], batch["label"])
         seen = {"a": self.seen(fakes["fake_a"], b), "b": self.seen(fakes["pred"], a)}
         if name == "adversarial":
-            verdicts = (self.discriminator(kind)(loss.noised(image)) for kind, image in seen.items())
+            verdicts = (self.discriminator(kind)(image) for kind, image in seen.items())
             return torch.stack([loss.generator(each) for each in verdicts]).sum()
         real = {"a": self.seen(a, a), "b": self.seen(b, b)}
         matched = [

@@ -154,7 +154,6 @@ def test_each_loss_is_computed_where_it_has_a_weight() -> None:
         ("no_adversarial", {"l2", "frequency", "perceptual"}, None),
         ("super_resolution", {"adversarial", "l2", "slice_variation"}, "bce"),
         ("denoise", {"adversarial", "l2", "perceptual"}, "wasserstein"),
-        ("motion", {"adversarial", "l1", "feature_matching"}, "bce"),
     ],
 )
 def test_overlays_train_the_rows_of_the_papers(overlay: str | None, used: set[str], kind: str | None) -> None:
@@ -164,7 +163,6 @@ def test_overlays_train_the_rows_of_the_papers(overlay: str | None, used: set[st
     assert {name for name in method.loss_weights if method.uses(name)} == used
     assert method.has_adversary is (kind is not None)
     assert kind is None or method.adversarial_loss.kind == kind
-    assert method.conditional is (overlay == "motion")
     functions = {name: loss.function for name, loss in method.losses.items() if name in used}
     assert isinstance(functions.get("perceptual"), PerceptualDistance) is ("perceptual" in used)
     assert functions.get("frequency", frequency_distance) is frequency_distance

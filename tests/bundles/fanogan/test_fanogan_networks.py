@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from brain_fanogan.baselines import GRID, TrainingMean, brightness
-from brain_fanogan.method import DenoiserMethod, FAnoGanMethod, VaeMethod, residual
-from brain_fanogan.networks import AnomalyMap, Denoiser, FAnoGan, Vae, halvings
+from brain_fanogan.method import FAnoGanMethod, VaeMethod, residual
+from brain_fanogan.networks import AnomalyMap, FAnoGan, Vae, halvings
 from brain_fanogan.scores import best_threshold, detection_scores, slice_auroc
 
 from common.errors import ConfigError
@@ -57,34 +57,6 @@ def test_the_variational_autoencoder_reconstructs_from_the_mean() -> None:
     mean, _ = network.vae.encode_forward(x)
     made = torch.tanh(network.vae.decode_forward(mean, use_sigmoid=False))
     torch.testing.assert_close(network.reconstruct(x), made)
-
-
-@pytest.fixture
-def denoiser() -> Denoiser:
-    pytest.importorskip("einops")
-    return Denoiser(8, steps=10, start=0.3).eval()
-
-
-def test_noise_is_removed_from_the_given_step_on(denoiser: Denoiser) -> None:
-    assert denoiser.times == [222, 111, 0]
-
-
-def test_a_slice_has_one_map_whatever_its_batch(denoiser: Denoiser) -> None:
-    x = torch.rand(3, 1, 16, 16)
-    with torch.no_grad():
-        torch.testing.assert_close(denoiser(x)[1:2], denoiser(x[1:2]), rtol=0, atol=1e-5)
-
-
-def test_a_start_without_noise_is_refused() -> None:
-    pytest.importorskip("einops")
-    with pytest.raises(ConfigError, match="start is 0, not above 0 and at most 1"):
-        Denoiser(8, start=0)
-
-
-def test_steps_none_of_which_removes_noise_are_refused() -> None:
-    pytest.importorskip("einops")
-    with pytest.raises(ConfigError, match="steps is 2, none of them above 0 and below 250: raise steps or start"):
-        Denoiser(8, steps=2)
 
 
 BATCH = {"image": torch.rand(4, 1, 16, 16) * 2 - 1}
@@ -145,14 +117,6 @@ def test_the_divergence_of_codes_is_counted_by_pixel() -> None:
     codes = {"mean": torch.ones(4, 8), "log_variance": torch.zeros(4, 8)}
     assert float(own.loss("kl", BATCH, codes)) == 8 / 2 / 256
     assert set(own.generate(BATCH)) == {"pred", "mean", "log_variance"}
-
-
-def test_the_diffusion_model_estimates_noise() -> None:
-    pytest.importorskip("einops")
-    own = DenoiserMethod(Denoiser(8), {"noise": {"weight": 1}})
-    made = own.generate(BATCH)
-    assert made["pred"].shape == BATCH["image"].shape
-    assert float(own.loss("noise", BATCH, {**made, "pred": made["noise"] + 2})) == pytest.approx(4, rel=1e-5)
 
 
 def test_the_threshold_has_the_best_overlap() -> None:

@@ -1,4 +1,4 @@
-"""Convolution in the frequency domain and on interleaved grids against the direct one, and the choice of tiles."""
+"""Convolution in the frequency domain against the direct one, and the choice of tiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 from monai.data import MetaTensor
 from pd2t2_dcgan_acm.dilated import spectral
 from pd2t2_dcgan_acm.dilated.plan import SPECTRUM_BYTES, Axis, DilationPlan, best_plan
-from pd2t2_dcgan_acm.dilated.polyphase import from_phases, to_phases
 from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d, learning_conv3d, spectral_conv3d, weight_spectrum
 from torch import nn
 from torch.nn import functional as F
@@ -261,14 +260,6 @@ def test_plan_of_the_widest_published_layer():
 )
 def test_direct_where_that_is_faster_or_the_spectrum_too_large(lengths, kernel, channels):
     assert best_plan(lengths, (kernel,) * 3, (2,) * 3, channels, channels) is None
-
-
-def test_phases_of_a_row() -> None:
-    row = torch.arange(6.0).reshape(1, 1, 6, 1, 1).expand(1, 1, 6, 2, 2)
-    grids = to_phases(row, 2)
-    assert grids.shape == (8, 1, 3, 1, 1)
-    assert [grid.flatten().tolist() for grid in grids] == [[0, 2, 4]] * 4 + [[1, 3, 5]] * 4
-    assert torch.equal(from_phases(grids, 2), row)
 
 
 @pytest.mark.parametrize("sides", [(8, 6, 4), (7, 5, 9), (1, 2, 3)])

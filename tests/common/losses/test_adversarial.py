@@ -12,7 +12,6 @@ from toy_training import adversary
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
 from common.losses.features import hidden_features
-from common.networks.patch_discriminator import PatchGanDiscriminator
 
 REAL, FAKE = torch.tensor([[2.0, 0.5]]), torch.tensor([[-3.0, 0.25]])
 
@@ -160,24 +159,7 @@ def test_a_flat_discriminator_has_a_finite_penalty() -> None:
     assert plane.weight.grad.isfinite().all()
 
 
-# ---- noise and features ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("step", "left"), [(0, 0.2), (50, 0.1), (100, 0.0), (1000, 0.0)])
-def test_noise_fades_in_a_straight_line(step: int, left: float) -> None:
-    loss = AdversarialLoss(instance_noise=0.2, noise_steps=100)
-    loss.step.fill_(step)
-    torch.manual_seed(0)
-    seen = loss.noised(torch.ones(100, 100))
-    assert float(seen.mean()) == pytest.approx(1, abs=0.01)
-    assert float(seen.std()) == pytest.approx(left, rel=0.02)
-
-
-def test_without_noise_images_are_passed_on_and_nothing_is_drawn() -> None:
-    images = torch.rand(2, 2)
-    before = torch.get_rng_state()
-    assert AdversarialLoss().noised(images) is images
-    assert torch.equal(torch.get_rng_state(), before)
+# ---- features ---------------------------------------------------------------------------------------------
 
 
 def chain() -> nn.Sequential:
@@ -210,7 +192,6 @@ def test_feature_matching_by_hand() -> None:
         ({"kind": "hinge", "real_label": 0.9}, "real_label is 0.9, but kind hinge has no label to smooth"),
         ({"r1": -1}, "--adversarial_loss::r1 is -1: give zero or a positive"),
         ({"gradient_penalty": -1}, "--adversarial_loss::gradient_penalty is -1: give zero or a positive"),
-        ({"noise_steps": 0}, "--adversarial_loss::noise_steps is 0: give a positive"),
         ({"kind": "wasserstein"}, "nothing bounds the critic of --adversarial_loss::kind wasserstein: set"),
     ],
 )
@@ -227,9 +208,3 @@ def test_outputs_of_the_activations_in_order() -> None:
     assert first.tolist() == [[[[2.0, -1.0]]]]
     assert second.tolist() == [[[[2.0, 0.0]]]]
     assert not network[1]._forward_hooks
-
-
-def test_a_reference_batch_in_front_of_the_images_is_left_out() -> None:
-    discriminator = PatchGanDiscriminator(1, width=4, layers=2, norm="virtual")
-    discriminator(torch.rand(3, 1, 32, 32))  # becomes the reference
-    assert {len(features) for features in hidden_features(discriminator, torch.rand(2, 1, 32, 32))} == {2}

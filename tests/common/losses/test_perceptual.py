@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from common.errors import CheckpointError, ConfigError
-from common.losses import PerceptualDistance, StyleDistance
+from common.losses import PerceptualDistance
 from common.losses.features import hidden_features
 from common.networks.vgg import Vgg19
 from common.segmenter import segmenter
@@ -71,50 +71,6 @@ def test_with_a_file_it_is_the_mean_square_of_the_last_convolution_of_vgg19(publ
     loss(prediction, theirs).backward()
     assert prediction.grad.abs().max() > 0
     assert all(weight.grad is None for weight in loss.network.parameters())
-
-
-def test_style_by_hand() -> None:
-    class Twice(nn.Module):
-        """Two features: the image, and its double."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.relu = nn.ReLU()
-
-        def forward(self, slices: Tensor) -> Tensor:
-            return self.relu(torch.cat([slices, 2 * slices], dim=1))
-
-    loss = StyleDistance("CT", [-1, 1])
-    loss.network, loss.least_side = Twice(), 1  # type: ignore[assignment]
-    ours, theirs = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]]), torch.tensor([[[[0.0, 0.0], [2.0, 1.0]]]])
-    # sums of squares 1 and 5 over 4 pixels and 2 features: Gram matrices 1/8 and 5/8 of [[1, 2], [2, 4]],
-    # whose difference of 1/2, 1, 1, 2 has squares of 6.25 in all, over 4 * 2^2
-    assert loss(ours, theirs).item() == pytest.approx(6.25 / 16)
-    moved = theirs.flip(2)
-    assert loss(moved, theirs).item() == 0
-    both = loss(torch.cat([ours, moved]), torch.cat([theirs, theirs]))
-    assert both.item() == pytest.approx(6.25 / 32)  # a mean over the slices
-    ours.requires_grad_()
-    loss(ours, theirs).backward()
-    # d/dx of (x^2 - 5)^2 / 8^2 * 25 / 16 at 1: 4 x (x^2 - 5) / 64 * 25 / 16 = -0.390625
-    assert ours.grad.flatten().tolist() == pytest.approx([-0.390625, 0, 0, 0])
-
-
-def test_style_takes_all_layers_and_names_itself(published: Path) -> None:
-    for vgg, layers in ((None, 18), (published, 16)):
-        loss = StyleDistance("CT", WINDOW, vgg)
-        assert len(loss._features(images(0, 1, 1, 16, 16))) == layers
-        with pytest.raises(ConfigError, match=r"below the 16 pixels .* loss style needs: enlarge it, or remove style"):
-            loss(images(0, 1, 1, 15, 32), images(1, 1, 1, 15, 32))
-
-
-def test_style_is_of_single_precision_in_autocast() -> None:
-    loss = StyleDistance("CT", WINDOW)
-    ours, theirs = images(0, 1, 1, 16, 16), images(1, 1, 1, 16, 16)
-    with torch.autocast("cpu", torch.bfloat16):
-        half = loss(ours, theirs)
-    assert half.dtype == torch.float32
-    torch.testing.assert_close(half, loss(ours, theirs), rtol=0.1, atol=0)
 
 
 def test_other_files_and_small_slices_are_refused(published: Path, tmp_path: Path) -> None:

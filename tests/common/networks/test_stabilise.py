@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 import pytest
@@ -14,7 +13,6 @@ from torch import nn
 from common.errors import ConfigError
 from common.networks import stabilise
 from common.networks.patch_discriminator import PatchGanDiscriminator
-from common.networks.virtual_norm import ReferenceBatch, VirtualNorm, WithoutReference
 
 VOLUME = (2, 1, 16, 16, 16)
 FLAT = {"in_channels": 1, "width": 4, "layers": 2}
@@ -34,7 +32,7 @@ def test_every_discriminator_takes_every_setting(name: str) -> None:
     torch.manual_seed(0)
     plain = made(**sizes)
     outputs = plain(images)
-    norms = [{"norm": norm} for norm in ("instance", "virtual", "none")]
+    norms = [{"norm": norm} for norm in ("instance", "none")]
     for settings in (
         *norms,
         {"spectral_norm": True},
@@ -47,13 +45,11 @@ def test_every_discriminator_takes_every_setting(name: str) -> None:
         assert not torch.allclose(found, outputs)
         found.sum().backward()
         assert all(weight.grad is not None for weight in changed.parameters())
-    for norm, allowed in {"instance": {"InstanceNorm2d", "InstanceNorm3d"}, "virtual": {"VirtualNorm"}}.items():
-        layers = {type(layer).__name__ for layer in made(**sizes, norm=norm).modules()}
-        assert {name for name in layers if "Norm" in name} <= allowed
-        assert layers & allowed
-    with pytest.raises(
-        ConfigError, match="--discriminator_def::norm is 'layer': choose batch, instance, virtual or none"
-    ):
+    layers = {type(layer).__name__ for layer in made(**sizes, norm="instance").modules()}
+    norms_in_use = {name for name in layers if "Norm" in name}
+    assert norms_in_use
+    assert norms_in_use <= {"InstanceNorm2d", "InstanceNorm3d"}
+    with pytest.raises(ConfigError, match="--discriminator_def::norm is 'layer': choose batch, instance or none"):
         made(**sizes, norm="layer")
 
 
@@ -97,56 +93,3 @@ def test_minibatch_discrimination_by_hand(monkeypatch: pytest.MonkeyPatch) -> No
     layer(torch.ones(3, 2, requires_grad=True)).sum().backward()
     assert layer.tensor.weight.grad is not None
     assert not layer.tensor.weight.grad.any(), "equal images have no direction"
-
-
-def virtual(*layers: nn.Module) -> nn.Sequential:
-    """A chain of one feature with virtual batch normalisation, without weights of its own."""
-    reference = ReferenceBatch(nn.Sequential(*layers))
-    return nn.Sequential(reference, *layers, VirtualNorm(1, reference), WithoutReference(reference))
-
-
-def test_virtual_norm_by_hand() -> None:
-    chain = virtual()
-    reference = torch.tensor([[[0.0, 2.0]], [[2.0, 4.0]]])
-    # the reference has mean 2 and mean square 6; with (5, 5) as a third image 3 and 37 / 3: variance 10 / 3
-    first = chain(reference)
-    torch.testing.assert_close(chain(torch.tensor([[[5.0, 5.0]]])), torch.full((1, 1, 2), 2 / (10 / 3) ** 0.5))
-    # (0, 2) has mean 1 and mean square 2: 5 / 3 and 14 / 3, variance 17 / 9
-    torch.testing.assert_close(first[0, 0], torch.tensor([-5.0, 1.0]) / 17**0.5)
-    with torch.no_grad():
-        chain[1].weight.fill_(3), chain[1].bias.fill_(1)
-    torch.testing.assert_close(chain(reference)[0, 0], torch.tensor([-5.0, 1.0]) / 17**0.5 * 3 + 1)
-
-
-def test_with_virtual_norm_an_image_does_not_depend_on_its_batch() -> None:
-    torch.manual_seed(0)
-    discriminator = PatchGanDiscriminator(1, 4, 2, norm="virtual")
-    discriminator(torch.rand(4, 1, 32, 32))
-    images = torch.rand(3, 1, 32, 32)
-    torch.testing.assert_close(discriminator(images)[1:2], discriminator(images[1:2]))
-
-
-def test_the_reference_is_the_first_batch_of_the_training_and_is_saved() -> None:
-    linear = nn.Linear(1, 1)
-    chain = virtual(linear)
-    linear.requires_grad_(False)
-    chain(torch.zeros(2, 1))  # a generator's step
-    assert len(chain[0].batch) == 0
-    linear.requires_grad_(True)
-    real = torch.tensor([[1.0], [2.0], [3.0]])
-    chain(real)
-    chain(torch.zeros(2, 1))
-    assert torch.equal(chain[0].batch, real)
-    loaded = virtual(nn.Linear(1, 1))
-    loaded.load_state_dict(chain.state_dict())
-    torch.testing.assert_close(loaded(real), chain(real))
-    copied = copy.deepcopy(chain)
-    chain[0].batch.zero_()
-    torch.testing.assert_close(copied(real), loaded(real))
-
-
-def test_the_comparison_of_a_batch_and_virtual_norm_go_together() -> None:
-    layers = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.LeakyReLU(), stabilise.comparing(nn.Linear(3, 1)))
-    stabilise.stabilise(layers, "virtual", True)
-    assert layers[-1][-1][-1].in_features == 3 + 100
-    assert layers(torch.rand(4, 2)).shape == (4, 1)

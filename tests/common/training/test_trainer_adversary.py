@@ -83,8 +83,7 @@ def test_losses_are_means_over_the_steps_that_have_them() -> None:
 def test_interrupted_between_critic_steps_and_resumed_equals_uninterrupted(steps: int) -> None:
     data = scalars((1, 3), (2, 1), (0.5, 1), (1, 2))
     settings = {"critic_steps": 3}
-    noise = {"instance_noise": 0.5, "noise_steps": 6}
-    whole = SynthesisTrainer(CPU, 2, loader(data), gan(**noise), SGD, **settings)
+    whole = SynthesisTrainer(CPU, 2, loader(data), gan(), SGD, **settings)
     whole.run()
 
     class StoppedError(Exception):
@@ -95,11 +94,11 @@ def test_interrupted_between_critic_steps_and_resumed_equals_uninterrupted(steps
             raise StoppedError
 
     part = SynthesisTrainer(
-        CPU, 2, loader(data), gan(**noise), SGD, train_handlers=[on(Events.ITERATION_COMPLETED, stop)], **settings
+        CPU, 2, loader(data), gan(), SGD, train_handlers=[on(Events.ITERATION_COMPLETED, stop)], **settings
     )
     with pytest.raises(StoppedError):
         part.run()
-    rest = SynthesisTrainer(CPU, 2, loader(data), gan(**noise), SGD, **settings)
+    rest = SynthesisTrainer(CPU, 2, loader(data), gan(), SGD, **settings)
     rest.load_saved_state(part.state_to_save())
     rest.run()
     assert_same(rest.state_to_save(), whole.state_to_save())
@@ -127,13 +126,6 @@ def test_two_time_scales_each_follow_the_schedule() -> None:
     rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in trainer.optimizers.items()}
     assert rates["discriminators"] == pytest.approx(4 * rates["generators"])
     assert 0 < rates["generators"] < 0.1
-
-
-def test_noise_fades_with_the_steps_of_the_trainer() -> None:
-    method = gan(instance_noise=1.0, noise_steps=10)
-    train(method, loader(scalars(*[(1, 3)] * 4)), epochs=2)
-    assert method.adversarial_loss.step.item() == 7  # of the eighth step, the first being 0
-    assert "adversarial_loss.step" not in method.state_dict()
 
 
 def test_a_gradient_penalty_on_batch_normalisation_is_refused() -> None:

@@ -35,7 +35,7 @@ SIMULATED = {
     "train::dataset::samples_per_case": 4,
 }
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
-NEEDED = {"ddpm": "einops", "ldm": "einops"}
+NEEDED = {"ldm": "einops"}
 """Package that an overlay needs besides those of the project; without it there is no such recipe."""
 OF_KSPACE = ("unrolled",)
 """Overlays without a recipe: they train on k-space, which phantoms have not."""

@@ -23,7 +23,7 @@ from common.metrics import mae, tissue_order
 from common.transforms import head_mask
 from common.weights.shipped import shipped_weights
 from tools.checks.findings import CheckFinding, table
-from tools.checks.real import heads, plausibility, t1
+from tools.checks.real import heads, plausibility
 from tools.checks.real.images import fitted, infer, read, standardised
 from tools.repository import ROOT
 
@@ -86,7 +86,6 @@ class RealCheck(NamedTuple):
     run: Callable[[Path, Path, Path], Iterator[CheckFinding]]
     data: str
     bundle: str
-    weights: str | None = None
 
 
 CHECKS = {
@@ -95,7 +94,6 @@ CHECKS = {
     "ct": RealCheck(plausible_ct, "spm_templates/t1.nii", "mr2ct_pix2pix"),
     "heads": RealCheck(heads.findings, "heads", "mr2ct_pix2pix"),
     "t2_heads": RealCheck(partial(heads.findings, bundle="pd2t2_dcgan_acm"), "heads", "pd2t2_dcgan_acm"),
-    "t1": RealCheck(t1.findings, ".", "mr2ct_pix2pix", t1.WEIGHTS),
 }
 
 
@@ -113,11 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not (DATA / check.data).exists():
             print(f"{name}: skipped, since there is no {DATA / check.data}")
             continue
-        shipped = shipped_weights(ROOT / "bundles" / check.bundle)
-        weights = options.weights or (shipped.with_name(check.weights) if check.weights else shipped)
-        if not (options.weights or weights.is_file()):
-            print(f"{name}: skipped, since there is no {weights}")
-            continue
+        weights = options.weights or shipped_weights(ROOT / "bundles" / check.bundle)
         with tempfile.TemporaryDirectory() as folder:
             found += check.run(DATA / check.data, Path(folder), weights.resolve())
     if found:

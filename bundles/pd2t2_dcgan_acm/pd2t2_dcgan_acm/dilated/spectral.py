@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from pd2t2_dcgan_acm.dilated.plan import DilationPlan, best_plan
-from pd2t2_dcgan_acm.dilated.polyphase import polyphase_conv3d
 
 WORKING_BYTES = 2**26
 """Approximate memory of the spectra processed at once; larger values are slower, since they exceed the caches."""
@@ -140,9 +139,7 @@ class SpectralConv3d(nn.Conv3d):
 
     float32 volumes (B, C, X, Y, Z) are convolved in the frequency domain if that is faster, to about 1e-5 of the direct
     result; this requires odd kernels, stride 1, one group and zero padding that keeps the size. On CPUs this also
-    applies to training, where smaller dilated kernels use interleaved grids
-    (:mod:`pd2t2_dcgan_acm.dilated.polyphase`). Otherwise (autocast, TorchScript, other settings) the convolution is
-    direct.
+    applies to training. Otherwise (autocast, TorchScript, other settings) the convolution is direct.
 
     In eval mode without gradients the spectrum of the weight, at most SPECTRUM_BYTES, is cached for the next call with
     the same spatial size until the weight changes or training starts. In-place changes through ``weight.data`` in eval
@@ -164,8 +161,6 @@ class SpectralConv3d(nn.Conv3d):
                     spectrum = self._kept_spectrum(plan) if lasting else weight_spectrum(self.weight, plan)
                     convolve = learning_conv3d if learning else spectral_conv3d
                     return convolve(input, spectrum, self.bias, plan)
-                if learning and self.dilation[0] > 1 and len(set(self.dilation)) == 1:
-                    return polyphase_conv3d(input, self.weight, self.bias, self.dilation[0])
         return self._conv_forward(input, self.weight, self.bias)
 
     def train(self, mode: bool = True) -> SpectralConv3d:
