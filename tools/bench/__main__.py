@@ -1,4 +1,4 @@
-"""Benchmarks of inference, commands, stitching, memory and training: ``make bench``.
+"""Benchmarks of inference, commands, stitching, memory, peers and training: ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import commands, inference, memory, stitching, training
+from tools.bench import commands, inference, memory, peers, stitching, training, training_memory
 from tools.bench.clock import Timing, save, show
 
 
@@ -38,17 +38,25 @@ def _memory(data: Path, options: argparse.Namespace) -> list[Timing]:
     return memory.rows(data, shapes, options.memory_bundles or inference.BUNDLES)
 
 
+def _peers(data: Path, options: argparse.Namespace) -> list[Timing]:
+    timed = [row for shape in peers.SHAPES for row in _apart(peers.rows, shape, options.repeats)]
+    names = [row.case.partition(f"{peers.MONAI}, ")[2] for row in timed[: len(timed) // len(peers.SHAPES)]]
+    return timed + [row for name in names for row in _apart(peers.alone, name, peers.SHAPES[-1])]
+
+
 PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "inference": _inference,
     "stitching": lambda data, options: stitching.rows(options.repeats),
     "memory": _memory,
+    "peers": _peers,
     "commands": lambda data, options: commands.rows(data, options.repeats, options.against, dict(options.image)),
     "training": lambda data, options: training.rows(data, options.repeats, options.against),
+    "training_memory": lambda data, options: training_memory.rows(data, options.training_volumes),
 }
 AGAINST = ("commands", "training")
 """Parts that need another folder."""
 
-HEADS = {"memory": memory.HEADS}
+HEADS = {"memory": memory.HEADS, "training_memory": training_memory.HEADS}
 """What the columns of a part are called, if not before and after."""
 
 
@@ -64,6 +72,7 @@ def main() -> int:
     parser.add_argument(
         "--image", nargs=2, action="append", default=[], help="command and its volume, for the part commands"
     )
+    parser.add_argument("--training-volumes", nargs="+", type=int, default=[40, 80], help="of the part training_memory")
     parser.add_argument("--json", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

@@ -13,6 +13,7 @@ from PIL import Image
 from stain_gan.cells import BACKGROUND, SHEAR_UM, cell_phase, dic, phase_contrast, write_cells
 from stain_gan.classical import LinearShading, Macenko, Reinhard, concentrations, density, stains_of
 from stain_gan.phantoms import EOSIN, HEMATOXYLIN, NOISE, stained, tissue, write_stained
+from stain_gan.segan import nuclei_dice, otsu
 
 from common.errors import DataError
 from common.io import VolumeReader
@@ -51,9 +52,8 @@ def test_light_through_stains_follows_beer_and_lambert() -> None:
 
 
 def test_nuclei_are_darker_and_bluer_than_the_rest() -> None:
-    amounts = tissue(np.random.default_rng(3), 0.5)
+    amounts, nuclei = tissue(np.random.default_rng(3), 0.5)
     assert amounts.shape == (2, 256, 256)
-    nuclei = amounts[0] > 0.5
     assert 0.03 < nuclei.mean() < 0.4
     assert amounts[0][nuclei].mean() > 5 * amounts[0][~nuclei].mean()
     assert amounts.min() >= 0
@@ -62,7 +62,7 @@ def test_nuclei_are_darker_and_bluer_than_the_rest() -> None:
 def test_a_case_depends_on_its_seed_alone_and_its_pictures_are_one_tissue(tmp_path: Path) -> None:
     write_stained(tmp_path / "a", cases=2, spacing=2, seed=5)
     write_stained(tmp_path / "b", cases=1, spacing=2, seed=5)
-    names = ["source.png", "target.png"]
+    names = ["nuclei.png", "source.png", "target.png"]
     assert sorted(path.name for path in (tmp_path / "a" / "phantom_001").iterdir()) == names
     for name in names:
         one, other = (voxels(tmp_path / root / "phantom_000" / name) for root in "ab")
@@ -154,3 +154,18 @@ def test_linear_shading_finds_a_derivative_in_ras(tmp_path: Path) -> None:
     shading = LinearShading(training(tmp_path, image=source, label=128 - 5 * slope), READER)
     made = shading(source[::-1, ::-1, None])[::-1, ::-1, 0]  # RAS turns both axes of a picture
     assert np.abs(made - (128 - 5 * slope))[3:-3, 3:-3].mean() < 3
+
+
+def test_nuclei_by_threshold_and_their_overlap() -> None:
+    amounts, nuclei = tissue(np.random.default_rng(1), 0.5)
+    picture = stained(amounts, STAINS, np.random.default_rng(0))[:, :, None]
+    truth = np.where(nuclei, 255.0, 0.0)[..., None]
+    assert nuclei_dice(otsu(picture), truth, np.ones_like(truth))["dice_nuclei"] > 0.8
+    pred = np.zeros((4, 1, 1))
+    pred[:2] = 200
+    real = np.zeros((4, 1, 1))
+    real[1:3] = 255
+    assert nuclei_dice(pred, real, np.ones((4, 1, 1))) == {"dice_nuclei": 0.5}
+    mask = np.array([1, 1, 0, 1])[:, None, None]
+    assert nuclei_dice(pred, real, mask)["dice_nuclei"] == pytest.approx(2 / 3)
+    assert math.isnan(nuclei_dice(real * 0, real * 0, mask)["dice_nuclei"])
