@@ -32,7 +32,7 @@ class Stages:
     of every case). A resumed run infers it again, from the same weights.
 
     Args:
-        dataset: of the training patches; receives the inferred volumes.
+        dataset: of the training patches; receives the inferred volumes. None where the method makes its contexts.
         inferer: stitches a whole volume through the stages in use; of a
             :class:`common.stitching.cascade.CascadeInferer`, its stitching of contexts is used for all of them.
         validator: its best metric is reset at each transition.
@@ -41,7 +41,12 @@ class Stages:
     """
 
     def __init__(
-        self, dataset: VolumePatchDataset, inferer: Inferer, validator: Evaluator, run_dir: str, epochs: int
+        self,
+        dataset: VolumePatchDataset | None,
+        inferer: Inferer,
+        validator: Evaluator,
+        run_dir: str,
+        epochs: int,
     ) -> None:
         self.dataset = dataset
         self.inferer = inferer.making_contexts() if isinstance(inferer, CascadeInferer) else inferer
@@ -86,9 +91,9 @@ class Stages:
             engine.load_deployed(self._best_of(method.cascade, stage))
             self.validator.state.best_metric_epoch = -1
             logger.info(f"stage {stage + 1} of {len(method.methods)} starts from the best weights of stage {stage}")
-        if stage and self._stitched != stage:
+        if self.dataset is not None and stage and self._stitched != stage:
             method.enter(stage - 1)
-            self._stitch(engine)
+            self._stitch(engine, self.dataset)
             self._stitched = stage
         method.enter(stage)
 
@@ -103,12 +108,12 @@ class Stages:
         """Log the stage with the losses."""
         engine.state.metrics["stage"] = self._method(engine).stage + 1
 
-    def _stitch(self, engine: SynthesisTrainer) -> None:
+    def _stitch(self, engine: SynthesisTrainer, dataset: VolumePatchDataset) -> None:
         """Give the dataset the output of the stages in use on every whole volume."""
         device: Any = engine.state.device
         network = self._method(engine).cascade.eval()
         with torch.no_grad():
-            self.dataset.set_context(lambda image: self.inferer(image[None].to(device), network)[0].cpu())
+            dataset.set_context(lambda image: self.inferer(image[None].to(device), network)[0].cpu())
 
     @staticmethod
     def _method(engine: SynthesisTrainer) -> StagedMethod:

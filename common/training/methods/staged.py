@@ -19,7 +19,8 @@ from .conditional import ConditionalGan
 class StagedMethod(GanMethod):
     """Trains the stages of a cascade one after the other, each by its own method, the earlier ones frozen.
 
-    From the second stage on, a batch holds ``context``, the output of the stage before at the same place.
+    From the second stage on, a batch holds ``context``, the output of the stage before at the same place; without, the
+    stages before make it of the batch, which is the same where samples are whole images.
 
     Args:
         cascade: the deployed network.
@@ -78,8 +79,17 @@ class StagedMethod(GanMethod):
     def generate(self, batch: Batch) -> Losses:
         """Output of the stage in training for the source and its context; discriminators take the source alone."""
         if self.stage > 0:
-            batch = {**batch, "image": torch.cat([batch["image"], batch["context"]], dim=1)}
+            source = batch["image"]
+            context = batch["context"] if "context" in batch else self._context(source)
+            batch = {**batch, "image": torch.cat([source, context], dim=1)}
         return self.methods[self.stage].generate(batch)
+
+    @torch.no_grad()
+    def _context(self, source: Tensor) -> Tensor:
+        context: Tensor = self.cascade.stages[0](source)
+        for stage in self.cascade.stages[1 : self.stage]:
+            context = stage(torch.cat([source, context], dim=1))
+        return context
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Discriminator losses of the stage's method."""

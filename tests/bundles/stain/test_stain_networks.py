@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from bundle_commands import Bundle
-from stain_gan.networks import NoisyUNet, TwoDiscriminators
+from stain_gan.networks import LowDiscriminator, LowThenFull, NoisyUNet, TwoDiscriminators
 from stain_gan.segan import SegAn
 from torch import nn
 
@@ -75,12 +75,28 @@ def test_the_multi_scale_distance_is_that_by_hand() -> None:
     assert alone.discriminator_losses(batch, fakes) == {}
 
 
-@pytest.mark.parametrize(("overlay", "channels"), [("segan", (3, 1)), ("phase_contrast", (2, 1)), (None, (1, 3))])
+def test_the_first_stage_and_its_discriminator_see_half_the_resolution() -> None:
+    network, discriminator = LowThenFull(2, depth=4, width=4).eval(), LowDiscriminator(1, width=4).eval()
+    source, checks = torch.rand(1, 2, 32, 32), torch.ones(1, 1, 64, 64)
+    finer = source + torch.tensor([[0.5, -0.5], [-0.5, 0.5]]).repeat(16, 16)
+    network.in_use.fill_(1)
+    assert torch.allclose(network(finer), network(source), atol=1e-5)
+    network.in_use.fill_(2)
+    assert not torch.allclose(network(finer), network(source), atol=1e-3)
+    checks[:, :, ::2, ::2] = -1
+    checks[:, :, 1::2, 1::2] = -1
+    assert torch.allclose(discriminator(checks), discriminator(torch.zeros(1, 1, 64, 64)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "channels"),
+    [("segan", (3, 1)), ("phase_contrast", (2, 1)), ("ultrasound", (2, 1)), (None, (1, 3))],
+)
 def test_overlays_build_networks_that_fit_their_pictures(overlay: str | None, channels: tuple[int, int]) -> None:
     parser = STAIN.parser("train", "demo", *filter(None, [overlay]))
     network, discriminator = (parser.get_parsed_content(f"{name}_def").eval() for name in ("network", "discriminator"))
     source = torch.rand(1, channels[0], 64, 64)
     made = network(source)
     assert made.shape == (1, channels[1], 64, 64)
-    seen = source if overlay == "segan" else torch.cat([source, made], dim=1)
+    seen = {"segan": source, "ultrasound": made}.get(str(overlay), torch.cat([source, made], dim=1))
     assert discriminator(seen).shape[:2] == (1, 1)

@@ -22,6 +22,7 @@ from common.data.selection import ALL, announce_split, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import ConfigError, DataError, Finding, VolumeError, choose
 from common.io.nifti.reading import is_constant, read_volume
+from common.io.picture_files import PICTURES, is_picture, read_picture
 from common.io.reader import NIFTI, volume_stem
 from lesion_dcgan_aug.data.rois import SIZE
 
@@ -95,7 +96,10 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
     Raises:
         DataError: there are no patches, or their patients are not known.
     """
-    files = {name: sorted(path for path in (root / name).glob("*") if path.name.endswith(NIFTI)) for name in classes}
+    files = {
+        name: sorted(path for path in (root / name).glob("*") if path.name.endswith((*NIFTI, *PICTURES)))
+        for name in classes
+    }
     if not any(files.values()):
         raise DataError(f"no patches in {root}, such as {LAYOUT}", "correct --dataset_dir or --classes")
     cases = [(f"{name}_{volume_stem(path)}", name, path) for name in classes for path in files[name]]
@@ -160,11 +164,15 @@ def check_patches(items: Sequence[Item]) -> list[Finding]:
     for item in items:
         where = partial(Finding, item["case"], Path(item["image"]).name)
         try:
-            values, _ = read_volume(item["image"], item["case"])
+            coloured = is_picture(Path(item["image"]))
+            values, _ = (read_picture if coloured else read_volume)(Path(item["image"]), item["case"])
         except VolumeError as error:
             findings.append(error.finding)
             continue
-        if values.shape != (SIZE, SIZE, 1):
+        if coloured and values.shape != (shape := (3, *[2 * SIZE] * 2, 1)):
+            size = " x ".join(map(str, values.shape))
+            findings.append(where(f"not an RGB picture of {shape[1]} x {shape[2]}", size, "cut and resample it"))
+        if not coloured and values.shape != (SIZE, SIZE, 1):
             fault, shape = f"not {SIZE} x {SIZE} x 1 voxels", " x ".join(map(str, values.shape))
             remedy = "cut all patches to one size by synthesize datalist --layout rois"
             findings.append(where(fault, shape, remedy))

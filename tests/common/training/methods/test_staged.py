@@ -70,6 +70,17 @@ def volumes() -> list[dict[str, Any]]:
     return [{"case": f"c{n}", "image": x, "label": x**2 - 0.5, "mask": ones} for n, x in enumerate(images)]
 
 
+def test_a_batch_of_whole_images_needs_no_context() -> None:
+    method = staged()
+    method.enter(1)
+    image = torch.rand(2, 1, 5, 5, 5)
+    given = method.generate({"image": image, "context": method.cascade.stages[0](image)})
+    made = method.generate({"image": image})
+    assert torch.equal(made["pred"], given["pred"])
+    made["pred"].sum().backward()
+    assert [any(p.grad is not None for p in stage.parameters()) for stage in method.cascade.stages] == [False, True]
+
+
 def build(
     root: Path,
     scores: tuple[float, ...] = (4, 3, 2, 1),
