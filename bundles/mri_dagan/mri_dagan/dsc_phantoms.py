@@ -10,7 +10,7 @@ from common.simulation.corruptions.noise import rician
 from common.simulation.dataset import phantom_dataset, save_nifti, write_dataset_json
 from mri_dagan.dsc import PLASMA, UNITS, Array
 
-TILE, TILES, SLICES = 2, 32, 4
+TILE, TILES, SLICES = 2, 24, 4
 """Voxels of a tile's side, tiles of a slice's side, slices."""
 ARTERY = 4
 """Tiles of the artery's side, in a corner."""
@@ -21,7 +21,7 @@ ARRIVAL, WIDTH = (7.0, 10.0), (1.3, 1.8)
 BLOOD = 400.0
 """Change of R2* in 1/s at the bolus's peak in pure blood: the signal of tissue with 4 ml/100g falls by a third."""
 SIGNAL = 300.0
-FINE = 0.05
+FINE = 0.1
 """s between the points of the convolution, much finer than those of the series."""
 
 
@@ -31,28 +31,28 @@ def bolus(times: Array, arrival: float, width: float) -> Array:
     return np.asarray(since**3 * np.exp(3 - 3 * since))
 
 
-def tissue_curve(artery: Array, interval: float, flow: float, transit: float, delay: float, box: bool) -> Array:
-    """Change of R2* of tissue, (T,), by convolution with a box or an exponential.
+def tissue_curves(artery: Array, interval: float, flow: Array, transit: Array, delay: Array, box: Array) -> Array:
+    """Change of R2* of tissues (..., T), by convolution of the artery's with a box or an exponential.
 
     Args:
         artery: of pure blood (T,).
         interval: of its points in s.
-        flow: CBF in ml/100g/min.
-        transit: MTT in s.
-        delay: of arrival in s.
-        box: whether the residue is 1 until ``transit`` and 0 afterwards; else exp(-t / ``transit``).
+        flow: CBF (...) in ml/100g/min.
+        transit: MTT (...) in s.
+        delay: of arrival (...) in s.
+        box: whether the residue (...) is 1 until ``transit`` and 0 afterwards; else exp(-t / ``transit``).
     """
+    flow, transit, delay, box = (np.asarray(each)[..., None] for each in (flow, transit, delay, box))
     since = np.arange(len(artery)) * interval - delay
-    begun = since > -interval / 2
-    residue = begun * ((since < transit - interval / 2) if box else np.exp(-np.maximum(since, 0) / transit))
+    falling = np.where(box, since < transit - interval / 2, np.exp(-np.maximum(since, 0) / transit))
     length = 2 * len(artery)
-    product = np.fft.rfft(artery, length) * np.fft.rfft(residue, length)
-    return np.asarray(flow / 6000 / PLASMA * np.fft.irfft(product, length)[: len(artery)] * interval)
+    product = np.fft.rfft(artery, length) * np.fft.rfft((since > -interval / 2) * falling, length)
+    return np.asarray(flow / 6000 / PLASMA * np.fft.irfft(product, length)[..., : len(artery)] * interval)
 
 
 def write_dsc(
     root: Path,
-    cases: int = 12,
+    cases: int = 14,
     spacing: float = 2.0,
     seed: int = 0,
     time_points: int = 60,
@@ -107,10 +107,7 @@ def _tiles(
     volume, transit, delay = (rng.uniform(*limits, shape) for limits in (VOLUME, TRANSIT, DELAY))
     flow, box = 60 * volume / transit, rng.integers(2, size=shape)
     maps = {"cbf": flow, "cbv": volume, "mtt": transit, "tmax": delay + box * transit / 2}
-    curves = np.empty((*shape, time_points))
-    for place in np.ndindex(shape):
-        whole = tissue_curve(artery, FINE, flow[place], transit[place], delay[place], bool(box[place]))
-        curves[place] = whole[sampled]
+    curves = tissue_curves(artery, FINE, flow, transit, delay, box == 1)[..., sampled]
     curves[:ARTERY, :ARTERY] = artery_share * artery[sampled]
     for truth in maps.values():
         truth[:ARTERY, :ARTERY] = 0

@@ -27,7 +27,7 @@ from mri_dagan.dsc import (
     perfusion_scores,
     relaxation,
 )
-from mri_dagan.dsc_phantoms import BLOOD, FINE, bolus, tissue_curve, write_dsc
+from mri_dagan.dsc_phantoms import BLOOD, FINE, bolus, tissue_curves, write_dsc
 from mri_dagan.networks import PerfusionNetwork
 
 from common.errors import ConfigError, DataError
@@ -99,7 +99,7 @@ def test_areas_of_phantom_curves_are_its_volumes(is_box: bool) -> None:
     fine = np.arange(round(300 / FINE)) * FINE
     artery = BLOOD * bolus(fine, 8.0, 1.5)
     assert artery.max() == pytest.approx(BLOOD, rel=1e-3)
-    tissue = tissue_curve(artery, FINE, 45.0, 8.0, 2.0, is_box)
+    tissue = tissue_curves(artery, FINE, *map(np.array, (45.0, 8.0, 2.0, is_box)))
     assert 100 * PLASMA * tissue.sum() / artery.sum() == pytest.approx(45 * 8 / 60, rel=0.01)
     # The agent arrives 2 s after that of the artery.
     begun = [fine[curve > 1e-7 * curve.max()][0] for curve in (artery, tissue)]
@@ -156,7 +156,7 @@ def test_the_network_sees_each_pixel_and_the_artery(scans: Path) -> None:
     image = MetaTensor(torch.from_numpy(np.moveaxis(series, -1, 0).astype(np.float32)))
     step = PerfusionInputd(0.03, 0.1)
     given = step({"image": image})["image"]
-    assert given.shape == (120, 64, 64, 4)
+    assert given.shape == (120, 48, 48, 4)
     assert step.channels_after(60) == 120
     np.testing.assert_allclose(given[:60, 20, 30, 1] * 20, relaxation(series[20, 30, 1], 0.03), atol=1e-3)
     np.testing.assert_allclose(given[60:, 5, 50, 2] * 20, arterial_input(series, 0.03, 0.1) * 0.1, atol=1e-3)
@@ -185,4 +185,4 @@ def test_a_run_scores_both_classical_answers_and_writes_the_unit(scans: Path, tm
     (about,) = (json.loads(path.read_text()) for path in (tmp_path / "made").glob("*_synthetic_perfusion.json"))
     assert (about["Unit"], about["SyntheticData"]) == ("ml/100g/min", True)
     (made,) = (tmp_path / "made").glob("*.nii.gz")
-    assert voxels(made).shape == (64, 64, 4)
+    assert voxels(made).shape == (48, 48, 4)
