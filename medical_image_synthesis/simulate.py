@@ -8,6 +8,7 @@ draws for that case.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,52 @@ def motion(
     from common.simulation.corruptions.motion import HeadMotion
 
     return _corrupted(mr, "mr", HeadMotion(distance_mm, degrees, movements, plane), _text("motion"), seed, case)
+
+
+@without_traces()
+def radiograph(
+    ct: Any,
+    angles: Sequence[float] = (0.0, 90.0),
+    *,
+    source_to_detector: float = 1500.0,
+    source_to_axis: float = 1000.0,
+    detector: Sequence[int] = (512, 512),
+    pixel_mm: float = 0.8,
+    energy: float = 70.0,
+) -> list[Volume]:
+    """Digitally reconstructed radiographs of a CT; see :class:`common.simulation.radiograph.ConeBeam`.
+
+    Args:
+        ct: in HU, (X, Y, Z).
+        angles: of the source in degrees, 0 in front of the patient (AP), 90 at the left.
+        source_to_detector: distance in mm.
+        source_to_axis: distance in mm of the middle of the CT.
+        detector: columns and rows of pixels.
+        pixel_mm: side of a pixel of the detector in mm.
+        energy: of all photons in keV, 30 to 150.
+
+    Returns:
+        For each angle line integrals of attenuation, (columns, rows, 1), the affine to the detector's place in mm.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+        DataError: the volume cannot be read, or is no CT in HU.
+
+    Example::
+
+        from medical_image_synthesis import simulate
+
+        ap, lateral = simulate.radiograph("ct.nii.gz", detector=(64, 64), pixel_mm=6.4)
+    """
+    from common.simulation.degraded_cases import checked
+    from common.simulation.radiograph import ConeBeam
+
+    beam = ConeBeam(angles, source_to_detector, source_to_axis, detector, pixel_mm, energy)
+    volume = as_volume(ct, "ct")
+    require_one_channel(volume, "ct")
+    views = beam.views(checked(volume.array, volume.affine, "ct", "ct", ""), volume.affine)
+    texts = map(beam.description, angles)
+    return [Volume(view, place, "1", volume.name, text) for (view, place), text in zip(views, texts, strict=True)]
 
 
 def _text(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""``synthesize simulate``: pairs of a corrupted and the given volume."""
+"""``synthesize simulate``: pairs of a corrupted and the given volume, radiographs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ MASKS = ("cartesian", "equispaced", "gaussian", "poisson", "radial")
 PROFILES = ("gaussian", "box")
 PLANES = ("sagittal", "coronal", "axial")
 KERNELS = ("sharp", "soft")
+RADIOGRAPHS = ("tiff", "png", "nifti")
 ABOUT_MASKS = (
     "cartesian (random lines, Gaussian density), equispaced (as fastMRI), gaussian (2-D, as DAGAN), poisson "
     "or radial (golden angle)"
@@ -25,12 +26,14 @@ KINDS = {
     "noise": "MR with Rician noise",
     "motion": "MR of a head that moved in the plane of the slices during the scan",
     "interpolate": "a thick MR or CT on thin slices, for a network of thin slices",
+    "radiograph": "digitally reconstructed radiographs of CT, by a cone beam",
 }
 EXAMPLES = """examples:
   synthesize simulate low-dose --dataset_dir DATA --out PAIRS --dose 0.25
   synthesize simulate undersample --dataset_dir DATA --out PAIRS --mask cartesian --acceleration 4
   synthesize simulate thicken --dataset_dir DATA --out PAIRS --thickness 5
-  synthesize simulate motion --dataset_dir DATA --out PAIRS --distance_mm 2 --degrees 2"""
+  synthesize simulate motion --dataset_dir DATA --out PAIRS --distance_mm 2 --degrees 2
+  synthesize simulate radiograph --dataset_dir DATA --out PICTURES --angles 0 90"""
 CHOSEN = "(default: %(default)s)"
 
 
@@ -40,13 +43,13 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     commands = command.add_subparsers(required=True, metavar="KIND", dest="kind", prog="synthesize simulate")
     for kind, about in KINDS.items():
         parser = commands.add_parser(kind, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        (_add_low_dose if kind == "low-dose" else _add_mr)(parser, kind)
+        {"low-dose": _add_low_dose, "radiograph": _add_radiograph}.get(kind, _add_mr)(parser, kind)
         parser.add_argument(
             "--dataset_dir", metavar="DATA", type=path_option, required=True, help="folder of the cases"
         )
         parser.add_argument("--out", type=path_option, required=True, help="folder of the results, <case>/FILE")
         parser.add_argument("--overwrite", action="store_true", help="replace cases that exist")
-        if kind != "interpolate":
+        if kind not in ("interpolate", "radiograph"):
             parser.add_argument(
                 "--seed", type=int, default=0, help=f"seed of random numbers, with the case's name {CHOSEN}"
             )
@@ -64,6 +67,20 @@ def _add_low_dose(parser: argparse.ArgumentParser, _: str) -> None:
     add("--bow_tie", type=float, metavar="MM", help="water diameter of a bow-tie filter in mm (default: no filter)")
     add("--noiseless", action="store_true", help="input CT without noise, such as phantoms")
     parser.set_defaults(run=low_dose)
+
+
+def _add_radiograph(parser: argparse.ArgumentParser, _: str) -> None:
+    add = parser.add_argument
+    add("--ct", default="ct", help=f"name of the CT's file or folder of slices {CHOSEN}")
+    about = "of the source in degrees: 0 in front (AP), 90 at the left"
+    add("--angles", type=float, nargs="+", default=(0.0, 90.0), help=f"{about} {CHOSEN}")
+    add("--source_to_detector", type=float, default=1500.0, help=f"distance in mm {CHOSEN}")
+    add("--source_to_axis", type=float, default=1000.0, help=f"distance in mm of the CT's middle {CHOSEN}")
+    add("--detector", type=int, nargs=2, default=(512, 512), help=f"columns and rows of pixels {CHOSEN}")
+    add("--pixel_mm", type=float, default=0.8, help=f"side of a detector's pixel in mm {CHOSEN}")
+    add("--energy", type=float, default=70.0, help=f"of all photons in keV, 30 to 150 {CHOSEN}")
+    add("--output_format", choices=RADIOGRAPHS, default="tiff", help=f"of 16 bits, or NIfTI of integrals {CHOSEN}")
+    parser.set_defaults(run=radiograph)
 
 
 def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -105,6 +122,13 @@ def low_dose(options: argparse.Namespace) -> int:
 def degrade(options: argparse.Namespace) -> int:
     """Write pairs of corrupted and given MR, or of thick and given CT."""
     from common.simulation.degraded_cases import write_pairs
+
+    return _written(options, write_pairs(options, reader_of(options)))
+
+
+def radiograph(options: argparse.Namespace) -> int:
+    """Write radiographs of CT."""
+    from common.simulation.radiograph import write_pairs
 
     return _written(options, write_pairs(options, reader_of(options)))
 

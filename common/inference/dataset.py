@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import devices
 from ..errors import ConfigError, DataError, user_error_in
-from ..io.modality import COMPLEX, FAULT, LABELS, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
+from ..io.modality import COMPLEX, FAULT, LABELS, MODALITY, SOURCE_MODALITY, TIMES, UNKNOWN, require_modality
 
 ERROR_KEY = "failure"
 OF_TRANSFORM = re.compile(r"applying transform <(?:\w+\.)*(\w+) object")
@@ -80,8 +80,8 @@ class OneCaseLoader(ThreadDataLoader):
 
 
 def _seen(image: MetaTensor) -> Tensor:
-    """The channels that must each have contrast: a label map may lack labels, and an image may be real."""
-    if image.meta.get(LABELS):
+    """The channels that must each have contrast: one label or time may have none, and an image may be real."""
+    if image.meta.get(LABELS) or image.meta.get(TIMES):
         return image.amax(dim=0, keepdim=True)
     return image[:1] if image.meta.get(COMPLEX) else image
 

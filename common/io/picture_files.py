@@ -5,6 +5,8 @@ Values are levels of 8 bits, 0 to 255, whether 8 or 16 bits are stored.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,10 @@ LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 CENTIMETRE = 3
 """Code of TIFF for pixels per cm; those per inch are for printers."""
+TILE = 256
+LARGEST_PLAIN = 4096
+"""Pixels of a side beyond which a TIFF is written in tiles, with smaller levels down to ``SMALLEST_LEVEL``."""
+SMALLEST_LEVEL = 1024
 
 
 def is_picture(path: Path) -> bool:
@@ -52,9 +58,86 @@ def read_picture(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         VolumeError: it cannot be read; has a palette, an alpha channel, several pages, or another depth or colour.
     """
+
+    def pixels_of(where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
+        return _tiff(path, where) if path.name.lower().endswith(TIFF) else _other(path, where)
+
+    pixels, sizes = _checked(path, case, pixels_of)
+    return _as_volume(pixels), TO_RAS @ np.diag([*sizes, 1.0, 1.0])
+
+
+def read_region(
+    path: Path, case: str, corner: Sequence[int], size: Sequence[int], level: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a part of a TIFF, of which only the tiles or strips that it touches are decoded.
+
+    Args:
+        path: with one of ``TIFF``.
+        case: for messages.
+        corner: its first column and row, in pixels of the level.
+        size: columns and rows.
+        level: of a pyramid, 0 the finest.
+
+    Returns:
+        values and affine as :func:`read_picture`, at the place of the part in the whole picture.
+
+    Raises:
+        VolumeError: as :func:`read_picture`; also for a level or part that the picture has not, and planes of colours.
+    """
+    (left, top), (columns, rows) = corner, size
+
+    def pixels_of(where: Where) -> tuple[np.ndarray, Any]:
+        with _opened(path, where) as (file, series):
+            if not 0 <= level < len(series.levels):
+                raise VolumeError(where("no such level", str(level), f"give 0 to {len(series.levels) - 1}"))
+            page, whole = series.levels[level].pages[0], series.levels[0].pages[0]
+            inside = 0 <= left < left + columns <= page.imagewidth and 0 <= top < top + rows <= page.imagelength
+            if not inside:
+                part = f"{columns} x {rows} from {left}, {top} of {page.imagewidth} x {page.imagelength}"
+                raise VolumeError(where("a part beyond the picture", part, "give columns and rows inside"))
+            if series.axes.startswith("S"):
+                raise VolumeError(where("a plane of each colour, read whole only", "", "save it as RGB pixels"))
+            coarser = np.array([whole.imagewidth / page.imagewidth, whole.imagelength / page.imagelength])
+            pixels = _part(page, left, top, columns, rows)
+            return _inverted(pixels, page), (np.array(_sizes(whole, file.ome_metadata)), coarser)
+
+    pixels, (sizes, coarser) = _checked(path, case, pixels_of)
+    affine = np.diag([*(sizes * coarser), 1.0, 1.0])
+    affine[:2, 3] = sizes * (coarser * corner + (coarser - 1) / 2)
+    return _as_volume(pixels), TO_RAS @ affine
+
+
+def _part(page: Any, left: int, top: int, columns: int, rows: int) -> np.ndarray:
+    """Pixels (Y, X) or (Y, X, 3) of a page, of the tiles or strips that hold them."""
+    pixels = np.zeros((rows, columns, *page.shape[2:]), page.dtype)
+    height, width = page.chunks[:2]
+    for down in range(top // height, (top + rows - 1) // height + 1):
+        for across in range(left // width, (left + columns - 1) // width + 1):
+            index = down * page.chunked[1] + across
+            page.parent.filehandle.seek(page.dataoffsets[index])
+            data = page.parent.filehandle.read(page.databytecounts[index])
+            decoded = page.decode(data, index, jpegtables=page.jpegtables)[0]
+            if decoded is None:  # a sparse file has no data of an empty tile
+                continue
+            tile = decoded.reshape(decoded.shape[-3:])[..., : pixels.shape[2] if pixels.ndim == 3 else 1]
+            tile = tile if pixels.ndim == 3 else tile[..., 0]
+            y, x = down * height, across * width
+            from_y, from_x = max(top - y, 0), max(left - x, 0)
+            kept = tile[from_y : top + rows - y, from_x : left + columns - x]
+            y, x = y + from_y - top, x + from_x - left
+            pixels[y : y + kept.shape[0], x : x + kept.shape[1]] = kept
+    return pixels
+
+
+def _checked(path: Path, case: str, pixels_of: Callable[[Where], tuple[np.ndarray, Any]]) -> tuple[np.ndarray, Any]:
+    """What a function reads, its pixels (Y, X) or (Y, X, 3) of 8 or 16 bits.
+
+    Raises:
+        VolumeError: they are not, or the file is no picture.
+    """
     where = partial(Finding, case, path.name)
     try:
-        pixels, sizes = _tiff(path, where) if path.name.lower().endswith(TIFF) else _other(path, where)
+        pixels, about = pixels_of(where)
     except VolumeError:
         raise
     except Exception as error:  # Pillow and tifffile have dozens of types for a file that is no picture
@@ -66,9 +149,14 @@ def read_picture(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
     if pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] != 3):
         content = " x ".join(map(str, pixels.shape))
         raise VolumeError(where("neither one grey nor one RGB picture", content, "save it so, without alpha channel"))
+    return pixels, about
+
+
+def _as_volume(pixels: np.ndarray) -> np.ndarray:
+    """Levels (X, Y, 1) or (3, X, Y, 1) of pixels (Y, X) or (Y, X, 3)."""
     values = np.swapaxes(pixels, 0, 1).astype(np.float32) / np.float32(DEPTHS[pixels.dtype.name])
     values = values[..., None] if values.ndim == 2 else np.moveaxis(values, -1, 0)[..., None]
-    return np.ascontiguousarray(values), TO_RAS @ np.diag([*sizes, 1.0, 1.0])
+    return np.ascontiguousarray(values)
 
 
 def _other(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -87,6 +175,16 @@ def _other(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
 
 def _tiff(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
     """Pixels (Y, X) or (Y, X, 3) of the first level of a TIFF, and their size in mm."""
+    with _opened(path, where) as (file, series):
+        pixels = series.asarray()
+        if series.axes.startswith("S"):  # planes of a colour each
+            pixels = np.moveaxis(pixels, 0, -1)
+        return _inverted(pixels, file.pages.first), _sizes(file.pages.first, file.ome_metadata)
+
+
+@contextmanager
+def _opened(path: Path, where: Where) -> Iterator[tuple[Any, Any]]:
+    """A TIFF and its only picture, whose levels are those of a pyramid."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:
@@ -98,12 +196,12 @@ def _tiff(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
         if len(file.series) > 1 or len(series.pages) > 1:
             pages = f"{max(len(file.series), len(series.pages))} pages"
             raise VolumeError(where("a file of several pictures", pages, "save each as a file of its own"))
-        pixels = series.asarray()
-        if series.axes.startswith("S"):  # planes of a colour each
-            pixels = np.moveaxis(pixels, 0, -1)
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            pixels = np.iinfo(pixels.dtype).max - pixels
-        return pixels, _sizes(page, file.ome_metadata)
+        yield file, series
+
+
+def _inverted(pixels: np.ndarray, page: Any) -> np.ndarray:
+    """Pixels with 0 as black."""
+    return np.iinfo(pixels.dtype).max - pixels if page.photometric.name == "MINISWHITE" else pixels
 
 
 def _sizes(page: Any, ome: str | None) -> tuple[float, ...]:
@@ -125,7 +223,7 @@ def write_picture(values: np.ndarray, affine: np.ndarray, path: str, dtype: str,
 
     Args:
         values: in levels, clipped to [0, 255], (X, Y, 1) or (X, Y, 1, 3).
-        affine: (4, 4) to mm; TIFF keeps the size of its pixels.
+        affine: (4, 4) to mm; TIFF keeps the size of its pixels, and has tiles and levels beyond ``LARGEST_PLAIN``.
         path: ends in ``.png``, ``.tif`` or ``.ome.tif``.
         dtype: ``uint8`` or ``uint16``; PNG has 16 bits of a grey one only.
         description: that it is synthetic, and by what.
@@ -169,4 +267,20 @@ def _write_tiff(pixels: np.ndarray, affine: np.ndarray, path: str, description: 
         axes = "YXS" if pixels.ndim == 3 else "YX"
         about = {"metadata": {"axes": axes, "Description": text, **sizes, **units}}
     colour = "rgb" if pixels.ndim == 3 else "minisblack"
-    tifffile.imwrite(path, pixels, ome=is_ome, photometric=colour, compression="zlib", **about)
+    stored: dict[str, Any] = {"photometric": colour, "compression": "zlib"}
+    levels = [pixels]
+    if max(pixels.shape[:2]) > LARGEST_PLAIN:
+        stored["tile"] = (TILE, TILE)
+        while max(levels[-1].shape[:2]) > SMALLEST_LEVEL and min(levels[-1].shape[:2]) > 1:
+            levels.append(_halved(levels[-1]))
+    with tifffile.TiffWriter(path, ome=is_ome) as file:
+        file.write(pixels, subifds=len(levels) - 1, **stored, **about)
+        for level in levels[1:]:
+            file.write(level, subfiletype=1, metadata=None, **stored)
+
+
+def _halved(pixels: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels (Y, X) or (Y, X, 3); a last odd row or column has no part."""
+    rows, columns = (side // 2 for side in pixels.shape[:2])
+    even = pixels[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2, *pixels.shape[2:])
+    return np.asarray(np.rint(even.mean(axis=(1, 3))).astype(pixels.dtype))

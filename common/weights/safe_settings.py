@@ -17,7 +17,7 @@ from .module_names import SHARED, portable
 
 ROOMS = tuple(f"{SHARED}.{room}." for room in ("networks", "simulation", "stitching", "transforms"))
 """Rooms of the shared package whose classes weights may name, with the name that they have in the repository."""
-OF_A_BUNDLE = re.compile(r"\w+\.(diffusion|label_maps|latent|networks|reader|simulation)\.\w+")
+OF_A_BUNDLE = re.compile(r"\w+\.(diffusion|dsc|label_maps|latent|networks|reader|simulation)\.\w+")
 """Classes of a bundle's package that weights may name, whatever the file calls its bundle."""
 MONAI = (monai.transforms, monai.inferers, monai.networks.nets)
 """Modules in which MONAI's short names, such as ``Orientationd``, are looked up."""

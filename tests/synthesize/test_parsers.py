@@ -9,6 +9,7 @@ from lesion_dcgan_aug.data import rois
 
 from common.data.layouts import data_sets
 from common.registration.quality import Limits
+from common.simulation import radiograph
 from common.simulation.corruptions import masks, projection
 from common.simulation.corruptions import slices as thick
 from common.stitching import PLANES
@@ -25,6 +26,7 @@ from medical_image_synthesis.command import parser_of
         (simulating.PROFILES, thick.PROFILES),
         (simulating.PLANES, PLANES),
         (simulating.KERNELS, projection.KERNELS),
+        (simulating.RADIOGRAPHS, radiograph.FORMATS),
     ],
 )
 def test_choices(listed, known):

@@ -188,6 +188,22 @@ class EncoderDecoder(nn.Module):
         return made
 
 
+class PerfusionNetwork(nn.Sequential):
+    """Three fully connected layers on the curves of one pixel: no neighbourhood, as in the deconvolution of DSC MR.
+
+    Input (B, C, H, W), output (B, 1, H, W), of any size.
+
+    Args:
+        in_channels: C, time points of tissue and artery.
+        width: units of the hidden layers.
+    """
+
+    def __init__(self, in_channels: int, width: int = 128) -> None:
+        hidden = [nn.Conv2d(in_channels, width, 1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU()]
+        super().__init__(*hidden, nn.Conv2d(width, 1, 1))
+        refuse_other_weights(self)
+
+
 def _normed(before: int, count: int, kernel: int) -> list[nn.Module]:
     """A convolution of stride 1, and its batch normalisation."""
     return [nn.Conv2d(before, count, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(count)]

@@ -10,8 +10,8 @@ import tifffile
 from PIL import Image
 
 from common.errors import OutputError, VolumeError
-from common.io import VolumeReader
-from common.io.picture_files import read_picture, write_picture
+from common.io import VolumeReader, picture_files
+from common.io.picture_files import read_picture, read_region, write_picture
 
 MARK = "SYNTHETIC stain_gan 0.1.0, not for clinical use"
 QUARTER_UM = np.diag([-0.00025, -0.0005, 1, 1])
@@ -93,6 +93,65 @@ def test_of_a_pyramid_the_finest_level_is_read(tmp_path: Path) -> None:
     values, affine = read_picture(tmp_path / "a.ome.tif", "a")
     assert values.shape == (64, 64, 1)
     assert np.allclose(np.diag(affine), [-0.002, -0.003, 1, 1])
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+@pytest.mark.parametrize("shape", [(700, 523, 1), (700, 523, 1, 3)])
+def test_a_large_picture_is_written_in_tiles_and_levels_of_means(
+    tmp_path: Path, name: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_files, "LARGEST_PLAIN", 699)
+    monkeypatch.setattr(picture_files, "SMALLEST_LEVEL", 200)
+    given = levels(*shape)
+    write_picture(given, QUARTER_UM, str(tmp_path / name), "uint8", MARK)
+    with tifffile.TiffFile(tmp_path / name) as file:
+        found = file.series[0].levels
+        assert [each.shape[:2] for each in found] == [(523, 700), (261, 350), (130, 175)]
+        assert all(each.pages[0].tile == (256, 256) for each in found)
+        four = given[:2, :2, 0].mean(axis=(0, 1))
+        np.testing.assert_array_equal(found[1].asarray()[0, 0], np.rint(four))
+    whole, affine = read_picture(tmp_path / name, "a")
+    assert np.array_equal(whole, given if given.ndim == 3 else np.moveaxis(given, -1, 0))
+    # A part across four tiles, one that ends at the last pixel, and one of the coarsest level.
+    for left, top, columns, rows in ((250, 200, 300, 100), (690, 511, 10, 12)):
+        part, place = read_region(tmp_path / name, "a", (left, top), (columns, rows))
+        np.testing.assert_array_equal(part, whole[..., left : left + columns, top : top + rows, :])
+        np.testing.assert_allclose(place @ [0, 0, 0, 1], affine @ [left, top, 0, 1], atol=1e-9)
+    part, place = read_region(tmp_path / name, "a", (3, 5), (2, 2), level=1)
+    # Pixel 3, 5 of a level of half the size lies between 6 and 7, 10 and 11 of the whole.
+    np.testing.assert_allclose(place @ [0, 0, 0, 1], affine @ [6.5, 10.5, 0, 1], atol=2e-5)
+    assert np.abs(part[..., 0, 0, 0] - whole[..., 6:8, 10:12, 0].mean(axis=(-1, -2))).max() <= 0.5
+
+
+def test_a_part_decodes_no_other_tile(tmp_path: Path) -> None:
+    """The data of the tiles beside it are destroyed."""
+    pixels = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, tile=(32, 32), compression="zlib", photometric="miniswhite")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        offsets = file.pages.first.dataoffsets
+    with open(tmp_path / "a.tif", "r+b") as stream:
+        for offset in (offsets[0], offsets[1], offsets[3]):
+            stream.seek(offset)
+            stream.write(b"broken")
+    part, _ = read_region(tmp_path / "a.tif", "a", (3, 40), (10, 5))
+    np.testing.assert_array_equal(part[..., 0], 255 - pixels[40:45, 3:13].T)
+    with pytest.raises(VolumeError, match=r"a \(a.tif\): the picture cannot be read"):
+        read_region(tmp_path / "a.tif", "a", (30, 40), (10, 5))
+
+
+def test_parts_of_strips_and_of_nothing(tmp_path: Path) -> None:
+    pixels = np.arange(50 * 40 * 3, dtype=np.uint16).reshape(50, 40, 3)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, rowsperstrip=7)
+    part, _ = read_region(tmp_path / "a.tif", "a", (11, 5), (20, 30))
+    np.testing.assert_allclose(np.moveaxis(part[..., 0], 0, -1).swapaxes(0, 1) * 257, pixels[5:35, 11:31], rtol=1e-5)
+    tifffile.imwrite(tmp_path / "b.tif", pixels.transpose(2, 0, 1), planarconfig="separate", photometric="rgb")
+    for name, corner, level, fault in (
+        ("a", (30, 0), 0, "a part beyond the picture .*20 x 30 from 30, 0 of 40 x 50"),
+        ("a", (0, 0), 1, "no such level .*give 0 to 0"),
+        ("b", (0, 0), 0, "a plane of each colour"),
+    ):
+        with pytest.raises(VolumeError, match=fault):
+            read_region(tmp_path / f"{name}.tif", "a", corner, (20, 30), level)
 
 
 def _palette(path: Path) -> None:
