@@ -170,7 +170,7 @@ def write_radiographs(item: Item, folder: Path, beam: RadiographBeam, output_for
             save_on(affine, view, path, "float32", text)
             continue
         write_whole(path, partial(write_picture, LEVELS * view / largest, grid, dtype="uint16", description=text))
-    about = {"description": f"SYNTHETIC radiographs of a CT: not a scan, {case}", "unit": "line integral, 1"}
+    about = {"description": "SYNTHETIC radiographs of a CT: not a scan", "case": case, "unit": "line integral, 1"}
     scale = {} if output_format == "nifti" else {"line_integral_of_65535": largest}
     PAIRS.write_record(folder, about | scale | {name: getattr(beam, name) for name in SETTINGS})
 
