@@ -229,7 +229,7 @@ def radiograph(
     pixel_mm: float = 0.8,
     energy: float = 70.0,
 ) -> list[Volume]:
-    """Digitally reconstructed radiographs of a CT; see :class:`common.simulation.radiograph.ConeBeam`.
+    """Digitally reconstructed radiographs of a CT; see :class:`common.simulation.radiograph.RadiographBeam`.
 
     Args:
         ct: in HU, (X, Y, Z).
@@ -254,9 +254,9 @@ def radiograph(
         ap, lateral = simulate.radiograph("ct.nii.gz", detector=(64, 64), pixel_mm=6.4)
     """
     from common.simulation.degraded_cases import checked
-    from common.simulation.radiograph import ConeBeam
+    from common.simulation.radiograph import RadiographBeam
 
-    beam = ConeBeam(angles, source_to_detector, source_to_axis, detector, pixel_mm, energy)
+    beam = RadiographBeam(angles, source_to_detector, source_to_axis, detector, pixel_mm, energy)
     volume = as_volume(ct, "ct")
     require_one_channel(volume, "ct")
     views = beam.views(checked(volume.array, volume.affine, "ct", "ct", ""), volume.affine)

@@ -41,7 +41,7 @@ TEXT = "SYNTHETIC radiograph of a CT, {0:g} degrees, {1:g} keV, line integrals o
 
 
 @dataclass(frozen=True)
-class ConeBeam:
+class RadiographBeam:
     """Radiographs of one energy by a point source that turns around the patient's axis through the volume's middle.
 
     At 0 degrees the source is in front of the patient (AP), at 90 at the left. Pictures are seen from the source, the
@@ -142,7 +142,7 @@ class ConeBeam:
         return picture.reshape(*self.detector, 1), place
 
 
-def write_radiographs(item: Item, folder: Path, beam: ConeBeam, output_format: str, reader: VolumeReader) -> None:
+def write_radiographs(item: Item, folder: Path, beam: RadiographBeam, output_format: str, reader: VolumeReader) -> None:
     """Write the views of one CT and ``radiograph.json``; a NIfTI has line integrals, a picture 16 bits of them.
 
     In pictures 65535 stands for the largest line integral of the case's views, which the record has.
@@ -170,7 +170,7 @@ def write_radiographs(item: Item, folder: Path, beam: ConeBeam, output_format: s
             save_on(affine, view, path, "float32", text)
             continue
         write_whole(path, partial(write_picture, LEVELS * view / largest, grid, dtype="uint16", description=text))
-    about = {"description": f"SYNTHETIC radiographs of a CT: not a scan, {case}", "unit": "line integral, 1"}
+    about = {"description": "SYNTHETIC radiographs of a CT: not a scan", "case": case, "unit": "line integral, 1"}
     scale = {} if output_format == "nifti" else {"line_integral_of_65535": largest}
     PAIRS.write_record(folder, about | scale | {name: getattr(beam, name) for name in SETTINGS})
 
@@ -183,7 +183,7 @@ def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:
         DataError: no cases, or a volume cannot be read or is no CT in HU.
         OutputError: a folder exists already, or a file cannot be written.
     """
-    beam = ConeBeam(**{name: getattr(options, name) for name in SETTINGS})
+    beam = RadiographBeam(**{name: getattr(options, name) for name in SETTINGS})
     items = find_cases(options.dataset_dir, "folders", source=options.ct, target=None)
     write = partial(write_radiographs, beam=beam, output_format=options.output_format, reader=reader)
     PAIRS.write(items, options.out, write, options.overwrite, "radiographs")

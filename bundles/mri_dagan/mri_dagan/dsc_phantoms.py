@@ -100,7 +100,7 @@ def _tiles(
     rng: np.random.Generator, time_points: int, interval: float, artery_share: float
 ) -> tuple[dict[str, Array], Array]:
     """True maps (X, Y, Z), 0 in the artery, and changes of R2* (X, Y, Z, T)."""
-    fine = np.arange(round(time_points * interval / FINE)) * FINE
+    fine: Array = np.arange(round(time_points * interval / FINE), dtype=np.float64) * FINE
     sampled = np.round(np.arange(time_points) * interval / FINE).astype(int)
     artery = BLOOD * bolus(fine, rng.uniform(*ARRIVAL), rng.uniform(*WIDTH))
     shape = (TILES, TILES, SLICES)

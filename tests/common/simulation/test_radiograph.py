@@ -14,7 +14,7 @@ from nibabel.affines import apply_affine
 from common.errors import ConfigError
 from common.io import VolumeReader
 from common.io.picture_files import read_picture
-from common.simulation.radiograph import ConeBeam
+from common.simulation.radiograph import RadiographBeam
 from medical_image_synthesis import simulate
 from medical_image_synthesis.command import main as synthesize
 
@@ -32,7 +32,7 @@ def cube(spacing: tuple[float, float, float] = (1, 1, 1), side: float = SIDE) ->
 
 def view(hu: np.ndarray, affine: np.ndarray, **settings: object) -> np.ndarray:
     """The only view, (columns, rows)."""
-    beam = ConeBeam(**{"angles": (0.0,), "detector": (201, 201), "pixel_mm": 1.0, "energy": 60.0, **settings})  # type: ignore[arg-type]
+    beam = RadiographBeam(**{"angles": (0.0,), "detector": (201, 201), "pixel_mm": 1.0, "energy": 60.0, **settings})  # type: ignore[arg-type]
     return beam.views(hu, affine)[0][0][..., 0]
 
 
@@ -88,7 +88,7 @@ def test_the_affine_places_the_volume(kind: str) -> None:
 
 
 def test_pixels_lie_on_the_detector_and_views_turn() -> None:
-    front, left = ConeBeam(detector=(3, 5), pixel_mm=10.0).views(cube((10, 10, 10)), np.eye(4))
+    front, left = RadiographBeam(detector=(3, 5), pixel_mm=10.0).views(cube((10, 10, 10)), np.eye(4))
     # The middle of the volume of 10 voxels, 1 mm each, is at 4.5 mm; the detector 500 mm behind it.
     np.testing.assert_allclose(apply_affine(front[1], [1, 2, 0]), [4.5, 4.5 - 500, 4.5])
     np.testing.assert_allclose(apply_affine(front[1], [0, 0, 0]), [14.5, 4.5 - 500, 24.5])
@@ -112,7 +112,7 @@ def test_energy_follows_the_table_and_air_is_nothing() -> None:
 )
 def test_settings_out_of_range(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("(", r"\(")):
-        ConeBeam(**settings)  # type: ignore[arg-type]
+        RadiographBeam(**settings)  # type: ignore[arg-type]
 
 
 def test_files_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
