@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from bundle_commands import Bundle, ok, voxels
+from lesion_dcgan_aug.data.selection import check_patches
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.method import Progressive
 from lesion_dcgan_aug.networks import ClassDiscriminators, ClassGenerators
@@ -130,6 +131,12 @@ def test_drawn_skin_is_red_and_its_lesion_brown(tmp_path: Path) -> None:
         assert np.array_equal(voxels(tmp_path / "a" / name), voxels(tmp_path / "b" / name))
         assert Image.open(tmp_path / "a" / name).text["Description"].startswith("SYNTHETIC")
     assert not np.array_equal(*(voxels(tmp_path / "a" / name) for name in names))
+    items = [{"case": "one", "patient": "one", "image": str(tmp_path / "a" / names[0])}]
+    assert check_patches(items) == []
+    Image.fromarray(voxels(tmp_path / "a" / names[0])[:100]).save(tmp_path / "cut.png")
+    (fault,) = check_patches([{"case": "two", "patient": "two", "image": str(tmp_path / "cut.png")}])
+    assert "not 3 x 128 x 128 x 1 voxels" in str(fault)
+    assert "128 x 128 pixels" in str(fault)
 
 
 def test_samples_in_colour_are_a_marked_picture_and_a_stack(tmp_path: Path) -> None:

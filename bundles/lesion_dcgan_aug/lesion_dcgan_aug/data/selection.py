@@ -169,12 +169,12 @@ def check_patches(items: Sequence[Item]) -> list[Finding]:
         except VolumeError as error:
             findings.append(error.finding)
             continue
-        if coloured and values.shape != (shape := (3, *[2 * SIZE] * 2, 1)):
-            size = " x ".join(map(str, values.shape))
-            findings.append(where(f"not an RGB picture of {shape[1]} x {shape[2]}", size, "cut and resample it"))
-        if not coloured and values.shape != (SIZE, SIZE, 1):
-            fault, shape = f"not {SIZE} x {SIZE} x 1 voxels", " x ".join(map(str, values.shape))
+        wanted = (3, 2 * SIZE, 2 * SIZE, 1) if coloured else (SIZE, SIZE, 1)
+        if values.shape != wanted:
+            fault, shape = f"not {' x '.join(map(str, wanted))} voxels", " x ".join(map(str, values.shape))
             remedy = "cut all patches to one size by synthesize datalist --layout rois"
+            if coloured:
+                remedy = f"crop and resample it to RGB of {wanted[1]} x {wanted[2]} pixels"
             findings.append(where(fault, shape, remedy))
         if is_constant(values):
             findings.append(where("the patch is constant", f"{values.flat[0]:g} everywhere", "exclude it"))
