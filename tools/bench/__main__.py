@@ -1,4 +1,4 @@
-"""Benchmarks of inference, commands, stitching, memory and training: ``make bench``.
+"""Benchmarks of inference, commands, memory and training: ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import commands, inference, memory, stitching, training
+from tools.bench import commands, inference, memory, training
 from tools.bench.clock import Timing, save, show
 
 
@@ -40,7 +40,6 @@ def _memory(data: Path, options: argparse.Namespace) -> list[Timing]:
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "inference": _inference,
-    "stitching": lambda data, options: stitching.rows(options.repeats),
     "memory": _memory,
     "commands": lambda data, options: commands.rows(data, options.repeats, options.against, dict(options.image)),
     "training": lambda data, options: training.rows(data, options.repeats, options.against),
