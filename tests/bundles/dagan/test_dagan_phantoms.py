@@ -41,7 +41,7 @@ def test_cases_have_four_sources_a_target_and_regions(written: Path) -> None:
     assert json.loads((written / "dataset.json").read_text())["acceleration"] == 4
     inside = voxels(written, "mask") > 0
     truth = voxels(written, "mr")
-    for name in ("zero_filled", "thick", "noisy", "moved"):
+    for name in ("zero_filled", "thick", "noisy"):
         volume = voxels(written, name)
         assert 0.02 < np.abs(volume - truth)[inside].mean() / truth[inside].mean() < 0.5, name
         assert volume[inside].mean() == pytest.approx(truth[inside].mean(), rel=0.05), name
