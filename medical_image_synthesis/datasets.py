@@ -63,7 +63,6 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     several = "window of the images; repeat the option for further channels, in their order"
     command.add_argument("--source_range", type=float, nargs=2, metavar=window, action="append", help=several)
     command.add_argument("--target_range", type=float, nargs=2, metavar=window, help="window of the labels")
-    command.add_argument("--min_shape", type=int, nargs=3, metavar=("X", "Y", "Z"), help="smallest shape, axes RAS")
     command.add_argument("--channels", type=int, help="number of channels of an image")
     command.add_argument("--resample", action="store_true", help="warn of differing grids instead of refusing them")
     command.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
@@ -126,7 +125,7 @@ def check(options: argparse.Namespace) -> int:
     if any("class" in item for item in items):
         findings = bundle_named(LESIONS).module("data.command").check(items)
     else:
-        names = ("source_range", "target_range", "target_unclipped", "min_shape", "images", "masked")
+        names = ("source_range", "target_range", "target_unclipped", "images", "masked")
         weights = options.bundle.weights if options.bundle else None
         size = None if weights is None else HeadSize(weights)
         given = {name: getattr(options, name) for name in names}

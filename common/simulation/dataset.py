@@ -58,13 +58,13 @@ def phantom_dataset(root: Path, cases: int, seed: int, least_cases: int = 1) -> 
 def write_heads(
     root: Path, cases: int, spacing: float, seed: int, write_case: Callable[[Path, int, float], None], **facts: object
 ) -> None:
-    """Write a dataset of heads, each a function of its own seed and the spacing, and ``dataset.json``.
+    """Write a dataset of heads, each a function of its own seed and the spacing, and ``dataset.json``, atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: number of heads.
+        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
         spacing: isotropic, in mm.
-        seed: of the dataset.
+        seed: case ``i`` depends only on ``(seed, i)``.
         write_case: writes a case into its new folder: folder, seed of the case, spacing.
         **facts: further ones of ``dataset.json``.
 

@@ -24,15 +24,7 @@ def write_field_strengths(root: Path, cases: int = 12, spacing: float = 1.0, see
 
     Both have the same bias field: the unpredictable difference between coils would only add to the error.
 
-    Args:
-        root: the folder to create; may exist if empty.
-        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
-        spacing: isotropic, in mm.
-        seed: case ``i`` depends only on ``(seed, i)``.
-
-    Raises:
-        ConfigError: a number is out of range.
-        OutputError: ``root`` holds something already or cannot be written.
+    Args and Raises: see :func:`common.simulation.dataset.write_heads`.
     """
     write_heads(Path(root), cases, spacing, seed, _write_case)
 

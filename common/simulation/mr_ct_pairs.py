@@ -14,15 +14,7 @@ def write_mr2ct(root: Path, cases: int, spacing: float, seed: int) -> None:
 
     The dataset is written atomically.
 
-    Args:
-        root: the folder to create; may exist if empty.
-        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
-        spacing: isotropic, in mm.
-        seed: case ``i`` depends only on ``(seed, i)``.
-
-    Raises:
-        ConfigError: a number is out of range.
-        OutputError: ``root`` holds something already or cannot be written.
+    Args and Raises: see :func:`common.simulation.dataset.write_heads`.
     """
     write_heads(root, cases, spacing, seed, _write_case)
 

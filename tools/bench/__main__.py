@@ -1,4 +1,4 @@
-"""Benchmarks of inference, commands, stitching, memory, peers and training: ``make bench``.
+"""Benchmarks of inference, commands, memory, peers and training: ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tools.bench import commands, inference, memory, peers, stitching, training, training_memory
+from tools.bench import commands, inference, memory, peers, training, training_memory
 from tools.bench.clock import Timing, save, show
 
 
@@ -46,7 +46,6 @@ def _peers(data: Path, options: argparse.Namespace) -> list[Timing]:
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "inference": _inference,
-    "stitching": lambda data, options: stitching.rows(options.repeats),
     "memory": _memory,
     "peers": _peers,
     "commands": lambda data, options: commands.rows(data, options.repeats, options.against, dict(options.image)),

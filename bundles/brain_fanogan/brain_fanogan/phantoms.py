@@ -27,16 +27,8 @@ def write_brains(
     ``lesion`` is the mask of the lesions of the white matter, dark in T1, bright in T2 and FLAIR; a brain without any
     has no such file. The dataset is written atomically.
 
-    Args:
-        root: the folder to create; may exist if empty.
-        cases: number of brains, each of another patient, named ``phantom_000`` and so on.
-        spacing: isotropic, in mm.
-        seed: case ``i`` depends only on ``(seed, i)`` and the maps.
-        label_maps: folder of the maps of individual heads; None for deformations of the average head.
-
-    Raises:
-        ConfigError: a number is out of range, or the folder has no maps.
-        OutputError: ``root`` holds something already or cannot be written.
+    Args and Raises: see :func:`common.simulation.dataset.write_heads`; ``label_maps`` is a folder of the maps of
+    individual heads, None for deformations of the average head.
     """
     write_heads(root, cases, spacing, seed, partial(_write_case, label_maps=label_maps), water=WATER)
 

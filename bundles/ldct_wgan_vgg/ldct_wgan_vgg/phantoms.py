@@ -33,16 +33,8 @@ def write_ldct(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0,
     ``lesion`` the lesions of the white matter, 7 HU darker than it; a head without one has no such file. The dataset is
     written atomically.
 
-    Args:
-        root: the folder to create; may exist if empty.
-        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
-        spacing: isotropic, in mm; noise in HU falls with larger pixels.
-        seed: case ``i`` depends only on ``(seed, i)``.
-        dose: of the low-dose CT, a fraction of the normal dose.
-
-    Raises:
-        ConfigError: a number is out of range.
-        OutputError: ``root`` holds something already or cannot be written.
+    Args and Raises: see :func:`common.simulation.dataset.write_heads`; ``dose`` is of the low-dose CT, a fraction of
+    the normal dose. Noise in HU falls with larger pixels.
     """
     from common.simulation.corruptions.low_dose import (
         LowDose,  # of scikit-image, which training and inference do not need

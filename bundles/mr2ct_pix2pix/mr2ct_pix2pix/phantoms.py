@@ -24,15 +24,7 @@ def write_flair(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
     Masks are of the head, of normal-appearing white matter and, in the three heads of four that have any, of lesions of
     the white matter, bright in T2 and FLAIR. The dataset is written atomically.
 
-    Args:
-        root: the folder to create; may exist if empty.
-        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
-        spacing: isotropic, in mm.
-        seed: case ``i`` depends only on ``(seed, i)``.
-
-    Raises:
-        ConfigError: a number is out of range.
-        OutputError: ``root`` holds something already or cannot be written.
+    Args and Raises: see :func:`common.simulation.dataset.write_heads`.
     """
     write_heads(root, cases, spacing, seed, _write_case, water=WATER)
 
@@ -42,18 +34,8 @@ def write_labelled(
 ) -> None:
     """Write T1-weighted MR of random heads with their label maps, ``ROOT/<case>/{labels,mr}.nii.gz``.
 
-    Labels: see :func:`labels_of`. The dataset is written atomically.
-
-    Args:
-        root: as of :func:`write_flair`, like the next three.
-        cases: number of heads.
-        spacing: isotropic, in mm.
-        seed: case ``i`` depends only on ``(seed, i)`` and the maps.
-        label_maps: folder of the maps of individual heads; None for deformations of the average head.
-
-    Raises:
-        ConfigError: a number is out of range, or the folder has no maps.
-        OutputError: ``root`` holds something already or cannot be written.
+    Labels: see :func:`labels_of`. Args and Raises: see :func:`common.simulation.dataset.write_heads`; ``label_maps``
+    is a folder of the maps of individual heads, None for deformations of the average head.
     """
     write_heads(root, cases, spacing, seed, partial(_write_labelled, label_maps=label_maps), water=WATER)
 

@@ -36,15 +36,7 @@ def write_mri2pet(root: Path, cases: int = 12, spacing: float = 2.0, seed: int =
     matter outside plaques, or all white matter of a control, ``lesion`` a patient's plaques. The dataset is
     written atomically.
 
-    Args:
-        root: the folder to create; may exist if empty.
-        cases: number of brains, each of another person, named ``phantom_000`` and so on; every third is a control.
-        spacing: isotropic, in mm.
-        seed: case ``i`` depends only on ``(seed, i)``.
-
-    Raises:
-        ConfigError: a number is out of range.
-        OutputError: ``root`` holds something already or cannot be written.
+    Args and Raises: see :func:`common.simulation.dataset.write_heads`; every third person is a control.
     """
     controls = [case_name(index) for index in range(cases) if index % CONTROL_EVERY == CONTROL_EVERY - 1]
 

@@ -1,4 +1,4 @@
-"""Phantoms of fast, thick, noisy, moved MR: ``ROOT/<case>/{mr,zero_filled,thick,noisy,moved,mask,lesion}.nii.gz``."""
+"""Phantoms of fast, thick, noisy MR: ``ROOT/<case>/{mr,zero_filled,thick,noisy,mask,lesion}.nii.gz``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from common.simulation.corruptions.magnitude import Corruption
-from common.simulation.corruptions.motion import HeadMotion
 from common.simulation.corruptions.noise import RicianNoise
 from common.simulation.corruptions.slices import ThickSlices
 from common.simulation.corruptions.undersampling import Undersampled
@@ -22,8 +21,6 @@ NOISY = 0.05
 """[chosen] noise of ``noisy`` in both channels relative to the brightest tissue."""
 SLICES = 2.5
 """[chosen] thickness of ``thick`` in voxels."""
-MOVED = 2.0
-"""[chosen] length of the movements of ``moved`` in voxels, and their angle in degrees for each mm of a voxel."""
 LESION_SHARE = 0.5
 """Share of a voxel from which it belongs to a lesion."""
 SCAN = 0
@@ -31,29 +28,20 @@ SCAN = 0
 
 
 def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, acceleration: float = 4.0) -> None:
-    """Write T2-weighted MR of random heads with the same from fewer samples, in thick slices, with noise and motion.
+    """Write T2-weighted MR of random heads with the same from fewer samples, in thick slices, with noise.
 
     Everything about the acquisition is simulated, the phase of the images too. ``zero_filled`` has random lines of
     k-space, the same of all cases, ``thick`` slices of 2.5 voxels interpolated onto the grid of ``mr``, ``noisy``
-    Rician noise, ``moved`` two movements in the axial plane, each case its own. ``mask`` is the head, ``lesion`` the
-    lesions of the white matter, bright; a head without one has no such file. The dataset is written atomically.
+    Rician noise, each case its own. ``mask`` is the head, ``lesion`` the lesions of the white matter, bright; a head
+    without one has no such file. The dataset is written atomically.
 
-    Args:
-        root: the folder to create; may exist if empty.
-        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
-        spacing: isotropic, in mm.
-        seed: case ``i`` depends only on ``(seed, i)``.
-        acceleration: of ``zero_filled``: all lines over the measured ones, above 1.
-
-    Raises:
-        ConfigError: a number is out of range.
-        OutputError: ``root`` holds something already or cannot be written.
+    Args and Raises: see :func:`common.simulation.dataset.write_heads`; ``acceleration``, above 1, is that of
+    ``zero_filled``, all lines over the measured ones.
     """
     ways: dict[str, Corruption] = {
         "zero_filled": Undersampled("cartesian", acceleration),
         "thick": ThickSlices(SLICES * spacing),
         "noisy": RicianNoise(NOISY),
-        "moved": HeadMotion(MOVED * spacing, MOVED * spacing),
     }
     write_heads(root, cases, spacing, seed, partial(_write_case, ways), acceleration=acceleration)
 

@@ -16,15 +16,7 @@ def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
 
     The dataset is written atomically.
 
-    Args:
-        root: the folder to create; may exist if empty.
-        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
-        spacing: isotropic, in mm.
-        seed: case ``i`` depends only on ``(seed, i)``.
-
-    Raises:
-        ConfigError: a number is out of range.
-        OutputError: ``root`` holds something already or cannot be written.
+    Args and Raises: see :func:`common.simulation.dataset.write_heads`.
     """
     echoes = {"pd": PD_TE_MS, "t2": T2_TE_MS}
     write_heads(root, cases, spacing, seed, _write_case, tr_ms=PD_T2_TR_MS, te_ms=echoes)

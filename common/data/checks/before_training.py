@@ -37,7 +37,6 @@ OTHERS = ("label", "mask", *REGIONS)
 class _Expected:
     source_ranges: np.ndarray | None
     target_range: Range | None
-    min_shape: Sequence[int] | None
     reader: VolumeReader
     exchanges: Exchanges
     clipping: Clipping | None
@@ -54,7 +53,6 @@ def check_cases(
     source_range: Range | Sequence[Range] | None = None,
     target_range: Range | None = None,
     target_unclipped: bool = False,
-    min_shape: Sequence[int] | None = None,
     head_size: HeadSize | None = None,
     keep: bool = False,
     images: int | None = None,
@@ -72,7 +70,6 @@ def check_cases(
         target_range: the window of the labels in their unit; a window that spans -200 to 200 is taken as HU.
         target_unclipped: whether the training keeps values beyond that window; otherwise what it cuts from the
             foreground is measured.
-        min_shape: the smallest accepted shape, for axes in RAS order.
         head_size: that shipped weights need; a training from the beginning may have other subjects.
         keep: keep volumes of training and validation in ``reader`` for the dataset that reads them next.
         images: how many files of an image the network takes, where the reader has no ``channels``.
@@ -80,19 +77,17 @@ def check_cases(
             with neither a mask nor one of these is an error.
 
     Raises:
-        ConfigError: for a window that is not (low, high), or a shape that has not three axes.
+        ConfigError: for a window that is not (low, high).
     """
     sources = None if source_range is None else np.atleast_2d(np.asarray(source_range, dtype=float))
     windows = [("source_range", window) for window in (() if sources is None else sources)]
     for name, window in [*windows, *(() if target_range is None else [("target_range", target_range)])]:
         if len(window) != 2 or not window[0] < window[1]:
             raise ConfigError(f"--{name} is {list(window)}, not two numbers, the lower first", "pass [low, high]")
-    if min_shape is not None and len(min_shape) != 3:
-        raise ConfigError(f"--min_shape is {list(min_shape)}, not three numbers", "pass voxels along each axis")
     clipping = None if target_range is None or target_unclipped else Clipping(target_range)
     reader = reader or VolumeReader()
     expected = _Expected(
-        sources, target_range, min_shape, reader, Exchanges(), clipping, head_size, images=reader.channels or images
+        sources, target_range, reader, Exchanges(), clipping, head_size, images=reader.channels or images
     )
     items = [(section, item) for section, entries in lists.items() for item in entries]
     bar = tqdm(items, desc="checking", unit="case", disable=None)
@@ -201,8 +196,6 @@ def _check_images(images: list[CheckedVolume], expected: _Expected) -> Iterator[
         yield from volumes.not_constant(volume)
     if expected.source_ranges is not None:
         yield from _check_channels(images, expected.source_ranges)
-    if expected.min_shape is not None:
-        yield from volumes.large_enough(images[0], expected.min_shape)
     if expected.head_size and (sides := expected.head_size.fault(images[0].shape, images[0].affine)):
         yield images[0].where("no head like those of the shipped weights", sides, CHECK_UNIT, "warning")
 

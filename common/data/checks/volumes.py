@@ -11,7 +11,7 @@ import numpy as np
 
 from ... import grids
 from ...errors import Finding, Where
-from ...grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_grid
+from ...grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, show_grid
 from ...io.nifti.reading import is_constant
 from ...io.reader import VolumeReader
 from ...metrics.masked import mask_fault
@@ -103,14 +103,6 @@ def lesion_inside(lesion: CheckedVolume, mask: CheckedVolume) -> Iterator[Findin
     if outside > OUTSIDE_SHARE:
         fault = f"over {OUTSIDE_SHARE:.0%} of the lesion lies outside the mask"
         yield lesion.where(fault, f"{outside:.0%}", "look at lesion and mask, and correct one of them")
-
-
-def large_enough(volume: CheckedVolume, min_shape: Sequence[int]) -> Iterator[Finding]:
-    """The volume, with axes in RAS order, must have at least ``min_shape`` voxels."""
-    shape = ras_shape(volume.shape, volume.affine)
-    if any(n < smallest for n, smallest in zip(shape, min_shape, strict=True)):
-        fault = f"the volume is smaller than {' x '.join(map(str, min_shape))} voxels in RAS order"
-        yield volume.where(fault, " x ".join(map(str, shape)), "pad it or lower the patch size")
 
 
 def is_of_ct(window: Sequence[float]) -> bool:

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 
 import torch
 
-from tools.bench import stitching
 from tools.bench.clock import Timing, peak_gib
 from tools.checks.findings import CheckFinding
+from tools.checks.gpu import stitching
 from tools.checks.gpu.recipes import GpuRecipe, recipes
 from tools.checks.gpu.recorded import recorded
 from tools.checks.gpu.training import PRECISION, learning, speed

@@ -50,7 +50,7 @@ def found(item: dict[str, Any], **options: Any) -> list[Finding]:
 
 def test_a_sound_case_has_no_findings(tmp_path: Path) -> None:
     item = case(tmp_path)
-    options: dict[str, Any] = {"source_range": (0, 2e3), "target_range": (-600, 1e3), "min_shape": SHAPE, "channels": 1}
+    options: dict[str, Any] = {"source_range": (0, 2e3), "target_range": (-600, 1e3), "channels": 1}
     assert found(item, **options) == []
     del item["label"], item["mask"]
     assert found(item, **options) == []
@@ -92,7 +92,6 @@ CASES: dict[str, tuple[dict, dict, str, str]] = {
     ),
     "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", "mask is empty"),
     "two channels for one": ({}, {"channels": 2}, "error", r"length of the fourth dimension \(1 instead of 2"),
-    "too small": ({}, {"min_shape": (24, 32, 28)}, "error", r"than 24 x 32 x 28 .*\(24 x 26 x 28\); pad it or"),
     "CT with an offset": (
         {"label": (2024 - MR, AFFINE)},
         {"target_range": (-600, 1400)},
@@ -198,13 +197,8 @@ def test_less_than_half_of_the_image_cannot_be_resampled(tmp_path: Path) -> None
     )
 
 
-def test_the_smallest_shape_is_compared_in_ras_order(tmp_path: Path) -> None:
-    swapped = AFFINE[[2, 1, 0, 3]]  # the file's first axis runs foot to head
-    item = case(tmp_path, image=(MR, swapped), label=(1000 - MR, swapped), mask=(MR > 500, swapped))
-    assert found(item, min_shape=(28, 26, 24)) == []
-    assert len(found(item, min_shape=(24, 26, 28))) == 1
-    with pytest.raises(ConfigError, match=r"--min_shape is \[64, 64\], not three numbers"):
-        found(item, min_shape=(64, 64))
+def test_a_window_with_the_higher_number_first_is_refused(tmp_path: Path) -> None:
+    item = case(tmp_path)
     with pytest.raises(ConfigError, match=r"--target_range is \[5, 5\], not two numbers, the lower first"):
         found(item, target_range=(5, 5))
 
@@ -333,7 +327,7 @@ def test_require_clean_lists_every_error_and_logs_warnings(caplog: pytest.LogCap
 def test_real_scans_pass_and_shifted_ones_are_reported(tmp_path: Path) -> None:
     items = find_cases(OPEN_MS, "folders", "t1,t2", "flair", "lesions")
     assert [item["case"] for item in items] == ["patient07", "patient19", "patient26"]
-    assert check_cases({"test": items}, VolumeReader(channels=2), min_shape=(182, 218, 182)) == []
+    assert check_cases({"test": items}, VolumeReader(channels=2)) == []
     flair = nib.Nifti1Image.from_filename(items[0]["label"])
     shifted = np.roll(np.asarray(flair.dataobj, dtype=np.float32), 3, axis=0)
     items[0]["label"] = save(tmp_path / "flair.nii.gz", shifted, flair.affine)

@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from tools.bench import stitching
 from tools.bench.clock import Timing
 from tools.checks.findings import CheckFinding
-from tools.checks.gpu import parts, training
+from tools.checks.gpu import parts, stitching, training
 from tools.checks.gpu.__main__ import NO_GPU, rounds, run_part
 from tools.checks.gpu.parts import agrees, marked, run_tests, stitched
 from tools.checks.gpu.recipes import PHANTOMS, TOY, GpuRecipe, recipes
