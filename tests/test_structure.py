@@ -147,6 +147,19 @@ def test_inference_reaches_nothing_of_a_training(folder: Path) -> None:
     assert {name for name in found if name.startswith("common.training")} == set()
 
 
+def test_what_a_config_may_name_is_no_module() -> None:
+    """MONAI finds ``_target_`` by ``pydoc.locate``, which from Python 3.13 on prefers the module of that name."""
+    texts = [path.read_text() for folder in BUNDLES for path in (folder / "configs").glob("*.yaml")]
+    packages = {target.rpartition(".")[0] for text in texts for target in re.findall(r"_target_: ([\w.]+)", text)}
+    exported = {
+        f"{name}.{each}"
+        for name in packages & MODULES.keys()
+        for each in getattr(importlib.import_module(name), "__all__", ())
+    }
+    assert "common.metrics.ssim" in exported
+    assert exported & MODULES.keys() == set()
+
+
 def test_common_networks_need_torch_and_monai_alone() -> None:
     others = {other.split(".")[0] for name in MODULES if name.startswith("common.networks") for other in imported(name)}
     assert others <= {"__future__", "collections", "copy", "typing", "torch", "monai", "common"}

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import correlate1d
 
 from .masked import Mask, Volume
-from .ssim import prepared
+from .similarity import prepared
 
 SIDES = (17, 9, 5, 3)
 """Sides in pixels of the Gaussian window, finest scale first; its standard deviation is a fifth of the side."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ssim import WINDOW
+from .similarity import WINDOW
 
 REASONS = {
     "psnr_nie": "truth and prediction have no value above 0 inside the mask",

@@ -12,7 +12,7 @@ from common.errors import ConfigError
 from common.metrics import CT_RANGE
 from common.metrics.detail import hfen, sharpness, slice_jumps
 from common.metrics.fidelity import vif
-from common.metrics.ssim import ms_ssim, ssim
+from common.metrics.similarity import ms_ssim, ssim
 
 
 def _texture(shape=(14, 15, 13), seed=0):
