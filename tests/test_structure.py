@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import inspect
-import pkgutil
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import monai
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,20 +91,6 @@ def test_imports_inside_common_are_relative() -> None:
     assert absolute == set()
 
 
-def test_no_two_test_files_have_one_name() -> None:
-    """pytest imports them by their names alone, and refuses the second one."""
-    counts = Counter(
-        path.name for path in (ROOT / "tests").rglob("*.py") if path.stem not in ("__init__", "conftest", "__main__")
-    )
-    assert [name for name, count in counts.items() if count > 1] == []
-
-
-def test_no_folder_of_tests_hides_a_bundle() -> None:
-    """pytest puts folders of test files on the path, where one of this name comes before an editable installation."""
-    folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}
-    assert folders.isdisjoint(path.name for path in BUNDLES)
-
-
 def test_common_knows_no_bundle() -> None:
     names = {folder.name for folder in BUNDLES}
     known = {name: names & {other.split(".")[0] for other in imported(name)} for name in MODULES}
@@ -161,29 +143,6 @@ def test_who_writes_csv_marks_what_a_spreadsheet_would_compute() -> None:
     }
     assert len(writers) >= 4
     assert [name for name in writers if "as_cell" not in texts[name]] == []
-
-
-def test_no_module_has_a_name_that_says_nothing() -> None:
-    assert [name for name in MODULES if name.split(".")[-1] in ("utils", "helpers", "misc", "util")] == []
-
-
-def test_no_class_has_the_name_of_another_of_monai() -> None:
-    theirs = set()
-    for package in ("bundle", "data", "engines", "handlers", "inferers", "losses", "metrics", "networks", "transforms"):
-        for found in pkgutil.walk_packages(importlib.import_module(f"monai.{package}").__path__, f"monai.{package}."):
-            try:
-                members = vars(importlib.import_module(found.name))
-            except ImportError:  # of an extra that is not installed
-                continue
-            theirs |= {name for name, member in members.items() if inspect.isclass(member)}
-    assert len(theirs) > 300, monai.__version__
-    own = {
-        node.name
-        for path in MODULES.values()
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.ClassDef)
-    }
-    assert own & theirs == set()
 
 
 def test_no_two_classes_have_one_name() -> None:

@@ -153,13 +153,6 @@ def test_the_unit_of_a_synthetic_volume_is_in_its_json_file(water, tmp_path, cap
     assert (result["mae"], result["unit"], result["value_range"]) == (50, "HU", [-1024, 3000])
 
 
-def test_a_truth_without_air_is_no_ct_of_a_synthetic_one(files, tmp_path, capsys):
-    (tmp_path / "pred.json").write_text('{"Unit": "HU"}')
-    message = _refusal(capsys, _volumes(files))
-    assert message == "error: truth is not recognised as CT in HU, as the other is: give --unit HU if it is\n"
-    assert main(_arguments(files)) == 0, "--unit decides"
-
-
 @pytest.fixture
 def beside_series(tmp_path):
     """Files next to a DICOM series of one modality as the truth: a synthetic volume with air, 10 higher than it."""
@@ -201,13 +194,6 @@ def test_units_that_differ_are_refused(beside_series, tmp_path, capsys):
     )
 
 
-def test_identical_volumes_have_no_finite_psnr(files, capsys):
-    assert main(_arguments({**files, "pred": files["truth"]})) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert (result["mae"], result["psnr"]) == (0.0, None)
-    assert result["undefined"]["psnr"] == "infinite: the volumes are equal inside the mask"
-
-
 def test_a_volume_thinner_than_the_window_says_why_it_has_no_ssim(tmp_path, capsys):
     """Six slices: the middle of a window of seven has three voxels on each side of it."""
     values = np.random.default_rng(0).normal(0, 100, (20, 20, 7)).astype(np.float32)
@@ -231,14 +217,6 @@ def test_scaled_integers_are_scored_in_their_unit(files, tmp_path, capsys):
     nib.save(image, tmp_path / "scaled.nii")
     assert main(_arguments({**files, "pred": tmp_path / "scaled.nii"})) == 0
     assert json.loads(capsys.readouterr().out)["mae"] == 50.0
-
-
-@pytest.mark.parametrize("name", ["pred", "mask"])
-def test_other_shape_is_refused(files, tmp_path, capsys, name):
-    path = _save(tmp_path / "cropped.nii.gz", np.ones((4, 4, 3), np.float32))
-    message = _refusal(capsys, _arguments({**files, name: path}))
-    assert f"{name} has shape (4, 4, 3), affine" in message
-    assert "the truth shape (4, 4, 4), affine" in message
 
 
 @pytest.mark.parametrize("name", ["pred", "mask"])
@@ -275,12 +253,6 @@ def test_affine_is_compared_at_the_corners(files, tmp_path, capsys):
         path = _save(tmp_path / "scaled.nii.gz", np.ones((4, 4, 4), np.float32), scaled)
         assert main(_arguments({**files, "pred": path})) == code
     assert "pred has shape (4, 4, 4), affine [-1.04 0 0 90" in capsys.readouterr().err
-
-
-def test_values_that_are_not_finite_are_refused(files, tmp_path, capsys):
-    path = _save(tmp_path / "nan.nii.gz", np.full((4, 4, 4), np.nan, np.float32))
-    message = _refusal(capsys, _arguments({**files, "pred": path}))
-    assert "pred (nan.nii.gz): voxels are not finite (64 NaN or Inf of 64 voxels)" in message
 
 
 def test_the_mask_is_required(files, capsys):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from brain3d_alphagan.diffusion import LatentDiffusionGenerator
-from brain3d_alphagan.methods import AlphaWgan, Diffusion, LatentDiffusion, Variational, WassersteinGan
+from brain3d_alphagan.methods import AlphaWgan, Diffusion, LatentDiffusion, Variational
 from brain3d_alphagan.networks import (
     AutoEncodingGenerator,
     BrainGenerator,
@@ -16,15 +16,13 @@ from brain3d_alphagan.networks import (
     ImageCritic,
     VariationalGenerator,
 )
-from brain3d_alphagan.samples import middle_slices
-from brain3d_alphagan.scores import BrainScores, SliceFeatures, batch_mmd, brain_volume, pair_similarity
+from brain3d_alphagan.scores import BrainScores, batch_mmd, brain_volume, pair_similarity
 from loss_settings import losses_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-from common.metrics.random_features import RandomFeatures
 from common.metrics.sample_quality import left_and_right, nearest_training
 
 
@@ -128,11 +126,6 @@ def alpha(**weights: float) -> AlphaWgan:
     return AlphaWgan(Doubler(), Mean(3.0), losses_of(given), LOSS, code_discriminator=Mean(5.0))
 
 
-def test_generator_and_encoder_are_updated_first_as_published() -> None:
-    assert AlphaWgan.generators_first
-    assert not WassersteinGan.generators_first
-
-
 def test_losses_of_generator_and_encoder() -> None:
     method, batch = alpha(), {"image": torch.tensor([[1.0, 3.0]])}
     fakes = method.generate(batch)
@@ -160,17 +153,6 @@ def test_losses_of_the_critics() -> None:
         "code_discriminator": pytest.approx(5 * 1 - 5 * noise, rel=1e-4),
         "code_discriminator_penalty": pytest.approx(10 * (5 * math.sqrt(2) - 1) ** 2, rel=1e-4),
     }
-
-
-def test_both_critics_and_the_encoder_are_trained() -> None:
-    method, batch = alpha(), {"image": torch.tensor([[1.0, 3.0]])}
-    fakes = method.generate(batch)
-    sum(method.discriminator_losses(batch, {name: fake.detach() for name, fake in fakes.items()}).values()).backward()  # type: ignore[union-attr]
-    assert {name for name, critic in method.discriminators.items() if critic.factor.grad} == {
-        "discriminator", "code_discriminator"
-    }  # fmt: skip
-    assert method.has_adversary
-    assert not alpha(adversarial=0, code=0, l1=1).has_adversary
 
 
 def test_kl_of_a_posterior_by_hand() -> None:
@@ -203,17 +185,6 @@ def test_similarity_of_pairs_is_one_where_all_are_alike() -> None:
     volumes = blobs(4, 0)
     assert pair_similarity(volumes[:1].expand(4, -1, -1, -1, -1), 0) == pytest.approx(1, abs=1e-5)
     assert pair_similarity(volumes, 0) < 0.9
-
-
-def test_features_are_those_of_the_middle_slices() -> None:
-    volumes = blobs(2, 1)
-    slices = middle_slices(volumes)
-    assert torch.equal(slices[:, 0], volumes[:, 0, :, :, 32])
-    assert torch.equal(slices[:, 1], volumes[:, 0, :, 32])
-    assert torch.equal(slices[:, 2], volumes[:, 0, 32])
-    found = SliceFeatures()(volumes)
-    assert torch.equal(found[:, :480], RandomFeatures()(slices[:, :1]))
-    assert found.shape == (2, 1440)
 
 
 def test_a_copy_with_left_and_right_exchanged_is_found() -> None:

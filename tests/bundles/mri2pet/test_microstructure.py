@@ -81,24 +81,6 @@ def test_myelin_falls_from_controls_to_normal_appearing_white_matter_to_plaques(
     assert 0.05 < patient.water[normal(patient)].mean() < 0.3 < patient.water[patient.lesion > 0.9].mean()
 
 
-def test_diffuse_changes_are_smooth_and_of_both_factors(patient, control):
-    inside = normal(patient)
-    for name, spread in (("myelin", 0.02), ("water", 0.02)):
-        change = getattr(patient, name) - getattr(control, name)
-        near = ndimage.uniform_filter(change, 3)
-        core = inside & ~ndimage.binary_dilation(patient.lesion > 0, iterations=2)
-        assert change[core].std() > spread
-        assert (change - near)[core].std() < 0.15 * change[core].std()
-
-
-def test_myelin_does_not_follow_the_fibres():
-    correlations = []
-    for seed in range(4):
-        brain = brain_microstructure(seed, 4.0, patient=True)
-        correlations.append(np.corrcoef(brain.myelin[normal(brain)], brain.coherence[normal(brain)])[0, 1])
-    assert abs(np.mean(correlations)) < 0.25
-
-
 def test_changes_grow_towards_the_ventricles():
     patient, control = (brain_microstructure(5, 4.0, patient=ill) for ill in (True, False))
     # Ventricles: fluid deep inside the brain.
@@ -150,17 +132,6 @@ def test_maps_are_within_their_ranges_and_differ_between_plaques():
     assert WATER[0] <= water.min() < 0.4
     assert 0.7 < water.max() <= WATER[1]
     assert 8 < len(np.unique(water)) <= PLAQUES[1]
-
-
-def test_plaques_are_connected_blobs_of_varying_size():
-    sizes = []
-    for seed in range(4):
-        regions, count = ndimage.label(drawn(seed, 2.0).extent > 0.5)
-        assert 5 <= count <= 1.2 * PLAQUES[1]
-        sizes += list(np.bincount(regions.ravel())[1:] * 8 / 1000)
-    small, large = np.percentile(sizes, (20, 95))
-    assert small < 0.15
-    assert 1 < large < 12
 
 
 def test_the_same_plaques_at_another_spacing():

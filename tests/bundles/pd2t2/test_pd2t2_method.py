@@ -172,28 +172,6 @@ def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
     assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm", "augmentation": None}, "the default as published"
 
 
-def test_published_settings() -> None:
-    method = method_of("train")
-    assert sum(weight.numel() for weight in method.cascade.stages[0].parameters()) == 3_638_593
-    first: Any = method.methods[0]
-    ones = torch.ones(2, 1, 2, 2, 2)
-    assert float(first.distance("l1", {"label": ones}, 0 * ones)) == 8, "a sum over the voxels of a patch"
-    assert first.adversarial_loss.discriminator_factor == 1
-    settings = BUNDLE.raw("train")
-    assert settings["patch_size"] == [32, 32, 32]
-    assert settings["learning_rate"] == 1e-4
-    assert settings["patches_per_case"] == 196
-
-
-def test_the_authors_optimiser() -> None:
-    """Adam of the code of Nie et al.: beta1 0.5, rate 1e-6, batches of 10; on the report's tiling of a volume."""
-    settings = BUNDLE.parser("train", "published")
-    optimizer = settings.get_parsed_content("optimizer")([nn.Parameter(torch.ones(1))])
-    assert type(optimizer) is torch.optim.Adam
-    assert (optimizer.defaults["lr"], optimizer.defaults["betas"][0]) == (1.0e-6, 0.5)
-    assert (settings["batch_size"], settings["train"]["dataset"]["grid"]) == (10, True)
-
-
 def test_the_switches_of_the_configuration_reach_the_method() -> None:
     method = method_of("train", "demo", conditional=False, stages=3, **{"losses::gdl::weight": 3})
     assert len(method.methods) == len(method.cascade.stages) == 3

@@ -244,17 +244,6 @@ def test_a_reference_gets_all_channels_of_a_source_that_has_several(tmp_path, ca
         assert row["second"] == pytest.approx(np.abs(2 * source - target).mean(), rel=1e-6)
 
 
-def test_a_reference_has_a_name_of_its_own(tmp_path, cases):
-    fault = "reference linear_fit has the name of another row, of model, copy_input, linear_fit"
-    with pytest.raises(ConfigError, match=fault):
-        evaluation(tmp_path, cases, references={"linear_fit": np.copy}).run()
-
-
-def test_a_reference_keeps_the_shape(tmp_path, cases):
-    with pytest.raises(DataError, match="test_1: cropped has shape .*, the source "):
-        evaluation(tmp_path, cases, references={"cropped": lambda source: source[1:]}).run()
-
-
 def variant_config() -> dict:
     """A run's configuration with another network and plane than the model's."""
     load = {"_target_": "common.transforms.LoadVolumed", "keys": "image"}
@@ -336,16 +325,6 @@ def test_the_report_shows_the_worst_case_first_and_the_errors_by_tissue(tmp_path
         error = gaussian_filter(np.where(mask > 0, np.abs(10.0 * source - 500 - target), 0), (1, 1, 0.8))
         assert data["at"] == list(np.unravel_index(np.argmax(np.where(mask > 0, error, -1)), SHAPE))
     assert "Errors by tissue" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
-
-
-def test_of_many_cases_the_worst_and_the_best_are_shown(tmp_path, cases):
-    save_model(tmp_path / "run", Scale(0.5))
-    cases["test"] = [write(tmp_path, f"many_{seed}", seed) for seed in range(4, 9)]
-    evaluation(tmp_path, cases, panel_cases=2).run()
-    mae = table(tmp_path).xs("model", level="method")["mae"]
-    assert [(case["name"], case["role"]) for case in viewer_of(tmp_path)["cases"]] == [
-        (mae.idxmax(), "worst"), (mae.idxmin(), "best")
-    ]  # fmt: skip
 
 
 def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases, running):
@@ -493,7 +472,3 @@ def test_the_error_is_against_the_unclipped_target_in_its_unit(tmp_path):
 def test_an_output_on_another_grid_is_refused(tmp_path):
     with pytest.raises(DataError, match="a: prediction .*check that restore inverts preprocessing"):
         validated(tmp_path, Compose([ToUnitd("pred", [0, 480])]))
-
-
-def test_a_ratio_has_no_unit():
-    assert output_error(SourceDataset([], Compose()), "", name="nmae").keys() == {"nmae"}

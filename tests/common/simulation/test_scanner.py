@@ -51,21 +51,6 @@ def test_thick_slices_are_of_millimetres_whatever_the_pixel_and_of_at_least_a_pi
     assert all(each.spacing[each.axis] == pytest.approx(each.pitch * pixel) for each in seen)
 
 
-def test_gaps_are_shares_of_the_distance_and_thin_slices_have_none():
-    gaps = Scanner(thick_probability=1, thickness_mm=[5, 5], gap_probability=1, gap=[0.2, 0.2])
-    seen = gaps.sampling(np.random.default_rng(0), SHAPE, 1.25)
-    assert (seen.pitch, seen.thick) == pytest.approx((4, 3.2))
-    thin = Scanner(thick_probability=0, gap_probability=1).sampling(np.random.default_rng(0), SHAPE, 1.0)
-    assert thin.pitch == 1
-    assert np.array_equal(thin.spacing, [1, 1, 1])
-
-
-def test_phase_is_encoded_in_the_plane_of_the_slices_along_either_axis():
-    seen = [Scanner().sampling(np.random.default_rng(seed), SHAPE, 5.0) for seed in range(200)]
-    assert {(each.axis, each.phase) for each in seen} == {(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)}
-    assert not any(each.folds for each in seen)
-
-
 def test_a_scan_folds_as_often_as_asked_for_and_truth_without_head_never():
     head = np.zeros(SHAPE, bool)
     head[5:35, 5:43, :35] = True
@@ -109,14 +94,6 @@ def test_noise_follows_the_brightness_of_the_head():
     bright, dim = (noisy.degraded(scale * image, head, np.random.default_rng(0), PLAIN) for scale in (1.0, 0.1))
     assert bright == pytest.approx(dim, abs=1e-6)
     assert bright[:6].std() / bright[:6].mean() == pytest.approx(0.03, rel=0.1)
-
-
-def test_few_grey_levels_are_that_many_steps():
-    image = np.linspace(0, 1, 8000, dtype=np.float32).reshape(20, 20, 20)
-    coarse = Scanner(**{**STILL, "quantised_probability": 1, "grey_levels": [40, 40]})
-    seen = coarse.degraded(image, image >= 0, np.random.default_rng(0), PLAIN)
-    assert np.unique(seen) == pytest.approx(np.arange(41) / 40)
-    assert np.abs(seen - image).max() <= 0.5 / 40 + 1e-6
 
 
 def test_artefacts_come_before_noise_and_the_grey_scale_stays_between_black_and_white():

@@ -211,11 +211,6 @@ def test_bfloat16_predictions_accumulate_in_float32():
     np.testing.assert_allclose(outputs.flatten()[2:4], 1.00390625, rtol=0, atol=1e-7)
 
 
-def test_further_arguments_reach_the_network():
-    outputs = inferer()(volume(), lambda patches, factor, shift: patches * factor + shift, 2, shift=1)
-    torch.testing.assert_close(outputs, 2 * volume() + 1, rtol=0, atol=2e-6)
-
-
 @BOTH
 def test_geometry_is_handed_on_for_the_inversion(stitch):
     affine = np.array([[0, -2.0, 0, 90], [0, 0, 1.5, -80], [-3.0, 0, 0, 70], [0, 0, 0, 1]])  # axes point I, L, A
@@ -227,12 +222,6 @@ def test_geometry_is_handed_on_for_the_inversion(stitch):
     restored = Invertd("pred", preprocessing, orig_keys="image", nearest_interp=False)(item)["pred"]
     np.testing.assert_allclose(restored.array, own.array, atol=1e-6)
     np.testing.assert_array_equal(restored.affine, affine)
-
-
-@BOTH
-def test_no_gradient_is_kept(stitch):
-    weight = torch.ones(1, requires_grad=True)
-    assert not stitch(volume(), lambda patches: patches * weight).requires_grad
 
 
 @pytest.mark.parametrize(
@@ -352,14 +341,6 @@ def test_padding_holds_cval():
         np.testing.assert_allclose(mean, 0.125, atol=1e-6)
 
 
-def test_padding_without_cval_holds_the_minimum_of_the_volume():
-    # the second slice, 3 x 3 twos, is padded to 4 x 4 by the one of the first: (18 + 7) / 16
-    slices = torch.stack([torch.ones(3, 3), torch.full((3, 3), 2.0)], dim=-1)[None, None]
-    inferer = PlaneInferer("axial", 1, 1, 4, cval=None)
-    mean = inferer(slices, lambda s: s.mean((2, 3), keepdim=True).expand_as(s).contiguous())
-    np.testing.assert_allclose(mean[0, 0, 0, 0], [1, 25 / 16], atol=1e-6)
-
-
 @pytest.mark.parametrize(("roi_size", "plane_shape"), [(None, (16, 24)), ((8, 8), (8, 8))])
 def test_never_more_than_one_batch(roi_size, plane_shape):
     network = Recorder()
@@ -369,20 +350,6 @@ def test_never_more_than_one_batch(roi_size, plane_shape):
     assert shapes == {(3, *plane_shape)}
     if roi_size is None:
         assert [shape[0] for shape in network.shapes] == [4, 4, 4, 1]
-
-
-@pytest.mark.parametrize("roi_size", [None, (4, 4)])
-def test_bfloat16_slabs_accumulate_in_float32(roi_size):
-    # 1 and 1.0078125 are neighbours in bfloat16: their mean 1.00390625 is representable in float32 alone.
-    values = iter([1.0, 1.0078125, 1.0])
-    inferer = PlaneInferer("sagittal", 3, 1, 4, roi_size)
-
-    def network(slab: torch.Tensor) -> torch.Tensor:
-        return torch.full_like(slab, next(values)).bfloat16()
-
-    outputs = inferer(torch.zeros(1, 1, 3, 4, 4), network)
-    assert outputs.dtype == torch.float32
-    np.testing.assert_allclose(outputs[0, 0, 0], 1.00390625, rtol=0, atol=1e-7)
 
 
 def test_wrong_plane():
@@ -395,9 +362,3 @@ def test_wrong_plane():
 def test_even_neighbours(neighbours):
     with pytest.raises(ConfigError, match=f"neighbours is {neighbours}, not odd and positive"):
         PlaneInferer("axial", neighbours)
-
-
-@pytest.mark.parametrize("multiple_of", [0, 2.0, [[1, 2], [3, 4]]])
-def test_sides_are_multiples_of_a_whole_number(multiple_of: object) -> None:
-    with pytest.raises(ConfigError, match="multiple_of is .*, not a whole number above zero"):
-        PlaneInferer("axial", multiple_of=multiple_of)  # type: ignore[arg-type]

@@ -47,18 +47,6 @@ def test_generators_are_updated_after_so_many_steps_of_the_critic() -> None:
     assert all(changed([critic for _, critic in made], 1.0))
 
 
-def test_windows_of_accumulated_batches_count_once() -> None:
-    data = loader(scalars(*[(1, 3)] * 5))  # windows of 2, 2 and 1 batches
-    made = weights_after_each_step(gan(), data, epochs=2, critic_steps=2, accumulation_steps=2)
-    moved = changed([generator for generator, _ in made], 0.5)
-    assert [step for step, did in enumerate(moved, 1) if did] == [4, 7, 10]  # ends of the windows 2, 4 and 6
-
-
-def test_without_an_adversary_every_step_updates_the_generator() -> None:
-    made = weights_after_each_step(gan(adversarial=0), loader(scalars(*[(1, 3)] * 4)), critic_steps=4)
-    assert all(changed([generator for generator, _ in made], 0.5))
-
-
 def test_losses_are_means_over_the_steps_that_have_them() -> None:
     # the distance of 0.5 x from the label, in the second and fourth of four steps alone
     pairs = [(1, 3), (2, 1), (0.5, 1), (1, 2)]
