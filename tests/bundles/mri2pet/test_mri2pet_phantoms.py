@@ -3,10 +3,6 @@ import numpy as np
 import pytest
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 
-from common.data.checks.before_training import check_cases
-from common.data.layouts.data_sets import find_cases
-from common.io import VolumeReader
-
 SPACING = 4.0
 
 
@@ -23,14 +19,6 @@ def voxels(folder, name):
 
 def patients(root):
     return [root / f"phantom_00{number}" for number in (0, 1, 3)]
-
-
-def test_cases_pass_the_check_of_the_folder_layout(written):
-    cases = find_cases(written, "folders", "mtr,fa,rd,ad", "pet")
-    assert [("lesion" in case, "nawm" in case) for case in cases] == [(True, True)] * 2 + [(False, True), (True, True)]
-    windows = [(0, 50), (0, 1), (0, 3), (0, 3)]
-    findings = check_cases({"training": cases}, VolumeReader(channels=4), source_range=windows, target_range=(0, 2))
-    assert [str(finding) for finding in findings] == []
 
 
 def test_values_have_their_units_and_are_0_outside_the_brain(written):

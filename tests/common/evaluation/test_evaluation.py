@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from toy_networks import Scale
 
 from common.config import RunRecord
-from common.errors import CheckpointError, ConfigError, DataError
+from common.errors import ConfigError, DataError
 from common.evaluation import SourceDataset, output_error
 from common.evaluation.evaluation import Evaluation
 from common.evaluation.held_out_case import load_case
@@ -327,21 +327,6 @@ def test_the_report_shows_the_worst_case_first_and_the_errors_by_tissue(tmp_path
     assert "Errors by tissue" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
 
 
-def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases, running):
-    save_model(tmp_path / "run" / "variants" / "old", Scale(1.0))
-    config = {**variant_config(), "preprocessing": {"_target_": "common.transforms.NoLongerThere"}}
-    (tmp_path / "run" / "variants" / "old" / "run.json").write_text(json.dumps({"config": config}))
-    match = r"this version cannot build .*variants/old/models/model.pt, a variant of an earlier run \(.*: train the"
-    with pytest.raises(CheckpointError, match=match):
-        evaluation(tmp_path, cases, record=running).run()
-
-
-def test_variant_without_its_settings(tmp_path, cases):
-    save_model(tmp_path / "run" / "variants" / "lost", Scale(1.0))
-    with pytest.raises(CheckpointError, match="lost/models/model.pt has neither model.json next to it nor the"):
-        evaluation(tmp_path, cases).run()
-
-
 @pytest.mark.parametrize("key", ["label", "mask"])
 @pytest.mark.parametrize("shift", [0.2, 0.05])
 def test_another_grid_than_the_source(tmp_path, cases, key, shift):
@@ -373,12 +358,6 @@ def test_a_prediction_that_was_not_inverted(tmp_path, cases):
     forgetful = Compose([ToUnitd("pred", window=[-1000, 1000])])
     with pytest.raises(DataError, match="flipped: prediction has shape .*, the source shape"):
         evaluation(tmp_path, cases, postprocessing=forgetful).run()
-
-
-def test_no_cases(tmp_path, cases):
-    remedy = "add cases to it, or pass --evaluation::section validation"
-    with pytest.raises(DataError, match=f"section test has no cases to evaluate: {remedy}"):
-        evaluation(tmp_path, {**cases, "test": []}).run()
 
 
 def test_a_metric_gets_what_it_asks_for_by_name_and_rests_where_a_case_lacks_it(tmp_path, cases):

@@ -200,15 +200,6 @@ def test_the_datalist_of_the_run_is_no_output(tmp_path, cases, network, given, r
     assert (tmp_path / "out").exists() is not refused
 
 
-def test_one_volume_with_a_name_of_its_own_has_no_manifest(tmp_path, cases, network, caplog):
-    evaluator = build(tmp_path, cases[:1], network)
-    evaluator.exporter.output_file = file = tmp_path / "out" / "one.nii.gz"
-    with caplog.at_level("INFO"):
-        evaluator.run()
-    assert sorted(path.name for path in file.parent.iterdir()) == ["one.json", "one.nii.gz"]
-    assert caplog.messages[-1] == f"1 of 1 cases written to {file}"
-
-
 @pytest.mark.parametrize(
     "error",
     [

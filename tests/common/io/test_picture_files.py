@@ -70,13 +70,6 @@ def test_the_size_of_pixels_is_kept(tmp_path: Path, name: str) -> None:
     assert np.allclose(read_picture(tmp_path / name, "a")[1], QUARTER_UM, rtol=1e-6)
 
 
-def test_pixels_per_inch_are_for_printers(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 2), np.uint8), resolution=(72, 72), resolutionunit="INCH")
-    Image.new("L", (2, 2)).save(tmp_path / "a.png", dpi=(300, 300))
-    for name in ("a.tif", "a.png"):
-        assert np.array_equal(np.diag(read_picture(tmp_path / name, "a")[1]), [-1, -1, 1, 1])
-
-
 def test_inverted_grey_and_planes_of_colour_are_read_as_seen(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 255]], np.uint8), photometric="miniswhite")
     assert read_picture(tmp_path / "a.tif", "a")[0][:, 0, 0].tolist() == [255, 0]

@@ -43,13 +43,6 @@ def test_ct_of_a_head_has_the_values_of_the_table_and_bone_is_a_closed_ring_on_a
     assert regions[0, 0] not in regions[brain]
 
 
-@pytest.fixture(scope="module")
-def enhancement(head) -> np.ndarray:
-    """What contrast medium adds to the CT, free of noise."""
-    cect, plain = render_ct_pair(head, np.random.default_rng(2), noise_hu=0)
-    return cect - plain
-
-
 @pytest.mark.parametrize("veins", [0.0, 1.0])
 def test_iodine_lifts_blood_within_the_stated_range(slabs, slab, veins):
     added = []
@@ -61,19 +54,6 @@ def test_iodine_lifts_blood_within_the_stated_range(slabs, slab, veins):
     assert low - 0.1 < min(added)
     assert max(added) < high + 0.1
     assert np.ptp(added) > 0.25 * (high - low)
-
-
-def test_vessels_of_a_head_are_enhanced_and_little_else_is(head, enhancement):
-    vessel = head.fractions["vessel"]
-    arteries, veins = (enhancement[(vessel > 0.9) & mask] for mask in (head.veins < 0.1, head.veins > 0.9))
-    assert 0.8 * ARTERY_HU[0] < np.median(arteries) < ARTERY_HU[1]
-    assert 0.4 < np.median(veins) / np.median(arteries) < 1
-    assert 3 < enhancement[head.fractions["grey"] > 0.95].mean() < 8
-    assert 0.5 < enhancement[head.fractions["white"] > 0.95].mean() < 4
-    assert 1 < enhancement[head.head & (vessel < 0.01)].mean() < 4
-    bone = head.fractions["skull"] + head.fractions["marrow"] > 0.9999
-    assert bone.sum() > 1000
-    assert np.abs(enhancement[bone]).max() < 0.05
 
 
 def test_a_moved_head_keeps_its_hounsfield_values_and_its_bone(head):

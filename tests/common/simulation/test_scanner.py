@@ -51,17 +51,6 @@ def test_thick_slices_are_of_millimetres_whatever_the_pixel_and_of_at_least_a_pi
     assert all(each.spacing[each.axis] == pytest.approx(each.pitch * pixel) for each in seen)
 
 
-def test_a_scan_folds_as_often_as_asked_for_and_truth_without_head_never():
-    head = np.zeros(SHAPE, bool)
-    head[5:35, 5:43, :35] = True
-    folding = Scanner(artefacts=Artefacts(wrap_probability=0.5, wrap_mm=[10, 20]))
-    seen = [folding.sampling(np.random.default_rng(seed), SHAPE, 5.0, head).folds for seed in range(200)]
-    assert np.mean(seen) == pytest.approx(0.5, abs=0.1)
-    assert not any(folding.sampling(np.random.default_rng(seed), SHAPE, 5.0).folds for seed in range(50))
-    still = Scanner(artefacts=None)
-    assert not any(still.sampling(np.random.default_rng(seed), SHAPE, 5.0, head).folds for seed in range(50))
-
-
 def test_a_surface_coil_is_several_times_brighter_near_it():
     """Over the head, of 160 mm: the loop of 70 mm ten times or more, of 150 mm three times or less than that."""
     ratios = []
@@ -107,14 +96,6 @@ def test_artefacts_come_before_noise_and_the_grey_scale_stays_between_black_and_
     seen = Scanner(**{**STILL, "artefacts": ringing}).degraded(image, image > 0, np.random.default_rng(0), PLAIN)
     assert 0 <= seen.min() < 0.1
     assert seen.max() == 1
-
-
-def test_a_scan_truncated_along_both_axes_is_even_across_slices_alone():
-    """One frequency is left along the axes in the plane of the slices, all across them."""
-    artefacts = replace(NONE, truncation_probability=1, both_probability=1, kept=(0, 0))
-    image = np.random.default_rng(0).random((8, 10, 6), dtype=np.float32)
-    seen = artefacts(image, Sampling(WHOLE, 0, 1, 1, 2, 1.0), np.random.default_rng(0))
-    assert seen == pytest.approx(np.broadcast_to(image.mean((1, 2), keepdims=True), image.shape), abs=1e-6)
 
 
 def test_a_field_of_view_smaller_than_the_head_misses_what_was_drawn_and_keeps_ninety_millimetres():
