@@ -137,12 +137,6 @@ def test_phantoms_have_an_mr_and_a_map_whose_white_matter_is_the_brightest_tissu
         assert set(np.unique(labels)) <= set(range(10))
 
 
-def test_the_network_sees_each_label_of_three_slices_and_its_discriminator_the_mr_as_well():
-    parser = BUNDLE.parser("train", "from_labels", labels=[2, 41])
-    assert parser.get_parsed_content("network_def").encoder[0][0].in_channels == 6
-    assert parser.get_parsed_content("discriminator_def").layers[0].in_channels == 7
-
-
 def test_labels_of_training_slices_are_never_interpolated(written):
     parser = BUNDLE.parser("train", "from_labels", dataset_dir=str(written), data_check=False, **SMALL)
     sample = parser.get_parsed_content("train::dataset")[0]

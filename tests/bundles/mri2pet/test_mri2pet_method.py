@@ -178,11 +178,3 @@ def test_each_variant_is_the_method_it_names(variant: list[str], wanted_losses: 
         }
         judged = {"discriminator"} if "adversarial" in wanted else set()
         assert set(method.discriminator_losses(patches(), fakes)) == judged
-
-
-def test_the_variants_are_the_published_rows_and_what_they_are_compared_with() -> None:
-    assert sorted(BUNDLE.variants) == [
-        "flow", "no_adversarial", "refiner", "resenc", "sketcher", "sketcher_weighted", "unet", "unet_weighted",
-        "voxel_mlp",
-    ]  # fmt: skip
-    assert BUNDLE.raw("train")["variant"] == ""

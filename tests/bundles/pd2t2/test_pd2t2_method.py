@@ -163,29 +163,9 @@ def test_each_variant_is_the_method_it_names(
         assert set(method.discriminator_losses(patches(), fakes)) == judged
 
 
-def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
-    names = {path.stem: BUNDLE.own(path.stem).get("variant") for path in BUNDLE.overlays}
-    assert {name for name, variant in names.items() if variant} == {
-        "adv", "adv_gdl", "flow", "no_adversarial", "published", "resenc", "resgan", "resgan_acm",
-    }  # fmt: skip
-    assert BUNDLE.raw("train")["variant"] == ""
-    assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm", "augmentation": None}, "the default as published"
-
-
 def test_the_switches_of_the_configuration_reach_the_method() -> None:
     method = method_of("train", "demo", conditional=False, stages=3, **{"losses::gdl::weight": 3})
     assert len(method.methods) == len(method.cascade.stages) == 3
     assert method.loss_weights == {"l1": 1, "gdl": 3, "adversarial": 0.5, "feature_matching": 0}
     judging = next(part for part in method.discriminators.modules() if isinstance(part, nn.Conv3d))
     assert judging.in_channels == 1
-
-
-@pytest.mark.parametrize(
-    ("variant", "epochs"),
-    [([], 42), (["adv"], 42), (["adv_gdl"], 80), (["resgan"], 42), (["resgan_acm"], 42), (["published"], 42)],
-)
-def test_epochs_of_a_stage_are_those_of_the_report(variant: list[str], epochs: int) -> None:
-    """Its table has the best epoch of 42 in every row but that of the gradient difference loss alone, of 80."""
-    config = BUNDLE.raw("train", *variant)
-    assert config["max_epochs"] == epochs
-    assert (config["constant_epochs"], config["decay_epochs"]) == (epochs, 0)
