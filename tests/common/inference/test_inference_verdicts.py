@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from monai.engines.utils import IterationEvents
-from test_inference_evaluator import PERMUTED, build, values
+from test_inference_evaluator import PERMUTED, build, cases, network, values
 
 from common.errors import CasesFailedError, CheckpointError, OutputError, Refused
 from common.trust.intervals import Interval
@@ -18,6 +18,7 @@ from common.trust.record import TrustRecord
 from common.trust.verdict import Usual, VerdictLimits
 from common.weights import checkpoints
 
+__all__ = ["cases", "network"]
 FEATURE = "HU in the output, percentile 50"
 UNLIKE = "the synthetic CT is less dense: look whether skull and soft tissue have plausible values"
 
