@@ -24,7 +24,7 @@ DEMONSTRATED = "mr2ct_pix2pix"
 DEMOS_LEFT_OUT = ("cect2ct_rescyclegan", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
 """Bundles whose demo is too long for ``.ci/run``: four to eight minutes of a core."""
 REPEATED = 2
-"""Bundles with which ``.ci/run`` runs a slow test of every bundle."""
+"""Bundles with which ``.ci/run`` runs a slow test of every bundle, that of ``make test`` included."""
 
 
 def pytest_configure() -> None:
@@ -55,8 +55,13 @@ def pytest_collection_modifyitems(items):
         names = sorted({bundle for of_bundles in tests.values() for bundle in of_bundles})
         start = zlib.crc32(shared.encode()) % len(names)  # others in each file, so that each has its share
         names = names[start:] + names[:start]
+        if shared == "test_demos.py":
+            names.sort(key=lambda name: name != os.environ.get("MADE_DEMO"))  # the one that costs nothing comes first
         for of_bundles in tests.values():
-            shown = [name for name in names[:REPEATED] if name in of_bundles] or [next(iter(of_bundles))]
+            elsewhere = any(
+                item.get_closest_marker("slow_elsewhere") for items in of_bundles.values() for item in items
+            )
+            shown = [name for name in names[: REPEATED - elsewhere] if name in of_bundles] or [next(iter(of_bundles))]
             for item in (item for name in of_bundles if name not in shown for item in of_bundles[name]):
                 item.add_marker(pytest.mark.longest)
 

@@ -33,12 +33,6 @@ def test_the_page_shows_the_files() -> None:
     assert all(f"`{name}`" in page for name in files)
 
 
-def test_the_network_takes_the_place_of_the_bundles() -> None:
-    network = configured("train.yaml", own="unet.yaml").get_parsed_content("network_def")
-    assert type(network).__module__.startswith("monai.networks.nets.unet")
-    assert network(torch.zeros(1, 1, 32, 32)).shape == (1, 1, 32, 32)
-
-
 def test_the_loss_by_hand_and_in_the_method() -> None:
     """Errors of 0, 1, 1 along one axis: a mean of 2/3, and half of a mean step of 1/2; no step along the other."""
     loss = importlib.import_module("my_losses").l1_and_edges

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from built_wheel import Environment, copied
 from bundle_commands import BUNDLES, Bundle
+from test_requirements import PROGRAM, modules_of_others, required
 
 from tools.release.pack.release import pack
 from tools.repository import ROOT
@@ -52,13 +50,9 @@ def test_every_bundle_finds_its_code(from_the_clone: bool, tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that has what ``requirements.txt`` names."""
-    folder = tmp_path_factory.mktemp("requirements")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    program = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    subprocess.run([program, "-m", "pip", "install", "--quiet", "-r", ROOT / "requirements.txt"], check=True)
-    return program
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """One without this project."""
+    return Environment(tmp_path_factory.mktemp("requirements"))
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +64,18 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(python: Path, folder: Path, *words: str) -> None:
-    """MONAI's command in a folder."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [str(python), "-W", "ignore", "-m", "monai.bundle", "run", *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def run(environment: Environment, folder: Path, *words: str) -> None:
+    """MONAI's command in a folder, with the packages alone that ``requirements.txt`` brings."""
+    hidden = ",".join(sorted(modules_of_others(required())))
+    command = ["python", "-W", "ignore", "-c", PROGRAM, hidden, "-m", "monai.bundle", "run", *words]
+    done = environment.run(folder, command)
     assert done.returncode == 0, f"{words}\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_trains_evaluates_and_infers_with_the_requirements_alone(
-    python: Path, clone: Path, bundle: str, tmp_path: Path
+    environment: Environment, clone: Path, bundle: str, tmp_path: Path
 ) -> None:
     """From the clone's folder, then from another one; outputs land in the bundle's folder."""
     own = Bundle(bundle)
@@ -92,7 +86,7 @@ def test_trains_evaluates_and_infers_with_the_requirements_alone(
     for run_id, configs in RUNS.items():
         given = [f"--{key}={value}" for key, value in options.get(run_id, {}).items()]
         place = clone if run_id == "training" else tmp_path
-        run(python, place, run_id, "--config_file", files(clone, bundle, configs), *given)
+        run(environment, place, run_id, "--config_file", files(clone, bundle, configs), *given)
     folder = clone / "bundles" / bundle
     assert (folder / "models" / "model.pt").is_file()
     assert (folder / "evaluation" / "summary.json").is_file()
@@ -101,10 +95,10 @@ def test_trains_evaluates_and_infers_with_the_requirements_alone(
 
 
 @pytest.mark.slow
-def test_a_downloaded_release_does_the_same(python: Path, tmp_path: Path) -> None:
+def test_a_downloaded_release_does_the_same(environment: Environment, tmp_path: Path) -> None:
     shutil.unpack_archive(pack(ROOT, ONE, tmp_path / "dist"), tmp_path / "bundles")
     small = ["--phantoms::cases=4", "--phantoms::spacing=5", "--max_epochs=1", "--samples_per_epoch=4"]
     for run_id, configs in RUNS.items():
         words = small if run_id == "training" else []
-        run(python, tmp_path, run_id, "--config_file", files(tmp_path, ONE, configs), *words)
+        run(environment, tmp_path, run_id, "--config_file", files(tmp_path, ONE, configs), *words)
     assert (tmp_path / "bundles" / ONE / "models" / "model.pt").is_file()

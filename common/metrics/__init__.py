@@ -14,8 +14,8 @@ from .ignite import MaskedMetric
 from .lesions import lesion_ratio, lesion_scores
 from .masked import CT_RANGE, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
 from .pictures import picture_scores
-from .skull import skull_errors, skull_map, skull_rays, skull_scores
 from .similarity import ms_ssim, ssim
+from .skull import skull_errors, skull_map, skull_rays, skull_scores
 from .structures import StructureOverlap
 from .tissue import (
     air_dice,

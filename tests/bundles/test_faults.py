@@ -57,11 +57,6 @@ def files(bundle, data):
     return last / f"{settings['source'].split(',')[0]}.nii.gz", last / f"{settings['target']}.nii.gz"
 
 
-def cases(bundle, data, tmp_path, **settings):
-    places = {"dataset_dir": str(data), "output_dir": str(tmp_path / "out")}
-    return complaint(bundle.parser("train", "demo", **places, **settings), "data")
-
-
 def change(path, edit):
     image = nib.load(path)
     values, affine = edit(np.asarray(image.dataobj).astype(np.float32), image.affine)
@@ -81,23 +76,6 @@ def test_each_setting_misspelt_is_named_rightly(bundle):
         said = complaint(bundle.unprepared("train", "demo", **{typo: settings[name]}), "prepare")
         assert said.startswith(f"--{typo} is not a setting of this bundle (value "), said
         assert said.endswith(f": did you mean --{name}?"), said
-
-
-@ONE_IS_ENOUGH
-def test_each_number_given_as_a_word_is_refused(bundle):
-    numbers = {name: value for name, value in plain_settings(bundle.raw("train")).items() if not isinstance(value, str)}
-    assert len(numbers) > 10
-    for name, value in numbers.items():
-        said = complaint(bundle.unprepared("train", "demo", **{name: "many"}), "prepare")
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(value), "of the form")
-        assert said.startswith(f"--{name} is 'many', not {kind}"), said
-
-
-@ONE_IS_ENOUGH
-def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
-    done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", max_epohcs=7)
-    refused(done, r"^error: --max_epohcs is not a setting of this bundle \(value 7\): did you mean --max_epochs\?$")
-    assert not (tmp_path / "out").exists()
 
 
 @ONE_IS_ENOUGH
@@ -145,40 +123,6 @@ def test_a_traceback_on_request(bundle, tiny_data, tmp_path, monkeypatch):
     done = bundle.run("training", ["train", "demo"], **places, **{"validate::dataloader::timeout": -3})
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-
-
-# ---- data -----------------------------------------------------------------------------------------------------------
-
-
-@ONE_IS_ENOUGH
-def test_a_folder_that_does_not_exist_ends_the_command(bundle, tmp_path):
-    done = bundle.run("training", ["train", "demo"], dataset_dir=tmp_path / "gone", output_dir=tmp_path / "out")
-    refused(done, rf"^error: no folder at {tmp_path}/gone \(from --dataset_dir\): correct the path")
-    assert not (tmp_path / "gone").exists(), "nothing is invented where the user's data should be"
-
-
-@ONE_IS_ENOUGH
-def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_path):
-    def spoil(values, affine):
-        values[1, 2, 3] = np.nan
-        return values, affine
-
-    change(files[0], spoil)
-    done = bundle.run("training", ["train", "demo"], dataset_dir=data, output_dir=tmp_path / "out")
-    refused(done, rf"{files[0].parent.name}.*{files[0].name}.*1.*(NaN|not finite)")
-
-
-@ONE_IS_ENOUGH
-def test_every_bad_case_is_named_at_once(bundle, data, tmp_path):
-    source = f"{bundle.raw('train')['source'].split(',')[0]}.nii.gz"
-    first, second, *_ = sorted(path for path in data.iterdir() if path.is_dir())
-    whole = (first / source).read_bytes()
-    (first / source).write_bytes(whole[: len(whole) // 2])
-    (second / source).write_bytes(b"")
-    said = cases(bundle, data, tmp_path)
-    assert said.startswith("the data check found 2 errors in 2 cases; fix or exclude: ")
-    assert first.name in said
-    assert second.name in said
 
 
 # ---- weights --------------------------------------------------------------------------------------------------------
@@ -248,36 +192,6 @@ def test_weights_of_which_nothing_is_known_are_refused(bundle, tiny_run, tiny_da
 # ---- outputs --------------------------------------------------------------------------------------------------------
 
 
-def suffix_of(bundle):
-    return bundle.parser("inference", "demo").get_parsed_content("exporter::suffix")
-
-
-@pytest.fixture
-def synthesise(bundle, tiny_run, tmp_path):
-    """The command with weights that fit; afterwards every file is as it was."""
-
-    def command(**settings):
-        before = snapshot(tmp_path)
-        weights = tiny_run / "models" / "model.pt"
-        done = bundle.run("inference", ["inference", "demo"], output_dir=tmp_path / "run", weights=weights, **settings)
-        assert snapshot(tmp_path) == before
-        return done
-
-    return command
-
-
-@ONE_IS_ENOUGH
-@pytest.mark.parametrize("name", ["../../victim", "{tmp_path}/victim"])
-def test_a_case_that_is_a_path_ends_the_command(bundle, synthesise, files, tmp_path, name):
-    name, suffix = name.format(tmp_path=tmp_path), suffix_of(bundle)
-    victim = tmp_path / f"victim_{suffix}"
-    victim.mkdir()
-    (victim / "notes.txt").write_text("mine")
-    (tmp_path / "mine.json").write_text(json.dumps({"test": [{"case": name, "image": str(files[0])}]}))
-    done = synthesise(datalist=tmp_path / "mine.json", output_format="dicom", overwrite="true")
-    refused(done, rf"^error: mine\.json, test\[0\]: case '{name}' cannot name a file: give a name .+$")
-
-
 @pytest.mark.slow_elsewhere  # each bundle says which modality it reads
 @pytest.mark.translation
 @pytest.mark.volumes
@@ -299,18 +213,6 @@ def test_a_source_of_another_modality_fails_and_the_others_do_not(bundle, tiny_r
     found = "not a CT in HU (no value below 0, or one beyond 131072)" if ct else "a CT (values as low as HU of air)"
     wanted = "a CT" if ct else "an MR"
     assert reason == f"{case} is {found}, this bundle needs {wanted}: pass {wanted}, or --accept_modality true"
-
-
-@ONE_IS_ENOUGH
-def test_an_output_that_is_the_input_of_another_case_ends_the_command(bundle, synthesise, files, tmp_path):
-    suffix, data = suffix_of(bundle), tmp_path / "predictions"
-    data.mkdir()
-    earlier = data / f"a_{suffix}.nii.gz"
-    shutil.copy(files[0], data / "a.nii.gz")
-    shutil.copy(files[0], earlier)
-    done = synthesise(dataset_dir=data, predictions_dir=data, overwrite="true")
-    fault = f"{earlier} would replace {earlier}, an input of the same run"
-    refused(done, rf"^error: {fault}: choose another --predictions_dir$")
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------

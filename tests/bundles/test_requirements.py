@@ -65,7 +65,12 @@ def _with_what_they_need(names: Iterable[str]) -> set[str]:
     return found
 
 
-def _modules_of_others(named: set[str]) -> set[str]:
+def required() -> set[str]:
+    """The distributions that ``requirements.txt`` brings, and this one."""
+    return {OURS} | _with_what_they_need(_ranges())
+
+
+def modules_of_others(named: set[str]) -> set[str]:
     owners = packages_distributions()
     return {module for module, names in owners.items() if not named & {canonicalize_name(name) for name in names}}
 
@@ -92,7 +97,7 @@ def test_pinned_packages_take_every_python(bundle: Bundle) -> None:
 @pytest.mark.slow
 def test_trains_and_infers_with_the_named_packages_alone(bundle: Bundle, tiny_data: Path, tmp_path: Path) -> None:
     """Every other package is hidden, as if it were not installed: what reports and phantoms need is not there."""
-    hidden = _modules_of_others({OURS} | _with_what_they_need(one.name for one in _named(bundle)))
+    hidden = modules_of_others({OURS} | _with_what_they_need(one.name for one in _named(bundle)))
     assert {"pandas", "matplotlib", "nilearn", "tensorboard", "sklearn", "openjpeg", "pytest"} <= hidden
     assert not hidden & {"torch", "monai", "ignite", "yaml", "common"}
     data = {"dataset_dir": tiny_data} if bundle.conditional else {"samples": 4}

@@ -11,6 +11,7 @@ import time
 import pytest
 import torch
 from bundle_commands import BUNDLES, ok, run_files, snapshot
+from same_state import assert_same
 
 from common.files import TEMPORARY_PREFIX
 from common.weights import checkpoints
@@ -33,26 +34,10 @@ MOMENTS = [
 """Every bundle, and for one of one stage and one of two the other moments too."""
 
 
-def equal(one, other, name=""):
-    """Whether two nested checkpoints hold the same keys and the same bits."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), name
-        for key in one:
-            equal(one[key], other[key], f"{name}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), name
-        for number, (a, b) in enumerate(zip(one, other, strict=True)):
-            equal(a, b, f"{name}.{number}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), name
-    else:
-        assert one == other, name
-
-
 def same_run(one, other):
     """Weights, everything to resume from, and the log are equal."""
     for name in ("model.pt", "last_checkpoint.pt"):
-        equal(checkpoints.load(one / "models" / name), checkpoints.load(other / "models" / name), name)
+        assert_same(checkpoints.load(one / "models" / name), checkpoints.load(other / "models" / name), name)
     assert (one / "log.csv").read_bytes() == (other / "log.csv").read_bytes()
 
 

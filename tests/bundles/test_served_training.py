@@ -24,7 +24,15 @@ PAIRED = [name for name in BUNDLES if Bundle(name).traits["trained_on_pairs"]]
 FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}
 
 
-@pytest.fixture(params=[PAIRED[0], *(pytest.param(name, marks=pytest.mark.slow) for name in PAIRED[1:])])
+STAGED = "pd2t2_dcgan_acm"
+OTHERS = [
+    pytest.param(name, marks=[pytest.mark.slow, *([] if name == STAGED else [pytest.mark.longest])])
+    for name in PAIRED[1:]
+]
+"""Of which continuous integration runs one cascade, whose stages share the epochs of a server."""
+
+
+@pytest.fixture(params=[PAIRED[0], *OTHERS])
 def served(request, tiny_data_of, tmp_path) -> Served:
     return Served(Bundle(request.param), tiny_data_of, tmp_path)
 
@@ -124,7 +132,7 @@ def test_weights_of_another_network_are_not_trained_on(pix2pix):
 
 def test_epochs_that_the_stages_cannot_share_are_refused(tiny_data_of, tmp_path):
     with pytest.raises(RuntimeError) as caught:
-        Served(Bundle("pd2t2_dcgan_acm"), tiny_data_of, tmp_path).train(epochs=3)
+        Served(Bundle(STAGED), tiny_data_of, tmp_path).train(epochs=3)
     error = mistake(caught.value)
     assert isinstance(error, ConfigError)
     assert "--train::trainer::max_epochs is 3, not 1 for each of 2 stages, 2" in str(error)

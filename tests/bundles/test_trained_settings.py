@@ -457,14 +457,6 @@ def test_the_same_value_in_another_form_contradicts_nothing(trained, option):
     prepared(trained, **option)
 
 
-def test_values_of_an_overlay_count_even_where_they_are_defaults(trained, tiny_data_of_one, tmp_path):
-    overlay = tmp_path / "mine.yaml"
-    overlay.write_text("target_window: [-600, 1400]\n")
-    places = {"output_dir": trained, "predictions_dir": tmp_path / "out", "dataset_dir": tiny_data_of_one}
-    done = ok(ONE.run("inference", ["inference", str(overlay)], **places))
-    assert "--target_window: [-600, 1400] is used, but" in done.stdout
-
-
 def test_an_option_of_the_inferer_is_used_and_the_rest_is_that_of_training(trained):
     inferer = prepared(trained, **{"inferer::inferer::multiple_of": 64}).get_parsed_content("inferer").inferer
     assert (inferer.multiple_of, inferer.neighbours, inferer.axis) == (64, 3, 2)
@@ -480,11 +472,6 @@ def test_another_list_of_transforms_is_taken_as_it_is(trained, caplog):
     assert "--preprocessing::transforms::7" in caplog.text
     assert "::reader" not in caplog.text, "the reader belongs to the files, so that weights are not trained with one"
     assert parser.get_parsed_content("target_window") == [-900, 1800]
-
-
-def test_a_bundle_may_be_named_by_a_relative_path(trained, monkeypatch):
-    monkeypatch.chdir(ONE.folder)
-    assert prepared(trained, bundle_root=".").get_parsed_content("depth") == 4
 
 
 def test_a_reference_among_the_handlers_is_followed():

@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader, Dataset
 from common import errors
 from common.config.mistakes import end_command
 
-ROOT = Path(__file__).parents[2]
 KINDS = [
     errors.UserError,
     errors.ConfigError,
@@ -42,13 +41,6 @@ def test_message_is_the_fault_and_the_remedy_on_one_line() -> None:
         "case 07 is a text over lines: write it again"
     )
     assert str(errors.OutputError("--output must differ from SOURCE")) == "--output must differ from SOURCE"
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_exit_codes_tell_a_mistake_from_failed_cases(kind: type[errors.UserError]) -> None:
-    assert kind("a", "b").exit_code == 2
-    assert errors.CasesFailedError("a", "b").exit_code == 1
-    assert issubclass(kind, ValueError)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, errors.CasesFailedError])
@@ -158,19 +150,10 @@ class TestFailure:
             "far (out of memory: far needs 9.1 GB)"
         )
 
-    def test_many_are_cut_short(self) -> None:
-        message = str(errors.failure({f"c{number}": f"reason {number}" for number in range(8)}, 9, self.MANIFEST))
-        assert message.startswith("8 of 9 cases failed: c0 (reason 0), c1 (reason 1), ")
-        assert message.endswith("c5 (reason 5) and 2 more; all reasons are in out/manifest.json")
-
     def test_cases_with_one_reason_share_it(self) -> None:
         reasons = {"a": "NaN", "b": "b (mr): empty; copy it again", "c": "NaN"}
         expected = "3 of 4 cases failed: a, c (NaN), b (empty; copy it again)"
         assert str(errors.failure(reasons, 4, self.MANIFEST)) == expected
-
-    def test_the_only_case_has_its_reason_alone(self) -> None:
-        error = errors.failure({"case_07": str(FAULT)}, 1, self.MANIFEST)
-        assert (str(error), error.exit_code) == (str(FAULT), 1)
 
     @pytest.mark.parametrize(("cases", "code"), [(1, 2), (2, 2), (3, 1)])
     def test_a_missing_package_is_a_mistake_where_nothing_could_be_done(self, cases: int, code: int) -> None:

@@ -25,8 +25,3 @@ def test_settings_are_found_and_set_by_their_id():
 def test_components_and_references_are_found_at_any_depth():
     assert [place for place, _ in components(CONFIG)] == ["a::b::1"]
     assert references(CONFIG, ["a"]) == {"a", "depth", "deep"}
-
-
-def test_objects_of_a_program_stay_what_they_are():
-    thing = object()
-    assert copied({"a": [thing]})["a"][0] is thing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import in_process
@@ -160,40 +159,6 @@ def test_what_a_training_of_a_bundle_refuses_is_found(tmp_path: Path, capsys: py
     pools["training_A"][0]["mask"] = "data/phantom_000/mask.nii.gz"
     (tmp_path / "unpaired.json").write_text(json.dumps(pools))
     assert main(command) == 0
-
-
-def test_labels_exchanged_between_cases_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_mr2ct(tmp_path, cases=4, spacing=6.0, seed=0)
-    one, two = (tmp_path / f"phantom_00{number}" / "ct.nii.gz" for number in (1, 2))
-    command = ["check", "--dataset_dir", str(tmp_path), "--layout", "folders"]
-    assert main(command) == 0
-    assert "another case" not in capsys.readouterr().out
-    one.rename(tmp_path / "kept.nii.gz")
-    two.rename(one)
-    (tmp_path / "kept.nii.gz").rename(two)
-    assert main(command) == 0
-    fault = r"the label of another case fits better \(mutual information"
-    line = rf"2 cases, phantom_001, phantom_002 \(ct.nii.gz\): {fault} 0.\d+, and \d.\d+ with the label of phantom_002"
-    assert re.search(line, capsys.readouterr().out)
-
-
-def test_one_image_in_two_sections_is_an_error_of_the_check(root: Path, capsys: pytest.CaptureFixture) -> None:
-    item = {"case": "a", "image": "s0_v1/mr.nii.gz"}
-    (root / "copy.nii.gz").write_bytes((root / "s0_v1" / "mr.nii.gz").read_bytes())
-    lists = {"training": [item], "test": [{"case": "b", "image": "copy.nii.gz"}]}
-    (root / "mine.json").write_text(json.dumps(lists))
-    assert main(["check", "--datalist", str(root / "mine.json")]) == 2
-    printed = capsys.readouterr().out
-    assert "error: b (copy.nii.gz): the same image in two sections, a leak (voxels of a, " in printed
-    assert printed.endswith("2 cases checked: 1 errors, 0 warnings\n")
-
-
-def test_a_window_for_each_channel(root: Path, capsys: pytest.CaptureFixture) -> None:
-    arguments = ["check", "--dataset_dir", str(root), "--layout", "folders", "--source", "mr,ct", "--target", ""]
-    windows = ["--source_range", "-1000", "1000", "--source_range", "-500", "500"]
-    assert main([*arguments, *windows]) == 0
-    assert main([*arguments, *windows, "--source_range", "0", "1"]) == 2
-    assert "3 source windows for 2 channels; give one window, or one per channel" in capsys.readouterr().out
 
 
 def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:

@@ -58,11 +58,6 @@ def test_every_kind_keeps_values_type_and_place(kind: str) -> None:
     np.testing.assert_array_almost_equal(image.affine, AFFINE, decimals)
 
 
-def test_paths_are_left_to_the_reader(tmp_path: Path) -> None:
-    assert in_memory_image("T1.nii.gz") is None
-    assert in_memory_image(tmp_path) is None
-
-
 def test_channels_come_last_in_the_image() -> None:
     image = in_memory_image((np.stack([VALUES, VALUES + 100]), AFFINE))
     assert image is not None

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from common.weights import checkpoints
 from common.weights.shipped import shipped_weights
@@ -95,11 +94,3 @@ def test_weights_that_differ_from_their_record_are_named(
     last = capsys.readouterr().out.splitlines()[-1]
     assert f"{weights.name}: " in last
     assert f"restore the file that {weights.stem}.json describes" in last
-
-
-def test_templates_ask_for_the_output() -> None:
-    forms = ROOT / ".github" / "ISSUE_TEMPLATE"
-    fields = {each["id"]: each for each in yaml.safe_load((forms / "bug.yml").read_text())["body"] if "id" in each}
-    assert fields["info"]["attributes"]["label"] == "Output of `synthesize info`"
-    assert fields["info"]["validations"]["required"] is True
-    assert "synthesize info" in (ROOT / ".github" / "pull_request_template.md").read_text()

@@ -126,12 +126,6 @@ def test_what_cannot_be_loaded_is_one_error_in_words_of_python(kind: str, capfd)
     assert capfd.readouterr() == ("", "")
 
 
-def test_missing_openvino_is_said_and_not_looked_for_forever(tiny_model, monkeypatch) -> None:
-    monkeypatch.setattr("common.inference.backend.is_there", lambda: False)
-    with pytest.raises(mis.UserError, match="^acceleration__backend is openvino, which is not installed: pip install"):
-        tiny_model("mr2ct", backend="openvino")
-
-
 def test_a_folder_gives_its_cases_one_by_one_and_their_faults(mr2ct, ct, scans, tmp_path) -> None:
     for name in "ac":
         (tmp_path / f"{name}.nii.gz").symlink_to(scans / "T1.nii.gz")

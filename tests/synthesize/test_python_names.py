@@ -10,18 +10,9 @@ import pytest
 import medical_image_synthesis as mis
 from common.errors import ConfigError, OutputError
 from medical_image_synthesis.catalogue import bundle_named
-from medical_image_synthesis.info import version
 from medical_image_synthesis.quiet import in_python
 from medical_image_synthesis.training import _folder
 from medical_image_synthesis.volumes import Volume
-
-
-def test_completion_offers_what_is_for_use() -> None:
-    assert [name for name in dir(mis) if not name.startswith("__")] == sorted(mis.__all__)
-    assert all(getattr(mis, name).__doc__ for name in mis.__all__)
-    assert mis.__version__ == version()
-    with pytest.raises(AttributeError, match="has no attribute 'lod'"):
-        mis.lod  # noqa: B018
 
 
 def test_what_is_no_bundle_or_model_is_refused(tmp_path: Path) -> None:
@@ -61,12 +52,6 @@ def test_a_file_that_exists_is_kept(tmp_path: Path) -> None:
     (tmp_path / "ct.nii.gz").write_text("mine")
     with pytest.raises(OutputError, match=r"ct\.nii\.gz already exists: pass overwrite=True, or another path$"):
         mis.SyntheticVolume.save(object.__new__(mis.SyntheticVolume), tmp_path / "ct.nii.gz")
-
-
-def test_mistakes_of_attenuation_name_arguments() -> None:
-    ct = (np.linspace(-1000, 1000, 512, dtype=np.float32).reshape(8, 8, 8), np.eye(4))
-    with pytest.raises(ConfigError, match=r"^kvp is 90: choose 80"):
-        mis.attenuation(ct, ct, mask=(np.ones((8, 8, 8), np.uint8), np.eye(4)), kvp=90)
 
 
 def test_weights_without_a_calibration_give_no_intervals() -> None:

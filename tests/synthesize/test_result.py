@@ -46,11 +46,6 @@ def test_array_and_affine_are_those_of_the_file_and_for_reading(ct, tmp_path) ->
             values[0] = 0
 
 
-def test_functions_of_numpy_take_the_values(ct) -> None:
-    np.testing.assert_array_equal(np.asarray(ct), ct.array)
-    assert np.asarray(ct, np.int16).dtype == np.int16
-
-
 def test_the_record_is_that_of_the_file_and_a_copy(ct, tmp_path) -> None:
     ct.save(tmp_path / "ct.nii.gz")
     about = json.loads((tmp_path / "ct.json").read_text())

@@ -80,14 +80,6 @@ def test_a_setting_that_reaches_into_nothing_ends_with_one_line() -> None:
     assert done.stderr.splitlines()[-1].startswith(message)
 
 
-def test_a_mistake_in_a_setting_ends_with_one_line() -> None:
-    """The process becomes that of the bundle's run, which ends as MONAI's command does."""
-    done = in_process.synthesize("train", "mr2ct", "--widht", "8")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: --widht")
-    assert "did you mean --width?" in done.stderr.splitlines()[-1]
-
-
 def test_an_overlay_of_network_and_loss_fits_an_inference_too() -> None:
     own = {"network_def": {"_target_": "my_networks.Two"}, "losses::l1::function": "$len", "seed": 3}
     known = files_of(CONFIGS)

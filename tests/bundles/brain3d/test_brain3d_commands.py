@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +79,3 @@ def test_an_evaluation_has_real_images_and_their_mean_next_to_samples(run: Path)
     assert "reconstruction_mae" in summary["model"]
     assert "reconstruction_mae" not in summary["real_training"]
     assert "model: no sign of copying: 0%" in done.stdout
-
-
-def test_too_few_cases_are_refused(run: Path, data: Path, tmp_path: Path) -> None:
-    listed = tmp_path / "one.json"
-    listed.write_text(json.dumps({"test": [str(data / "phantom_001" / "t1.nii.gz")]}))
-    kept = shutil.copytree(run, tmp_path / "run")
-    done = BUNDLE.run("evaluating", ["train", "evaluate"], output_dir=kept, datalist=listed)
-    assert done.returncode == 2

@@ -144,8 +144,3 @@ def test_a_phase_image_is_named(data, capsys):
     assert run(data, "noise")[0] == 2
     assert "three (mr.nii.gz) has values from -4" in capsys.readouterr().err
     assert not (data.parent / "pairs" / "three").exists()
-
-
-def test_a_case_that_is_too_thin_is_named(data, capsys):
-    assert run(data, "thicken", "--thickness", "90")[0] == 2
-    assert "one: the volume spans " in capsys.readouterr().err

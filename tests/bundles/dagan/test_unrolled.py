@@ -30,7 +30,6 @@ from common.simulation.corruptions.masks import sampling_mask
 from common.simulation.corruptions.undersampling import Undersampled
 from common.simulation.head import head_anatomy
 from common.simulation.mr import render_t1
-from common.training.methods.regression import Regression
 from common.transforms import head_mask
 
 BUNDLE = Bundle("mri_dagan")
@@ -175,15 +174,6 @@ def test_simulated_slices_have_masks_of_their_own(plane: str, axis: int) -> None
     assert len(np.unique(masks.sum((1, 2)))) > 3, "accelerations differ"
     measured = to_kspace(made[1] + 1j * made[3])
     assert np.abs(measured)[~masks].max() < 1e-4
-
-
-def test_the_overlay_trains_the_network_by_l1_on_whole_slices_alone() -> None:
-    parser = BUNDLE.parser("train", "unrolled", device=torch.device("cpu"))
-    method = parser.get_parsed_content("method")
-    assert isinstance(method, Regression)
-    assert {name for name in method.loss_weights if method.uses(name)} == {"l1"}
-    assert isinstance(parser.get_parsed_content("network"), UnrolledNetwork)
-    assert parser.get_parsed_content("validate::inferer").multiple_of == 1
 
 
 @pytest.fixture(scope="module")

@@ -26,11 +26,6 @@ def test_the_map_is_the_difference_inside_the_brain() -> None:
     assert Halved()(x).tolist() == [[[[0.0, 0.25], [0.5, 0.25]]]]
 
 
-@pytest.mark.parametrize(("size", "count"), [(8, 1), (64, 4), (128, 5)])
-def test_halvings_down_to_four_pixels(size: int, count: int) -> None:
-    assert halvings(size) == count
-
-
 @pytest.mark.parametrize("size", [0, 4, 6, 48])
 def test_other_sizes_are_refused(size: int) -> None:
     with pytest.raises(ConfigError, match=f"--size is {size}, not 8, 16, 32, 64"):

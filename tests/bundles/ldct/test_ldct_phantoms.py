@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import nibabel as nib
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from ldct_wgan_vgg.phantoms import write_ldct
 
-from common.data.layouts.data_sets import find_cases
 from common.simulation.dataset import case_seed
 from common.simulation.head import head_anatomy
 
@@ -29,13 +27,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def voxels(root: Path, name: str) -> np.ndarray:
     return np.asarray(nib.load(root / "phantom_000" / f"{name}.nii.gz").dataobj).astype(float)
-
-
-def test_cases_have_source_target_mask_and_lesion(written: Path) -> None:
-    cases = find_cases(written / "tenth", "folders", "ldct", "ndct")
-    assert [case["case"] for case in cases] == ["phantom_000", "phantom_001"]
-    assert cases[0].keys() == {"case", "patient", "image", "label", "mask", "lesion"}
-    assert json.loads((written / "tenth" / "dataset.json").read_text())["dose"] == 0.1
 
 
 def test_noise_is_added_and_nothing_else(written: Path) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from bundle_commands import Bundle, mistake
+from bundle_commands import Bundle
 from lesion_dcgan_aug.data.class_patches import load_patches
 from lesion_dcgan_aug.data.selection import patient_folds
 from lesion_dcgan_aug.phantoms import write_liver_lesions
-from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, result_path, write_result
+from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, result_path
 from lesion_dcgan_aug.study.report import classification_scores, confidence_interval, gains, markdown, scored
 
 from common.data.datalist import load_datalist
@@ -147,13 +146,6 @@ def test_a_variant_s_study_trains_the_variant(data, tmp_path):
 # ---- training sets ---------------------------------------------------------------------------------------------------
 
 
-def test_the_published_protocol_is_the_default():
-    config = BUNDLE.raw("study")
-    assert config["classic_sizes"] == [0, 500, 1000, 2000, 3000, 5000, 7500, 10000, 15000]
-    assert config["gan_sizes"] == [100, 500, 1000, 2000, 3000, 4000]
-    assert (config["folds"], config["classifier"]["epochs"], config["classifier"]["batch_size"]) == (3, 150, 64)
-
-
 def test_sizes_are_views_of_each_fold_and_samples_of_each_class_and_fold(data, finished, tmp_path):
     """Two folds of three trained on: 2 * 30 views of 45 lesions or so, and 2 * 4 samples of each class."""
     shutil.copytree(finished[0] / "gans" / "fold0_seed0", tmp_path / "study" / "gans" / "fold0_seed0")
@@ -226,15 +218,6 @@ def test_a_damaged_cell_is_named(tmp_path):
         read_result(tmp_path, 0, 1, Arm(5), {})
 
 
-def test_a_cell_is_read_as_it_was_written(tmp_path):
-    cell = FoldResult(
-        1, 2, Arm(5, 7), [[3, 1], [0, 4]], {"a": "cyst"}, 1.5, {"folds": 3, "augmentation": {"scale": [1, 2]}}
-    )
-    write_result(tmp_path, cell)
-    assert read_result(tmp_path, 1, 2, Arm(5, 7), {"folds": 3, "augmentation": {"scale": (1, 2)}}) == cell
-    assert read_result(tmp_path, 1, 2, Arm(5), {}) is None
-
-
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
@@ -265,24 +248,6 @@ def test_tables_have_the_means_and_the_paired_gain():
         f"| {arm.label} | {mean} [" in text for arm, mean in ((none, "0.550"), (classic, "0.750"), (mixed, "0.850"))
     )
     assert "Balanced accuracy, classic 100 + GAN 50 against classic 100: +0.100 [+0.100, +0.100], better" in text
-
-
-def test_the_study_writes_tables(finished):
-    folder, cells = finished
-    rows = pd.read_csv(folder / "metrics.csv")
-    assert set(rows["method"]) == {"none", "classic 12", "classic 12 + GAN 6"}
-    assert len(rows) == len(cells) == 6
-    expected = rows[rows["method"] == "none"]["balanced_accuracy"].mean()
-    table = (folder / "table.md").read_text()
-    assert f"| none | {expected:.3f} [" in table
-    assert "| classic 12 + GAN 6 |" in table
-
-
-@pytest.mark.parametrize("name", ["classic_sizes", "gan_sizes", "seeds"])
-def test_sizes_are_numbers_each_once(data, tmp_path, name):
-    with pytest.raises(Exception, match=".") as caught:
-        study(data, tmp_path, **{name: [4, 4]})
-    assert str(mistake(caught.value)) == f"--{name} is [4, 4]: give numbers of 0 or more, each once"
 
 
 def items(**patients):
@@ -327,11 +292,6 @@ def test_the_seed_decides_and_the_order_of_items_does_not():
     other = patient_folds(MIXED, 3, 1, CLASSES)
     sets = [[{item["case"] for item in fold} for fold in dealt] for dealt in (first, again, other)]
     assert sets[0] == sets[1] != sets[2]
-
-
-def test_one_fold_is_none():
-    with pytest.raises(ConfigError, match="--folds is 1, below 2"):
-        patient_folds(MIXED, 1, 0, CLASSES)
 
 
 MATRIX = [[8, 1, 1], [2, 3, 0], [0, 1, 4]]

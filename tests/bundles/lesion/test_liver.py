@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from lesion_dcgan_aug.data.selection import check_patches
-from lesion_dcgan_aug.liver import EXTENT_MM, LESIONS, liver
+from lesion_dcgan_aug.liver import LESIONS, liver
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from scipy import ndimage
 
@@ -36,15 +36,6 @@ def lesions(patients, name):
     return np.array(found)
 
 
-def test_the_grid_is_in_mm_around_the_middle():
-    patient = liver(0, 2.0)
-    assert patient.ct.shape == (60, 60, 24), "slices are 2.5 mm apart"
-    assert patient.affine.diagonal().tolist() == [2.0, 2.0, 2.5, 1.0]
-    first, last = patient.affine[:3, 3], (patient.affine @ [59, 59, 23, 1])[:3]
-    assert first == pytest.approx(-last)
-    assert last - first + patient.affine.diagonal()[:3] == pytest.approx(EXTENT_MM)
-
-
 def test_every_patient_has_two_or_three_lesions_of_each_class_apart_from_each_other(patients):
     for patient in patients:
         counts = [ndimage.label(patient.masks[name])[1] for name in LESIONS]
@@ -71,21 +62,6 @@ def test_hemangiomas_have_a_bright_edge_around_a_darker_middle(patients):
     assert np.median(hemangiomas[:, 1] - hemangiomas[:, 0]) > 8
     assert np.median(hemangiomas[:, 3]) > np.median(metastases[:, 3]) + 10, "nodules like blood"
     assert 100 < hemangiomas[:, 3].max() < 230
-
-
-def test_classes_overlap(patients):
-    """No threshold on the core's density tells metastases from hemangiomas."""
-    cores = {name: lesions(patients, name)[:, 0] for name in LESIONS}
-    both = np.concatenate([cores["metastasis"], cores["hemangioma"]])
-    best = max(((cores["metastasis"] < t).sum() + (cores["hemangioma"] >= t).sum()) / len(both) for t in both)
-    assert best < 0.85
-
-
-def test_noise_is_that_of_ct(patients):
-    away = [~ndimage.binary_dilation(np.any(list(p.masks.values()), axis=0), iterations=4) for p in patients]
-    flat = [(p.ct - ndimage.gaussian_filter(p.ct, 3))[part].std() for p, part in zip(patients, away, strict=True)]
-    assert min(flat) > 5
-    assert max(flat) < 20
 
 
 @pytest.mark.parametrize("spacing", [0.4, 7])

@@ -154,11 +154,6 @@ def test_a_mask_on_another_grid_is_refused(root, tmp_path):
         cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)
 
 
-def test_a_class_without_a_lesion_is_named(root, tmp_path):
-    with pytest.raises(DataError, match="no lesions of tumour in .*: name masks <case>/tumour.nii.gz"):
-        cut_cases(root, tmp_path / "out", ["cyst", "tumour"], one_patient_per_file=True)
-
-
 @pytest.mark.parametrize("name", ["../cyst", "/tmp/cyst", ".", ""])
 def test_a_class_that_is_no_folder_of_out_is_refused(root, tmp_path, name):
     before = snapshot(tmp_path)

@@ -57,16 +57,6 @@ def test_fluid_is_dark_in_flair_and_bright_in_t2(written):
         np.testing.assert_array_equal(voxels(case / "mask.nii.gz"), fractions["background"] < 0.5)
 
 
-def test_the_network_sees_three_slices_of_each_source_and_its_discriminator_the_flair_as_well():
-    parser = BUNDLE.parser("train", "flair")
-    assert parser.get_parsed_content("network_def").conv_0.conv_0.conv.in_channels == 6
-    assert parser.get_parsed_content("discriminator_def").layers[0].in_channels == 7
-    one = BUNDLE.parser("train", "flair", channels=1, source="t2")
-    assert one.get_parsed_content("network_def").conv_0.conv_0.conv.in_channels == 3
-    weights = [parser.get_parsed_content(f"losses::{name}::weight") for name in ("adversarial", "l1")]
-    assert weights == [1, 100]
-
-
 def test_inference_writes_hundredths_of_the_standard_deviation_around_400(written, run):
     """From the training's folder alone; the network's own output in [-1, 1] is 500 (x + 1), air is 0."""
     told = json.loads((run / "models" / "model.json").read_text())

@@ -102,11 +102,6 @@ def test_an_instance_is_normalised_alone_and_a_batch_together() -> None:
             assert torch.allclose(network(slices)[:1], network(slices[:1]), atol=1e-5) is alike, norm
 
 
-def test_a_flat_slice_gives_finite_numbers() -> None:
-    with torch.no_grad():
-        assert ResnetGenerator(width=4, blocks=1)(torch.full((1, 1, 16, 16), -1.0)).isfinite().all()
-
-
 def test_other_norms_and_other_weights_are_refused() -> None:
     with pytest.raises(ConfigError, match="norm is 'group': choose batch or instance"):
         ResnetGenerator(norm="group")

@@ -146,10 +146,6 @@ def test_the_sketcher_and_its_discriminator_rest_while_the_refiner_learns(tmp_pa
 # ---- the variants ---------------------------------------------------------------------------------------------------
 
 
-def first(network: nn.Module) -> nn.Conv3d:
-    return next(part for part in network.modules() if isinstance(part, nn.Conv3d))
-
-
 def method_of(*configs: str, **settings: Any) -> StagedGan:
     return BUNDLE.parser(*configs, device=torch.device("cpu"), **settings).get_parsed_content("method")
 
@@ -182,17 +178,3 @@ def test_each_variant_is_the_method_it_names(variant: list[str], wanted_losses: 
         }
         judged = {"discriminator"} if "adversarial" in wanted else set()
         assert set(method.discriminator_losses(patches(), fakes)) == judged
-
-
-def test_the_variants_are_the_published_rows_and_what_they_are_compared_with() -> None:
-    assert sorted(BUNDLE.variants) == [
-        "flow", "no_adversarial", "refiner", "resenc", "sketcher", "sketcher_weighted", "unet", "unet_weighted",
-        "voxel_mlp",
-    ]  # fmt: skip
-    assert BUNDLE.raw("train")["variant"] == ""
-
-
-def test_channels_are_a_setting() -> None:
-    method = method_of("train", "demo", channels=2)
-    assert [first(stage).in_channels for stage in method.cascade.stages] == [2, 3]
-    assert [first(discriminator).in_channels for discriminator in method.discriminators.values()] == [3, 3]

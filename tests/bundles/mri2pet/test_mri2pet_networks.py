@@ -8,8 +8,6 @@ from mri2pet_sketcher_refiner import networks
 from mri2pet_sketcher_refiner.networks import PatchGanDiscriminator, SketcherRefiner, VoxelNetwork
 from torch import nn
 
-from common.errors import ConfigError
-
 
 def maps(*sides: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(1, 4, *sides, generator=torch.Generator().manual_seed(seed))
@@ -48,13 +46,6 @@ def test_the_u_net_halves_four_times_and_widens_as_it_says() -> None:
 def test_volumes_keep_their_size(sides: tuple[int, int, int]) -> None:
     with torch.no_grad():
         assert SketcherRefiner(width=1).eval()(maps(*sides)).shape == (1, 1, *sides)
-
-
-@pytest.mark.parametrize("stages", [0, 3])
-def test_another_number_of_stages_is_refused(stages: int) -> None:
-    rule = rf"stages is {stages}, not 1 or 2: choose 1 \(Sketcher\) or 2 \(Sketcher and Refiner\)"
-    with pytest.raises(ConfigError, match=rule):
-        SketcherRefiner(stages)
 
 
 # ---- one voxel alone ------------------------------------------------------------------------------------------------

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from mri2pet_sketcher_refiner.metrics import demyelination_dice, peak_scores, region_scores, white_matter_threshold
 
-from common.errors import DataError
-
 
 def column(*values: float) -> np.ndarray:
     return np.array(values, dtype=float).reshape(1, 8, 1)
@@ -74,19 +72,8 @@ def test_contrast_needs_a_zero_below_the_white_matter():
     assert scores["lesion_contrast_truth"] == pytest.approx((3 - 5) / (10 - 5))
 
 
-def test_a_fixed_threshold():
-    # below 4: truth voxel 0 alone, prediction voxel 0 alone; below 4.5: truth 0 and 1, prediction 0
-    fixed = [demyelination_dice(PRED, TRUTH, LESION + NAWM, limit) for limit in (4.0, 4.5)]
-    assert fixed == pytest.approx([1, 2 / 3])
-
-
 def test_demyelination_maps_that_are_empty():
     region = LESION + NAWM
     assert demyelination_dice(PRED, TRUTH, region, threshold=1) == 1  # neither has a voxel: they agree
     assert demyelination_dice(PRED, TRUTH, region, threshold=2.5) == 0  # the truth alone has one
     assert white_matter_threshold(TRUTH, NAWM) == pytest.approx(10 - 2 * np.sqrt(2))
-
-
-def test_a_region_of_another_shape_is_refused():
-    with pytest.raises(DataError, match=r"nawm has shape \(8,\), the truth \(1, 8, 1\): resample"):
-        region_scores(PRED, TRUTH, LESION, NAWM.ravel(), MASK)

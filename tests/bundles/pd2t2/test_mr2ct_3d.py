@@ -52,11 +52,6 @@ def test_the_weights_keep_what_they_synthesise(run):
     assert checkpoints.load(run / "models" / "model.pt")["target_scale"].tolist() == [0, 500]
 
 
-def test_validation_is_in_hu(run):
-    error = pd.read_csv(run / "log.csv")["val_mae_HU"].min()
-    assert 50 < error < 2000, "in units of 500 HU it would be below 4"
-
-
 def test_plain_inference_writes_hu_of_a_ct(run, file):
     assert file.name.endswith("_synthetic_ct.nii.gz")
     about = json.loads(file.with_name(file.name.replace(".nii.gz", ".json")).read_text())

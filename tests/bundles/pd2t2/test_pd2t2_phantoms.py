@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 from pd2t2_dcgan_acm.phantoms import write_pd2t2
 
-from common.data.layouts.data_sets import find_cases
 from common.simulation.dataset import case_seed
 from common.simulation.head import head_anatomy
 
@@ -19,12 +18,6 @@ def written(tmp_path_factory):
 
 def voxels(path):
     return np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
-
-
-def test_cases_are_found_by_the_folder_layout(written):
-    cases = find_cases(written, "folders", "pd", "t2")
-    assert [case["case"] for case in cases] == ["phantom_000", "phantom_001", "phantom_002"]
-    assert cases[0].keys() == {"case", "patient", "image", "label", "mask"}
 
 
 def test_values_are_those_of_the_anatomy_of_the_seed(written):

@@ -89,12 +89,6 @@ def test_other_settings_are_the_direct_convolution(settings):
     assert layer._spectrum is None
 
 
-def test_without_a_batch_axis():
-    layer, inputs = large(), noise(8, 20, 20, 20)
-    with torch.no_grad():
-        assert_close(layer(inputs), layer(inputs[None])[0])
-
-
 def _in_place(layer: SpectralConv3d) -> None:
     layer.weight.mul_(2)
 
@@ -196,13 +190,6 @@ def test_other_precisions_are_direct(dtype):
         assert torch.equal(result, F.conv3d(inputs, layer.weight, layer.bias, padding=8, dilation=2))
 
 
-def test_autocast_is_direct():
-    layer, inputs = large(), noise(1, 8, 20, 20, 20)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert layer(inputs).dtype == torch.bfloat16
-    assert layer._spectrum is None
-
-
 def test_weights_of_inference_mode_are_direct():
     with torch.inference_mode():
         layer = large()
@@ -231,12 +218,6 @@ def test_tiles_write_each_voxel_once(length, dilation, tiles):
         kept = range(*window.kept.indices(1000))
         assert len(kept) == len(range(*window.write.indices(length)))
     assert (written == 1).all()
-
-
-def test_transforms_as_short_as_can_be():
-    # 32 voxels, dilation 2: grids of 16; 4 zeros serve both ends of a kernel of 9. Two tiles of 8 read 4 on each side.
-    assert Axis(32, 2, 4, 1).size == 16 + 4
-    assert Axis(32, 2, 4, 2).size == 8 + 2 * 4
 
 
 def test_plan_of_the_widest_published_layer():

@@ -39,12 +39,6 @@ def test_a_null_that_the_configuration_lacks_is_added_and_one_that_it_has_is_no_
     assert Adoption(about, config, [config], []).changes() == {"neighbours": None}
 
 
-def test_both_at_once() -> None:
-    made = adopted({"_target_": FLOW, "steps": 3, "inferer": {"_target_": PATCHES, "roi_size": "@side"}})
-    inner = {"_target_": FLOW, "steps": 3, "inferer": {"_target_": PATCHES, "roi_size": "@side"}}
-    assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": inner}
-
-
 def test_slices_of_the_training_take_the_place_of_patches_inside_what_both_have() -> None:
     own = {"_target_": MIRROR, "inferer": {"_target_": FLOW, "steps": 1, "inferer": {"_target_": PATCHES}}}
     slices = {"_target_": SLICES, "plane": "axial", "neighbours": "@neighbours"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from monai import bundle
 
 from common.config import read_config
 from common.config.command import running_command
-from common.errors import ConfigError
 
 READER = {"_target_": "common.io.VolumeReader", "series": None, "phase": None}
 LOADER = {"_target_": "Loader", "batch_size": "@batch_size", "num_workers": 0}
@@ -37,16 +35,6 @@ def test_an_option_is_given_by_its_id(train: Path) -> None:
 def test_an_overlay_may_set_a_part_of_a_component(train: Path, tmp_path: Path) -> None:
     overlay = write(tmp_path, "mine", **{"reader::phase": 2})
     assert read_config([train, overlay]).get_parsed_content("reader").options.phase == 2
-
-
-@pytest.mark.parametrize(
-    ("option", "remedy"),
-    [("phase", "did you mean --reader::phase?"), ("batchsize", "did you mean --batch_size?")],
-)
-def test_a_name_that_no_file_has_is_refused(train: Path, option: str, remedy: str) -> None:
-    message = rf"--{option} is not a setting of this bundle \(value 2\): {re.escape(remedy)}"
-    with pytest.raises(ConfigError, match=message):
-        read_config(train, **{option: 2})
 
 
 def test_the_record_has_what_everything_is_built_from(train: Path) -> None:

@@ -12,8 +12,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.data.datalist import POOLS, SPLITS
-from common.data.selection import announce_split, training_cases
+from common.data.datalist import SPLITS
+from common.data.selection import training_cases
 from common.data.sources import inference_cases
 from common.data.split_record import write_split
 from common.errors import ConfigError, DataError
@@ -99,19 +99,6 @@ class TestTraining:
         written = json.loads((tmp_path / "run" / "datalist.json").read_text())
         assert {section: names(written[section]) for section in SPLITS} == {s: names(lists[s]) for s in SPLITS}
         assert written["seed"] == 0
-
-    @pytest.mark.parametrize(
-        ("counts", "line"),
-        [
-            ((9, 1, 2, 0, 0), "12 cases: 9 training, 1 validation, 2 test"),
-            ((3, 0, 0, 0, 0), "3 cases: 3 training, 0 validation, 0 test"),
-            ((0, 1, 0, 4, 5), "10 cases: 1 validation, 0 test, 4 training sources, 5 training targets"),
-        ],
-    )
-    def test_the_split_is_logged(self, caplog, counts, line):
-        caplog.set_level("INFO", "common")
-        announce_split({section: [{}] * count for section, count in zip((*SPLITS, *POOLS), counts, strict=True)})
-        assert caplog.messages == [f"data: {line}"]
 
     def test_the_written_split_gives_the_same_cases(self, tmp_path, call):
         write_cases(tmp_path / "data")
@@ -256,17 +243,6 @@ class TestInference:
         assert one["fault"] == "a (a.nii, a.nii.gz): several files of one case; keep one of them"
         assert sound == {"case": "b", "image": str(folder / "b.nii.gz")}
         assert (other["case"], other["fault"][:31]) == ("c.mnc", "c.mnc (c.mnc): not one of .nii.")
-
-    def test_files_and_folders_next_to_the_volumes_are_logged(self, tmp_path, infer, caplog):
-        folder = volumes(tmp_path / "data", ("a",))
-        volumes(folder / "case_1", ("mr",))
-        (folder / "._a.nii.gz").touch()
-        (folder / ".DS_Store").touch()
-        (folder / "B.NII.GZ").touch()
-        with caplog.at_level(logging.INFO):
-            assert [item["case"] for item in infer(dataset_dir=str(folder))] == ["B", "a"]
-        assert f"data: 1 hidden files of {folder} are ignored" in caplog.text
-        assert f"data: 1 folders next to the volumes of {folder} are ignored: case_1" in caplog.text
 
     def test_of_case_folders_all_are_selected_and_nothing_but_the_source_is_handed_on(self, tmp_path, infer):
         write_cases(tmp_path / "data", 2)

@@ -9,7 +9,7 @@ import pytest
 
 from common.data.datalist import load_datalist
 from common.data.identity import FileIdentity
-from common.data.split_record import Cases, SplitRecord, counted, move_split, write_split
+from common.data.split_record import Cases, SplitRecord, move_split, write_split
 from common.errors import DataError
 
 
@@ -65,8 +65,3 @@ def test_a_moved_record_still_leads_to_its_files_and_what_is_none_is_moved_as_it
     assert (new / "datalist.json").read_text() == "not JSON"
     assert not old.exists()
     move_split(tmp_path, tmp_path / "none")  # nothing is left to move
-
-
-def test_names_are_counted_and_the_first_five_given() -> None:
-    assert counted(["a"]) == "1 (a)"
-    assert counted(list("abcdefg")) == "7 (a, b, c, d, e, ...)"

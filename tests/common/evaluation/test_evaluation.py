@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from toy_networks import Scale
 
 from common.config import RunRecord
-from common.errors import CheckpointError, ConfigError, DataError
+from common.errors import ConfigError, DataError
 from common.evaluation import SourceDataset, output_error
 from common.evaluation.evaluation import Evaluation
 from common.evaluation.held_out_case import load_case
@@ -244,17 +244,6 @@ def test_a_reference_gets_all_channels_of_a_source_that_has_several(tmp_path, ca
         assert row["second"] == pytest.approx(np.abs(2 * source - target).mean(), rel=1e-6)
 
 
-def test_a_reference_has_a_name_of_its_own(tmp_path, cases):
-    fault = "reference linear_fit has the name of another row, of model, copy_input, linear_fit"
-    with pytest.raises(ConfigError, match=fault):
-        evaluation(tmp_path, cases, references={"linear_fit": np.copy}).run()
-
-
-def test_a_reference_keeps_the_shape(tmp_path, cases):
-    with pytest.raises(DataError, match="test_1: cropped has shape .*, the source "):
-        evaluation(tmp_path, cases, references={"cropped": lambda source: source[1:]}).run()
-
-
 def variant_config() -> dict:
     """A run's configuration with another network and plane than the model's."""
     load = {"_target_": "common.transforms.LoadVolumed", "keys": "image"}
@@ -338,31 +327,6 @@ def test_the_report_shows_the_worst_case_first_and_the_errors_by_tissue(tmp_path
     assert "Errors by tissue" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
 
 
-def test_of_many_cases_the_worst_and_the_best_are_shown(tmp_path, cases):
-    save_model(tmp_path / "run", Scale(0.5))
-    cases["test"] = [write(tmp_path, f"many_{seed}", seed) for seed in range(4, 9)]
-    evaluation(tmp_path, cases, panel_cases=2).run()
-    mae = table(tmp_path).xs("model", level="method")["mae"]
-    assert [(case["name"], case["role"]) for case in viewer_of(tmp_path)["cases"]] == [
-        (mae.idxmax(), "worst"), (mae.idxmin(), "best")
-    ]  # fmt: skip
-
-
-def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases, running):
-    save_model(tmp_path / "run" / "variants" / "old", Scale(1.0))
-    config = {**variant_config(), "preprocessing": {"_target_": "common.transforms.NoLongerThere"}}
-    (tmp_path / "run" / "variants" / "old" / "run.json").write_text(json.dumps({"config": config}))
-    match = r"this version cannot build .*variants/old/models/model.pt, a variant of an earlier run \(.*: train the"
-    with pytest.raises(CheckpointError, match=match):
-        evaluation(tmp_path, cases, record=running).run()
-
-
-def test_variant_without_its_settings(tmp_path, cases):
-    save_model(tmp_path / "run" / "variants" / "lost", Scale(1.0))
-    with pytest.raises(CheckpointError, match="lost/models/model.pt has neither model.json next to it nor the"):
-        evaluation(tmp_path, cases).run()
-
-
 @pytest.mark.parametrize("key", ["label", "mask"])
 @pytest.mark.parametrize("shift", [0.2, 0.05])
 def test_another_grid_than_the_source(tmp_path, cases, key, shift):
@@ -394,12 +358,6 @@ def test_a_prediction_that_was_not_inverted(tmp_path, cases):
     forgetful = Compose([ToUnitd("pred", window=[-1000, 1000])])
     with pytest.raises(DataError, match="flipped: prediction has shape .*, the source shape"):
         evaluation(tmp_path, cases, postprocessing=forgetful).run()
-
-
-def test_no_cases(tmp_path, cases):
-    remedy = "add cases to it, or pass --evaluation::section validation"
-    with pytest.raises(DataError, match=f"section test has no cases to evaluate: {remedy}"):
-        evaluation(tmp_path, {**cases, "test": []}).run()
 
 
 def test_a_metric_gets_what_it_asks_for_by_name_and_rests_where_a_case_lacks_it(tmp_path, cases):
@@ -493,7 +451,3 @@ def test_the_error_is_against_the_unclipped_target_in_its_unit(tmp_path):
 def test_an_output_on_another_grid_is_refused(tmp_path):
     with pytest.raises(DataError, match="a: prediction .*check that restore inverts preprocessing"):
         validated(tmp_path, Compose([ToUnitd("pred", [0, 480])]))
-
-
-def test_a_ratio_has_no_unit():
-    assert output_error(SourceDataset([], Compose()), "", name="nmae").keys() == {"nmae"}

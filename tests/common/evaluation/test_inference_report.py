@@ -61,14 +61,6 @@ def test_the_window_of_the_network_gives_the_shares_at_its_ends(tmp_path, export
     assert "-500.0 to 500.0 HU" in page
 
 
-def test_the_page_says_what_the_weights_saw(tmp_path, exporter, monkeypatch):
-    monkeypatch.setattr("common.weights.info.origin", lambda weights: "simulated heads, no patient")
-    assert re.search(
-        r"weights: sha256 [0-9a-f]{64}, trained on simulated heads, no patient<",
-        page_of(tmp_path, exporter, [done(0)])[0],
-    )
-
-
 def test_warned_cases_come_first_and_failures_are_named(tmp_path, exporter):
     failed = {"case": "case_1", "status": "failed", "reason": "NaN <in> it"}
     warned = {**done(2), "warnings": ["unlike the training data: voxels of 8.0 mm"]}
@@ -77,16 +69,6 @@ def test_warned_cases_come_first_and_failures_are_named(tmp_path, exporter):
     assert viewer["cases"][0]["warnings"] == ["unlike the training data: voxels of 8.0 mm"]
     assert "<b>case_2</b>: unlike the training data: voxels of 8.0 mm" in page
     assert "<b>case_1</b>: failed: NaN &lt;in&gt; it" in page
-
-
-def test_a_refused_case_has_its_reasons(tmp_path, exporter):
-    refuse = {"quality": {"verdict": "refuse", "unit": "HU", "reasons": ["tilt .7"]}}
-    without = {"case": "case_1", "status": "refused", "reason": "tilt .7; check the source", **refuse}
-    page, viewer = page_of(tmp_path, exporter, [done(0), without, {**done(2), **refuse}])
-    assert [case["name"] for case in viewer["cases"]] == ["case_2", "case_0"]
-    for told in ("quality: refuse; tilt .7", "no volume, since it is refused"):
-        assert f"<b>case_1</b>: {told}" in page
-    assert "verdicts without a truth: refuse (case_1, case_2)" in page
 
 
 @pytest.mark.parametrize("status", ["failed", "refused"])

@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from common.errors import ConfigError
 from common.inference import backend as backends
 from common.inference.autocast import AutocastInferer
 from common.inference.backend import AGREEMENT, OPENVINO, TORCH, Backend
@@ -146,11 +145,6 @@ class TestChoiceOfBackend:
         assert len(caplog.records) == 1
         assert re.search(line, caplog.text)
 
-    def test_a_difference_within_the_agreement_is_accepted(self, weights, clock):
-        backend = backend_of(weights, clock, Converter(clock, factor=1 + AGREEMENT / 2))
-        infer(backend, Tripling(clock), volume(4, 4, 8))
-        assert backend.names() == OPENVINO
-
     def test_the_next_run_does_not_measure(self, weights, clock):
         infer(backend_of(weights, clock, Converter(clock)), Tripling(clock), volume(4, 4, 8))
         network, convert = Tripling(clock), Converter(clock, seconds=99.0)  # slower now, but nobody asks
@@ -178,28 +172,6 @@ class TestChoiceOfBackend:
         infer(backend_of(weights, clock, Converter(clock)), network, volume(4, 4, 8))
         assert network.calls == 1
         assert len(Measurements().read()) == 1
-
-    def test_a_cache_that_cannot_be_written_does_not_matter(self, weights, clock):
-        (weights.parent / "cache").write_text("a file in the place of the folder")
-        backend = backend_of(weights, clock, Converter(clock))
-        infer(backend, Tripling(clock), volume(4, 4, 8))
-        assert backend.names() == OPENVINO
-
-    def test_little_work_is_left_to_torch_until_it_adds_up(self, weights, clock):
-        network, convert = Tripling(clock, seconds=0.5), Converter(clock, seconds=0.1)
-        backend = backend_of(weights, clock, convert)
-        for turn in range(3):  # four windows of half a second make two seconds, and the third case five and more
-            infer(backend, network, volume(4, 4, 8))
-            assert backend.names() == (OPENVINO if turn == 2 else TORCH)
-        assert (network.calls, convert.calls, len(convert.examples)) == (9, 4, 1)
-
-    def test_a_measurement_does_not_hold_for_another_layout(self, weights, clock):
-        for layout in (torch.contiguous_format, torch.channels_last, torch.channels_last):
-            network, convert = Tripling(clock), Converter(clock)
-            network.kernel = nn.Parameter(torch.ones(2, 2, 3, 3).contiguous(memory_format=layout))
-            infer(backend_of(weights, clock, convert), network, volume(4, 4, 8))
-        assert len(Measurements().read()) == 2
-        assert network.calls == 0  # as measured by the second
 
     def test_what_saves_less_than_a_conversion_takes_is_left_to_torch_until_it_adds_up(self, weights, clock):
         for turn in range(3):  # a volume takes torch 4 windows of 2.5 s; measured in the first process, it saves .75 s
@@ -233,11 +205,6 @@ class TestBackendAsked:
         assert torch.equal(infer(backend, Tripling(clock), volume(4, 4, 8)), 3 * volume(4, 4, 8))
         assert [record.levelname for record in caplog.records] == ["WARNING"]
 
-    def test_torch_converts_nothing(self, weights, clock):
-        convert = Converter(clock)
-        infer(backend_of(weights, clock, convert, TORCH), Tripling(clock), volume(4, 4, 8))
-        assert convert.examples == []
-
     @pytest.mark.parametrize(
         ("settings", "why"),
         [({"precision": "fp16"}, "it has no fp16"), ({"device": torch.device("cuda")}, "it is for a CPU")],
@@ -245,16 +212,6 @@ class TestBackendAsked:
     def test_openvino_is_off_with_the_reason(self, weights, clock, caplog, settings, why):
         assert not backend_of(weights, clock, Converter(clock), OPENVINO, **settings).is_on
         assert caplog.messages == [f"--acceleration::backend openvino is off: {why}"]
-
-    def test_without_the_package(self, weights, clock, monkeypatch):
-        monkeypatch.setattr(backends, "is_there", lambda: False)
-        assert not backend_of(weights, clock, Converter(clock)).is_on
-        with pytest.raises(ConfigError, match=r"openvino, which is not installed: pip install \"medical-image-synth"):
-            backend_of(weights, clock, Converter(clock), OPENVINO)
-
-    def test_another_name_is_refused(self, weights, clock):
-        with pytest.raises(ConfigError, match="--acceleration::backend is 'onnx': choose"):
-            backend_of(weights, clock, Converter(clock), "onnx")
 
 
 class TestWhatGoesThroughTheBackend:

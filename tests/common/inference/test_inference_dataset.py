@@ -8,7 +8,6 @@ import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.transforms import Compose, Flipd, SpatialCrop
 
-from common.errors import ConfigError
 from common.inference import CaseDataset, OneCaseLoader
 from common.inference.dataset import ERROR_KEY, emptied
 from common.io.modality import LABELS
@@ -49,21 +48,11 @@ def test_a_crop_of_its_volume_moves_the_affine():
     assert SpatialCrop(roi_start=(1, 1, 2), roi_end=(2, 3, 4))(item["image"]).affine[:3, 3].tolist() == [1, 2, 6]
 
 
-def test_of_the_volumes_only_the_image_is_kept():
-    (item,) = CaseDataset([{"case": "a"}], Made())
-    assert sorted(item) == ["case", "image", "scale"]
-
-
 def test_an_emptied_volume_has_the_geometry_and_no_memory():
     empty = emptied(volume())
     assert empty.shape == (1, 2, 3, 4)
     assert empty.untyped_storage().nbytes() == 4
     np.testing.assert_array_equal(empty.affine, volume().affine)
-
-
-def test_what_is_no_list_of_cases_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--dataset::data is 'many', not a list of cases: pass --datalist"):
-        CaseDataset("many")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("values", "is_kept"), [([[-1, 1], [-1, -1]], True), ([[-1, -1], [-1, -1]], False)])

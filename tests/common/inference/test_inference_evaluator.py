@@ -13,12 +13,12 @@ import pytest
 import torch
 from bundle_commands import snapshot
 from monai.data import ThreadDataLoader
-from monai.transforms import Compose, Invertd, Lambdad, Orientationd
+from monai.transforms import Compose, Invertd, Orientationd
 
 from common import devices
 from common.config import RunRecord
-from common.errors import CasesFailedError, ConfigError, DataError, OutputError
-from common.inference import CaseDataset, CaseEvaluator, evaluator
+from common.errors import CasesFailedError, ConfigError, OutputError
+from common.inference import CaseDataset, CaseEvaluator
 from common.inference.dataset import reason_of
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
@@ -107,16 +107,6 @@ def test_values_and_grid_by_hand(tmp_path, cases, network, device):
     ]
 
 
-def test_each_case_but_the_last_logs_the_time_left(tmp_path, cases, network, caplog, monkeypatch):
-    """The first case takes 4 minutes, the second 10: 2 cases of 4, then one of 7."""
-    caplog.set_level("INFO", "common")
-    clock = iter([1000, 1240, 1840])
-    monkeypatch.setattr(evaluator, "monotonic", lambda: next(clock))
-    build(tmp_path, cases, network).run()
-    lines = [message for message in caplog.messages if message.endswith(" left")]
-    assert lines == ["1 of 3 cases, 8 min left", "2 of 3 cases, 7 min left"]
-
-
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_an_unreadable_case_does_not_stop_the_others(tmp_path, cases, network, num_workers):
     Path(cases[1]["image"]).write_bytes(b"<html>log in first</html>")
@@ -156,12 +146,6 @@ def test_an_error_of_no_user_is_named_with_its_type(tmp_path, cases, network):
         build(tmp_path, cases, network, broken).run()
     (reason,) = {outcome["reason"] for outcome in json.loads((tmp_path / "out" / "manifest.json").read_text())}
     assert reason == "the inference fails (RuntimeError: out of memory): check the case and the settings"
-
-
-def test_an_error_of_a_transform_names_the_transform(cases):
-    with pytest.raises(RuntimeError) as caught:
-        Compose([LoadVolumed("image"), Lambdad("image", lambda image: image.nosuch)])(cases[0])
-    assert reason_of(caught.value).startswith("Lambdad of the preprocessing fails (AttributeError: ")
 
 
 def test_a_path_that_the_system_refuses_is_a_mistake_of_the_user():
@@ -216,23 +200,6 @@ def test_the_datalist_of_the_run_is_no_output(tmp_path, cases, network, given, r
     assert (tmp_path / "out").exists() is not refused
 
 
-def test_a_second_run_lists_its_own_outcomes(tmp_path, cases, network):
-    evaluator = build(tmp_path, cases, network)
-    evaluator.run()
-    evaluator.exporter.overwrite = True
-    evaluator.run()
-    assert len(json.loads((tmp_path / "out" / "manifest.json").read_text())) == 3
-
-
-def test_one_volume_with_a_name_of_its_own_has_no_manifest(tmp_path, cases, network, caplog):
-    evaluator = build(tmp_path, cases[:1], network)
-    evaluator.exporter.output_file = file = tmp_path / "out" / "one.nii.gz"
-    with caplog.at_level("INFO"):
-        evaluator.run()
-    assert sorted(path.name for path in file.parent.iterdir()) == ["one.json", "one.nii.gz"]
-    assert caplog.messages[-1] == f"1 of 1 cases written to {file}"
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -253,15 +220,6 @@ def test_memory_that_ends_in_one_case_is_named(tmp_path, cases, network, error):
         evaluator.run()
     reason = outcomes(tmp_path)["case_1"]["reason"]
     assert reason == f"out of memory: {error}; lower --inference_batch, or pass a coarser --spacing"
-
-
-def test_dataset_keeps_the_reason_and_names_unnamed_cases():
-    def refuse(item):
-        raise RuntimeError("applying transform") from DataError("the case has a fault", "correct it")
-
-    dataset = CaseDataset([{"image": "a"}, {"image": "b", "case": "named"}], refuse)
-    assert dataset[0] == {"case": "0", "failure": "the case has a fault: correct it"}
-    assert dataset[1]["case"] == "named"
 
 
 def test_a_resumed_run_writes_the_rest_and_keeps_what_is_there(tmp_path, cases, network):

@@ -151,13 +151,6 @@ def test_a_lowered_batch_gives_the_same_volume(tmp_path, bare):
     assert np.ptp(whole) > 0.01
 
 
-def test_a_run_leaves_the_inferer_as_configured(tmp_path, bare):
-    evaluator = evaluator_of(tmp_path, [item(tmp_path, "a")], needed(2))
-    for _ in range(2):
-        evaluator.run()
-        assert evaluator.inferer.inferer.batch_size == 8
-
-
 def test_a_case_that_does_not_fit_fails_before_it_is_read_and_the_others_go_on(tmp_path, bare, monkeypatch):
     cases = [item(tmp_path, "small"), item(tmp_path, "large", (48, 20, 24)), item(tmp_path, "after")]
     read: list[str] = []
@@ -204,12 +197,6 @@ def test_a_run_that_ends_lets_nothing_wait(tmp_path, bare):
     assert not waiting.is_alive()
 
 
-def test_cases_that_cannot_be_read_together_are_all_written(tmp_path, bare):
-    cases = [item(tmp_path, name) for name in ("a", "b", "c", "d")]
-    run(tmp_path, cases, needed(8))
-    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 4
-
-
 def test_an_unreadable_header_is_left_to_the_reader(tmp_path, bare):
     (tmp_path / "a.nii.gz").write_bytes(b"no header")
     found = plan(1)
@@ -239,15 +226,6 @@ def test_a_case_of_another_size_is_refused_before_its_memory_is_estimated(tmp_pa
     with pytest.raises(DataError, match="^a is a mouse$"):
         found.admit(item(tmp_path, "a", spacing=0.1))
     assert seen == [("a", SHAPE, [pytest.approx(0.1)] * 3 + [1])]
-
-
-def test_another_inferer_is_used_as_it_is(tmp_path, bare):
-    def plain(inputs, model):
-        return inputs
-
-    found = plan(1e9, of=plain)
-    found.admit(item(tmp_path, "a"))
-    assert found.inferer_of("a") is plain
 
 
 # ---- the limit ------------------------------------------------------------------------------------------------------
@@ -281,12 +259,6 @@ def test_a_limit_of_no_size_is_refused(value):
         check_range("dataset::max_memory_gb", size)
     with pytest.raises(ConfigError, match="^--dataset::max_memory_gb is .*, not above zero: give a positive number$"):
         check_range("dataset::max_memory_gb", value)
-
-
-def test_no_case_fits_into_less_than_python_itself(tmp_path):
-    found = MemoryPlan(0.001, torch.device("cpu"), network(), inferer(), None, VolumeReader())
-    with pytest.raises(DataError, match=r"^out of memory: a needs \d.* GB for .*, the limit is 0\.0 GB"):
-        found.admit(item(tmp_path, "a"))
 
 
 def test_a_network_on_another_device_is_not_touched():

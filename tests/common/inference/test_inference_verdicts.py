@@ -12,7 +12,7 @@ import pytest
 from monai.engines.utils import IterationEvents
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
-from common.errors import CasesFailedError, CheckpointError, OutputError, Refused, exit_code_of_user_errors
+from common.errors import CasesFailedError, CheckpointError, OutputError, Refused
 from common.trust.intervals import Interval
 from common.trust.record import TrustRecord
 from common.trust.verdict import Usual, VerdictLimits
@@ -89,20 +89,6 @@ def test_a_refused_case_writes_its_json_alone_and_the_others_go_on(tmp_path, cas
     assert (about["Refused"], about["Quality"], about["Source"]) == (True, entries[1]["quality"], "case_1.nii.gz")
     assert capsys.readouterr().err.splitlines()[-1] == f"REFUSED case_1: {entries[1]['reason']}"
     assert entries[1]["reason"].endswith("; check the source, or write the volume nevertheless with --refuse false")
-
-
-def test_failed_and_refused_cases_are_named_apart(tmp_path, cases, network, calibrated):
-    Path(cases[0]["image"]).write_bytes(b"no volume")
-    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_0 \(.*\); 1 of 3 refused: case_1$"):
-        build(tmp_path, cases, network).run()
-    assert [entry["status"] for entry in manifest(tmp_path)] == ["failed", "refused", "done"]
-
-
-def test_the_only_case_ends_with_the_line_of_its_refusal(tmp_path, cases, network, calibrated, capsys):
-    command = exit_code_of_user_errors(lambda: build(tmp_path, cases[1:2], network).run() or 0)
-    assert command() == 1
-    (line,) = (line for line in capsys.readouterr().err.splitlines() if "REFUSED" in line)
-    assert line.startswith(f"REFUSED case_1: {UNLIKE}")
 
 
 def test_the_refusal_of_a_case_in_memory_has_the_record_that_a_run_writes(tmp_path, cases, network, calibrated):

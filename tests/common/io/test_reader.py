@@ -68,18 +68,6 @@ def test_what_the_check_has_read_is_not_read_again(tmp_path: Path) -> None:
         reader.read(path, "a")
 
 
-def test_no_more_is_kept_than_memory_is_meant_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.io.reader.KEPT_BYTES", 4 * 24)
-    reader = VolumeReader()
-    one, other = volume(tmp_path / "one.nii"), volume(tmp_path / "other.nii")
-    for path in (one, other):
-        reader.check(path, "a", keep=True)
-        path.unlink()
-    assert reader.read(one, "a").values.size == 24
-    with pytest.raises(VolumeError, match="no such file"):
-        reader.read(other, "a")
-
-
 def test_headers_of_a_series_are_those_that_were_read(tmp_path: Path) -> None:
     uid, reader = write_series(tmp_path / "ct"), VolumeReader()
     reader.read(tmp_path / "ct", "a")

@@ -118,10 +118,6 @@ class TestRegionWeightedL1:
         batch = region_weighted_l1(torch.cat([self.errors] * 2), torch.cat([self.zeros] * 2), lesion, nawm)
         assert float(batch) == (12.5 + 4.5) / 2
 
-    def test_channels_are_averaged(self) -> None:
-        errors = torch.cat([self.errors, 3 * self.errors], dim=1)
-        assert float(region_weighted_l1(errors, 0 * errors, self.lesion, self.nawm)) == 2 * 12.5
-
     def test_empty_regions_give_no_nan_in_the_gradient(self) -> None:
         prediction = self.zeros.clone().requires_grad_()
         for counts, gradient in ((None, -1 / 8), (torch.tensor([[0.0, 0, 16]]), -1 / 16)):
@@ -164,11 +160,6 @@ def test_losses_keep_their_order_and_modules_are_frozen() -> None:
     ]  # fmt: skip
     assert not network.training
     assert not any(weight.requires_grad for weight in network.parameters())
-
-
-def test_a_single_key_may_be_a_text() -> None:
-    given = {"l1": {"weight": 1, "function": l1, "keys": "lesion"}}
-    assert weighted_losses(given, (), "--losses")["l1"].keys == ("lesion",)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
 from monai.handlers import from_engine
 
-from common.errors import ConfigError
 from common.metrics import MaskedMetric, bone_dice, mae
 
 FROM_OUTPUT = from_engine(["pred", "label", "mask"])
@@ -111,11 +110,6 @@ def test_the_channels_of_a_picture_count_together():
     metric = MaskedMetric(mae)
     metric.update(([pred], [truth], [torch.ones(1, 2, 2, 1)]))
     assert metric.compute() == 3
-
-
-def test_a_name_is_no_function():
-    with pytest.raises(ConfigError, match="function is 'common.metrics.mae', not callable: add `_mode_"):
-        MaskedMetric("common.metrics.mae")  # type: ignore[arg-type]
 
 
 def _score_on_one_rank(rank, folder):

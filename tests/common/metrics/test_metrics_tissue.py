@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from common.errors import ConfigError, DataError
+from common.errors import DataError
 from common.metrics import lesion_ratio, lesion_scores
 from common.metrics.detail import slice_jumps
 from common.metrics.tissue import (
@@ -77,11 +77,6 @@ def test_order_of_tissues_by_their_medians():
     assert tissue_order(np.full(ct.shape, 30.0), masks)["ordered"] == 0, "tissues of one value are not told apart"
     with pytest.raises(DataError, match="mask is empty"):
         tissue_order(ct, {"fluid": np.zeros(ct.shape)})
-
-
-def test_unknown_tissue_is_refused():
-    with pytest.raises(ConfigError, match="tissue is 'fat': choose air, soft or bone"):
-        tissue_mae(PRED, TRUTH, MASK, "fat")
 
 
 def test_errors_outside_the_mask_by_hand():

@@ -11,10 +11,6 @@ from common.networks.cascade import SingleStage
 from common.networks.residual_unet import ResidualUNet
 
 
-def weights(network: nn.Module) -> int:
-    return sum(weight.numel() for weight in network.parameters())
-
-
 @pytest.mark.parametrize(("dimensions", "sides"), [(2, (16, 24)), (3, (8, 16, 8))])
 def test_training_has_an_output_a_resolution_and_inference_the_finest_alone(
     dimensions: int, sides: tuple[int, ...]
@@ -40,15 +36,6 @@ def test_a_slice_of_slabs_is_made_of_itself_and_its_neighbours_alone() -> None:
         torch.testing.assert_close(network(slab), made[..., 2])  # as an inferer of slices gives it
     levels = network.train()(x)
     assert [tuple(each.shape) for each in levels] == [(2, 1, 16 // 2**k, 24 // 2**k, 5) for k in range(3)]
-
-
-def test_the_encoder_is_the_larger_part() -> None:
-    """Blocks of two 3x3 convolutions: 1, 2, 4, 4 and 4 a level in the encoder, one a level in the decoder."""
-    network = ResidualUNet(depth=4, width=8)
-    blocks = [len(layer["blocks"]) for layer in network.network.encoder.layers]
-    assert blocks == [1, 2, 4, 4, 4]
-    assert [len(layer["blocks"]) for layer in network.network.up_layers] == [1, 1, 1, 1]
-    assert weights(network.network.encoder) > 4 * weights(network.network.up_layers)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from reading_folders import CLASSES, head, save, write_heads, write_patches
 from common.errors import DataError, UserError
 from common.io.reader import VolumeReader
 from common.reader_study.image_folders import find_images
-from common.reader_study.slices import paired_slices, png_of
+from common.reader_study.slices import paired_slices
 from common.reader_study.study import Study, make_study
 
 
@@ -36,13 +36,6 @@ def test_both_images_of_a_case_show_the_same_slices_of_the_head(tmp_path, axes):
         assert np.array_equal(real.pixels, head(1)[::-1, ::-1, real.place].T)  # right on the left, anterior on top
         assert np.array_equal(real.pixels + 5, synthetic.pixels)
         assert real.aspect == pytest.approx(14 * 2 / (16 * 3), abs=1e-4)
-
-
-def test_png_has_the_levels_of_the_window_and_a_size_that_tells_nothing():
-    png = png_of(np.array([[-5.0, 0, 50], [100, 105, 20]]), (0, 100))
-    assert np.asarray(Image.open(BytesIO(png))).tolist() == [[0, 0, 128], [255, 255, 51]]
-    noisy = np.random.default_rng(0).normal(50, 20, (60, 70))
-    assert len(png_of(noisy, (0, 100))) == len(png_of(0 * noisy, (0, 100)))
 
 
 @pytest.mark.parametrize("design", ["two-alternative", "single"])

@@ -143,21 +143,6 @@ def test_what_a_graph_cannot_hold(device, optimizer, more, reason, caplog: pytes
     assert not said(caplog)
 
 
-def test_an_optimiser_without_a_fused_kernel(caplog: pytest.LogCaptureFixture) -> None:
-    make = partial(torch.optim.Rprop, lr=0.1)
-    chosen = Acceleration.of({"fused": True}, CPU, make)
-    assert said(caplog) == ["--acceleration::fused is off: this optimiser has no fused kernel"]
-    assert isinstance(chosen.optimizer(make, [nn.Parameter(torch.ones(1))]), torch.optim.Rprop)
-
-
-def test_inference_has_neither_graph_nor_optimiser(caplog: pytest.LogCaptureFixture) -> None:
-    automatic = dict.fromkeys(("channels_last", "cuda_graph", "fused"), "auto")
-    assert Acceleration.of(automatic, CPU) == Acceleration(channels_last=True)
-    assert not said(caplog)
-    assert Acceleration.of({"fused": True, "channels_last": True}, CPU) == Acceleration(channels_last=True)
-    assert said(caplog) == ["--acceleration::fused is off: it applies to training only"]
-
-
 def test_a_machine_that_cannot_compile_trains_all_the_same(monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
     def broken(self: nn.Module, *args: object, **kwargs: object) -> None:
         raise RuntimeError("no C++ compiler found\nlong story")

@@ -77,14 +77,6 @@ def test_lesions_lie_in_white_matter_and_some_heads_have_none():
     assert 0.5 < max(volumes) < 30
 
 
-def test_offset_moves_the_head_by_whole_voxels(head):
-    moved = head_anatomy(3, 2.5, offset_mm=(5.0, -2.5, 0.0))
-    inner = np.s_[4:-4, 4:-4]
-    for name in TISSUES:
-        expected = np.roll(head.fractions[name], (2, -1), axis=(0, 1))
-        np.testing.assert_allclose(moved.fractions[name][inner], expected[inner], atol=1e-3)
-
-
 def test_a_turn_takes_brain_and_vessels_along():
     motion = Motion((3.0, -2.0, 1.0), (2.0, -1.0, 3.0))
     still, moved = head_anatomy(3, 4.0), head_anatomy(3, 4.0, *motion)

@@ -1,14 +1,8 @@
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from common.simulation.mr import FLOW_VOID, PD_T2_GAIN, SHARED_BIAS, render_pd_t2, render_t1
 from common.simulation.tissues import RELAXATION, TISSUES
-
-
-@pytest.fixture(scope="module")
-def echoes(head):
-    return render_pd_t2(head, np.random.default_rng(1))
 
 
 def quiet(slabs, seed):
@@ -33,16 +27,6 @@ def test_t1_background_is_rayleigh_and_its_gain_within_15_percent(slabs, slab):
         whites.append(white)
     assert 1700 * 0.99 < min(whites) < 1900
     assert 2100 < max(whites) < 2300 * 1.01
-
-
-def test_t1_of_a_head_is_in_the_stated_range(head, mr):
-    white, grey = (mr[ndimage.binary_erosion(head.fractions[name] > 0.9)].mean() for name in ("white", "grey"))
-    assert 1400 < white < 2700
-    assert grey < 0.9 * white
-    assert mr[head.fractions["skull"] > 0.9].mean() < 0.3 * white
-    assert mr[head.fractions["sinus"] > 0.95].mean() < 0.15 * white
-    assert mr.min() >= 0
-    assert np.percentile(mr, 99.9) < 5000
 
 
 def test_t1_bias_field_is_smooth_and_multiplies(slabs, slab):
@@ -89,15 +73,6 @@ def test_first_echo_of_csf_by_hand_and_gain_between_cases(slabs, slab):
     assert 1.15 < max(gains) < 1.07 * high
 
 
-def test_t2_varies_within_grey_and_white_matter_by_its_texture(slabs, slab):
-    spread = [[slab(image, "white").std() / slab(image, "white").mean() for image in quiet(slabs, s)] for s in range(8)]
-    pd, t2 = np.sqrt(np.mean(np.square(spread), axis=0))
-    # A signal follows T2 by TE / T2: 100 / 70 and 8 / 70 of 3%; a slab of 18 mm holds a part of the variation.
-    assert 0.3 * 0.043 < t2 < 0.043
-    assert pd == pytest.approx(0.08 * t2, rel=0.1)
-    assert slab(quiet(slabs, 0)[1], "csf").std() < 0.1
-
-
 def test_echoes_share_most_of_the_bias_field_and_none_of_the_noise(slabs, slab):
     fields = []
     for seed in range(16):
@@ -111,25 +86,3 @@ def test_echoes_share_most_of_the_bias_field_and_none_of_the_noise(slabs, slab):
     pd, t2 = (slab(image, "sinus") for image in render_pd_t2(slabs, np.random.default_rng(0), noise=0.02))
     assert pd.mean() == pytest.approx(t2.mean(), rel=0.05)
     assert abs(np.corrcoef(pd.ravel(), t2.ravel())[0, 1]) < 0.05
-
-
-def test_echoes_of_a_head_are_aligned_and_in_the_stated_range(head, echoes):
-    pd, t2 = echoes
-    assert pd.dtype == t2.dtype == np.float32
-    assert pd.shape == t2.shape == head.head.shape
-    core = {name: ndimage.binary_erosion(head.fractions[name] > 0.9) for name in ("white", "grey")}
-    core["csf"] = head.fractions["csf"] > 0.99
-    low, high = np.multiply(PD_T2_GAIN, (0.75, 1.3))  # bias field and tissue
-    for image, values in ((pd, (1870, 1562, 1374)), (t2, (1414, 516, 369))):
-        for name, value in zip(("csf", "grey", "white"), values, strict=True):
-            assert low * value < image[core[name]].mean() < high * value
-    assert min(pd.min(), t2.min()) >= 0
-    assert pd.max() < 5000
-    assert t2[core["csf"]].mean() > 3 * t2[core["white"]].mean()
-
-
-def test_a_line_from_pd_to_t2_explains_little_and_another_generator_gives_others(head, echoes):
-    pd, t2 = (image[head.head] for image in echoes)
-    assert np.corrcoef(pd, t2)[0, 1] ** 2 < 0.5
-    for first, other in zip(echoes, render_pd_t2(head, np.random.default_rng(2)), strict=True):
-        assert np.abs(first - other).mean() > 10

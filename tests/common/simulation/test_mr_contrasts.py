@@ -61,20 +61,3 @@ def test_random_levels_alone_stay_below_the_protons_left_at_the_earliest_echo():
     assert signals["grey"] / signals["csf"] == pytest.approx(0.8097 / 0.9849, rel=1e-3)
     one, again, other = (MixedContrast().signals(RELAXATION, (0.3, place)) for place in (0.6, 0.6, 0.61))
     assert one == again != other
-
-
-def test_a_mixture_without_random_levels_lies_between_two_sequences():
-    """Of twice the same sequence it is the sequence, relative to its brightest tissue."""
-    still = SpinEcho(tr_ms=(3000, 3000), te_ms=(20, 20))
-    signals = MixedContrast((still, still), random_share=(0, 0)).signals(RELAXATION, (0.1, 0.9))
-    expected = still.signals(RELAXATION, (0, 0))
-    assert signals["white"] / signals["fat"] == pytest.approx(expected["white"] / expected["fat"])
-
-
-def test_contrasts_work_with_any_tissues():
-    """Such as a metal, which has no protons, and none of those of the table."""
-    two = {"metal": RELAXATION["background"], "humour": RELAXATION["csf"]}
-    for sequence in (any_contrast(), FLAIR, T2_STAR):
-        signals = sequence.signals(two, (0.95, 0.5))
-        assert signals["metal"] == 0
-        assert signals["humour"] > 0

@@ -12,18 +12,11 @@ from common.simulation.physics import (
     SpoiledEcho,
     T2StarEcho,
     Tissues,
-    drawn,
     enhanced,
 )
-from common.simulation.tissues import HOUNSFIELD, RELAXATION, TISSUES, Relaxation, spoiled_gradient_echo
+from common.simulation.tissues import RELAXATION, Relaxation, spoiled_gradient_echo
 
 WATER = Relaxation(t1=1000.0, t2=100.0, t2_star=50.0, density=0.8, spread=0.1)
-
-
-def test_a_place_in_a_range_is_between_its_ends_the_low_one_first():
-    assert [drawn([2.0, 6.0], place, "x") for place in (0.0, 0.25, 1.0)] == [2.0, 3.0, 6.0]
-    with pytest.raises(ConfigError, match=r"te_ms is \[9, 3\], not a range \[low, high\]: "):
-        drawn([9, 3], 0.5, "te_ms")
 
 
 def test_spin_echo_by_its_equation():
@@ -42,15 +35,6 @@ def test_spoiled_gradient_echo_peaks_at_the_ernst_angle():
     best, below, above = (spoiled_gradient_echo(tissue, 18, 10, ernst + turn) for turn in (0, -3, 3))
     assert best > below
     assert best > above
-
-
-def test_every_tissue_stands_in_every_table_in_the_order_of_t1():
-    assert set(HOUNSFIELD) == set(RELAXATION) > {*TISSUES}
-    signal = {name: spoiled_gradient_echo(RELAXATION[name], 18, 10, 30) for name in TISSUES}
-    order = ("fat", "white", "lesion", "grey", "vessel", "csf", "skull")
-    assert sorted(order, key=lambda name: -signal[name]) == list(order)
-    assert signal["skull"] < 1e-3 * signal["white"]
-    assert signal["sinus"] == signal["background"] == 0
 
 
 def test_inverted_echo_by_its_equation():
@@ -143,12 +127,6 @@ def test_people_stay_within_two_spreads():
     assert 1.05 < t1.max() <= 1 + 2 * 1.5 * 0.04
 
 
-def test_nobody_has_a_t2_star_above_t2():
-    people = [Tissues(spread=4).draw(np.random.default_rng(seed)) for seed in range(50)]
-    assert all(tissue.t2_star <= tissue.t2 for person in people for tissue in person.values())
-    assert len({person["white"].t2_star for person in people}) > 40
-
-
 def test_fat_saturation_leaves_less_than_a_third_of_fat_and_marrow():
     settings = {"spread": 0, "outside_spread": 0, "field_tesla": [1.5]}
     person = Tissues(fat_suppression=1, **settings).draw(np.random.default_rng(0))
@@ -164,11 +142,3 @@ def test_a_contrast_agent_shortens_t1_of_blood_and_tumours_not_of_brain():
     after = enhanced(before, 4.0)
     assert [after[name].t1 for name in before] == pytest.approx([200.0, 1000 / 2.6, 1000.0])
     assert after["vessel"].t2 == before["vessel"].t2
-
-
-def test_one_scan_in_ten_has_a_contrast_agent():
-    shortened = sum(
-        Tissues(spread=0, field_tesla=[1.5]).draw(np.random.default_rng(seed))["vessel"].t1 < 1000
-        for seed in range(400)
-    )
-    assert 20 < shortened < 65

@@ -51,32 +51,6 @@ def test_thick_slices_are_of_millimetres_whatever_the_pixel_and_of_at_least_a_pi
     assert all(each.spacing[each.axis] == pytest.approx(each.pitch * pixel) for each in seen)
 
 
-def test_gaps_are_shares_of_the_distance_and_thin_slices_have_none():
-    gaps = Scanner(thick_probability=1, thickness_mm=[5, 5], gap_probability=1, gap=[0.2, 0.2])
-    seen = gaps.sampling(np.random.default_rng(0), SHAPE, 1.25)
-    assert (seen.pitch, seen.thick) == pytest.approx((4, 3.2))
-    thin = Scanner(thick_probability=0, gap_probability=1).sampling(np.random.default_rng(0), SHAPE, 1.0)
-    assert thin.pitch == 1
-    assert np.array_equal(thin.spacing, [1, 1, 1])
-
-
-def test_phase_is_encoded_in_the_plane_of_the_slices_along_either_axis():
-    seen = [Scanner().sampling(np.random.default_rng(seed), SHAPE, 5.0) for seed in range(200)]
-    assert {(each.axis, each.phase) for each in seen} == {(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)}
-    assert not any(each.folds for each in seen)
-
-
-def test_a_scan_folds_as_often_as_asked_for_and_truth_without_head_never():
-    head = np.zeros(SHAPE, bool)
-    head[5:35, 5:43, :35] = True
-    folding = Scanner(artefacts=Artefacts(wrap_probability=0.5, wrap_mm=[10, 20]))
-    seen = [folding.sampling(np.random.default_rng(seed), SHAPE, 5.0, head).folds for seed in range(200)]
-    assert np.mean(seen) == pytest.approx(0.5, abs=0.1)
-    assert not any(folding.sampling(np.random.default_rng(seed), SHAPE, 5.0).folds for seed in range(50))
-    still = Scanner(artefacts=None)
-    assert not any(still.sampling(np.random.default_rng(seed), SHAPE, 5.0, head).folds for seed in range(50))
-
-
 def test_a_surface_coil_is_several_times_brighter_near_it():
     """Over the head, of 160 mm: the loop of 70 mm ten times or more, of 150 mm three times or less than that."""
     ratios = []
@@ -111,14 +85,6 @@ def test_noise_follows_the_brightness_of_the_head():
     assert bright[:6].std() / bright[:6].mean() == pytest.approx(0.03, rel=0.1)
 
 
-def test_few_grey_levels_are_that_many_steps():
-    image = np.linspace(0, 1, 8000, dtype=np.float32).reshape(20, 20, 20)
-    coarse = Scanner(**{**STILL, "quantised_probability": 1, "grey_levels": [40, 40]})
-    seen = coarse.degraded(image, image >= 0, np.random.default_rng(0), PLAIN)
-    assert np.unique(seen) == pytest.approx(np.arange(41) / 40)
-    assert np.abs(seen - image).max() <= 0.5 / 40 + 1e-6
-
-
 def test_artefacts_come_before_noise_and_the_grey_scale_stays_between_black_and_white():
     """A ghost as bright as the image beside it; ringing below 0 is a magnitude."""
     image = np.zeros((8, 8, 8), np.float32)
@@ -130,14 +96,6 @@ def test_artefacts_come_before_noise_and_the_grey_scale_stays_between_black_and_
     seen = Scanner(**{**STILL, "artefacts": ringing}).degraded(image, image > 0, np.random.default_rng(0), PLAIN)
     assert 0 <= seen.min() < 0.1
     assert seen.max() == 1
-
-
-def test_a_scan_truncated_along_both_axes_is_even_across_slices_alone():
-    """One frequency is left along the axes in the plane of the slices, all across them."""
-    artefacts = replace(NONE, truncation_probability=1, both_probability=1, kept=(0, 0))
-    image = np.random.default_rng(0).random((8, 10, 6), dtype=np.float32)
-    seen = artefacts(image, Sampling(WHOLE, 0, 1, 1, 2, 1.0), np.random.default_rng(0))
-    assert seen == pytest.approx(np.broadcast_to(image.mean((1, 2), keepdims=True), image.shape), abs=1e-6)
 
 
 def test_a_field_of_view_smaller_than_the_head_misses_what_was_drawn_and_keeps_ninety_millimetres():

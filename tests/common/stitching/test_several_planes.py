@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor, nn
 
-from common.errors import ConfigError
 from common.stitching import PLANES, PlaneInferer, PlanesInferer
 
 VOLUME = torch.arange(60.0).reshape(1, 1, 3, 4, 5) ** 2
@@ -25,17 +23,6 @@ def test_outputs_of_three_planes_are_averaged() -> None:
     made = planes(*PLANES)(VOLUME, of_slices)
     across = ((3, 4), (2, 4), (2, 3))
     torch.testing.assert_close(made, sum(VOLUME.mean(axes, keepdim=True).expand_as(VOLUME) for axes in across) / 3)
-
-
-def test_one_plane_is_its_inferer() -> None:
-    torch.testing.assert_close(
-        planes("coronal")(VOLUME, of_slices), PlaneInferer("coronal", 1, 2, 1)(VOLUME, of_slices)
-    )
-
-
-def test_no_plane_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--inferer::planes is empty"):
-        planes()
 
 
 def test_memory_is_that_of_the_largest_plane_and_a_sum() -> None:

@@ -67,17 +67,6 @@ def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights() -> 
     assert weight_of(method.generators["g"]) == 0.5
 
 
-def test_batches_without_case_names_are_reported_without() -> None:
-    data = [{"image": torch.ones(1, 1), "label": torch.full((1, 1), float("nan"))}]
-    method = Toy(Scale(0.5), Scale(1.0), l1=1)
-    _stopped(method, data, "step 1, case a batch without case names")
-
-
-def test_unknown_precision_is_named() -> None:
-    with pytest.raises(ConfigError, match="--precision is 'fp8': choose fp32, bf16 or fp16"):
-        SynthesisTrainer(CPU, 1, loader(scalars((1, 3))), Toy(Scale(0.5), Scale(1.0), l1=1), SGD, precision="fp8")
-
-
 @pytest.mark.parametrize(
     ("precision", "processor", "warned"),
     [("bf16", "AVX2", 1), ("bf16", "AVX512", 0), ("fp16", "AVX2", 1), ("fp32", "AVX2", 0)],

@@ -10,7 +10,6 @@ import pytest
 import torch
 from contrast_scans import real
 
-from common.simulation.mr_contrasts import weightings
 from common.simulation.scanner import Scanner
 from common.simulation.simulate import AverageHeads
 from common.transforms.subject import subject_in
@@ -18,7 +17,6 @@ from common.trust.axes import FILE, turned_axes
 from common.trust.contrast import (
     Seen,
     air_threshold,
-    blocks,
     contrast_seen,
     contrast_shares,
     features_of_quantiles,
@@ -30,7 +28,7 @@ from common.trust.contrast import (
 from common.trust.input_check import UNLIKELY
 from common.trust.stripping import looks_stripped
 from tools.recogniser.average_head import average_head
-from tools.recogniser.contrasts import SEQUENCES, scans_of
+from tools.recogniser.contrasts import scans_of
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -56,13 +54,6 @@ def test_the_features_are_logarithms_their_pattern_and_their_size() -> None:
     found = features_of_quantiles(np.exp([-0.4, -0.2, 0, 0, 0, 0.1, 0.2, 0.8]))
     np.testing.assert_allclose(found[:8], [-0.4, -0.2, 0, 0, 0, 0.1, 0.2, 0.8])
     np.testing.assert_allclose(found[8:], [-0.5, -0.25, 0, 0, 0, 0.125, 0.25, 1, np.log(0.8)], atol=1e-12)
-
-
-def test_blocks_are_means_and_whole():
-    image = np.arange(5 * 2 * 2, dtype=np.float32).reshape(5, 2, 2)
-    means, spacing = blocks(image, np.array([1.0, 1.0, 2.5]), 2.0)
-    assert means[:, 0].tolist() == [[3.0, 4.0], [11.0, 12.0]]
-    assert spacing.tolist() == [2.0, 2.0, 2.5]
 
 
 def test_bright_fat_does_not_lift_the_threshold_of_air():
@@ -106,10 +97,6 @@ def scans():
     return {name: (image, spacing) for name, image, spacing in scans_of(heads.unvaried(rng), plain, rng)}
 
 
-def test_every_sequence_has_the_contrast_of_its_name():
-    assert {name: weightings(sequence) for name, sequence in SEQUENCES.items()} == {name: [name] for name in SEQUENCES}
-
-
 def seen(image: np.ndarray, spacing: np.ndarray) -> Seen:
     return contrast_seen(head_places(image, spacing))
 
@@ -134,10 +121,6 @@ def test_the_receive_field_is_measured_in_the_brain(scans):
     fading = image * np.exp(-places / 60)[None, :, None]
     ratio = seen(fading, spacing).field / seen(image, spacing).field
     assert 2.5 < ratio < np.exp(120 / 60)  # over the 120 mm of the part that is looked at, but for its ends
-
-
-def test_a_volume_of_a_few_voxels_is_no_reason_to_stop():
-    assert seen(np.arange(8.0).reshape(2, 2, 2), np.array([0.5, 0.5, 0.5])).shares == {}
 
 
 @pytest.mark.real

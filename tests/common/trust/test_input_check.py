@@ -82,11 +82,6 @@ def test_what_is_no_head_is_warned_of() -> None:
     assert findings_of(np.full((4, 4, 4), 3.0), np.ones(3), ["T1"]).warnings == ["the value 3 everywhere"]
 
 
-def test_of_weights_that_know_no_contrast_only_the_spacing_counts(t1: np.ndarray) -> None:
-    assert findings_of(t1[:, :, ::-1], np.array([2.5, 2.5, 6.5])) == ([], ["voxels of 6.5 mm, more than 6"])
-    assert findings_of(t1, SPACING, scanned=np.array([1, 1, 7.0])).warnings == ["voxels of 7.0 mm, more than 6"]
-
-
 def weights_of(folder: Path, **more: object) -> str:
     path = folder / "model.pt"
     checkpoints.save({}, path)

@@ -12,9 +12,7 @@ from scipy import stats
 
 from common.io.export.verdicts import in_words, why_refused
 from common.trust.case_verdicts import CaseVerdicts, NetworkInput
-from common.trust.features import LEAST
-from common.trust.verdict import Usual, allowed_deviations, usual_of, verdict_of
-from common.trust.words import MEANINGS
+from common.trust.verdict import Usual, allowed_deviations, verdict_of
 
 TILT = "tilt of the head, a"
 GRAIN = "grain of the source"
@@ -79,10 +77,6 @@ def test_the_place_of_an_overlap_is_told(record):
     )
 
 
-def test_every_kind_of_feature_has_words():
-    assert {each.removesuffix(", share") for each in MEANINGS} == LEAST.keys()
-
-
 def case_verdict(record, output=None, **head):
     """Of a case with the features ``head``, as they are computed of any volumes."""
     verdicts = CaseVerdicts(record)
@@ -119,12 +113,6 @@ def test_no_expected_error_of_a_refused_case_is_written(record):
     assert why_refused(found, as_dicom=False) == f"{reason}; {remedy}"
     never = " and another --output_format, since no option writes a refused volume as DICOM"
     assert why_refused(found, as_dicom=True) == f"{reason}; {remedy}{never}"
-
-
-def test_usual_values_have_the_least_deviation_of_their_kind():
-    found = usual_of([{TILT: 0.01, GRAIN: 0.1}, {TILT: 0.01, GRAIN: 0.3}])
-    assert found[TILT] == (pytest.approx(0.01), 0.01)
-    assert found[GRAIN] == (pytest.approx(0.2), pytest.approx(math.sqrt(0.02)))
 
 
 def test_the_chance_of_a_case_beyond_its_limits_is_shared_out_over_the_features():

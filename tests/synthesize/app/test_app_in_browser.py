@@ -17,6 +17,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import PIL.Image
+import pydicom
 import pytest
 import torch
 from chromium_browser import browser  # noqa: F401
@@ -77,6 +78,28 @@ def page(browser: Any, address: str) -> Iterator[Any]:  # noqa: F811
     assert faults == []
 
 
+def coarse(scan: Path, folder: Path) -> Path:
+    """A real scan at half its resolution, which is synthesised and drawn in an eighth of the time."""
+    image = nib.load(scan)
+    values = np.asarray(image.dataobj)[::2, ::2, ::2]
+    nib.save(nib.Nifti1Image(values, image.affine @ np.diag([2.0, 2.0, 2.0, 1.0])), folder / scan.name)
+    return folder / scan.name
+
+
+def coarse_series(archive: Path, folder: Path) -> Path:
+    """The slices of an archive with every second row and column."""
+    with zipfile.ZipFile(archive) as members:
+        members.extractall(folder)
+    for path in folder.glob("*.dcm"):
+        slice_ = pydicom.dcmread(path)
+        pixels = slice_.pixel_array[::2, ::2]
+        slice_.Rows, slice_.Columns = pixels.shape
+        slice_.PixelSpacing = [2 * each for each in slice_.PixelSpacing]
+        slice_.PixelData = pixels.tobytes()
+        slice_.save_as(path)
+    return folder
+
+
 def started(page: Any, files: list[Any]) -> None:
     page.check(f"{BUNDLES}[value=mr2ct]")
     page.set_input_files("#file", files)
@@ -94,7 +117,7 @@ def looked_at(page: Any) -> None:
 @pytest.mark.real
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no scans at {DATA}")
 def test_a_real_t1_is_synthesised_shown_and_downloaded(page: Any, tmp_path: Path) -> None:
-    scan = DATA / "open_ms" / "patient07" / "t1.nii.gz"
+    scan = coarse(DATA / "open_ms" / "patient07" / "t1.nii.gz", tmp_path)
     page.check("#uncertainty")
     page.uncheck("#refuse")
     started(page, [scan])
@@ -110,7 +133,7 @@ def test_a_real_t1_is_synthesised_shown_and_downloaded(page: Any, tmp_path: Path
     expect(values).to_contain_text(" HU", timeout=MOST_MS)
     before = values.inner_text().split(" mm")[0].split(", ")
     page.keyboard.press("PageUp")
-    expect(values).to_contain_text(f", {float(before[2]) + 1:.1f} mm", timeout=MOST_MS)
+    expect(values).to_contain_text(f", {float(before[2]) + 2:.1f} mm", timeout=MOST_MS)
     assert page.locator("#map-control").is_visible()
     for plane, layout in (("axial", "over"), ("render", "both")):
         page.select_option("#plane", plane)
@@ -141,8 +164,7 @@ def test_a_real_t1_is_synthesised_shown_and_downloaded(page: Any, tmp_path: Path
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no scans at {DATA}")
 def test_a_folder_of_dicom_becomes_dicom_and_a_ct_is_refused(page: Any, tmp_path: Path) -> None:
     for name in ("mr_t2_axial", "ct_head_gantry_tilt"):
-        with zipfile.ZipFile(DATA / "dicom" / f"{name}.zip") as archive:
-            archive.extractall(tmp_path / name)
+        coarse_series(DATA / "dicom" / f"{name}.zip", tmp_path / name)
     page.get_by_text("Other settings").click()
     page.fill("#settings", "resample_tilt true")
     page.check(f"{BUNDLES}[value=mr2ct]")

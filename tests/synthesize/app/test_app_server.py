@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import os
 import signal
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -21,16 +19,13 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-import torch
 from starlette.testclient import TestClient
 
 import medical_image_synthesis as mis
 from common.simulation.mr_ct_pairs import write_mr2ct
-from common.weights.shipped import shipped_weights
 from medical_image_synthesis.app import case_queue
 from medical_image_synthesis.app.case_queue import CaseQueue, UploadedCase
 from medical_image_synthesis.app.server import app_of
-from medical_image_synthesis.command import main
 from medical_image_synthesis.worker_process import WorkerProcess
 
 NAME = "Doe^Jane <img src=x onerror=alert(1)>.nii.gz"
@@ -242,15 +237,6 @@ def test_an_inference_that_the_system_kills_fails_in_a_line_and_the_next_goes_on
     assert (state["status"], state["message"]) == ("done", "")
 
 
-def test_without_its_extra_the_command_says_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    assert main(["app", "--no_browser"]) == 2
-    remedy = 'pip install "medical-image-synthesis-bundles[app]"'
-    assert capsys.readouterr().err == f"error: synthesize app needs FastAPI and uvicorn: {remedy}\n"
-
-
 @pytest.mark.parametrize(
     ("choices", "said"),
     [
@@ -284,31 +270,6 @@ def test_an_upload_without_room_is_refused(server: TestClient, mr: Path, monkeyp
     answer = post(server, mr)
     assert (answer.status_code, answer.json()["detail"]) == (507, "the disk of the server is full")
     assert list(server.root.iterdir()) == []  # type: ignore[attr-defined]
-
-
-def test_the_interface_is_described(server: TestClient) -> None:
-    paths = server.get("/openapi.json").json()["paths"]
-    assert {
-        "/bundles", "/cases", "/cases/{case_id}", "/cases/{case_id}/events", "/cases/{case_id}/cancel",
-        "/cases/{case_id}/result", "/cases/{case_id}/start", "/devices", "/events",
-    } == set(paths)  # fmt: skip
-    listed = {each["name"]: each["unusable"] for each in server.get("/bundles").json()}
-    assert listed["mr2ct"] is listed["pd2t2"] is listed["ldct"] is None
-    assert listed["mri"] == "takes k-space: use the command line"
-    assert listed["mri2pet"] == "needs several volumes of a case: use the command line"
-    assert listed["cect2ct"] == "no weights, train first: synthesize train cect2ct --dataset_dir DATA"
-    assert listed["lesion"] == "samples images and translates no scan"
-
-
-def test_devices_are_those_of_the_machine_and_weights_are_named(server: TestClient) -> None:
-    count = torch.cuda.device_count()
-    assert server.get("/devices").json() == ["auto", "cpu", *(f"cuda:{number}" for number in range(count))]
-    (weights,) = (each["weights"] for each in server.get("/bundles").json() if each["name"] == "mr2ct")
-    file = shipped_weights(Path(case_queue.__file__).parents[2] / "bundles" / "mr2ct_pix2pix")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
-    assert weights.startswith(f"Shipped weights, {digest}: BasicUNet trained with L1 on simulated heads, no patient")
-    assert weights.endswith("; error on patients not known")
-    assert " MAE 1" in weights
 
 
 def test_folders_of_a_killed_server_are_removed_by_the_next_one(

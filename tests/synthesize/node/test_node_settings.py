@@ -130,11 +130,6 @@ def test_a_file_that_is_no_yaml_or_makes_objects_is_refused(tmp_path: Path) -> N
             settings_in(path)
 
 
-def test_a_destination_may_have_a_number_for_a_name(tmp_path: Path) -> None:
-    settings = settings_in(written(tmp_path, destinations={1: PACS}, routes=[{**ROUTE, "to": 1}]))
-    assert settings.routes[0].to == "1"
-
-
 def test_a_password_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "password").write_bytes(b"\xff\xfe\xff")
     web = {"url": "https://pacs/dicom-web", "username": "node", "password_file": "password"}

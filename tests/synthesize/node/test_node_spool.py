@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import OutputError
-from medical_image_synthesis.node.spool import INTERRUPTED, RUNNING, FullError, Instance, Job, Spool
+from medical_image_synthesis.node.spool import INTERRUPTED, RUNNING, Instance, Job, Spool
 
 
 @pytest.fixture
@@ -113,23 +113,8 @@ def test_a_series_whose_folder_was_deleted_comes_again(spool: Spool) -> None:
     assert [path.read_bytes() for path in spool.files("s")] == [b"a"]
 
 
-def test_bytes_are_counted_once(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool", 3, 0)
-    put(spool, instance("1"), instance("2"), instance("2", "b"), instance("3"))
-    with pytest.raises(FullError, match="spool holds 3e-09 GB"):
-        put(spool, instance("4"))
-    spool.require_disk(1)  # what is there is still worked on
-    spool.close()
-
-
 @pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + bytes(4096)])
 def test_a_damaged_database_is_named_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "node.sqlite3").write_bytes(content)
-    with pytest.raises(OutputError, match="is in use, or damaged"):
-        Spool(tmp_path, 1e9, 0)
-
-
-def test_a_database_that_cannot_be_opened_is_named_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "node.sqlite3").mkdir()
     with pytest.raises(OutputError, match="is in use, or damaged"):
         Spool(tmp_path, 1e9, 0)

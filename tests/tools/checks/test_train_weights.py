@@ -2,64 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from itertools import pairwise
 
 import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.nifti1 import Nifti1Image
 
-from tools.checks.train_weights import __main__ as queue
 from tools.checks.train_weights import fast_mr, low_dose
-from tools.checks.train_weights.trainings import TRAININGS, Training
+from tools.checks.train_weights.trainings import TRAININGS
 from tools.repository import config_path
-
-
-def test_a_run_with_a_checkpoint_is_continued(tmp_path):
-    training = Training("ldct_wgan_vgg", ("red_cnn",), {"batch_size": "8", "datalist": "DATA/cta.json"})
-    for resume in ("false", "true"):
-        words = queue.training_command(training, tmp_path, tmp_path / "pairs")
-        given = dict(pairwise(words))
-        assert given["--resume"] == resume
-        assert given["--datalist"] == f"{tmp_path}/pairs/cta.json"
-        (tmp_path / "models").mkdir(exist_ok=True)
-        (tmp_path / "models" / "last_checkpoint.pt").touch()
-
-
-def test_a_pretraining_is_continued_from_its_own_folder(tmp_path):
-    (tmp_path / "pretraining" / "models").mkdir(parents=True)
-    (tmp_path / "pretraining" / "models" / "last_checkpoint.pt").touch()
-    given = dict(pairwise(queue.training_command(TRAININGS["mr2ct"], tmp_path, tmp_path / "data")))
-    assert (given["--resume"], given["--output_dir"]) == ("true", str(tmp_path))
-    assert given["--label_maps"] == f"{tmp_path}/data/heads"
-
-
-def test_a_training_is_stopped_after_its_minutes():
-    saves_itself = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print(); time.sleep(60)"
-    assert queue.train([sys.executable, "-c", saves_itself], 0.05) == queue.STOPPED[0]
-    assert queue.train([sys.executable, "-c", ""], 1) == 0
-
-
-def test_progress_is_the_last_epoch_and_the_last_validation(tmp_path):
-    assert queue.progress(tmp_path / "log.csv") == {}
-    (tmp_path / "log.csv").write_text("epoch,loss,val_mae\n1,0.5,\n2,0.25,30.5\n3,0.125,\n")
-    assert queue.progress(tmp_path / "log.csv") == {"epoch": 3, "loss": 0.125, "val_mae": 30.5}
-
-
-def test_minutes_of_earlier_turns_are_added(tmp_path, monkeypatch):
-    run = tmp_path / "mr2ct" / TRAININGS["mr2ct"].run_name
-    run.mkdir(parents=True)
-    turns = (("mr2ct", 60.5), ("pd2t2", 7), ("mr2ct", 2))
-    lines = (json.dumps({"training": name, "minutes": minutes}) + "\n" for name, minutes in turns)
-    (tmp_path / queue.QUEUE_LOG).write_text("".join(lines))
-    noted = {}
-    monkeypatch.setattr(queue, "train", lambda words, minutes: 0)
-    monkeypatch.setattr(queue.shipping, "export", lambda bundle, run, name, training: noted.update(training) or run)
-    queue.turn("mr2ct", argparse.Namespace(out=tmp_path, data=tmp_path, minutes=1))
-    assert noted == {"command": "python -m tools.checks.train_weights mr2ct", "minutes": 62.5}
 
 
 @pytest.mark.parametrize("name", TRAININGS)

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
 
-from tools.docs.gallery import GAP, HEIGHT, ROWS, Row, box, picture
+from tools.docs.gallery import GAP, HEIGHT, ROWS, Row, picture
 from tools.repository import ROOT, bundle_names
 
 FOLDER = ROOT / "docs" / "images" / "gallery"
@@ -40,19 +40,3 @@ def test_panels_are_source_result_truth_and_difference(tmp_path: Path) -> None:
     assert greys[2] == [[128] * 3] * 2
     assert greys[3] == [[255, 89, 0], [0, 45, 128]]  # 25 and -12.5 of 100, full at 25
     assert (drawn[:, HEIGHT : HEIGHT + GAP] == 0).all()
-
-
-def test_a_result_in_other_units_is_fitted_to_the_truth(tmp_path: Path) -> None:
-    truth = np.zeros((12, 12, 1))
-    truth[2:10, 2:10, 0] = np.linspace(50, 100, 8)
-    for name, values in (("s", truth), ("r", 3 - 0.01 * truth), ("t", truth)):
-        nib.save(Nifti1Image(values.astype(np.float32), np.eye(4)), tmp_path / f"{name}.nii.gz")
-    row = Row(("s.nii.gz", "r.nii.gz", "t.nii.gz"), (None, None, (0, 100)), fit=True)
-    assert np.asarray(picture(row, tmp_path))[:, -HEIGHT:].max() <= 1
-
-
-def test_the_box_is_the_subject_with_a_margin() -> None:
-    plane = np.full((30, 40), -1000.0)
-    plane[10:15, 20:30] = 40
-    plane[0, 0] = -950  # noise in the air
-    assert box(plane) == (slice(7, 18), slice(17, 33))

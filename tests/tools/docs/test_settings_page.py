@@ -36,29 +36,3 @@ def _is_made(value: object) -> bool:
 def test_a_setting_has_one_meaning_in_all_bundles() -> None:
     meanings = {name: {each.meaning for each in by.values()} for name, by in settings.first_settings().items()}
     assert {name for name, texts in meanings.items() if len(texts) > 1} == set()
-
-
-def test_values_name_their_bundles_unless_most_have_them(monkeypatch) -> None:
-    names = ("cect2ct_rescyclegan", "ldct_wgan_vgg", "mr2ct_pix2pix", "mri2pet_sketcher_refiner", "mri_dagan")
-    names = (*names, "pd2t2_dcgan_acm", "lesion_dcgan_aug")
-    more: list[str] = []
-    monkeypatch.setattr(settings, "bundle_names", lambda: [*names, *more])
-    six = dict.fromkeys(("cect2ct", "ldct", "mr2ct", "mri2pet", "mri", "pd2t2"), "`1`")
-    assert settings.by_owner(six | {"lesion": "`1`"}) == "`1`"
-    assert settings.by_owner(six) == "`1` (not lesion)"
-    assert settings.by_owner(six | {"lesion": "`2`"}) == "`1`; `2` (lesion)"
-    assert settings.by_owner({"mri": "`1`", "lesion": "`2`", "ldct": "`1`"}) == "`1` (mri, ldct); `2` (lesion)"
-    more.append("brain3d_alphagan")
-    assert settings.by_owner(six) == "`1`†"
-
-
-def test_an_argument_is_described_by_its_first_sentence() -> None:
-    def component(width: int) -> None:
-        """Do nothing.
-
-        Args:
-            width: of |x|, as by :func:`common.losses.l1`
-                (Yang et al. 2018, eq. 3). More of it.
-        """
-
-    assert settings.meanings(component) == {"width": "of |x|, as by `l1`"}

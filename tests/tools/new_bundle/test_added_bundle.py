@@ -18,7 +18,6 @@ from tools.release.verify.__main__ import main as verify
 from tools.repository import ROOT
 
 NAME, LIKE = "added_charbonnier", "mr2ct_pix2pix"
-MOST_LINES = 60
 NETWORKS = '''"""A residual stack of plain convolutions, and the patch discriminator of Isola et al. 2017."""
 
 from torch import Tensor, nn
@@ -91,12 +90,6 @@ def added(tmp_path_factory) -> Bundle:
         if any(name not in NETWORKS for name in re.findall(rf"{NAME}\.networks\.(\w+)", text)):
             path.unlink()  # a variant of the other bundle
     return bundle
-
-
-def test_it_is_little_to_write_by_hand() -> None:
-    lines = [line for text in (NETWORKS, LOSSES) for line in text.splitlines()]
-    assert len(lines) + len(RENAMED) <= MOST_LINES
-    assert max(map(len, lines)) <= 120
 
 
 @pytest.mark.slow

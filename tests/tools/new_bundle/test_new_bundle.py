@@ -12,7 +12,6 @@ from packed_copies import version_of
 
 from common.errors import ConfigError, OutputError
 from tools.new_bundle.__main__ import main, new_bundle
-from tools.new_bundle.scaffold import reset_metadata
 from tools.release.verify.__main__ import CHECKS
 from tools.release.verify.bundle import ValidatedBundle
 from tools.release.verify.verdicts import verdict_of
@@ -79,22 +78,6 @@ def test_metadata_start_again(root):
     assert "bundle: toy_gan 0.1.0" in (folder / "configs" / "inference.yaml").read_text()
 
 
-def test_layout_of_metadata_is_kept():
-    text = '{\n    "version": "2.0.0",\n    "changelog": {\n        "2.0.0": "b"\n    },\n    "name": "Old"\n}\n'
-    assert reset_metadata(text, "old", "new") == (
-        '{\n    "version": "0.1.0",\n    "changelog": {"0.1.0": "first version, made from old"},\n'
-        '    "name": "new"\n}\n'
-    )
-
-
-def test_the_card_is_a_skeleton(root):
-    card = (new_bundle(root, "toy_gan", LIKE) / "docs" / "README.md").read_text()
-    assert card.startswith("# SOURCE to TARGET: toy_gan")
-    assert "**Not for clinical use**" in card
-    assert "`make demo BUNDLE=toy_gan`" in card
-    assert "MAE 1" not in card, "results of another bundle"
-
-
 def test_is_sound_by_the_validator(root):
     folder = new_bundle(root, "toy_gan", LIKE)
     assert [fault for check in CHECKS for fault in verdict_of(check, ValidatedBundle(folder)).faults] == []
@@ -118,15 +101,6 @@ def test_refuses_what_cannot_be_a_bundle(root, name, like, error, message):
     with pytest.raises(error, match=message):
         new_bundle(root, name, like)
     assert (text_of(root), sorted(path.name for path in (root / "bundles").iterdir())) == before
-
-
-def test_a_link_in_the_place_of_the_folder_is_kept(root, tmp_path):
-    folder = root / "bundles" / "toy_gan"
-    folder.symlink_to(tmp_path / "not here")
-    with pytest.raises(OutputError, match="toy_gan is a link: move"):
-        new_bundle(root, "toy_gan", LIKE)
-    assert folder.is_symlink()
-    assert not folder.exists()
 
 
 def test_the_command_prints_the_next_steps(root, capsys):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.evaluation.report.metric_info import MetricInfo, metric_info
+from common.evaluation.report.metric_info import metric_info
 
 
 @pytest.mark.parametrize(
@@ -19,32 +19,6 @@ from common.evaluation.report.metric_info import MetricInfo, metric_info
 )  # fmt: skip
 def test_direction_by_name(name, direction):
     assert metric_info(name).direction == direction
-
-
-def test_own_direction_comes_first():
-    own = {"contrast": MetricInfo("ideal", "", 0.8)}
-    assert metric_info("lesion_contrast", own).arrow == "→ 0.8"
-    assert metric_info("mae", {"mae": MetricInfo("higher")}).direction == "higher"
-
-
-@pytest.mark.parametrize(
-    ("name", "unit"),
-    [
-        ("mse", "{unit}²"), ("psnr_nie", "dB"), ("nawm_error", "{unit}"), ("lesion_contrast", ""), ("bone_dice", ""),
-        ("psnr_peak", "dB"), ("peak_truth", "{unit}"), ("attenuation_mae", ""), ("attenuation_p95", "%"),
-        ("acf_bias", "%"), ("attenuation_error_classes", "%"),
-    ],
-)  # fmt: skip
-def test_unit_by_name(name, unit):
-    assert metric_info(name).unit == unit
-
-
-def test_meaning_explains_what_the_name_does_not():
-    expected = "mean absolute difference in the white matter of cases without lesions; lower is better"
-    assert metric_info("control_wm_error").meaning == expected
-    assert metric_info("lesion_contrast").meaning.endswith("; best as in the truth; no better direction")
-    assert metric_info("mae").meaning == "mean of |synthetic − truth|; lower is better"
-    assert MetricInfo("ideal", "", 1.0, "a ratio").meaning == "a ratio; best at 1"
 
 
 def test_badness_falls_as_the_metric_improves():

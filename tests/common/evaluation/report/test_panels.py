@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from common.errors import ConfigError, DataError
-from common.evaluation.report import ExtraImage
 from common.evaluation.report.error_histogram import ErrorHistogram
-from common.evaluation.report.panels import MAX_BYTES, columns, panel_png, with_palette
+from common.evaluation.report.panels import MAX_BYTES, columns, panel_png
 
 
 def test_difference_range_is_symmetric_and_in_the_unit(panel):
@@ -23,27 +20,12 @@ def test_difference_range_is_symmetric_and_in_the_unit(panel):
     assert (difference.low, difference.high) == (-75.0, 75.0)
 
 
-def test_columns_and_their_windows(panel):
-    residual = ExtraImage("Residual", np.linspace(-2, 1, 60).reshape(3, 4, 5), "HU")
-    shown = columns(dataclasses.replace(panel, extras=[residual], source_window=(5, 50)))
-    assert [column.title for column in shown] == ["Source", "Synthetic", "Truth", "Synthetic − truth", "Residual"]
-    assert [(column.low, column.high) for column in shown[:3]] == [(5, 50), (0, 200), (0, 200)]
-    assert shown[4].low == -shown[4].high < -1
-    unpaired = columns(dataclasses.replace(panel, truth=None))
-    assert [column.title for column in unpaired] == ["Source", "Synthetic"]
-
-
 def test_noise_still_fits_into_250_kb(panel):
     noise = np.random.default_rng(0).normal(100, 40, (160, 160, 160))
     arrays = {"source": noise, "synthetic": noise[::-1], "truth": noise[:, ::-1], "mask": noise > -1e9}
     png = panel_png(dataclasses.replace(panel, spacing=(1.0, 1.0, 1.0), **arrays))
     assert png.startswith(b"\x89PNG")
     assert 50_000 < len(png) <= MAX_BYTES
-
-
-def test_palette_keeps_black_white_and_the_ends_of_the_colour_map():
-    pixels = np.array([[[0, 0, 0], [255, 255, 255], [5, 48, 97], [103, 0, 31]]], np.uint8)
-    assert np.array_equal(np.asarray(with_palette(Image.fromarray(pixels)).convert("RGB")), pixels)
 
 
 def test_unusable_panels_are_named(panel):
@@ -78,11 +60,3 @@ def test_other_targets_are_counted_by_region():
     plain = ErrorHistogram("z", (-2, 4))
     plain.add(truth, truth, mask, {})
     assert list(plain.counts) == ["inside the mask"]
-
-
-def test_picture_has_the_groups_in_its_caption():
-    counted = ErrorHistogram("HU", (-1000, 1000))
-    counted.add(np.ones(9), np.zeros(9), np.ones(9), {})
-    picture = counted.picture("model, all 2 cases")
-    assert Image.open(io.BytesIO(picture.png)).width > 600
-    assert picture.caption.startswith("Synthetic − truth in HU, model, all 2 cases, inside the mask: air below -200 HU")

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from common.evaluation.report.planes import difference_limit, difference_planes, plane_centre, plane_sizes, three_planes
+from common.evaluation.report.planes import difference_limit, difference_planes, plane_centre, three_planes
 
 
 def test_planes_are_radiological():
@@ -31,10 +31,6 @@ def test_planes_go_through_the_masks_centre(panel):
     mask[2, 0:3, 3:5] = 1  # centre of mass (2, 1, 3.5), rounded to even
     assert plane_centre(dataclasses.replace(panel, mask=mask)) == (2, 1, 4)
     assert plane_centre(dataclasses.replace(panel, mask=np.zeros((3, 4, 5)))) == (1, 2, 2)
-
-
-def test_plane_sizes_are_in_mm(panel):
-    assert plane_sizes(panel) == [(8.0, 3.0), (15.0, 3.0), (15.0, 8.0)]
 
 
 def test_difference_is_synthetic_minus_truth(panel):

@@ -22,13 +22,6 @@ def test_worst_first_by_the_mae_of_the_reference():
     assert ranking.roles == {"case_1": "worst", "case_0": "median", "case_2": "best"}
 
 
-def test_without_mae_the_first_metric_with_a_direction_decides():
-    rows = [{"case": name, "method": "model", "peak_truth": 1.0, "psnr": psnr} for name, psnr in (("a", 30), ("b", 20))]
-    assert ranked(rows).metric == "psnr"
-    assert ranked(rows).cases == ["b", "a"]
-    assert ranked([{"case": "a", "method": "model", "contrast": 1.0}]).metric is None
-
-
 def test_cases_without_a_value_come_last():
     rows = [*rows_of([1.0, 2.0]), {"case": "z", "method": "copy_input", "mae": 99.0}]
     rows[1]["mae"] = float("nan")

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from report_pages import LOG
 
-from common.errors import DataError, OutputError
+from common.errors import DataError
 from common.evaluation.report import by_group, write_groups
 from common.evaluation.report.curves import read_curves
-from common.evaluation.report.tables import format_table, number, summarise, worse_than_baseline, write_tables
+from common.evaluation.report.tables import format_table, summarise, worse_than_baseline, write_tables
 
 NAN, INF = float("nan"), float("inf")
 ROWS = [
@@ -73,13 +73,6 @@ def test_json_has_null_for_a_mean_of_nothing(tmp_path):
     assert format_table(summarise(rows)).splitlines()[-1] == f"no sharpness: {reason}"
 
 
-def test_failed_write_leaves_the_old_file(tmp_path):
-    (tmp_path / "metrics.csv").mkdir()
-    with pytest.raises(OutputError, match=r"cannot write .*metrics\.csv \("):
-        write_tables(tmp_path, ROWS, summarise(ROWS))
-    assert [file.name for file in tmp_path.iterdir()] == ["metrics.csv"]
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -130,18 +123,6 @@ def test_worse_than_its_baseline(mae, sentence):
     assert worse_than_baseline(summary, ["model"], "linear_fit", "z") == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(40.784, "40.78"), (0.99262, "0.9926"), (1234.56, "1235"), (-0.05, "-0.05000"), (0.0, "0"), (2.5e-7, "2.500e-07")],
-)
-def test_numbers_have_four_digits(value, text):
-    assert number(value) == text
-
-
-def test_number_takes_its_digits_from_the_scale():
-    assert number(0.123456, scale=40.0) == "0.12"
-
-
 BY_CENTRE = [
     {"case": case, "method": method, "mae": mae}
     for case, maes in {"a": (10.0, 30.0), "b": (20.0, 50.0), "c": (60.0, 70.0)}.items()
@@ -165,11 +146,6 @@ def test_each_centre_and_body_part_has_its_own_means(tmp_path):
     assert json.loads((tmp_path / "groups.json").read_text())["centre"]["A, model"]["mae"]["n"] == 2
     write_groups(tmp_path, {})
     assert not (tmp_path / "groups.json").exists()
-
-
-def test_one_group_is_that_of_all_cases():
-    assert by_group(BY_CENTRE, [{"case": case, "centre": "A"} for case in "abc"]) == {}
-    assert by_group(BY_CENTRE, [{"case": case} for case in "abc"]) == {}
 
 
 def test_curves_leave_epochs_without_value_out(tmp_path):

@@ -2,12 +2,10 @@ import dataclasses
 import json
 
 import numpy as np
-import pytest
 from report_pages import make_panel, viewer_of, written
 from test_volumes import unpacked
 
 from common.evaluation.report import ExtraImage
-from common.evaluation.report.viewer import images_of
 
 
 def case_of(tmp_path, *panels, **changes):
@@ -28,35 +26,6 @@ def test_a_small_case_is_stored_at_full_resolution_and_decodes_within_the_tolera
         scale = np.concatenate([start + step * np.arange(count) for start, step, count in images[name]["scale"]])
         decoded = scale[unpacked(images[name]["data"], case["shape"])]
         assert np.abs(decoded - values)[mask].max() <= 1.5
-
-
-def test_windows_of_ct(tmp_path):
-    case = case_of(tmp_path, make_panel())
-    assert case["presets"] == ["Brain", "Soft tissue", "Bone", "Full"]
-    source, synthetic, truth, residual = case["images"]
-    assert synthetic["windows"] == truth["windows"] == [[0, 80], [-160, 240], [-500, 1300], [-160, 240]]
-    assert len({tuple(window) for window in source["windows"]}) == 1  # MR has no HU
-    assert residual["signed"]
-    assert residual["windows"][0][0] == -residual["windows"][0][1]
-
-
-def test_other_units_have_percentiles_and_the_whole_range():
-    z = dataclasses.replace(make_panel(), unit="z", window=(-2, 4), extras=[])
-    synthetic = next(image for image in images_of([z]) if image.name == "Synthetic")
-    standard, percentiles, full = synthetic.windows
-    assert standard == (-2, 4)
-    assert percentiles == pytest.approx(tuple(np.percentile(z.synthetic[z.mask > 0], (2, 98))))
-    assert full == synthetic.scale.ends
-    assert full[0] == -1000 + 10 * -1  # the lowest value
-    assert len(synthetic.scale.values) == 256
-
-
-def test_methods_share_source_and_truth(tmp_path):
-    one, two = make_panel(), make_panel(method="variant")
-    images = case_of(tmp_path, two, one)["images"]
-    assert [(image["name"], image["method"]) for image in images if image["name"] != "Residual"] == [
-        ("Source", None), ("Synthetic", "model"), ("Synthetic", "variant"), ("Truth", None)
-    ]  # fmt: skip
 
 
 def test_place_of_the_largest_error_and_one_range_of_the_difference(tmp_path):

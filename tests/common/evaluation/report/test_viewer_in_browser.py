@@ -96,40 +96,6 @@ def test_slider_moves_the_slice(viewer):
     assert viewer.page.locator(".plane label").first.inner_text().split() == ["Axial", "20", "of", "22"]
 
 
-def test_keys_move_the_slice_of_the_plane_in_focus(viewer):
-    viewer.slide("slice-coronal", 12)
-    viewer.focus("coronal")
-    viewer.press("ArrowUp", "ArrowUp", "ArrowDown")
-    assert viewer.slice("coronal") == 13
-    viewer.press("PageDown")
-    assert viewer.slice("coronal") == 3
-    viewer.press("PageUp", "PageUp", "PageUp")
-    assert viewer.slice("coronal") == 23
-    viewer.press("Home")
-    assert viewer.slice("coronal") == 0
-    before = viewer.slice("axial")
-    viewer.press("End", "1")
-    assert (viewer.slice("coronal"), viewer.slice("axial")) == (23, before)
-
-
-def test_keys_choose_window_and_image(viewer):
-    viewer.page.locator("#other").select_option("")
-    viewer.slide("slice-axial", 10)
-    viewer.focus("axial")
-    viewer.press("t")
-    shown = []
-    for key in "1234":
-        viewer.press(key)
-        shown.append(viewer.pixel("axial", 3, 3))
-    windows = ((0, 80), (-160, 240), (-500, 1300), (-500, 500))
-    assert shown == [grey(32, low, high) for low, high in windows]
-    viewer.press("1", "g")
-    assert [viewer.pixel("axial", u, 3) for u in (19, 0)] == [grey(62, 0, 80), grey(32, 0, 80)]  # x = 0 is on the right
-    viewer.press("s")
-    assert viewer.page.locator("#images-shown input:checked").input_value() == "Source"
-    assert viewer.pixel("axial", 19, 3) < viewer.pixel("axial", 0, 3)
-
-
 def test_difference_is_masked_and_in_its_range(viewer):
     viewer.page.locator("#other").select_option("")
     viewer.focus("axial")
@@ -139,24 +105,6 @@ def test_difference_is_masked_and_in_its_range(viewer):
     assert viewer.pixel("axial", 15, 23) == GREY  # y = 0 is outside the mask
     assert viewer.page.locator("#low").inner_text() == "−30.0"
     assert viewer.page.locator("#high").inner_text() == "30.0 HU (Synthetic − truth)"
-
-
-def test_swipe_shows_two_images(viewer):
-    viewer.slide("slice-axial", 10)
-    synthetic, truth = grey(62, 0, 80), grey(32, 0, 80)
-    assert viewer.page.locator("#other").input_value() == "Truth"
-    viewer.slide("swipe", 80)
-    assert [viewer.pixel("axial", u, 3) for u in (15, 16)] == [synthetic, truth]
-    viewer.focus("axial")
-    viewer.press("]", "]")
-    assert viewer.pixel("axial", 17, 3) == synthetic
-    box = viewer.box()
-    viewer.page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 5)
-    viewer.page.mouse.down()
-    viewer.page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 5)
-    viewer.page.mouse.up()
-    assert viewer.page.locator("#swipe").input_value() == "60"
-    assert [viewer.pixel("axial", u, 3) for u in (11, 12)] == [synthetic, truth]
 
 
 def test_a_click_moves_the_other_planes_and_the_readout(viewer):
@@ -217,23 +165,6 @@ def test_without_javascript_the_static_figures_are_there(report, browser):
     assert image.bounding_box()["width"] > 300
     assert not viewer.page.locator("#viewer").is_visible()
     assert viewer.page.locator("#settings").is_visible()
-    viewer.page.context.close()
-
-
-def test_with_javascript_the_static_figures_are_folded(viewer):
-    assert not viewer.page.locator("#figures img").is_visible()
-    viewer.page.locator("#figures summary").click()
-    assert viewer.page.locator("#figures img").is_visible()
-
-
-def test_page_without_truth(tmp_path, browser):
-    written(tmp_path, panels=[steps_panel(truth=False)], rows=[{"case": "case_0", "method": "model", "lowest": 2.0}])
-    viewer = Viewer(browser, tmp_path / "report.html")
-    assert viewer.page.locator("#images-shown").inner_text().split() == ["Source", "Synthetic"]
-    assert viewer.page.locator("#other").input_value() == "Source"
-    assert not viewer.page.locator("#jump").is_visible()
-    assert not viewer.page.locator("#ranges").is_visible()
-    assert viewer.messages == []
     viewer.page.context.close()
 
 

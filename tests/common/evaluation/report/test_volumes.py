@@ -4,7 +4,7 @@ import zlib
 import numpy as np
 import pytest
 
-from common.evaluation.report.volumes import HU_SCALE, grid_of, linear_scale, packed
+from common.evaluation.report.volumes import HU_SCALE, grid_of, packed
 
 
 def unpacked(text, shape):
@@ -35,12 +35,6 @@ def test_hu_are_rounded_within_the_stated_tolerance():
     assert HU_SCALE.levels(np.array([-9e9, 9e9, np.nan])).tolist() == [0, 463, 0]
 
 
-def test_linear_levels():
-    scale = linear_scale(-1, 1, 5)
-    assert scale.values.tolist() == [-1, -0.5, 0, 0.5, 1]
-    assert scale.levels(np.array([-0.3, 0.3, 7])).tolist() == [1, 3, 4]
-
-
 def test_grid_of_a_whole_volume_is_reduced_by_means():
     grid = grid_of((32, 32, 8), (1.0, 1.0, 3.0), 2.0)
     assert grid.shape == (16, 16, 8)  # thick slices stay as they are
@@ -50,10 +44,3 @@ def test_grid_of_a_whole_volume_is_reduced_by_means():
     assert reduced.shape == grid.shape
     assert (reduced[0, 0, 0], reduced[1, 1, 1]) == (2.0, 3.0)
     assert grid.steps == [2.0, 2.0, 1.0]
-
-
-def test_uneven_reduction_keeps_the_mean():
-    grid = grid_of((17, 23, 19), (1.0, 1.0, 1.0), 1.25)
-    volume = np.random.default_rng(0).normal(5, 1, (17, 23, 19))
-    assert grid.shape == (16, 19, 16)
-    assert grid.reduced(volume).mean() == pytest.approx(volume.mean(), abs=1e-5)

@@ -87,23 +87,6 @@ def test_a_file_becomes_a_series_beside_its_sidecar(make, tmp_path):
 
 
 @pytest.mark.parametrize("axial", [False, True])
-def test_a_series_becomes_a_series_of_the_same_study(make, tmp_path, axial):
-    grid = Grid(orientation=SAGITTAL)
-    path = make(dicom_axial=axial).write(loaded(series(tmp_path / "DOE_JANE", grid)), np.rint(grid.values()))
-    source = pydicom.dcmread(tmp_path / "DOE_JANE" / "001.dcm")
-    slices = [pydicom.dcmread(each) for each in path.iterdir()]
-    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientName", "PatientID", "StudyDate"):
-        assert {str(each[keyword].value) for each in slices} == {str(source[keyword].value)}
-    assert len(slices) == (5 if axial else 4)
-    read = by_hand(path)
-    assert nib.aff2axcodes(read.affine) == (("L", "P", "S") if axial else ("P", "I", "R"))
-    canonical = nib.as_closest_canonical(read)
-    own = nib.as_closest_canonical(nib.Nifti1Image(np.rint(grid.values()), grid.affine))
-    np.testing.assert_allclose(canonical.affine, own.affine, atol=1e-5)
-    np.testing.assert_array_equal(canonical.get_fdata(), own.get_fdata())
-
-
-@pytest.mark.parametrize("axial", [False, True])
 @pytest.mark.parametrize(("modality", "unit"), [("CT", "HU"), ("MR", "a.u."), ("PT", "DVR")])
 def test_the_map_of_a_series_is_a_second_one_with_the_values_of_the_file(make, tmp_path, modality, unit, axial):
     grid = Grid(orientation=SAGITTAL)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from common.simulation.template import sample, template
 from common.simulation.vessels.branches import GRID_MM, REACH_MM, Domain, domains, grow
 from common.simulation.vessels.centre_lines import trunk_lines
 
@@ -34,26 +33,3 @@ def test_every_site_leads_to_a_trunk_of_its_kind(name):
         "vein": {"superior sagittal sinus"},
         "scalp": {"external carotid"},
     }[name]
-
-
-def test_territories_are_those_of_the_three_cerebral_arteries():
-    domain = domains()["artery"]
-    lines, kinds = trunk_lines()
-
-    def territory(point):
-        node = domain.sites[np.linalg.norm(domain.points[domain.sites] - point, axis=1).argmin()]
-        while domain.parent[node] >= 0:
-            node = domain.parent[node]
-        return kinds[lines.vessel[domain.trunk[node]]].name
-
-    assert territory((64, -20, 10)) in ("superior insular", "inferior insular")
-    assert territory((-58, 5, 30)) in ("superior insular", "inferior insular")
-    assert territory((2, 50, 20)) == "pericallosal"
-    assert territory((6, -85, 5)) == "posterior cerebral"
-
-
-def test_arteries_stay_at_the_brain_and_scalp_vessels_outside_the_skull():
-    brain = template().brain
-    artery, scalp = (sample(brain, domains()[name].points.T.astype(np.float32)) for name in ("artery", "scalp"))
-    assert artery.max() < 0.5
-    assert scalp.min() > 9.4

@@ -78,23 +78,6 @@ def test_other_seeds_give_other_vessels_within_the_usual_radii():
         assert lines.radius.max() < 7
 
 
-@pytest.mark.parametrize("seed", [0, 1, 5])
-def test_right_and_left_transverse_sinus_differ_as_drainage_does(seed):
-    lines = vessel_lines(np.random.default_rng(seed))
-    posterior = lines.vein & (lines.points[:, 1] < -75) & (lines.points[:, 2] < -15) & (np.abs(lines.points[:, 0]) > 20)
-    right, left = (lines.radius[posterior & (side * lines.points[:, 0] > 0)].max() for side in (1, -1))
-    assert 0.6 - 1e-6 <= min(right, left) / max(right, left) < 1
-
-
-def test_vessels_of_a_head_are_those_of_an_angiogram(head):
-    # The aim is what CT angiography shows from the neck up, more than half of it venous. The cerebral blood volume,
-    # 4 ml in 100 g of brain, is larger; most of it is in vessels that no CT resolves.
-    vessel = head.fractions["vessel"]
-    total = volume(vessel, head.spacing) / 1000
-    assert 20 < total < 60
-    assert 0.5 < np.average(head.veins, weights=vessel) < 0.8
-
-
 def test_vessels_lie_inside_the_head_and_mostly_inside_the_skull(head):
     vessel = head.fractions["vessel"]
     assert vessel[~head.head].sum() < 1e-3 * vessel.sum()
@@ -103,12 +86,3 @@ def test_vessels_lie_inside_the_head_and_mostly_inside_the_skull(head):
     assert vessel[..., 36:][skull].sum() > 0.85 * vessel[..., 36:].sum()
     # Below the vertex bone gives way to no vessel: the scalp's and the brain's do not meet.
     assert vessel[..., 36:][outer].sum() < 0.05 * vessel[..., 36:].sum()
-
-
-def test_the_superior_sagittal_sinus_lies_against_the_inner_table(head):
-    bone = head.fractions["skull"] + head.fractions["marrow"] > 0.5
-    to_bone = ndimage.distance_transform_edt(~bone, sampling=head.spacing)
-    sinus = (head.fractions["vessel"] * head.veins)[..., 60:] > 0.6
-    assert sinus.sum() > 30
-    assert to_bone[..., 60:][sinus].max() < 12
-    assert np.median(to_bone[..., 60:][sinus]) < 6

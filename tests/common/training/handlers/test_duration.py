@@ -9,7 +9,6 @@ from ignite.engine import Events
 from toy_networks import Scale
 from toy_training import Toy, loader, on, scalars, train
 
-from common.runs.durations import spoken
 from common.training.handlers import duration
 from common.training.handlers.duration import Duration
 
@@ -45,24 +44,7 @@ def test_steps_after_the_warm_up_are_measured_and_no_validation(told: Callable[.
     ]
 
 
-def test_fast_steps_are_measured_by_their_number(told: Callable[..., list[str]]) -> None:
-    (message,) = told(10, lambda step: 0.0625 if step <= 55 else 1000)
-    assert message.endswith(": 5 steps of 0.062 s are left")
-
-
 def test_steps_of_critics_alone_are_measured_in_whole_turns(told: Callable[..., list[str]]) -> None:
     """Every third step takes 66 s, two take 12 s: 30 s on average."""
     (message,) = told(3, lambda step: 12 if step % 3 else 66, critic_steps=3)
     assert message == "training takes about 5 min, without validation: 10 steps of 30 s are left"
-
-
-def test_a_run_that_is_over_sooner_gets_no_estimate(told: Callable[..., list[str]]) -> None:
-    assert told(1, lambda step: 1) == []
-
-
-@pytest.mark.parametrize(
-    ("minutes", "text"),
-    [(0.2, "1 min"), (59, "59 min"), (125, "2 h 5 min"), (24 * 60, "1 d 0 h"), (76.5 * 60, "3 d 4 h")],
-)
-def test_spoken_durations(minutes: float, text: str) -> None:
-    assert spoken(minutes) == text

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader
 from toy_networks import Scale
-from toy_training import CPU, SGD, Toy, loader, on, scalars, train
+from toy_training import CPU, SGD, Toy, loader, scalars, train
 
 from common import devices
 from common.training import SynthesisTrainer
@@ -32,53 +31,9 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
 
 
-def test_a_bar_of_a_resumed_epoch_starts_at_the_step_reached(
-    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def resume(engine: SynthesisTrainer) -> None:
-        engine.state.epoch, engine.state.iteration = 1, 6 + 4  # step 4 of the second epoch
-
-    at_a_terminal(monkeypatch)
-    run(on(Events.STARTED, resume), Progress(str(tmp_path)), epochs=2)
-    shown = capsys.readouterr().err
-    assert "epoch 2/2:  67%" in shown
-    assert "4/6" in shown
-    assert "epoch 1/2" not in shown
-
-
-def test_steps_in_quick_succession_do_not_redraw_the_bar(
-    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_a_terminal(monkeypatch)
-    run(Progress(str(tmp_path)))
-    assert "0/6" in (shown := capsys.readouterr().err)
-    assert not any(f"{step}/6" in shown for step in range(1, 6))
-
-
 def test_a_file_gets_no_bar(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run(Progress(str(tmp_path)), epochs=2)
     assert capsys.readouterr().err == ""
-
-
-def test_the_bar_has_left_its_line_before_the_validation_and_where_a_signal_ends_the_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: list[str] = []
-
-    def note() -> None:
-        shown.append(capsys.readouterr().err)
-
-    def end(engine: SynthesisTrainer) -> None:
-        engine.fire_event(Events.TERMINATE)
-        note()
-
-    at_a_terminal(monkeypatch)
-    run(on(Events.EPOCH_COMPLETED, note), Progress(str(tmp_path)))
-    run(on(Events.ITERATION_COMPLETED(once=2), end), Progress(str(tmp_path)))
-    for text in shown:
-        assert "0/6" in text
-        *_, last, after = text.split("\r")
-        assert (last.strip(), after) == ("", "")
 
 
 def test_only_the_first_process_shows_and_writes(
@@ -119,8 +74,3 @@ def test_source_output_and_target_lie_side_by_side_with_the_front_up(tmp_path: P
     source[0, :, :, 1] = torch.tensor([[-1.0, 1.0], [0.0, 4.0]])  # first axis left to right, second back to front
     found = picture(tmp_path / "a" / "picture.png", source, torch.zeros(1, 2, 2, 3))
     assert found.tolist() == [[255, 255, 191, 255, 128, 128], [0, 128, 64, 128, 128, 128]]
-
-
-def test_what_has_another_shape_than_the_output_is_left_out(tmp_path: Path) -> None:
-    found = picture(tmp_path / "picture.png", torch.full((1, 1, 1), -2.0), torch.zeros(1, 2, 2))
-    assert found.tolist() == [[0, 0]]  # source and output, and of the larger target nothing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import itertools
 import json
 import math
 import operator
@@ -28,14 +27,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 from toy_training import CPU, Pairs, Toy, loader, on
 
-from common import devices
 from common.data.identity import FileIdentity
 from common.data.split_record import Cases, SplitRecord
 from common.errors import CheckpointError, ConfigError
 from common.files import TEMPORARY_PREFIX
 from common.runs import run_dir
 from common.training import SynthesisTrainer
-from common.training.handlers import RunFolder, Validation, run_folder
+from common.training.handlers import RunFolder, Validation
 from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints, info
 
@@ -161,34 +159,6 @@ def test_a_run_leaves_log_record_and_weights_with_what_they_are(tmp_path: Path) 
         assert record["versions"]["torch"] == torch.__version__
 
 
-def test_an_epoch_is_one_line_of_the_console(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    caplog.set_level("INFO", "common")
-    clock = itertools.count(1000, 120)  # an epoch takes two minutes
-    monkeypatch.setattr(run_folder, "monotonic", lambda: next(clock))
-    build(tmp_path, scores=(0.51234, 0.75, 0.25), epochs=5, interval=2).run()
-    assert f"weights: {tmp_path}/models/model.pt will be those of the best validation (score)" in caplog.messages
-    lines = [message for message in caplog.messages if message.startswith("epoch ")]
-    heads, ends = zip(*(line.partition("; validation ")[::2] for line in lines), strict=True)
-    assert ends == (
-        "", "score 0.5123, the best so far",
-        "", "score 0.75, no better than 0.5123 of epoch 2",
-        "score 0.25, the best so far",
-    )  # fmt: skip
-    for epoch, (head, row) in enumerate(zip(heads, rows(tmp_path), strict=True), start=1):
-        losses = ", ".join(f"{name} {float(row[name]):.4g}" for name in ("discriminator", "l1", "adversarial", "loss"))
-        left = f", {2 * (5 - epoch)} min left" if epoch < 5 else ""
-        assert re.fullmatch(rf"epoch {epoch}/5, \d+\.\d s{left}: {re.escape(losses)}", head)
-    caplog.clear()
-    monkeypatch.setattr(devices, "rank", lambda: 1)
-    monkeypatch.setattr(devices, "barrier", lambda: None)
-    build(tmp_path / "other", epochs=1).run()
-    assert not [message for message in caplog.messages if message.startswith("epoch ")], (
-        "the first process alone speaks"
-    )
-
-
 @pytest.mark.parametrize("scores", [(3, 1, 2, 2, 0.5), (3, 1, math.nan, 1, 0.5)])
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_validations_without_a_better_one_end_the_training(
@@ -203,12 +173,6 @@ def test_validations_without_a_better_one_end_the_training(
     assert (saved["trainer"]["iteration"], saved["best_metric_epoch"]) == (4 * STEPS, 2)
     build(tmp_path / "later", scores=scores, epochs=5, patience=3).run()
     assert len(rows(tmp_path / "later")) == 5
-
-
-def test_an_earlier_part_of_a_training_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Toy, "is_in_last_part", False)
-    build(tmp_path, scores=(1, 2, 3, 4), patience=1).run()
-    assert len(rows(tmp_path)) == 4
 
 
 def test_weights_and_pictures_of_single_epochs_are_kept(tmp_path: Path) -> None:
@@ -294,20 +258,6 @@ def test_weights_that_a_release_ships_stay_under_another_name(tmp_path: Path, sh
     assert kept.with_suffix(".json").is_file()
     assert "released" not in checkpoints.load(models / "model.pt")
     assert (models / "previous").exists() is not shipped
-
-
-def test_the_last_weights_are_kept_where_asked(tmp_path: Path) -> None:
-    build(tmp_path, scores=(1, 2, 3), epochs=3, keep="last").run()
-    last, told = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt"), tmp_path / "models" / "model.json"
-    place = f"{last['deployed']}."
-    for name, value in checkpoints.load(tmp_path / "models" / "model.pt").items():
-        assert torch.equal(value, last["trainer"]["networks"][place + name]), name
-    about = json.loads(told.read_text())
-    assert (about["keep"], about["epoch"]) == ("last", 3)
-    build(tmp_path / "best", scores=(1, 2, 3), epochs=3).run()
-    assert json.loads((tmp_path / "best" / "models" / "model.json").read_text())["epoch"] == 1
-    with pytest.raises(ConfigError, match="--keep is 'first': choose best or last"):
-        build(tmp_path, keep="first")
 
 
 def test_moving_aside_that_was_cut_short_is_finished(tmp_path: Path) -> None:

@@ -68,8 +68,3 @@ def test_images_of_another_size_are_refused():
         ConfigError, match=r"images have the shape \(1, 8, 8\), those of the pool \(1, 4, 4\): keep --crop_size"
     ):
         pool(torch.zeros(1, 1, 8, 8))
-
-
-def test_a_negative_size_is_refused():
-    with pytest.raises(ConfigError, match="pool_size is -1, below 0"):
-        ImagePool(-1)

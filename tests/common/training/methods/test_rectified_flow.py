@@ -10,7 +10,7 @@ from monai.inferers import Inferer, SimpleInferer
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.networks.flow_input import flow_input, flow_scheduler
+from common.networks.flow_input import flow_input
 from common.seeds import derive
 from common.stitching import FlowInferer, PlaneInferer
 from common.training.methods.rectified_flow import RectifiedFlow
@@ -60,12 +60,6 @@ def test_the_network_sees_source_state_and_time_and_answers_for_the_target() -> 
     assert method.discriminator_losses(batch, fakes) == {}
 
 
-@pytest.mark.parametrize("floor", [0, -1, 1.5])
-def test_a_floor_without_meaning_is_refused(floor: float) -> None:
-    with pytest.raises(ConfigError, match="time_floor is .*, not above 0 and up to 1"):
-        RectifiedFlow(nn.Identity(), {"flow": {"weight": 1}}, time_floor=floor)
-
-
 # ---- inference ------------------------------------------------------------------------------------------------------
 
 
@@ -86,13 +80,6 @@ def test_steps_move_by_the_velocity_until_the_last_answer() -> None:
     torch.testing.assert_close(made, torch.full_like(SOURCE, 10.0))
     torch.testing.assert_close(network.given[1][0, 1], (noise(0, (1, 2, 3, 4), 5)[0] + 4) / 2)
     assert [each[0, 2, 0, 0, 0].item() for each in network.given] == [-1, 0]
-
-
-def test_the_last_of_three_steps_arrives() -> None:
-    """Thirds are no whole timesteps, and yet the steps add up to 1."""
-    network = Recorded(lambda x: x[:, :1] * 0 + 7)
-    torch.testing.assert_close(FlowInferer(SimpleInferer(), steps=3)(SOURCE, network), torch.full_like(SOURCE, 7.0))
-    assert flow_scheduler(3).timesteps.tolist() == [1000, 667, 333]
 
 
 def test_slices_at_a_time_do_not_matter() -> None:

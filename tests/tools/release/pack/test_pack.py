@@ -297,11 +297,6 @@ def test_the_command_packs_what_it_names(
     assert (tmp_path / "a" / f"{ONE}_v{version_of(ONE)}.zip").read_bytes() == Path(printed[1]).read_bytes()
 
 
-def test_a_mistake_ends_the_command_with_code_2_and_one_line(capsys: pytest.CaptureFixture) -> None:
-    assert command.main([ONE, "--overlay", "nothing"]) == 2
-    assert re.fullmatch(r"error: no overlay nothing among .*: .*\n", capsys.readouterr().err)
-
-
 def test_metadata_of_an_overlaid_release_has_its_patches() -> None:
     published = "crop_size: 256\nwidth: 64\n"
     merged = (

@@ -49,18 +49,6 @@ def test_code_configs_and_prose_name_what_the_release_has(packages: Packages, te
     assert packages.text(text) == expected
 
 
-def test_modules_and_package_data_travel(packages: Packages) -> None:
-    files = packages.files()
-    code, data = b"from toy_v0_1_0.common import data\n", b"from common import data\n"
-    places = {"toy_v0_1_0/networks.py": code, "toy_v0_1_0/common/data/cases.py": code}
-    assert files == {**places, "toy_v0_1_0/common/data/names.json": data}
-
-
-@pytest.mark.parametrize(("version", "expected"), [("0.1.0", "toy_v0_1_0"), ("2.0.0rc1", "toy_v2_0_0rc1")])
-def test_the_package_is_named_by_bundle_and_version(version: str, expected: str) -> None:
-    assert package_name("toy", version) == expected
-
-
 @pytest.mark.parametrize("version", ["0.1_0", "0-1", "", "latest", "../0"])
 def test_a_version_that_could_be_mistaken_for_another_is_refused(version: str) -> None:
     with pytest.raises(ConfigError, match="version .* of toy is not like 0.2.0"):

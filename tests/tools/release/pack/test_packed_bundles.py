@@ -116,24 +116,6 @@ def versions(checkout: Path, released: Released, tmp_path_factory: pytest.TempPa
     return unpack(released(ONE), places[0]), unpack(later, places[1])
 
 
-def test_two_versions_in_one_process_run_their_own_code(
-    versions: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The weights are the same, so the later release answers hardtanh where the first one answers tanh."""
-    torch.manual_seed(0)
-    images = torch.rand(1, 1, 64, 64) * 2 - 1
-    outputs = []
-    for folder, package in zip(versions, (package_of(ONE), f"{ONE}_v9_0_0"), strict=True):
-        monkeypatch.syspath_prepend(folder)
-        network = monai.bundle.load(ONE, bundle_dir=folder.parent, device="cpu", workflow_type="inference").eval()
-        assert type(network).__module__ == f"{package}.common.networks.unet"
-        outputs.append(network(images).detach())
-    tanh, hardtanh = outputs
-    inside = hardtanh.abs() < 1
-    assert 0.5 < hardtanh[inside].max() < 1
-    torch.testing.assert_close(tanh[inside], torch.tanh(hardtanh[inside]), rtol=0, atol=1e-5)
-
-
 def test_two_versions_infer_in_one_process(
     versions: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -169,9 +151,6 @@ def test_errors_of_a_release_lose_the_trace_of_a_worker_process(
     line = f"{package_of(ONE)}.common.findings.VolumeError: case_1 has NaN: restore it"
     error = errors.DataError(trace + line)
     assert str(error) == "case_1 has NaN: restore it"
-
-
-# ---- download -------------------------------------------------------------------------------------------------------
 
 
 # ---- where the repository is not ------------------------------------------------------------------------------------

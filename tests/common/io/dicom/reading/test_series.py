@@ -210,12 +210,6 @@ def test_joined_series_are_those_of_the_wanted_modality_and_of_one_study(tmp_pat
     refused(tmp_path / "ct", fault, series="all")
 
 
-def test_of_many_series_a_few_are_listed(tmp_path):
-    for number in range(30):
-        write_series(tmp_path / "ct", Grid(shape=(6, 5, 2)), series=f"1.2.{number}", prefix=f"s{number}")
-    refused(tmp_path / "ct", r"30 series: (1\.2\.\d+ \[CT, 2 slices\], ){5}1\.2\.\d+ \[CT, 2 slices\] and 24 more\);")
-
-
 def test_a_uid_that_is_none_is_not_repeated(tmp_path):
     write_series(tmp_path / "ct", series="1.2.3")
     write_series(tmp_path / "ct", series="Secret^Patient", prefix="b")
@@ -448,11 +442,6 @@ def test_frames_of_several_time_points(tmp_path):
     assert is_the_phantom(load_series(tmp_path / "mr", "case7", SeriesOptions(phase=1)))
     later = load_series(tmp_path / "mr", "case7", SeriesOptions(phase=2))
     assert np.abs(later.values - GRID.values() - 10).max() < 0.06
-
-
-def test_a_folder_without_a_choice_needs_none(tmp_path):
-    write_series(tmp_path / "ct")
-    assert is_the_phantom(load_series(tmp_path / "ct", "case7", SeriesOptions(series=["1.2.3"], phase=2)))
 
 
 def test_source_headers_of_slices_and_frames_follow_the_third_axis_without_pixels(tmp_path):

@@ -112,32 +112,6 @@ def test_the_list_of_series_shows_the_verdict_and_the_comments_its_reasons(modal
     assert of_map.series_description.startswith("SYNTHETIC uncertainty in SUVR, review, research use only: ")
 
 
-def test_a_window_for_viewers():
-    assert (template("CT").WindowCenter, template("CT").WindowWidth) == (40, 400)
-    values = np.arange(1001.0).reshape(1001, 1, 1)
-    for modality, slope in (("MR", 32), ("PT", 1)):  # MR is stored in powers of two, and has no rescale slope
-        pixels = TO_PIXELS[modality](values, "a")
-        made = series_template(
-            SourceReference(source_items(), "1.2.3", 0, ()), Synthesis(modality, "u", "b 1", HASH, MOMENT), pixels, 1
-        )
-        assert float(made.WindowCenter) == pytest.approx(slope * 502.5, rel=1e-3)
-        assert float(made.WindowWidth) == pytest.approx(slope * 985, rel=1e-3)
-        assert made.VOILUTFunction == "LINEAR_EXACT"
-
-
-def test_equipment_says_what_made_it():
-    made = template("CT")
-    (item,) = made.ContributingEquipmentSequence
-    for equipment in (made, item):
-        assert equipment.Manufacturer == "medical-image-synthesis-bundles"
-        assert (equipment.ManufacturerModelName, equipment.SoftwareVersions) == ("mr2ct_pix2pix", "1.2.3")
-    assert item.ContributionDateTime == "20250304050607"
-    assert item.ContributionDescription == SENTENCE.format("CT", "HU")
-    (code,) = item.PurposeOfReferenceCodeSequence
-    assert (code.CodeValue, code.CodingSchemeDesignator) == ("109100", "DCM")
-    assert code.CodeMeaning == "Synthesizing Equipment"
-
-
 def test_ct():
     made = template("CT")
     assert (made.SOPClassUID, made.Modality) == (CTImageStorage, "CT")
