@@ -26,9 +26,10 @@ TOY: dict[str, Any] = {
     "fold": None,
 }
 """Sizes of networks and batches, as far as a bundle has these settings; there are too few phantoms for folds."""
-LARGER = {"t1": {"crop_size": 64, "pad_size": 72}}
-"""Sizes of an overlay whose network has a fixed depth."""
-PHANTOMS = {"phantoms::cases": 3, "phantoms::spacing": 5}
+PHANTOMS: dict[str, Any] = {"phantoms::cases": 3, "phantoms::spacing": 5}
+LARGER = {"crop_size": 64, "pad_size": 72}
+OTHER: dict[str, dict[str, Any]] = {"t1": LARGER, "ultrasound": {**LARGER, "phantoms::spacing": 0.08}}
+"""Sizes of an overlay whose network has a fixed depth, and of one that halves pictures of 5 mm."""
 SIMULATED = {
     "num_workers": 0,
     "simulation::heads": {"_target_": "common.simulation.simulate.AverageHeads", "spacings_mm": [8.0]},
@@ -37,8 +38,9 @@ SIMULATED = {
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
 NEEDED = {"ldm": "einops"}
 """Package that an overlay needs besides those of the project; without it there is no such recipe."""
-OF_KSPACE = ("unrolled",)
-"""Overlays without a recipe: they train on k-space, which phantoms have not."""
+WITHOUT_RECIPE = ("unrolled", "skin", "skin_dcgan")
+"""Overlays that train on k-space, which phantoms have not, or on patches without a spacing; networks of ``skin`` grow,
+which no graph records."""
 Tensors = dict[str, Tensor]
 
 
@@ -55,7 +57,7 @@ class GpuRecipe(NamedTuple):
 def recipes() -> list[GpuRecipe]:
     """All of them that can run, found in the folders of the bundles."""
     found = [GpuRecipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *trained_overlays(bundle))]
-    runs = [each for each in found if each.overlay not in OF_KSPACE]
+    runs = [each for each in found if each.overlay not in WITHOUT_RECIPE]
     return [each for each in runs if find_spec(NEEDED.get(each.overlay or "", "torch"))]
 
 
@@ -94,8 +96,9 @@ def toy_trainer(recipe: GpuRecipe, data: Path, batch_size: int = 2, **settings: 
     """Its trainer with small networks, on coarse phantoms that are written into ``data`` if they are not there yet."""
     known = own_settings(recipe.bundle, "train", *([recipe.overlay] if recipe.overlay else []))
     own = {name: value for name, value in TOY.items() if name in known}
-    own |= LARGER.get(recipe.overlay or "", {})
-    own |= PHANTOMS | (SIMULATED if "simulation" in known else {"data_check": False})
+    own |= (
+        PHANTOMS | OTHER.get(recipe.overlay or "", {}) | (SIMULATED if "simulation" in known else {"data_check": False})
+    )
     own |= {"train::trainer::critic_steps": 1}  # an epoch has one update
     return trainer_of(recipe.bundle, "demo", data, 1, recipe.overlay, **{**own, "batch_size": batch_size, **settings})
 
