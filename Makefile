@@ -76,7 +76,7 @@ gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # at most four minute
 real-check: $(READY)  # on the scans of ../shared/data, where they are
 	@$(PY) -W ignore -m tools.checks.real $(OPTIONS)
 
-test: $(READY)  # every module, every message, each kind of command: six and a half minutes on two idle cores
+test: $(READY)  # every module, every message, each kind of command: seven to fourteen minutes of two cores
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
 test-slow: $(READY) $(BIDS_VENV)/.ready  # the rest, demos and resumed trainings of every bundle above all
