@@ -170,7 +170,8 @@ def _other(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
             raise VolumeError(where("a picture with an alpha channel", image.mode, "save it without transparency"))
         if image.mode == "RGB" and ";16" in str(image.tile[0][3]):
             raise VolumeError(where("a PNG of 16 bits in colour, which would be read as 8", "", "save it as TIFF"))
-        return np.asarray(image, np.uint16 if image.mode.startswith("I;16") else None), (1.0, 1.0)
+        is_deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")  # Pillow 10
+        return np.asarray(image, np.uint16 if is_deep else None), (1.0, 1.0)
 
 
 def _tiff(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
