@@ -28,7 +28,7 @@ from lesion_dcgan_aug.data.rois import SIZE
 
 FRACTIONS = (0.6, 0.15, 0.25)
 """Shares of patients for training, validation and test; the evaluation compares sets and needs many test patches."""
-LAYOUT = "DIR/<class>/<patch>.nii.gz with DIR/patients.csv (case,patient)"
+LAYOUT = "DIR/<class>/<patch>.nii.gz (of skin .png) with DIR/patients.csv (case,patient)"
 NO_PATIENTS = "so that a patient could be on both sides of a split"
 ONE_EACH = "or pass --one_patient_per_file true where every file is another patient"
 
