@@ -35,8 +35,9 @@ def fitted(image: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> np.ndarray
 
 
 def infer(bundle: str, source: Path, out: Path, weights: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The synthetic volumes of a file, a series or the files in a folder by case, and the warnings with them."""
-    places = {"dataset_dir": source, "output_dir": out, "predictions_dir": out / "predictions", "weights": weights}
+    """The synthetic volumes of a file, a series, a folder or a datalist by case, and the warnings with them."""
+    kind = "datalist" if source.suffix == ".json" else "dataset_dir"
+    places = {kind: source, "output_dir": out, "predictions_dir": out / "predictions", "weights": weights}
     words = [word for key, value in places.items() for word in (f"--{key}", str(value))]
     step = command(bundle, "inference", ["inference"], *words, "--refuse", "false")
     done = subprocess.run(step, cwd=ROOT, capture_output=True, text=True)
