@@ -36,7 +36,7 @@ METHODS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "BasicUNet": (["flair"], {**NARROW, "losses::adversarial::weight": 0}),
     "resenc": (
         ["flair", "resenc"],
-        {"width": 16, "fold": "null", "network_def::in_channels": "$@channels*@neighbours"},
+        {"width": 16, "data::fold": "null", "network_def::in_channels": "$@channels*@neighbours"},
     ),
 }
 """Overlays and settings: the GAN, its generator (of MONAI) by L1 alone, nnU-Net's residual encoder."""
