@@ -39,7 +39,7 @@ def infer(bundle: str, source: Path, out: Path, weights: Path) -> tuple[dict[str
     kind = "datalist" if source.suffix == ".json" else "dataset_dir"
     places = {kind: source, "output_dir": out, "predictions_dir": out / "predictions", "weights": weights}
     words = [word for key, value in places.items() for word in (f"--{key}", str(value))]
-    step = command(bundle, "inference", ["inference"], *words, "--refuse", "false")
+    step = command(bundle, "inference", ["inference"], *words, "--refuse", "false", "--overwrite", "true")
     done = subprocess.run(step, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"inference of {bundle} failed:\n{done.stderr[-2000:]}")
