@@ -65,6 +65,7 @@ class Pacs:
         self.times: dict[str, int] = {}
         self.status = 0x0000
         entity = AE(ae_title="PACS")
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = None  # of a slow machine
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax)
         entity.add_supported_context("1.2.840.10008.1.1")
