@@ -123,7 +123,8 @@ def reoriented(values: np.ndarray, affine: np.ndarray, wanted: np.ndarray) -> tu
     """
     turn = io_orientation(np.linalg.inv(wanted) @ affine)
     turned = apply_orientation(np.moveaxis(values, (-3, -2, -1), (0, 1, 2)), turn)
-    return np.moveaxis(turned, (0, 1, 2), (-3, -2, -1)), affine @ inv_ornt_aff(turn, values.shape[-3:])
+    own = np.ascontiguousarray(np.moveaxis(turned, (0, 1, 2), (-3, -2, -1)))  # torch takes no negative strides
+    return own, affine @ inv_ornt_aff(turn, values.shape[-3:])
 
 
 def channels_last(values: np.ndarray) -> np.ndarray:

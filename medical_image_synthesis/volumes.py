@@ -258,6 +258,10 @@ def _parts(source: Any, where: Where) -> tuple[np.ndarray, np.ndarray]:
 
     if isinstance(source, tuple) and len(source) == 2 and not any(isinstance(each, str) for each in source):
         array, affine = (_array(each) for each in source)
+        if array.ndim == 4 and array.shape[-1] == 1 < len(array):
+            fault = "(X, Y, Z, 1), or channels of one slice"
+            remedy = "give array[..., 0], or a nibabel image of channels"
+            raise VolumeError(where(fault, f"shape {array.shape}", remedy))
     elif _is_of(source, "monai") and hasattr(source, "meta"):
         array, affine = _array(source), _array(source.affine)
         if str(source.meta.get("space", "")) == LPS and affine.shape == (4, 4):

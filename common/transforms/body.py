@@ -132,6 +132,7 @@ def distance_from_body(volume: Volume, affine: Volume, most: float, largest: boo
 def coarse_and_smooth(volume: Volume, spacing: Volume) -> tuple[Volume, NDArray[np.int_]]:
     """Means of cells of about ``COARSE_MM``, smoothed over as much, (X', Y', Z'), and the voxels of a cell."""
     steps = np.maximum(1, np.round(COARSE_MM / spacing - 1e-4)).astype(int)  # headers round sizes; no tie is left
+    steps = np.minimum(steps, volume.shape)  # pooling refuses a cell that is thicker than the volume, such as a slice
     cell, at_once = tuple(steps.tolist()), int(steps[0]) * PLANES_AT_ONCE
     ends = [0, *range(at_once, len(volume) - cell[0], at_once), len(volume)]  # a last one of less than a cell fails
     slabs = (np.array(volume[start:end], np.float32, order="C") for start, end in itertools.pairwise(ends))

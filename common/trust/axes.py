@@ -62,7 +62,7 @@ def turned_axes(volume: Volume, spacing: Volume) -> str | None:
     """
     residuals = _residuals(volume, np.asarray(spacing, float))
     best = min(residuals, key=residuals.__getitem__)
-    if residuals[OWN] < LEAST_RATIO * residuals[best]:
+    if best == OWN or residuals[OWN] < LEAST_RATIO * residuals[best]:  # of one slice all are 0, or just below
         return None
     looks = [
         f"{SIDES[axis][sign > 0]} is where its affine has {SIDES[found][1]}"

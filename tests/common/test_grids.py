@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from common.grids import covered, in_ras, ras_spacing, reoriented, respaced
@@ -50,7 +51,7 @@ def test_another_order_of_axes_is_brought_back_without_a_change(degrees):
     moved = np.flip(values.transpose(2, 0, 1), axis=1)
     places = np.array([[0, -1, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])  # of moved voxels among the first
     back, own = reoriented(np.stack([moved, -moved]), affine @ places, affine)
-    np.testing.assert_array_equal(back, np.stack([values, -values]))
+    np.testing.assert_array_equal(torch.from_numpy(back), np.stack([values, -values]))
     np.testing.assert_allclose(own, affine, atol=1e-12)
 
 

@@ -87,6 +87,10 @@ WRONG = {
     "pred: an array without its affine; give (array, affine)": lambda: VALUES,
     "pred: no volume (list); give a file,": lambda: [VALUES, AFFINE],
     r"pred: not (X, Y, Z) or (C, X, Y, Z) (shape (4, 5)); give one": lambda: (VALUES[0], AFFINE),
+    "pred: (X, Y, Z, 1), or channels of one slice (shape (3, 4, 5, 1)); give array[..., 0], or": lambda: (
+        VALUES[..., None],
+        AFFINE,
+    ),
     "pred: the affine is not (4, 4) (shape (3, 3)); give": lambda: (VALUES, AFFINE[:3, :3]),
     "pred: the affine is not finite and invertible ([0 0 0 0": lambda: (VALUES, np.zeros((4, 4))),
     "pred: voxels are not real numbers (complex64); give": lambda: (VALUES.astype(np.complex64), AFFINE),

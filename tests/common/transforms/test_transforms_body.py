@@ -104,6 +104,14 @@ def test_a_volume_without_air_is_all_body():
     assert item["tissue_outside"] == 0
 
 
+def test_one_slice_thinner_than_a_coarse_voxel_is_cleared_like_a_thick_one():
+    slice_ = ball(noise=0)[:, :, 16:17]
+    for thickness in (3.0, 0.5):
+        item = cleared(slice_, (2.0, 2.0, thickness))
+        assert kept(item)[24, 24, 0]
+        assert item["pred"][0, 0, 0, 0] == -1000, thickness
+
+
 def test_output_on_the_grid_of_the_scan():
     """The source was resampled from 1 x 1 x 4 mm, turned and moved."""
     scan = np.array([[0.0, 1, 0, 0], [-1, 0, 0, 94], [0, 0, 4, 0], [0, 0, 0, 1]])

@@ -201,6 +201,9 @@ def test_every_other_way_looks_turned(shown: np.ndarray, order: tuple, front: in
 def test_a_volume_of_one_value_or_of_a_few_voxels_has_no_axes() -> None:
     assert turned_axes(np.ones((4, 5, 6), np.float32), SPACING) is None
     assert turned_axes(np.arange(8, dtype=np.float32).reshape(2, 2, 2), SPACING) is None
+    padded = np.full((90, 110, 13), -3.1, np.float32)
+    padded[10:80, 10:100, 6] = np.random.default_rng(0).uniform(-1, 2, (70, 90))
+    assert turned_axes(padded, np.ones(3)) is None, "one slice"
 
 
 def test_the_average_head_is_that_of_the_simulation() -> None:
