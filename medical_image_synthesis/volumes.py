@@ -257,6 +257,8 @@ def _parts(source: Any, where: Where) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
     if isinstance(source, tuple) and len(source) == 2 and not any(isinstance(each, str) for each in source):
+        if np.ma.is_masked(source[0]):
+            raise VolumeError(where("masked voxels have no value", "numpy.ma", "give array.filled(VALUE)"))
         array, affine = (_array(each) for each in source)
         if array.ndim == 4 and array.shape[-1] == 1 < len(array):
             fault = "(X, Y, Z, 1), or channels of one slice"

@@ -91,6 +91,10 @@ WRONG = {
         VALUES[..., None],
         AFFINE,
     ),
+    "pred: masked voxels have no value (numpy.ma); give array.filled(VALUE)": lambda: (
+        np.ma.masked_less(VALUES, VALUES.max()),
+        AFFINE,
+    ),
     "pred: the affine is not (4, 4) (shape (3, 3)); give": lambda: (VALUES, AFFINE[:3, :3]),
     "pred: the affine is not finite and invertible ([0 0 0 0": lambda: (VALUES, np.zeros((4, 4))),
     "pred: voxels are not real numbers (complex64); give": lambda: (VALUES.astype(np.complex64), AFFINE),
