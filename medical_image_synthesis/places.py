@@ -62,9 +62,7 @@ def require_output(options: argparse.Namespace, many: bool) -> None:
         OutputError: with the path.
     """
     output: Path = options.output
-    there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
-    if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
-        raise OutputError(f"cannot write to {there} (from --output)", "choose another folder")
+    require_writable(output, "--output")
     if not ending(output):
         if output.name.lower().endswith(OTHER_FILES):
             raise OutputError(
@@ -87,6 +85,17 @@ def require_output(options: argparse.Namespace, many: bool) -> None:
             raise OutputError(f"{path} is a folder (from --output)", "choose another name")
         if path.exists() and not may_replace:
             raise OutputError(f"{path} exists (from --output)", "add --overwrite, or choose another name")
+
+
+def require_writable(output: Path, option: str) -> None:
+    """Refuse a new file or folder where none can be made.
+
+    Raises:
+        OutputError: with the folder above it that there is.
+    """
+    there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
+    if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
+        raise OutputError(f"cannot write to {there} (from {option})", "choose another folder")
 
 
 def is_refusal(sidecar: Path) -> bool:
