@@ -122,6 +122,12 @@ def test_each_mistake_is_one_sentence(data: Path, weights: Path, tmp_path: Path)
     refused(in_process.synthesize("score", volume, volume), r"--mask is missing, without which the background")
 
 
+def test_targets_in_colour_are_no_masks_of_nuclei(data: Path, tmp_path: Path) -> None:
+    settings = {"dataset_dir": data, "output_dir": tmp_path / "out", "target": "source", **SHORT}
+    refused(STAIN.run("training", ["train", "demo", "segan"], **settings),
+            r"the network makes 1 channels, but the targets have 3: give targets of so many")  # fmt: skip
+
+
 def test_pictures_of_two_sizes_or_of_a_volume_bundle_end_a_training(data: Path, tmp_path: Path) -> None:
     for case in ("a", "b"):
         (tmp_path / "data" / case).mkdir(parents=True)
@@ -131,5 +137,8 @@ def test_pictures_of_two_sizes_or_of_a_volume_bundle_end_a_training(data: Path, 
     settings = {"dataset_dir": tmp_path / "data", "output_dir": tmp_path / "out"}
     done = STAIN.run("training", ["train", "demo"], **settings)
     refused(done, r"b \(target.png\): the grid is not the image's .*\(31, 31, 1\).* instead of .*\(32, 32, 1\)")
+    done = in_process.synthesize("check", "stain", "--dataset_dir", tmp_path / "data")
+    assert re.search(r"b \(target.png\): the grid is not the image's", done.stdout), done.stdout
+    assert "2 cases checked: 1 errors" in done.stdout
     done = Bundle("mr2ct_pix2pix").run("training", ["train"], source="source", target="target", **settings)
     refused(done, r"source.png\): a picture, where volumes are needed; convert the original DICOM series")
