@@ -106,7 +106,7 @@ def _begun(recipe: Recipe, lists: Mapping[str, list[Item]], out: Path) -> dict[s
     if not path.is_file():
         _write(path, made := {"version": version(), "recipe": about, "cases": cases, "runs": {}})
         return made
-    known: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    known = _known(path, "recipe", "cases", "runs", "version")
     if (known["recipe"], known["cases"]) != (about, cases):
         raise OutputError(f"{path} is of another recipe, or of other cases", "choose another --out")
     return known
@@ -122,19 +122,21 @@ def _trained(recipe: Recipe, name: str, out: Path, changed: Mapping[str, str]) -
     """The run of a recipe, trained, or continued where it was interrupted.
 
     Raises:
-        OutputError: it was trained with other settings.
+        OutputError: it was trained so far with other settings.
     """
     from medical_image_synthesis.catalogue import bundle_named
     from medical_image_synthesis.training import Run, train
 
     overlays, folder = overlays_of(recipe, name, out), out / name
     _write_yaml(Path(overlays[-1]), settings_of_run(recipe, name))
-    if (done := folder / TRAINED).is_file():
-        known = json.loads(done.read_text("utf-8"))
-        if known["changed"] != dict(changed):
-            raise OutputError(f"{folder} was trained with other settings, {known['changed']}", "choose another --out")
+    done, resume = folder / TRAINED, any(folder.glob("**/last_checkpoint.pt"))
+    known = _known(done, "changed") if done.is_file() else {}
+    if known and known["changed"] != dict(changed) and (resume or "folder" in known):
+        fault = f"{folder} was trained with other settings, {known['changed']}"
+        raise OutputError(fault, "pass them again, or choose another --out")
+    if "folder" in known:
         return Run(bundle_named(recipe.bundle), Path(known["folder"]), overlays)
-    resume = any(folder.glob("**/last_checkpoint.pt"))
+    _write(done, {"changed": dict(changed)})
     print(f"{name}: {'goes on' if resume else 'trains'}", flush=True)
     settings = {"datalist": out / DATALIST, "resume": resume, **changed}
     run = train(recipe.bundle, output_dir=folder, overlay=overlays, progress=_say, **settings)
@@ -219,6 +221,23 @@ def duration(recipe: Recipe, name: str, cases: int) -> str:
 def _say(line: str, share: float | None) -> None:
     if not line.startswith(UserError.label):  # which ends this command too
         print(f"  {line}" if share is None else f"  {line} ({share:.0%})", flush=True)
+
+
+def _known(path: Path, *fields: str) -> dict[str, Any]:
+    """What a benchmark wrote.
+
+    Raises:
+        OutputError: something else did, or it is damaged.
+    """
+    from common.files import parse_json
+
+    try:
+        content = parse_json(path.read_text("utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not content.keys() >= {*fields}:
+        raise OutputError(f"{path} is damaged, or of another program", "remove it, or choose another --out")
+    return content
 
 
 def _hash(path: Path) -> str:
