@@ -234,7 +234,7 @@ def write_picture(values: np.ndarray, affine: np.ndarray, path: str, dtype: str,
     """
     name = Path(path).name
     if dtype not in DEPTHS:
-        raise OutputError(f"{name} is a picture, which stores no {dtype}", f"pass --output_dtype {' or '.join(DEPTHS)}")
+        raise OutputError(f"a picture stores no {dtype}", f"pass --output_dtype {' or '.join(DEPTHS)}")
     if values.shape[2:] not in ((1,), (1, 3)):
         raise OutputError(f"{name} is a picture, the output has shape {values.shape}", "write NIfTI")
     pixels = np.rint(np.clip(values, 0, 255) * DEPTHS[dtype]).astype(dtype)[:, :, 0].swapaxes(0, 1)
@@ -244,7 +244,7 @@ def write_picture(values: np.ndarray, affine: np.ndarray, path: str, dtype: str,
     if not name.lower().endswith(".png"):
         raise OutputError(f"{name} has the ending of no picture that is written", choose((".png", ".tif", ".ome.tif")))
     if pixels.ndim == 3 and dtype != "uint8":
-        raise OutputError(f"{name} is a PNG, which has 16 bits of grey only", "write TIFF, or --output_dtype uint8")
+        raise OutputError("a PNG has 16 bits of grey only", "write TIFF, or --output_dtype uint8")
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 

@@ -245,8 +245,8 @@ def test_pictures_and_volumes_are_not_taken_for_each_other(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "dtype", "shape", "fault"),
     [
-        ("a.png", "int16", (4, 4, 1), "a.png is a picture, which stores no int16: pass --output_dtype uint8 or uint16"),
-        ("a.png", "uint16", (4, 4, 1, 3), "a.png is a PNG, which has 16 bits of grey only: write TIFF"),
+        ("a.png", "int16", (4, 4, 1), "a picture stores no int16: pass --output_dtype uint8 or uint16"),
+        ("a.png", "uint16", (4, 4, 1, 3), "a PNG has 16 bits of grey only: write TIFF"),
         ("a.tif", "uint8", (4, 4, 2), r"a.tif is a picture, the output has shape \(4, 4, 2\): write NIfTI"),
         ("a.jpg", "uint8", (4, 4, 1), r"a.jpg has the ending of no picture that is written: choose .png, .tif"),
     ],
