@@ -30,7 +30,7 @@ def pairs_of(made: Path, data: Path, target: str, mask: str) -> tuple[dict[str, 
         mask: name of the mask.
 
     Raises:
-        DataError: no case has a truth, a file belongs to none of them, two belong to one, there is none, or a mask is missing.
+        DataError: no case has a truth, a file belongs to none of them, two belong to one, a mask or all are missing.
     """
     from common.io.picture_files import is_picture
     from common.io.reader import volume_path, volume_stem
