@@ -259,7 +259,7 @@ def test_wrong_settings(settings, message):
 
 
 def test_windows_in_a_plane_fit_the_depth_of_the_network():
-    with pytest.raises(ConfigError, match=r"^roi_size is \(50, 50\), not a multiple of 32: change --tile or --patch_size$"):
+    with pytest.raises(ConfigError, match=r"^roi_size is \(50, 50\), not a multiple of 32: change --tile"):
         PlaneInferer("axial", multiple_of=32, roi_size=50)
 
 
