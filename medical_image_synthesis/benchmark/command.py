@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -61,6 +62,7 @@ def benchmark(options: argparse.Namespace, words: Sequence[str]) -> int:
         return 0
     results = _begun(recipe, lists, out)
     if recipe.prepare:
+        _require_settings(recipe, runs, out, changed)
         from medical_image_synthesis.benchmark.prepare import prepared
 
         lists = prepared(recipe.prepare, lists, out / "data")
@@ -90,6 +92,24 @@ def require_weights(weights: Path) -> None:
     about = weights.with_suffix(".json")
     if lacking := [path for path in (weights, about) if not path.is_file()]:
         raise CheckpointError(f"no file {lacking[0]} (from --weights)", "pass model.pt of a run, beside its model.json")
+
+
+def _require_settings(recipe: Recipe, runs: Mapping[str, Any], out: Path, changed: Mapping[str, str]) -> None:
+    """Refuse settings that no training takes before cases are prepared, which may take hours.
+
+    Raises:
+        ConfigError: a setting is unknown, or out of range.
+    """
+    from medical_image_synthesis.catalogue import bundle_named
+    from medical_image_synthesis.configured import from_texts, run_files, started
+    from medical_image_synthesis.options import config_files
+    from medical_image_synthesis.runs import FILES, RUN_IDS
+
+    for name in runs.keys() & recipe.runs.keys():
+        overlays = overlays_of(recipe, name, out)
+        _write_yaml(Path(overlays[-1]), settings_of_run(recipe, name))
+        files = config_files(bundle_named(recipe.bundle), FILES["train"], [Path(each) for each in overlays])
+        started(run_files(files, from_texts({"output_dir": str(out / name), **changed})), RUN_IDS["train"])
 
 
 def _begun(recipe: Recipe, lists: Mapping[str, list[Item]], out: Path) -> dict[str, Any]:
@@ -196,8 +216,9 @@ def _show(
         steps.append(f"{recipe.prepare['function']} each case to {out / 'data'}, about {made:.0f} GB")
     for name in runs:
         if weights is None:
-            words = " ".join(f"--overlay {each}" for each in overlays_of(recipe, name, out))
-            command = f"synthesize train {recipe.bundle} {words} --datalist {out / DATALIST} --output_dir {out / name}"
+            words = [word for each in overlays_of(recipe, name, out) for word in ("--overlay", each)]
+            words += ["--datalist", str(out / DATALIST), "--output_dir", str(out / name)]
+            command = shlex.join(["synthesize", "train", recipe.bundle, *words])
             steps.append(f"{name}: {command}; {duration(recipe, name, len(lists['training']))}")
         steps.append(f"{name}: {', '.join(recipe.measures)} of {len(lists['test'])} test cases")
     steps.append(f"row beside {len(recipe.published)} published to {out / ROW}")
