@@ -358,7 +358,10 @@ def test_the_whole_command_at_toy_size(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(words) == 0
     assert "strongest: done before" in capsys.readouterr().out
     assert main([*words, "--batch_size", "1"]) == 2
-    assert "was trained with other settings, {'device': 'cpu'}: pass them again, or choose another --out" in capsys.readouterr().err
+    assert (
+        "was trained with other settings, {'device': 'cpu'}: pass them again, or choose another --out"
+        in capsys.readouterr().err
+    )
     assert main([*words, "--weights", str(out / run["folder"] / "models" / "model.pt")]) == 0
     again = json.loads((out / "result.json").read_text())["runs"]["weights"]
     assert again["weights"] == run["weights"]
