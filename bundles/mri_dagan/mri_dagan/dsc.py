@@ -189,14 +189,16 @@ class PerfusionInputd(Transform):
     Args:
         echo_time: in s.
         artery_share: of blood in the voxels of arteries.
-        target, unit: of the training, whose unit is that of ``UNITS``.
+        target, unit: of the training; a target of ``UNITS`` has its unit.
         scale: 1/s; that of the artery is larger by 1 / ``artery_share``.
 
     Raises:
         ConfigError: for another unit.
     """
 
-    def __init__(self, echo_time: float, artery_share: float, target: str, unit: str, scale: float = 20.0) -> None:
+    def __init__(
+        self, echo_time: float, artery_share: float, target: str = "", unit: str = "", scale: float = 20.0
+    ) -> None:
         if unit != (own := UNITS.get(target, unit)):
             fault = f"--target {target} is in {own}, but --output::unit is {unit}"
             raise ConfigError(fault, f"pass --output::unit {own} and its --target_window, see dsc.yaml")
