@@ -32,7 +32,7 @@ def require_source(source: Path | None, formats: tuple[str, ...] = VOLUMES) -> b
     Raises:
         DataError: for what cannot be one or more volumes.
     """
-    remedy = "pass a volume, a DICOM series or a folder of them"
+    remedy = f"pass a {'picture' if formats == PICTURES else 'volume, a DICOM series'} or a folder of them"
     if source is None:
         raise DataError("SOURCE is missing", remedy)
     if not source.is_file() and not source.is_dir():
@@ -65,8 +65,9 @@ def require_output(options: argparse.Namespace, many: bool) -> None:
     require_writable(output, "--output")
     if not ending(output):
         if output.name.lower().endswith(OTHER_FILES):
+            own = "NAME.png" if options.bundle.makes_pictures else "NAME.nii.gz"
             raise OutputError(
-                f"--output {output} is not a folder and does not end in {', '.join(FILES)}", "pass NAME.nii.gz"
+                f"--output {output} is not a folder and does not end in {', '.join(FILES)}", f"pass {own}"
             )
         if output.is_file():
             raise OutputError(f"--output {output} is a file", "pass a folder, or NAME.nii.gz")

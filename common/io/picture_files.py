@@ -225,6 +225,16 @@ def _sizes(page: Any, ome: str | None) -> tuple[float, ...]:
     return 1.0, 1.0
 
 
+def require_depth(dtype: str) -> None:
+    """Refuse a stored type that no picture has.
+
+    Raises:
+        OutputError: it is none of ``DEPTHS``.
+    """
+    if dtype not in DEPTHS:
+        raise OutputError(f"a picture stores no {dtype}", f"pass --output_dtype {' or '.join(DEPTHS)}")
+
+
 def write_picture(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, description: str) -> None:
     """Write a picture, with its description as text of PNG, or as ``ImageDescription`` of TIFF.
 
@@ -239,8 +249,7 @@ def write_picture(values: np.ndarray, affine: np.ndarray, path: str, dtype: str,
         OutputError: for another shape, type or ending.
     """
     name = Path(path).name
-    if dtype not in DEPTHS:
-        raise OutputError(f"a picture stores no {dtype}", f"pass --output_dtype {' or '.join(DEPTHS)}")
+    require_depth(dtype)
     if values.shape[2:] not in ((1,), (1, 3)):
         raise OutputError(f"{name} is a picture, the output has shape {values.shape}", "write NIfTI")
     pixels = np.rint(np.clip(values, 0, 255) * DEPTHS[dtype]).astype(dtype)[:, :, 0].swapaxes(0, 1)

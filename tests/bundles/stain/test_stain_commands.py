@@ -111,10 +111,13 @@ def test_each_mistake_is_one_sentence(data: Path, weights: Path, tmp_path: Path)
     volume.touch()
     use = ("--weights", weights)
     refused(in_process.synthesize("stain", volume, "-o", tmp_path / "b.png", *use),
-            r"SOURCE .*a.nii.gz is not a folder and does not end in .png, .jpg, .jpeg, .tif, .tiff: pass")  # fmt: skip
+            r"SOURCE .*a.nii.gz is not a folder and does not end in .png, .*: pass a picture or a folder")  # fmt: skip
     refused(in_process.synthesize("mr2ct", source, "-o", tmp_path / "b.nii.gz"), r"SOURCE .*source.png is not a folder")
     refused(in_process.synthesize("stain", source, "-o", tmp_path / "b.nii.gz", *use),
             r"--output_format nifti is not for pictures: choose png, tiff or ome-tiff")  # fmt: skip
+    refused(in_process.synthesize("stain", source, "-o", tmp_path / "b.jpg", *use), r".tif: pass NAME.png$")
+    refused(in_process.synthesize("stain", source, "-o", tmp_path / "b.png", "--output_dtype", "int16", *use),
+            r"^error: a picture stores no int16: pass --output_dtype uint8 or uint16$")  # fmt: skip
     Image.fromarray(voxels(source)[:-1]).save(tmp_path / "cut.png")
     refused(in_process.synthesize("score", tmp_path / "cut.png", source),
             r"pred has shape \(64, 63, 1\), .* the truth shape \(64, 64, 1\), .*: resample it")  # fmt: skip
