@@ -67,7 +67,7 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--resample", action="store_true", help="warn of differing grids instead of refusing them")
     command.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
     add_reader(command)
-    command.set_defaults(run=check, target_unclipped=False)
+    command.set_defaults(run=check, target_unclipped=False, pictures=False)
 
 
 def add_folder(command: argparse.ArgumentParser, layouts: tuple[str, ...]) -> None:
@@ -161,7 +161,7 @@ def fill_in(options: argparse.Namespace) -> None:
     masks = [each for _, each in components(config.get("preprocessing")) if each["_target_"].endswith(".HeadMaskd")]
     options.masked = [key for each in masks for key in ensure_tuple(each["keys"])]
     settings = {"source": "data", "target": "data", "source_range": "data", "target_range": "data"}
-    settings |= {"target_unclipped": "data", "channels": "reader", "resample": "reader"}
+    settings |= {"target_unclipped": "data", "channels": "reader", "resample": "reader", "pictures": "reader"}
     for name, component in settings.items():
         if name in (config.get(component) or {}) and getattr(options, name) in (None, False):
             setattr(options, name, config.get_parsed_content(f"{component}::{name}"))

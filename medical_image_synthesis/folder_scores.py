@@ -30,7 +30,7 @@ def pairs_of(made: Path, data: Path, target: str, mask: str) -> tuple[dict[str, 
         mask: name of the mask.
 
     Raises:
-        DataError: no case has a truth, a file belongs to none of them, two belong to one, or a mask is missing.
+        DataError: no case has a truth, a file belongs to none of them, two belong to one, a mask or all are missing.
     """
     from common.io.picture_files import is_picture
     from common.io.reader import volume_path, volume_stem
@@ -56,6 +56,8 @@ def pairs_of(made: Path, data: Path, target: str, mask: str) -> tuple[dict[str, 
         if not masks and not is_picture(path):
             raise DataError(f"{data / case} has no {mask}, without which the background would count", "add it")
         pairs[case] = (path, truths[case], *masks)
+    if not pairs:
+        raise DataError(f"{made} has no synthetic volume", f"name its files <case>.nii.gz, as those in {data}")
     return pairs, [case for case in truths if case not in pairs]
 
 

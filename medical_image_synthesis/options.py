@@ -99,7 +99,7 @@ def reader_of(options: argparse.Namespace) -> VolumeReader:
     """The reader with the parsed options; options that a command does not have keep their defaults."""
     from common.io import VolumeReader
 
-    names = ("nan_fill", "series", "phase", "resample_tilt", "channels", "resample")
+    names = ("nan_fill", "series", "phase", "resample_tilt", "channels", "resample", "pictures")
     return VolumeReader(**{name: value for name, value in vars(options).items() if name in names})
 
 

@@ -32,7 +32,7 @@ def require_source(source: Path | None, formats: tuple[str, ...] = VOLUMES) -> b
     Raises:
         DataError: for what cannot be one or more volumes.
     """
-    remedy = "pass a volume, a DICOM series or a folder of them"
+    remedy = f"pass a {'picture' if formats == PICTURES else 'volume, a DICOM series'} or a folder of them"
     if source is None:
         raise DataError("SOURCE is missing", remedy)
     if not source.is_file() and not source.is_dir():
@@ -62,13 +62,12 @@ def require_output(options: argparse.Namespace, many: bool) -> None:
         OutputError: with the path.
     """
     output: Path = options.output
-    there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
-    if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
-        raise OutputError(f"cannot write to {there} (from --output)", "choose another folder")
+    require_writable(output, "--output")
     if not ending(output):
         if output.name.lower().endswith(OTHER_FILES):
+            own = "NAME.png" if options.bundle.makes_pictures else "NAME.nii.gz"
             raise OutputError(
-                f"--output {output} is not a folder and does not end in {', '.join(FILES)}", "pass NAME.nii.gz"
+                f"--output {output} is not a folder and does not end in {', '.join(FILES)}", f"pass {own}"
             )
         if output.is_file():
             raise OutputError(f"--output {output} is a file", "pass a folder, or NAME.nii.gz")
@@ -87,6 +86,17 @@ def require_output(options: argparse.Namespace, many: bool) -> None:
             raise OutputError(f"{path} is a folder (from --output)", "choose another name")
         if path.exists() and not may_replace:
             raise OutputError(f"{path} exists (from --output)", "add --overwrite, or choose another name")
+
+
+def require_writable(output: Path, option: str) -> None:
+    """Refuse a new file or folder where none can be made.
+
+    Raises:
+        OutputError: with the folder above it that there is.
+    """
+    there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
+    if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
+        raise OutputError(f"cannot write to {there} (from {option})", "choose another folder")
 
 
 def is_refusal(sidecar: Path) -> bool:

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.errors import ConfigError, DataError, path_option
-from medical_image_synthesis.places import PICTURES, VOLUMES
+from common.errors import ConfigError, DataError, OutputError, path_option
+from medical_image_synthesis.places import PICTURES, VOLUMES, require_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +70,9 @@ def score(options: argparse.Namespace) -> int:
 
 
 def _is_folder_of_cases(path: Path) -> bool:
-    """Whether a folder holds volumes or pictures, and is no DICOM series."""
-    return path.is_dir() and any(each.name.lower().endswith((*VOLUMES, *PICTURES)) for each in path.iterdir())
+    """Whether a folder holds volumes or pictures, or no file at all, and is no DICOM series."""
+    files = [each for each in path.iterdir() if each.is_file()] if path.is_dir() else [path]
+    return not files or (path.is_dir() and any(each.name.lower().endswith((*VOLUMES, *PICTURES)) for each in files))
 
 
 def _of_folder(options: argparse.Namespace) -> dict[str, object]:
@@ -80,6 +81,10 @@ def _of_folder(options: argparse.Namespace) -> dict[str, object]:
         raise ConfigError("--attenuation and --mask are for one volume", "omit them; --mask_name names those of cases")
     if not options.truth.is_dir():
         raise DataError(f"{options.pred} is a folder, and {options.truth} is not", "pass the folder of the cases")
+    if options.out:
+        if options.out.exists():
+            raise OutputError(f"{options.out} exists (from --out)", "choose another file, or remove it")
+        require_writable(options.out, "--out")
     from medical_image_synthesis import folder_scores
 
     pairs, missing = folder_scores.pairs_of(options.pred, options.truth, options.target, options.mask_name)

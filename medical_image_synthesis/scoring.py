@@ -73,6 +73,8 @@ def score_row(
         if unit or value_range:
             raise ConfigError("--unit and --value_range are for volumes, pictures have levels of 0 to 255", "omit them")
         return _picture_row(pred, truth, mask)
+    require_there(pred, "pred")
+    require_there(truth, "truth")
     if mask is None:
         raise ConfigError("--mask is missing, without which the background would count", "pass the mask")
     volumes = _volumes(pred, truth, mask)

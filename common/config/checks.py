@@ -81,7 +81,7 @@ DECAY = Range("from 0 to below 1", "pass a number such as 0.9", lambda value: 0 
 WHOLE = Range("a whole number above zero", "pass a number such as 10", _is_whole(1))
 RANGES = {
     **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
-    **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
+    **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "tile", "neighbours"), POSITIVE),
     **dict.fromkeys(("clip_norm", "interval", "lr", "max_memory_gb"), POSITIVE),
     **dict.fromkeys(("constant_epochs", "decay_epochs", "weight", "least_change"), NOT_NEGATIVE),
     **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
@@ -90,6 +90,8 @@ RANGES = {
     "num_workers": Range(f"a whole number from 0 to {MOST_WORKERS}", "give 0 for none", _is_whole(0, MOST_WORKERS)),
     "spacing": Range("above zero", "give the distance of voxels in mm", POSITIVE.holds),
     "dose": Range("above 0 to 1", "give the fraction of the full dose, such as 0.1", lambda value: 0 < value <= 1),
+    "echo_time": Range("above 0 to 1", "give it in seconds, such as 0.03", lambda value: 0 < value <= 1),
+    "artery_share": Range("above 0 to 1", "give the share of blood, such as 0.1", lambda value: 0 < value <= 1),
     "nan_fill": Range("a finite number", "pass a number such as 0", math.isfinite),
     "seed": Range(f"from 0 to below 2^{SEED_BITS}", "give another seed", lambda value: 0 <= value < 2**SEED_BITS),
 }

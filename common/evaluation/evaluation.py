@@ -235,7 +235,11 @@ class Evaluation:
     def _referred(self, name: str, case: Case) -> np.ndarray:
         """The volume (X, Y, Z) that a reference makes of a case's source."""
         source = case.channels if case.channels.shape[-1] > 1 else case.source
-        volume = in_ras(self.references[name], source, case.affine)
+        try:
+            volume = in_ras(self.references[name], source, case.affine)
+        except DataError as error:
+            fault = f"{case.name}, reference {name}: {error}"
+            raise DataError(f"{fault}; evaluations of another task take the --overlay of its training") from error
         if volume.shape != case.copied.shape:
             fault = f"{case.name}: {name} has shape {volume.shape}, the source {case.source.shape}"
             raise DataError(fault, "give a function that keeps the shape")

@@ -82,7 +82,7 @@ class OneCaseLoader(ThreadDataLoader):
 def _seen(image: MetaTensor) -> Tensor:
     """The channels that must each have contrast: one label or time may have none, and an image may be real."""
     if image.meta.get(LABELS) or image.meta.get(TIMES):
-        return image.amax(dim=0, keepdim=True)
+        return image[: image.meta.get(TIMES)].amax(dim=0, keepdim=True)
     return image[:1] if image.meta.get(COMPLEX) else image
 
 

@@ -56,7 +56,8 @@ def read_picture(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
         affine (4, 4) to mm, whose pixels are of 1 mm where the file has no size of its pixels.
 
     Raises:
-        VolumeError: it cannot be read; has a palette, an alpha channel, several pages, or another depth or colour.
+        VolumeError: it cannot be read; has a palette, an alpha channel, several pages, or another depth or colour; a
+            TIFF is stored turned.
     """
 
     def pixels_of(where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -142,7 +143,8 @@ def _checked(path: Path, case: str, pixels_of: Callable[[Where], tuple[np.ndarra
         raise
     except Exception as error:  # Pillow and tifffile have dozens of types for a file that is no picture
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise VolumeError(where("the picture cannot be read", reason, "save it again as PNG or plain TIFF")) from error
+        remedy = "pip install imagecodecs, or " * ("imagecodecs" in reason) + "save it again as PNG or plain TIFF"
+        raise VolumeError(where("the picture cannot be read", reason, remedy)) from error
     if pixels.dtype.name not in DEPTHS:
         remedy = "save it with 8 or 16 bits, 0 as black"
         raise VolumeError(where("a picture of neither 8 nor 16 bits", pixels.dtype.name, remedy))
@@ -160,8 +162,9 @@ def _as_volume(pixels: np.ndarray) -> np.ndarray:
 
 
 def _other(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Pixels (Y, X) or (Y, X, 3) of PNG or JPEG, which have no size of their own but one for printers."""
+    """Pixels (Y, X) or (Y, X, 3) of PNG or JPEG, upright; they have no size of their own but one for printers."""
     from PIL import Image
+    from PIL.ImageOps import exif_transpose
 
     with Image.open(path) as image:
         if image.mode in ("P", "PA"):
@@ -171,7 +174,7 @@ def _other(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
         if image.mode == "RGB" and ";16" in str(image.tile[0][3]):
             raise VolumeError(where("a PNG of 16 bits in colour, which would be read as 8", "", "save it as TIFF"))
         is_deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")  # Pillow 10
-        return np.asarray(image, np.uint16 if is_deep else None), (1.0, 1.0)
+        return np.asarray(exif_transpose(image), np.uint16 if is_deep else None), (1.0, 1.0)
 
 
 def _tiff(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -194,6 +197,9 @@ def _opened(path: Path, where: Where) -> Iterator[tuple[Any, Any]]:
             raise VolumeError(where("a picture with a palette", "", "save it as grey or RGB"))
         if page.extrasamples:
             raise VolumeError(where("a picture with an alpha channel", "", "save it without transparency"))
+        if "Orientation" in page.tags and page.tags["Orientation"].value != 1:
+            turned = f"Orientation {page.tags['Orientation'].value:d}"
+            raise VolumeError(where("a picture that is stored turned", turned, "save it upright"))
         if len(file.series) > 1 or len(series.pages) > 1:
             pages = f"{max(len(file.series), len(series.pages))} pages"
             raise VolumeError(where("a file of several pictures", pages, "save each as a file of its own"))
@@ -219,6 +225,16 @@ def _sizes(page: Any, ome: str | None) -> tuple[float, ...]:
     return 1.0, 1.0
 
 
+def require_depth(dtype: str) -> None:
+    """Refuse a stored type that no picture has.
+
+    Raises:
+        OutputError: it is none of ``DEPTHS``.
+    """
+    if dtype not in DEPTHS:
+        raise OutputError(f"a picture stores no {dtype}", f"pass --output_dtype {' or '.join(DEPTHS)}")
+
+
 def write_picture(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, description: str) -> None:
     """Write a picture, with its description as text of PNG, or as ``ImageDescription`` of TIFF.
 
@@ -233,8 +249,7 @@ def write_picture(values: np.ndarray, affine: np.ndarray, path: str, dtype: str,
         OutputError: for another shape, type or ending.
     """
     name = Path(path).name
-    if dtype not in DEPTHS:
-        raise OutputError(f"{name} is a picture, which stores no {dtype}", f"pass --output_dtype {' or '.join(DEPTHS)}")
+    require_depth(dtype)
     if values.shape[2:] not in ((1,), (1, 3)):
         raise OutputError(f"{name} is a picture, the output has shape {values.shape}", "write NIfTI")
     pixels = np.rint(np.clip(values, 0, 255) * DEPTHS[dtype]).astype(dtype)[:, :, 0].swapaxes(0, 1)
@@ -244,7 +259,7 @@ def write_picture(values: np.ndarray, affine: np.ndarray, path: str, dtype: str,
     if not name.lower().endswith(".png"):
         raise OutputError(f"{name} has the ending of no picture that is written", choose((".png", ".tif", ".ome.tif")))
     if pixels.ndim == 3 and dtype != "uint8":
-        raise OutputError(f"{name} is a PNG, which has 16 bits of grey only", "write TIFF, or --output_dtype uint8")
+        raise OutputError("a PNG has 16 bits of grey only", "write TIFF, or --output_dtype uint8")
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 

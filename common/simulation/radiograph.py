@@ -29,7 +29,7 @@ WATER = {30: 0.3756, 40: 0.2683, 50: 0.2269, 60: 0.2059, 80: 0.1837, 100: 0.1707
 """Attenuation of water in 1/cm by energy in keV (Hubbell and Seltzer, NIST SRD 126, at 1 g/cm3)."""
 FORMATS = {"tiff": ".tif", "png": ".png", "nifti": ".nii.gz"}
 LEVELS = 255.0
-LARGEST_VIEWS = 720
+LARGEST_VIEWS, LARGEST_SIDE = 720, 4096
 SAMPLES = 1_000_000
 """Samples of the CT in memory at once."""
 SETTINGS = ("angles", "source_to_detector", "source_to_axis", "detector", "pixel_mm", "energy")
@@ -70,9 +70,12 @@ class RadiographBeam:
         if not 0 < self.source_to_axis < self.source_to_detector < math.inf:
             fault = f"--source_to_axis is {self.source_to_axis:g} mm, not between 0 and {self.source_to_detector:g}"
             raise ConfigError(fault, "place the axis between source and detector")
-        if len(self.detector) != 2 or min(self.detector) < 1 or not 0 < self.pixel_mm < math.inf:
+        sides = min(self.detector, default=0), max(self.detector, default=0)
+        if len(self.detector) != 2 or not 1 <= sides[0] <= sides[1] <= LARGEST_SIDE:
             shape = " x ".join(map(str, self.detector))
-            raise ConfigError(f"--detector is {shape} pixels of {self.pixel_mm:g} mm", "give two numbers above 0")
+            raise ConfigError(f"--detector is {shape} pixels", f"give two numbers from 1 to {LARGEST_SIDE}")
+        if not 0 < self.pixel_mm < math.inf:
+            raise ConfigError(f"--pixel_mm is {self.pixel_mm:g}", "give a number above 0")
         if not 1 <= len(self.angles) <= LARGEST_VIEWS or not np.isfinite(self.angles).all():
             raise ConfigError(f"--angles has {len(self.angles)} views", f"give 1 to {LARGEST_VIEWS} angles in degrees")
         if not min(WATER) <= self.energy <= max(WATER):
@@ -104,6 +107,7 @@ class RadiographBeam:
 
         Raises:
             DataError: the affine is not finite or spans no volume.
+            ConfigError: the source or the middle of the detector lies inside the volume.
         """
         to_mm = checked_affine(affine)
         middle = apply_affine(to_mm, (np.array(hu.shape) - 1) / 2)
@@ -124,7 +128,11 @@ class RadiographBeam:
         # In units of the volume's half sides, in which it is the cube [-1, 1]^3 of grid_sample, rays are straight too.
         half = np.array(mu.shape[:1:-1]) / 2
         inside = np.linalg.inv(to_mm)
-        start = (apply_affine(inside, source) + 0.5) / half - 1
+        start, behind = (apply_affine(inside, [source, centre]) + 0.5) / half - 1
+        if any((np.abs(end) < 1).all() for end in (start, behind)):
+            distances = f"{self.source_to_axis:g} mm of {self.source_to_detector:g} mm"
+            fault = f"--source_to_axis is {distances}, where source or detector lie inside the CT"
+            raise ConfigError(fault, "enlarge them, they are in mm")
         along = (apply_affine(inside, pixels) + 0.5) / half - 1 - start
         with np.errstate(divide="ignore", invalid="ignore"):
             sides = np.sort(np.stack([(-1 - start) / along, (1 - start) / along]), axis=0)

@@ -67,9 +67,9 @@ class PlaneInferer(Inferer):
         self.axis = plane_axis(plane)
         self.neighbours = odd_neighbours(neighbours)
         self.batch_size = batch_size
-        require_multiple(multiple_of)
         self.multiple_of = multiple_of
         self.roi_size = ensure_tuple_rep(roi_size, 2) if roi_size is not None else None
+        require_multiple(multiple_of, self.roi_size or ())
         self.overlap = overlap
         self.blending = blending
         self.cval = cval

@@ -60,7 +60,7 @@ def require_multiple(multiple_of: int, roi_size: tuple[int, ...] = ()) -> None:
     if roi_size and min(roi_size) < 1:
         raise ConfigError(f"roi_size is {roi_size}, not positive", "give voxels along each axis")
     if any(side % multiple_of for side in roi_size):
-        raise ConfigError(f"roi_size is {roi_size}, not a multiple of {multiple_of}", "change it, or multiple_of")
+        raise ConfigError(f"roi_size is {roi_size}, not a multiple of {multiple_of}", "change --tile or --patch_size")
 
 
 def cheapest_cut(shape: tuple[int, ...], halo: int, max_voxels: int, multiple_of: int = 1) -> Cut:

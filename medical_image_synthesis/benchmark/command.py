@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -61,6 +62,7 @@ def benchmark(options: argparse.Namespace, words: Sequence[str]) -> int:
         return 0
     results = _begun(recipe, lists, out)
     if recipe.prepare:
+        _require_settings(recipe, runs, out, changed)
         from medical_image_synthesis.benchmark.prepare import prepared
 
         lists = prepared(recipe.prepare, lists, out / "data")
@@ -92,6 +94,24 @@ def require_weights(weights: Path) -> None:
         raise CheckpointError(f"no file {lacking[0]} (from --weights)", "pass model.pt of a run, beside its model.json")
 
 
+def _require_settings(recipe: Recipe, runs: Mapping[str, Any], out: Path, changed: Mapping[str, str]) -> None:
+    """Refuse settings that no training takes before cases are prepared, which may take hours.
+
+    Raises:
+        ConfigError: a setting is unknown, or out of range.
+    """
+    from medical_image_synthesis.catalogue import bundle_named
+    from medical_image_synthesis.configured import from_texts, run_files, started
+    from medical_image_synthesis.options import config_files
+    from medical_image_synthesis.runs import FILES, RUN_IDS
+
+    for name in runs.keys() & recipe.runs.keys():
+        overlays = overlays_of(recipe, name, out)
+        _write_yaml(Path(overlays[-1]), settings_of_run(recipe, name))
+        files = config_files(bundle_named(recipe.bundle), FILES["train"], [Path(each) for each in overlays])
+        started(run_files(files, from_texts({"output_dir": str(out / name), **changed})), RUN_IDS["train"])
+
+
 def _begun(recipe: Recipe, lists: Mapping[str, list[Item]], out: Path) -> dict[str, Any]:
     """The results so far, of the same recipe and cases.
 
@@ -106,7 +126,7 @@ def _begun(recipe: Recipe, lists: Mapping[str, list[Item]], out: Path) -> dict[s
     if not path.is_file():
         _write(path, made := {"version": version(), "recipe": about, "cases": cases, "runs": {}})
         return made
-    known: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    known = _known(path, "recipe", "cases", "runs", "version")
     if (known["recipe"], known["cases"]) != (about, cases):
         raise OutputError(f"{path} is of another recipe, or of other cases", "choose another --out")
     return known
@@ -122,19 +142,21 @@ def _trained(recipe: Recipe, name: str, out: Path, changed: Mapping[str, str]) -
     """The run of a recipe, trained, or continued where it was interrupted.
 
     Raises:
-        OutputError: it was trained with other settings.
+        OutputError: it was trained so far with other settings.
     """
     from medical_image_synthesis.catalogue import bundle_named
     from medical_image_synthesis.training import Run, train
 
     overlays, folder = overlays_of(recipe, name, out), out / name
     _write_yaml(Path(overlays[-1]), settings_of_run(recipe, name))
-    if (done := folder / TRAINED).is_file():
-        known = json.loads(done.read_text("utf-8"))
-        if known["changed"] != dict(changed):
-            raise OutputError(f"{folder} was trained with other settings, {known['changed']}", "choose another --out")
+    done, resume = folder / TRAINED, any(folder.glob("**/last_checkpoint.pt"))
+    known = _known(done, "changed") if done.is_file() else {}
+    if known and known["changed"] != dict(changed) and (resume or "folder" in known):
+        fault = f"{folder} was trained with other settings, {known['changed']}"
+        raise OutputError(fault, "pass them again, or choose another --out")
+    if "folder" in known:
         return Run(bundle_named(recipe.bundle), Path(known["folder"]), overlays)
-    resume = any(folder.glob("**/last_checkpoint.pt"))
+    _write(done, {"changed": dict(changed)})
     print(f"{name}: {'goes on' if resume else 'trains'}", flush=True)
     settings = {"datalist": out / DATALIST, "resume": resume, **changed}
     run = train(recipe.bundle, output_dir=folder, overlay=overlays, progress=_say, **settings)
@@ -194,8 +216,9 @@ def _show(
         steps.append(f"{recipe.prepare['function']} each case to {out / 'data'}, about {made:.0f} GB")
     for name in runs:
         if weights is None:
-            words = " ".join(f"--overlay {each}" for each in overlays_of(recipe, name, out))
-            command = f"synthesize train {recipe.bundle} {words} --datalist {out / DATALIST} --output_dir {out / name}"
+            words = [word for each in overlays_of(recipe, name, out) for word in ("--overlay", each)]
+            words += ["--datalist", str(out / DATALIST), "--output_dir", str(out / name)]
+            command = shlex.join(["synthesize", "train", recipe.bundle, *words])
             steps.append(f"{name}: {command}; {duration(recipe, name, len(lists['training']))}")
         steps.append(f"{name}: {', '.join(recipe.measures)} of {len(lists['test'])} test cases")
     steps.append(f"row beside {len(recipe.published)} published to {out / ROW}")
@@ -219,6 +242,23 @@ def duration(recipe: Recipe, name: str, cases: int) -> str:
 def _say(line: str, share: float | None) -> None:
     if not line.startswith(UserError.label):  # which ends this command too
         print(f"  {line}" if share is None else f"  {line} ({share:.0%})", flush=True)
+
+
+def _known(path: Path, *fields: str) -> dict[str, Any]:
+    """What a benchmark wrote.
+
+    Raises:
+        OutputError: something else did, or it is damaged.
+    """
+    from common.files import parse_json
+
+    try:
+        content = parse_json(path.read_text("utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not content.keys() >= {*fields}:
+        raise OutputError(f"{path} is damaged, or of another program", "remove it, or choose another --out")
+    return content
 
 
 def _hash(path: Path) -> str:

@@ -82,6 +82,13 @@ def test_demo_gives_train_and_inference_the_same_network(bundle):
     assert sum(math.prod(shape) for shape in shapes[0].values()) < 5_000_000, "the demo's network is small"
 
 
+def test_overlays_of_another_task_fit_the_training_that_they_name(bundle):
+    """As MONAI's command merges them: a part such as ``evaluation::unit`` needs its section."""
+    for path in bundle.configs.glob("*.yaml"):
+        if "run training" in (head := path.read_text().splitlines()[1]) and head.count(".yaml") == 2:
+            assert bundle.raw("train", path.stem)["training"], path.name
+
+
 def test_weights_of_every_variant_may_be_used(bundle):
     for overlay in ((), *((path.stem,) for path in bundle.variants.values())):
         require_safe(needed_settings(bundle.raw("train", *overlay)), f"weights of {overlay}")

@@ -305,6 +305,31 @@ def test_results_of_another_recipe_or_of_other_cases_are_kept(tmp_path: Path) ->
         command._begun(recipe, {"test": [{"case": "b"}]}, tmp_path)
 
 
+def test_damaged_results_and_a_training_that_began_otherwise_are_kept(tmp_path: Path) -> None:
+    recipe, out = read_recipe("synthrad2023_brain"), tmp_path / "out"
+    (models := out / "pix2pix" / "models").mkdir(parents=True)
+    for text in ('{"version', "[]", "{}"):
+        (out / "result.json").write_text(text)
+        with pytest.raises(OutputError, match=r"result.json is damaged, or of another program: remove it, or choose"):
+            command._begun(recipe, {"test": [{"case": "a"}]}, out)
+    (models / "last_checkpoint.pt").touch()  # interrupted
+    (out / "pix2pix" / "trained.json").write_text('{"changed": {"learning_rate": "1"}}')
+    with pytest.raises(OutputError, match=r"with other settings, {'learning_rate': '1'}: pass them again, or choose"):
+        command._trained(recipe, "pix2pix", out, {})
+
+
+def test_a_misspelt_setting_is_named_before_cases_are_prepared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = own_recipe(tmp_path / "mine.yaml", "ixi_pd2t2", split={"counts": [2, 1, 1], "seed": 0})
+    words = ["benchmark", str(path), "--root", str(public_trees.ixi(tmp_path / "IXI", 4)), "--out", str(tmp_path / "o")]
+    assert main([*words, "--patchsize", "3"]) == 2
+    assert (
+        "--patchsize is not a setting of this bundle (value 3): did you mean --patch_size?" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "o" / "data").exists()
+
+
 @pytest.mark.slow
 def test_the_whole_command_at_toy_size(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """A training and its scores beside the published row; again from there with its weights, and not twice."""
@@ -333,7 +358,10 @@ def test_the_whole_command_at_toy_size(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(words) == 0
     assert "strongest: done before" in capsys.readouterr().out
     assert main([*words, "--batch_size", "1"]) == 2
-    assert "was trained with other settings, {'device': 'cpu'}: choose another --out" in capsys.readouterr().err
+    assert (
+        "was trained with other settings, {'device': 'cpu'}: pass them again, or choose another --out"
+        in capsys.readouterr().err
+    )
     assert main([*words, "--weights", str(out / run["folder"] / "models" / "model.pt")]) == 0
     again = json.loads((out / "result.json").read_text())["runs"]["weights"]
     assert again["weights"] == run["weights"]

@@ -317,7 +317,23 @@ def test_a_folder_is_scored_by_the_cases_of_its_names(folders, tmp_path, capsys,
     assert (found["cases"], found["missing"]) == (2, ["a"])
     assert found["mae"] == {"mean": 20, "cases": 2, "sd": pytest.approx(200**0.5)}
     rows = [line.split(",")[:2] for line in (tmp_path / "scores.csv").read_text().splitlines()]
+    assert main([made, data, "--unit", "HU", "--out", tmp_path / "scores.csv"]) == 2
+    assert "scores.csv exists (from --out): choose another file, or remove it" in capsys.readouterr().err
     assert rows == [["case", "mae"], ["a_1", "10.0"], ["b", "30.0"]]
+
+
+def test_folders_without_volumes_are_no_volumes_without_mask(folders, tmp_path, capsys):
+    made, data = folders
+    (tmp_path / "empty").mkdir()
+    for first, second, fault in (
+        (tmp_path / "empty", data, "empty has no synthetic volume: name its files <case>.nii.gz, as those in"),
+        (data, made, "no case in .*made has a ct: pass a folder of DATA"),
+        (tmp_path / "nowhere", data, "nowhere"),
+    ):
+        assert main([first, second, "--unit", "HU"]) == 2
+        printed = capsys.readouterr().err
+        assert re.search(fault, printed), printed
+        assert "--mask" not in printed
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ BASELINE = 5
 ARTERY_VOXELS = 20
 LEAST_SIGNAL = 0.02
 """Of the signal without agent: below is noise."""
+TISSUE = 0.2
+"""Signal without agent over the 99th percentile of all voxels; an artery has more, air has less."""
+LEAST_FALL = 0.2
+"""Of the signal of the arteries by a bolus."""
 OSCILLATION = 0.035
 """Highest oscillation index of a residue function (Wu et al. 2003)."""
 THRESHOLDS = np.linspace(0.02, 0.98, 49)
@@ -39,7 +43,7 @@ THRESHOLDS = np.linspace(0.02, 0.98, 49)
 
 
 def relaxation(series: Array, echo_time: float) -> Array:
-    """Change of R2* in 1/s, -ln(S / S0) / TE, by which the concentration is measured.
+    """Change of R2* in 1/s, -ln(S / S0) / TE, by which the concentration is measured; 0 where there is no signal.
 
     Args:
         series: signal (..., T), whose first ``BASELINE`` points are before the bolus.
@@ -51,8 +55,9 @@ def relaxation(series: Array, echo_time: float) -> Array:
     if series.shape[-1] <= BASELINE:
         fault = f"the series has {series.shape[-1]} time points, no more than the {BASELINE} before the bolus"
         raise DataError(fault, "give the whole DSC series")
-    before = np.maximum(series[..., :BASELINE].mean(-1, keepdims=True), np.finfo(np.float32).tiny)
-    return np.asarray(-np.log(np.maximum(series / before, LEAST_SIGNAL)) / echo_time)
+    before = series[..., :BASELINE].mean(-1, keepdims=True)
+    remaining = np.divide(series, before, out=np.ones(series.shape), where=before > 0)
+    return np.asarray(-np.log(np.maximum(remaining, LEAST_SIGNAL)) / echo_time)
 
 
 def arterial_input(series: Array, echo_time: float, share: float) -> Array:
@@ -62,10 +67,19 @@ def arterial_input(series: Array, echo_time: float, share: float) -> Array:
         series: signal (X, Y, Z, T).
         echo_time: in s.
         share: of blood in the voxels of arteries.
+
+    Raises:
+        DataError: there are too few time points, or no bolus.
     """
-    peaks = relaxation(uniform_filter(series, (3, 3, 1, 1)), echo_time).max(-1).ravel()
+    smooth = uniform_filter(series, (3, 3, 1, 1))
+    before = smooth[..., :BASELINE].mean(-1)
+    peaks = np.where(before >= TISSUE * np.percentile(before, 99), relaxation(smooth, echo_time).max(-1), 0).ravel()
     signal = series.reshape(len(peaks), -1)[np.argsort(peaks)[-ARTERY_VOXELS:]].mean(0)
-    return relaxation(signal, echo_time) / share
+    artery = relaxation(signal, echo_time)
+    if np.exp(-echo_time * artery.max()) > 1 - LEAST_FALL:
+        fault = f"the series shows no bolus, since in its arteries the signal falls by less than {LEAST_FALL:.0%}"
+        raise DataError(fault, "give a whole DSC series, as signal")
+    return artery / share
 
 
 def deconvolved(tissue: Array, artery: Array, interval: float, threshold: float) -> Array:
@@ -175,10 +189,19 @@ class PerfusionInputd(Transform):
     Args:
         echo_time: in s.
         artery_share: of blood in the voxels of arteries.
+        target, unit: of the training; a target of ``UNITS`` has its unit.
         scale: 1/s; that of the artery is larger by 1 / ``artery_share``.
+
+    Raises:
+        ConfigError: for another unit.
     """
 
-    def __init__(self, echo_time: float, artery_share: float, scale: float = 20.0) -> None:
+    def __init__(
+        self, echo_time: float, artery_share: float, target: str = "", unit: str = "", scale: float = 20.0
+    ) -> None:
+        if unit != (own := UNITS.get(target, unit)):
+            fault = f"--target {target} is in {own}, but --output::unit is {unit}"
+            raise ConfigError(fault, f"pass --output::unit {own} and its --target_window, see dsc.yaml")
         self.echo_time = echo_time
         self.artery_share = artery_share
         self.scale = scale
@@ -194,5 +217,5 @@ class PerfusionInputd(Transform):
         both = [relaxation(series, self.echo_time), np.broadcast_to(artery, series.shape)]
         made = torch.from_numpy(np.moveaxis(np.concatenate(both, -1) / self.scale, -1, 0).astype(np.float32))
         image = convert_to_dst_type(made, data["image"])[0]
-        image.meta[TIMES] = True
+        image.meta[TIMES] = len(data["image"])
         return {**data, "image": image}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from statistics import mode
 
 import numpy as np
 from tqdm import tqdm
@@ -44,6 +46,7 @@ class _Expected:
     keep: bool = False
     images: int | None = None
     masked: Sequence[str] = ()
+    target_channels: dict[str, int] = field(default_factory=dict)
 
 
 def check_cases(
@@ -93,7 +96,16 @@ def check_cases(
     bar = tqdm(items, desc="checking", unit="case", disable=None)
     kept = replace(expected, keep=keep, masked=masked)
     findings = [each for section, item in bar for each in _check_case(item, expected if section == TEST else kept)]
+    findings += _unlike(expected.target_channels)
     return [*findings, *expected.exchanges.findings(), *(clipping.findings() if clipping else ())]
+
+
+def _unlike(channels: dict[str, int]) -> Iterator[Finding]:
+    """Targets of another number of channels than most, such as a grey picture among those in colour."""
+    for case, count in channels.items():
+        if count != (usual := mode(channels.values())):
+            fault, remedy = "the target has other channels than most", "save all alike, grey or RGB"
+            yield Finding(case, "", fault, f"{count} instead of {usual}", remedy)
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
@@ -140,6 +152,8 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     others = {key: _read(key, item[key], item, None, expected, findings) for key in OTHERS if key in item}
     if images:
         others = {key: other and volumes.stored_like(other, images[0]) for key, other in others.items()}
+    if target := others.get("label"):
+        expected.target_channels[item["case"]] = target.values.size // math.prod(target.shape)
     others = {key: other and volumes.first_channel(other) for key, other in others.items()}
     label, mask = others.get("label"), others.get("mask")
     if images:

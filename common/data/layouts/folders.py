@@ -146,7 +146,7 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
         fault = f"{files} missing in {root.name} ({some(missing)})"
         if there and any(all(f"{f.name}/{name}{suffix}" in missing for f in folders) for name in names):
             fault += f", whose cases have {some(there)}"
-        remedy = "complete these cases, move them out of the folder, or name other files by --source, --target, --mask"
+        remedy = "complete these cases, move them out of the folder, or name other files"
         if any(holds_series(part) for folder in folders for part in (folder, *folder.iterdir())):
             place = missing[0].removesuffix(suffix)
             remedy += f"; a folder with a DICOM series is read where it is named so, such as {place}"

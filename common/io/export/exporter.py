@@ -103,8 +103,10 @@ class VolumeExporter(CheckedOutputs):
         if name == "nifti":
             return NiftiFormat(named, self.dtype)
         if name in PICTURES:
+            from ..picture_files import require_depth
             from .picture import PictureFormat
 
+            require_depth(self.dtype)
             return PictureFormat(named, self.dtype, PICTURES[name])
         from .itk import ItkFormat  # few write it
 

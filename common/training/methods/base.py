@@ -142,8 +142,11 @@ class GanMethod(nn.Module):
 
     def distance(self, name: str, batch: Batch, pred: Tensor) -> Tensor:
         """The function of a loss, of a synthetic target (B, C, ...) and the true one."""
-        function = self.losses[name].function
+        function, label = self.losses[name].function, batch["label"]
         assert function is not None, name
+        if pred.shape[1] != label.shape[1]:
+            fault = f"the network makes {pred.shape[1]} channels, but the targets have {label.shape[1]}"
+            raise ConfigError(fault, "give targets of so many, or change the network's out_channels")
         if isinstance(function, nn.Module):  # not one of the method's own: neither trained nor saved with it
             function.to(pred.device)
-        return function(pred, batch["label"], **{key: batch[key] for key in self.losses[name].keys})
+        return function(pred, label, **{key: batch[key] for key in self.losses[name].keys})

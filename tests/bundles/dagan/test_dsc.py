@@ -133,6 +133,17 @@ def test_phantoms_have_known_maps_and_the_stated_noise(scans: Path) -> None:
         assert np.abs(artery - own).mean() < 0.03 * BLOOD
 
 
+def test_the_artery_is_not_found_in_the_air_and_needs_a_bolus(scans: Path) -> None:
+    series = voxels(scans / "phantom_000" / "dsc.nii.gz")
+    artery = arterial_input(series, 0.03, 0.1)
+    stripped = np.pad(series, ((24, 24), (24, 24), (0, 0), (0, 0)))
+    assert np.abs(arterial_input(stripped, 0.03, 0.1) - artery).mean() < 0.03 * BLOOD
+    assert not relaxation(stripped, 0.03)[0].any()
+    before = np.concatenate([series[..., :BASELINE]] * 2, axis=-1)
+    with pytest.raises(DataError, match=r"^the series shows no bolus, .* falls by less than 20%: give a whole DSC"):
+        arterial_input(before, 0.03, 0.1)
+
+
 def test_the_classical_maps_are_nearer_to_the_truth_than_their_mean(scans: Path) -> None:
     ratios = json.loads((scans / "dataset.json").read_text())["snr"]
     case = scans / max(ratios, key=ratios.__getitem__)
@@ -154,7 +165,7 @@ def test_scores_by_hand() -> None:
 def test_the_network_sees_each_pixel_and_the_artery(scans: Path) -> None:
     series = voxels(scans / "phantom_000" / "dsc.nii.gz")
     image = MetaTensor(torch.from_numpy(np.moveaxis(series, -1, 0).astype(np.float32)))
-    step = PerfusionInputd(0.03, 0.1)
+    step = PerfusionInputd(0.03, 0.1, "cbf", "ml/100g/min")
     given = step({"image": image})["image"]
     assert given.shape == (120, 48, 48, 4)
     assert step.channels_after(60) == 120
@@ -165,13 +176,19 @@ def test_the_network_sees_each_pixel_and_the_artery(scans: Path) -> None:
     torch.testing.assert_close(network(one)[..., 3:4, 7:8], network(one[..., 3:4, 7:8]))
 
 
+def test_a_map_is_not_trained_in_the_unit_of_another() -> None:
+    with pytest.raises(ConfigError, match=r"^--target mtt is in s, but --output::unit is ml/100g/min: pass"):
+        PerfusionInputd(0.03, 0.1, "mtt", "ml/100g/min")
+
+
 def test_a_run_scores_both_classical_answers_and_writes_the_unit(scans: Path, tmp_path: Path) -> None:
     ok(BUNDLE.run("training", ["train", "dsc"], dataset_dir=scans, output_dir=tmp_path, width=4, **TINY))
     ok(BUNDLE.run("evaluating", ["train", "evaluate", "dsc"], dataset_dir=scans, output_dir=tmp_path, width=4))
     rows = pd.read_csv(tmp_path / "evaluation" / "metrics.csv")
     assert set(rows["method"]) == {"model", "linear_fit", "osvd", "csvd"}
     assert rows[rows["method"] == "osvd"]["mae"].mean() < rows[rows["method"] == "linear_fit"]["mae"].mean()
-    case = scans / "phantom_001" / "dsc.nii.gz"
+    series = np.pad(voxels(scans / "phantom_001" / "dsc.nii.gz"), ((40, 40), (0, 0), (0, 0), (0, 0)))
+    nib.save(nib.nifti1.Nifti1Image(series.astype(np.float32), np.eye(4)), case := tmp_path / "dsc.nii.gz")
     ok(
         BUNDLE.run(
             "inference",
@@ -185,4 +202,4 @@ def test_a_run_scores_both_classical_answers_and_writes_the_unit(scans: Path, tm
     (about,) = (json.loads(path.read_text()) for path in (tmp_path / "made").glob("*_synthetic_perfusion.json"))
     assert (about["Unit"], about["SyntheticData"]) == ("ml/100g/min", True)
     (made,) = (tmp_path / "made").glob("*.nii.gz")
-    assert voxels(made).shape == (48, 48, 4)
+    assert voxels(made).shape == (128, 48, 4)

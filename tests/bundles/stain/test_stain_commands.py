@@ -111,15 +111,24 @@ def test_each_mistake_is_one_sentence(data: Path, weights: Path, tmp_path: Path)
     volume.touch()
     use = ("--weights", weights)
     refused(in_process.synthesize("stain", volume, "-o", tmp_path / "b.png", *use),
-            r"SOURCE .*a.nii.gz is not a folder and does not end in .png, .jpg, .jpeg, .tif, .tiff: pass")  # fmt: skip
+            r"SOURCE .*a.nii.gz is not a folder and does not end in .png, .*: pass a picture or a folder")  # fmt: skip
     refused(in_process.synthesize("mr2ct", source, "-o", tmp_path / "b.nii.gz"), r"SOURCE .*source.png is not a folder")
     refused(in_process.synthesize("stain", source, "-o", tmp_path / "b.nii.gz", *use),
             r"--output_format nifti is not for pictures: choose png, tiff or ome-tiff")  # fmt: skip
+    refused(in_process.synthesize("stain", source, "-o", tmp_path / "b.jpg", *use), r".tif: pass NAME.png$")
+    refused(in_process.synthesize("stain", source, "-o", tmp_path / "b.png", "--output_dtype", "int16", *use),
+            r"^error: a picture stores no int16: pass --output_dtype uint8 or uint16$")  # fmt: skip
     Image.fromarray(voxels(source)[:-1]).save(tmp_path / "cut.png")
     refused(in_process.synthesize("score", tmp_path / "cut.png", source),
             r"pred has shape \(64, 63, 1\), .* the truth shape \(64, 64, 1\), .*: resample it")  # fmt: skip
     refused(in_process.synthesize("score", source, source, "--unit", "HU"), r"--unit and --value_range are for volumes")
     refused(in_process.synthesize("score", volume, volume), r"--mask is missing, without which the background")
+
+
+def test_targets_in_colour_are_no_masks_of_nuclei(data: Path, tmp_path: Path) -> None:
+    settings = {"dataset_dir": data, "output_dir": tmp_path / "out", "target": "source", **SHORT}
+    refused(STAIN.run("training", ["train", "demo", "segan"], **settings),
+            r"the network makes 1 channels, but the targets have 3: give targets of so many")  # fmt: skip
 
 
 def test_pictures_of_two_sizes_or_of_a_volume_bundle_end_a_training(data: Path, tmp_path: Path) -> None:
@@ -131,5 +140,8 @@ def test_pictures_of_two_sizes_or_of_a_volume_bundle_end_a_training(data: Path, 
     settings = {"dataset_dir": tmp_path / "data", "output_dir": tmp_path / "out"}
     done = STAIN.run("training", ["train", "demo"], **settings)
     refused(done, r"b \(target.png\): the grid is not the image's .*\(31, 31, 1\).* instead of .*\(32, 32, 1\)")
+    done = in_process.synthesize("check", "stain", "--dataset_dir", tmp_path / "data")
+    assert re.search(r"b \(target.png\): the grid is not the image's", done.stdout), done.stdout
+    assert "2 cases checked: 1 errors" in done.stdout
     done = Bundle("mr2ct_pix2pix").run("training", ["train"], source="source", target="target", **settings)
     refused(done, r"source.png\): a picture, where volumes are needed; convert the original DICOM series")

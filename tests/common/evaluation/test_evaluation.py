@@ -225,6 +225,16 @@ def test_references_are_functions_of_the_source_in_ras_order(tmp_path, cases, ca
     assert "halved" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
 
 
+def test_a_reference_of_another_task_names_the_overlay(tmp_path, cases):
+    def of_colours(source):
+        raise DataError("no training case has a target in colour", "give RGB pictures")
+
+    with pytest.raises(
+        DataError, match=r"^test_1, reference stain: no .*; evaluations of another task take the --over"
+    ):
+        evaluation(tmp_path, cases, references={"stain": of_colours}).run()
+
+
 def test_a_reference_gets_all_channels_of_a_source_that_has_several(tmp_path, cases):
     """And a metric by the name ``channels``, with the axes of the file, PSR in test_2."""
     for item in (item for items in cases.values() for item in items):

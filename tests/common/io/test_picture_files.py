@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +199,14 @@ def _tiff_palette(path: Path) -> None:
     )
 
 
+def _tiff_turned(path: Path) -> None:
+    tifffile.imwrite(path / "a.tif", np.zeros((4, 5), np.uint8), extratags=[(274, "H", 1, 6, True)])
+
+
+def _lzw(path: Path) -> None:
+    Image.fromarray(np.zeros((4, 5), np.uint8)).save(path / "a.tif", compression="tiff_lzw")
+
+
 def _text(path: Path) -> None:
     (path / "a.png").write_text("no picture")
 
@@ -221,6 +230,7 @@ def _cut(path: Path) -> None:
         (_cmyk, r"neither one grey nor one RGB picture \(4 x 4 x 4\)"),
         (_deep_colour, "a PNG of 16 bits in colour, which would be read as 8; save it as TIFF"),
         (_pages, r"several pictures \(5 pages\); save each as a file of its own"),
+        (_tiff_turned, r"stored turned \(Orientation 6\); save it upright"),
         (_text, r"the picture cannot be read \(UnidentifiedImageError.*\); save it again"),
         (_cut, r"the picture cannot be read \(.*\); save it again"),
     ],
@@ -230,6 +240,23 @@ def test_what_is_no_such_picture_is_named(tmp_path: Path, write, fault: str) -> 
     (path,) = tmp_path.glob("a.*")
     with pytest.raises(VolumeError, match=rf"^case_7 \({path.name}\): .*{fault}"):
         read_picture(path, "case_7")
+
+
+def test_a_compression_that_needs_another_package_names_it(tmp_path: Path) -> None:
+    if find_spec("imagecodecs"):
+        pytest.skip("imagecodecs is installed")
+    _lzw(tmp_path)
+    with pytest.raises(VolumeError, match=r"LZW.*; pip install imagecodecs, or save it again as PNG or plain TIFF$"):
+        read_picture(tmp_path / "a.tif", "a")
+
+
+def test_a_photograph_is_read_upright(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[10, 20, 30], [40, 50, 60]], np.uint8))
+    exif = image.getexif()
+    exif[274] = 6  # to be turned clockwise
+    image.save(tmp_path / "a.png", exif=exif)
+    values, _ = read_picture(tmp_path / "a.png", "a")
+    np.testing.assert_array_equal(values[:, :, 0].T, [[40, 10], [50, 20], [60, 30]])
 
 
 def test_pictures_and_volumes_are_not_taken_for_each_other(tmp_path: Path) -> None:
@@ -245,8 +272,8 @@ def test_pictures_and_volumes_are_not_taken_for_each_other(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "dtype", "shape", "fault"),
     [
-        ("a.png", "int16", (4, 4, 1), "a.png is a picture, which stores no int16: pass --output_dtype uint8 or uint16"),
-        ("a.png", "uint16", (4, 4, 1, 3), "a.png is a PNG, which has 16 bits of grey only: write TIFF"),
+        ("a.png", "int16", (4, 4, 1), "a picture stores no int16: pass --output_dtype uint8 or uint16"),
+        ("a.png", "uint16", (4, 4, 1, 3), "a PNG has 16 bits of grey only: write TIFF"),
         ("a.tif", "uint8", (4, 4, 2), r"a.tif is a picture, the output has shape \(4, 4, 2\): write NIfTI"),
         ("a.jpg", "uint8", (4, 4, 1), r"a.jpg has the ending of no picture that is written: choose .png, .tif"),
     ],

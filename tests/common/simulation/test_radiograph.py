@@ -105,7 +105,9 @@ def test_energy_follows_the_table_and_air_is_nothing() -> None:
     ("settings", "message"),
     [
         ({"source_to_axis": 1600.0}, "--source_to_axis is 1600 mm, not between 0 and 1500: place the axis"),
-        ({"detector": (0, 5)}, "--detector is 0 x 5 pixels of 0.8 mm: give two numbers"),
+        ({"detector": (0, 5)}, "--detector is 0 x 5 pixels: give two numbers from 1 to 4096"),
+        ({"detector": (10, 100_000)}, "--detector is 10 x 100000 pixels: give two numbers from 1 to 4096"),
+        ({"pixel_mm": 0.0}, "--pixel_mm is 0: give a number above 0"),
         ({"angles": ()}, "--angles has 0 views: give 1 to 720"),
         ({"energy": 511.0}, "--energy is 511 keV: give 30 to 150"),
     ],
@@ -113,6 +115,14 @@ def test_energy_follows_the_table_and_air_is_nothing() -> None:
 def test_settings_out_of_range(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("(", r"\(")):
         RadiographBeam(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("distances", [(100.0, 150.0), (30.0, 1500.0), (1480.0, 1500.0)])
+def test_source_and_detector_lie_outside_the_volume(distances: tuple[float, float]) -> None:
+    """A distance in cm puts a source or detector into a CT of 120 mm."""
+    hu = np.full((120, 120, 120), -1000.0)
+    with pytest.raises(ConfigError, match=r"where source or detector lie inside the CT: enlarge them, they are in mm$"):
+        view(hu, np.eye(4), source_to_axis=distances[0], source_to_detector=distances[1])
 
 
 def test_files_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -258,6 +258,11 @@ def test_wrong_settings(settings, message):
         inferer(**settings)
 
 
+def test_windows_in_a_plane_fit_the_depth_of_the_network():
+    with pytest.raises(ConfigError, match=r"^roi_size is \(50, 50\), not a multiple of 32: change --tile"):
+        PlaneInferer("axial", multiple_of=32, roi_size=50)
+
+
 def test_fast_windows_narrower_than_the_receptive_field():
     with pytest.raises(ConfigError, match=r"^max_voxels is .*, too few for a window .* of \(30, 30, 30\)"):
         inferer(mode="fast", receptive_field=17)(volume((30, 30, 30)), torch.clone)

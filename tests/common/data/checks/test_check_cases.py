@@ -11,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from common.data.checks.before_training import check_cases, require_clean
@@ -305,6 +306,19 @@ def test_one_bad_case_does_not_stop_the_check(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     check_cases({"training": [bad]})
     assert "checking: 100%" in capsys.readouterr().err
+
+
+def test_a_target_of_other_channels_than_most_is_an_error(tmp_path: Path) -> None:
+    rng, items = np.random.default_rng(0), []
+    for name, shape in (("a", (24, 24, 3)), ("b", (24, 24, 3)), ("c", (24, 24))):
+        (tmp_path / name).mkdir()
+        for key in ("image", "label"):
+            Image.fromarray(rng.integers(0, 255, shape, np.uint8)).save(tmp_path / name / f"{key}.png")
+        items.append({"case": name} | {key: str(tmp_path / name / f"{key}.png") for key in ("image", "label")})
+    errors = check_cases({"training": items}, VolumeReader(pictures=True))
+    assert [str(each) for each in errors if each.severity == "error"] == [
+        "c: the target has other channels than most (1 instead of 3); save all alike, grey or RGB"
+    ]
 
 
 def test_require_clean_lists_every_error_and_logs_warnings(caplog: pytest.LogCaptureFixture) -> None:
