@@ -55,7 +55,9 @@ def read_itk(
         values = np.where(np.isfinite(values), values, np.float32(nan_fill))
     if missing := int(np.count_nonzero(~np.isfinite(values))):
         share = f"{missing} NaN or Inf"
-        raise VolumeError(where("voxels are not finite", share, "repair the file, or pass --nan_fill 0 in runs"))
+        raise VolumeError(
+            where("voxels are not finite", share, "repair the file; training and inference take --nan_fill 0")
+        )
     if not is_invertible(affine):
         raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "export it again"))
     return values, affine, header.warnings

@@ -103,7 +103,9 @@ def read_mgh(
         values = np.where(finite, values, np.float32(nan_fill))
     elif not finite.all():
         share = f"{np.count_nonzero(~finite)} NaN or Inf of {values.size} voxels"
-        raise VolumeError(where("voxels are not finite", share, "repair the file, or pass --nan_fill 0 in runs"))
+        raise VolumeError(
+            where("voxels are not finite", share, "repair the file; training and inference take --nan_fill 0")
+        )
     if grid.frames > 1:
         return np.ascontiguousarray(np.moveaxis(values, -1, 0)), grid.affine
     return np.ascontiguousarray(values.reshape(grid.shape, order="F")), grid.affine

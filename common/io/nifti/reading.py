@@ -125,7 +125,9 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
         raise VolumeError(where("the file holds more than its header claims", more, "export the file again"))
     if nan_fill is None and missing:
         share = f"{missing} NaN or Inf of {values.size} voxels"
-        raise VolumeError(where("voxels are not finite", share, "repair the file, or pass --nan_fill 0 in runs"))
+        raise VolumeError(
+            where("voxels are not finite", share, "repair the file; training and inference take --nan_fill 0")
+        )
     if largest > float(np.finfo(np.float32).max):
         raise VolumeError(where("values do not fit float32", f"{largest:.3g}", "rescale the file"))
     return values if header.channels > 1 else values[0]
