@@ -48,7 +48,7 @@ def benchmark(options: argparse.Namespace, words: Sequence[str]) -> int:
     recipe, changed = read_recipe(options.name), settings_of(words)
     print(f"{recipe.title}\nlicence of the data: {recipe.licence}\nfrom: {recipe.url}", flush=True)
     if options.weights:
-        require_weights(options.weights)
+        require_weights(options.weights, recipe.bundle)
     from medical_image_synthesis.benchmark.tree import cases_of, sections
 
     root = options.root.absolute()
@@ -83,15 +83,19 @@ def benchmark(options: argparse.Namespace, words: Sequence[str]) -> int:
     return 0
 
 
-def require_weights(weights: Path) -> None:
-    """Refuse weights of which nothing is known.
+def require_weights(weights: Path, bundle: str) -> None:
+    """Refuse weights of which nothing is known, and those of another bundle.
 
     Raises:
-        CheckpointError: there is no file of them, or of what is known.
+        CheckpointError: there is no file of them, or of what is known, or it names another bundle.
     """
     about = weights.with_suffix(".json")
     if lacking := [path for path in (weights, about) if not path.is_file()]:
         raise CheckpointError(f"no file {lacking[0]} (from --weights)", "pass model.pt of a run, beside its model.json")
+    from common.weights.info import read_info
+
+    if (own := read_info(weights).bundle) != bundle:
+        raise CheckpointError(f"{weights} is of {own} (from --weights)", f"pass weights of {bundle}")
 
 
 def _require_settings(recipe: Recipe, runs: Mapping[str, Any], out: Path, changed: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ import yaml
 from pydicom import dcmread
 
 from common.errors import ConfigError, DataError, OutputError
+from common.weights.shipped import shipped_weights
 from medical_image_synthesis.benchmark import command, prepare, table, tree
 from medical_image_synthesis.benchmark.recipe import Recipe, read_recipe, recipe_names
 from medical_image_synthesis.catalogue import bundle_named
@@ -294,6 +295,9 @@ def test_a_dry_run_says_the_licence_first_and_writes_nothing(tmp_path: Path, cap
     assert fault.startswith(f"error: no folder {tmp_path}/nowhere")
     assert main([*words, "--weights", str(tmp_path / "none.pt")]) == 2
     assert "none.pt (from --weights): pass model.pt of a run, beside its model.json" in capsys.readouterr().err
+    other = shipped_weights(bundle_named("ldct").folder)
+    assert main([*words, "--weights", str(other)]) == 2
+    assert f"{other} is of ldct_wgan_vgg (from --weights): pass weights of " in capsys.readouterr().err
 
 
 def test_results_of_another_recipe_or_of_other_cases_are_kept(tmp_path: Path) -> None:
