@@ -69,12 +69,14 @@ def head_mask(target: np.ndarray, threshold: float | None, axial: int, case: str
     threshold = float(target.mean()) if threshold is None else threshold
     above = target > threshold
     if not above.any():
-        fault = f"{case}: target has no voxel above the head's threshold {threshold} (its maximum is {target.max()})"
+        fault = (
+            f"{case}: the volume has no voxel above the head's threshold {threshold} (its maximum is {target.max()})"
+        )
         raise DataError(fault, "check the file, or change --head_threshold where there is one")
     if above.all():
         air = f"no air below the head's threshold {threshold:g} (its lowest value is {target.min():g})"
         remedy = "give a --head_threshold between air and skin, or mask files"
-        logger.warning(f"{case}: target has {air}, and all of it is taken as head: {remedy}")
+        logger.warning(f"{case}: the volume has {air}, and all of it is taken as head: {remedy}")
     regions, count = ndimage.label(above)
     del above
     sizes = np.zeros(count + 1, np.int64)

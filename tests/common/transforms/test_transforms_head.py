@@ -28,7 +28,7 @@ class TestHeadMask:
     def test_threshold_counts(self):
         target = np.full((5, 5, 5), -1000.0)
         target[1:4, 1:4, 1:4] = -500  # not above -500
-        with pytest.raises(DataError, match=r"case_3: target has no voxel above the head's threshold -500.0 \("):
+        with pytest.raises(DataError, match=r"case_3: the volume has no voxel above the head's threshold -500.0 \("):
             HeadMaskd("label")({"label": torch.from_numpy(target)[None], "case": "case_3"})
         assert head_mask(target, -501, 2, "a").sum() == 27
 
@@ -36,8 +36,8 @@ class TestHeadMask:
         grey = np.arange(125.0).reshape(5, 5, 5)
         assert head_mask(grey, -500, axial=2, case="a").all()
         assert caplog.messages == [
-            "a: target has no air below the head's threshold -500 (its lowest value is 0), and all of it is taken as"
-            " head: give a --head_threshold between air and skin, or mask files"
+            "a: the volume has no air below the head's threshold -500 (its lowest value is 0), and all of it is taken"
+            " as head: give a --head_threshold between air and skin, or mask files"
         ]
         caplog.clear()
         head_mask(grey, 10, axial=2, case="a")

@@ -90,7 +90,9 @@ def test_a_target_that_is_flat_inside_the_head_and_a_source_without_a_head_are_r
     message = "c3: label is 5 everywhere inside the head, and cannot be standardised: check the file"
     with pytest.raises(DataError, match=message):
         standardised(image=SOURCE, label=volume(0, 9, 5, 5, 5, 5, 0, 0))
-    with pytest.raises(DataError, match=r"c3: target has no voxel above the head's threshold 4.0 \(its maximum is "):
+    with pytest.raises(
+        DataError, match=r"c3: the volume has no voxel above the head's threshold 4.0 \(its maximum is "
+    ):
         standardised(image=torch.full((1, 4, 4, 4), 4.0))
 
 
