@@ -102,8 +102,9 @@ def check_cases(
 
 def _unlike(channels: dict[str, int]) -> Iterator[Finding]:
     """Targets of another number of channels than most, such as a grey picture among those in colour."""
+    usual = mode(channels.values()) if channels else 0
     for case, count in channels.items():
-        if count != (usual := mode(channels.values())):
+        if count != usual:
             fault, remedy = "the target has other channels than most", "save all alike, grey or RGB"
             yield Finding(case, "", fault, f"{count} instead of {usual}", remedy)
 

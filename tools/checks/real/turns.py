@@ -1,8 +1,8 @@
 """MR to MR of three patients, each left out in turn: networks trained equally long on the two others, and a line.
 
 ``python -m tools.checks.real.turns --minutes 10 --out DIR``: 27 trainings by the bundle's own commands, each of so many
-minutes of one core's processor time, start included; a training that DIR has is not repeated. Three patients are too
-few for statistics.
+minutes of one core's processor time, start included; a training that DIR has of so many minutes is not repeated. Three
+patients are too few for statistics.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def trained(task: str, method: str, held_out: str, folder: Path, minutes: float)
         cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
         preexec_fn=partial(resource.setrlimit, resource.RLIMIT_CPU, (most, most)),
     )  # fmt: skip
-    if not weights.is_file():
-        raise SystemExit(f"no training of {method} within {minutes} minutes:\n{done.stderr[-2000:]}")
+    if done.returncode >= 0 or not weights.is_file():  # the limit ends it by a signal, nothing else does
+        raise SystemExit(f"no training of {method} for {minutes:g} minutes:\n{done.stderr[-2000:]}")
     ended.touch()
     return weights
 
@@ -133,7 +133,8 @@ def main() -> None:
         for patient, folder in patients().items():
             rows.setdefault(f"{task}: line", []).append(scores(task, patient, line(task, patient)))
             for method in METHODS:
-                out = options.out.resolve() / f"{task} {method} {patient}".replace(" ", "_").replace(",", "")
+                name = f"{task} {method} {patient} {options.minutes:g}"
+                out = options.out.resolve() / name.replace(" ", "_")
                 weights = trained(task, method, patient, out, options.minutes)
                 (out / "test.json").write_text(json.dumps({"test": [item(task, folder)]}))
                 made, _ = infer(BUNDLE, out / "test.json", out, weights)
