@@ -40,11 +40,11 @@ def openvino_of(network: nn.Module, example: Tensor, precision: str) -> Run:
 
     sides = [next((small for small in TRACED if side % small == 0), side) for side in example.shape[2:]]
     first = example[:1, :, : sides[0], : sides[1], : sides[2]] if example.ndim == 5 else example[:1]
-    with warnings.catch_warnings(), torch.no_grad(), torch.autocast("cpu", enabled=False):
+    with warnings.catch_warnings(), torch.no_grad(), torch.autocast("cpu", enabled=False):  # read when decoded, too
         warnings.simplefilter("ignore")  # about branches on a shape: each shape is compared with PyTorch
         # deprecated from PyTorch 2.15 on; torch.export takes 12.7 s of a small U-Net where this takes .85 [measured]
         traced = torch.jit.trace(network, first, check_trace=False)
-    decoder = TorchScriptPythonDecoder(traced, example_input=(first,))
+        decoder = TorchScriptPythonDecoder(traced, example_input=(first,))
     reader = FrontEndManager().load_by_framework("pytorch")  # convert_model takes six times as long
     model = reader.convert(reader.load(decoder))
     _normalise_in_steps(model)

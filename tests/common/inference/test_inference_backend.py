@@ -300,6 +300,12 @@ class TestOpenvinoItself:
         run = openvino_of(network, x, "fp32")
         torch.testing.assert_close(run(x), exact, rtol=0, atol=1e-4)  # 3.5e-4 with the kernel of OpenVINO 2026.4
 
+    def test_a_network_is_converted_under_autocast(self):
+        network, x = unet(2), torch.randn(1, 1, 16, 16)
+        with torch.autocast("cpu", torch.bfloat16):
+            run = openvino_of(network, x, "bf16")
+        torch.testing.assert_close(run(x), network(x), rtol=0, atol=2e-2)
+
     def test_a_volume_is_that_of_torch(self, weights):
         network, inputs = unet(2), volume(8, 8, 6)
         backend = Backend({"backend": OPENVINO}, CPU, "fp32", weights)
