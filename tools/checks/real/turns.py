@@ -1,18 +1,15 @@
 """MR to MR of three patients, each left out in turn: networks trained equally long on the two others, and a line.
 
 ``python -m tools.checks.real.turns --minutes 10 --out DIR``: 27 trainings by the bundle's own commands, each of so many
-minutes of one core's processor time, start included; a training that DIR has of so many minutes is not repeated. Three
-patients are too few for statistics.
+minutes of one core's processor time, start included; a training that DIR has of so many minutes is not repeated. With
+``--konfai``, the command of an environment of ``konfai[smp]==1.8.7``, that rival is trained as long for each task of
+one source. Three patients are too few for statistics.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import subprocess
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,9 @@ from mr2ct_pix2pix.lesions import FlairLesions
 from common.metrics import mae, psnr, ssim
 from common.metrics.masked import Mask, Volume
 from common.transforms import head_mask
+from tools.checks.real import peer
 from tools.checks.real.images import fitted, infer, read, standardised
+from tools.checks.real.limited import run_limited
 from tools.demo import command
 from tools.repository import ROOT
 
@@ -40,6 +39,7 @@ METHODS: dict[str, tuple[list[str], dict[str, Any]]] = {
     ),
 }
 """Overlays and settings: the GAN, its generator (of MONAI) by L1 alone, nnU-Net's residual encoder."""
+PEER = "KonfAI"
 SETTINGS = {
     "max_epochs": 10000, "constant_epochs": 10000, "samples_per_epoch": 80, "keep": "last", "batch_size": 4,
     "learning_rate": 1.0e-3, "ema_decay": 0.995, "data_check": "false", "spacing": "[2,2,2]",
@@ -62,16 +62,25 @@ def trained(task: str, method: str, held_out: str, folder: Path, minutes: float)
     settings = {**SETTINGS, **own, "datalist": folder / "cases.json", "output_dir": folder, "run_dir": folder}
     settings |= {"data::source": source, "data::target": target, "channels": source.count(",") + 1}
     words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
-    most = round(60 * minutes)
-    done = subprocess.run(
-        command(BUNDLE, "training", ["train", *overlays], *words),
-        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_CPU, (most, most)),
-    )  # fmt: skip
-    if done.returncode >= 0 or not weights.is_file():  # the limit ends it by a signal, nothing else does
-        raise SystemExit(f"no training of {method} for {minutes:g} minutes:\n{done.stderr[-2000:]}")
+    run_limited(command(BUNDLE, "training", ["train", *overlays], *words), ROOT, minutes, weights.is_file)
     ended.touch()
     return weights
+
+
+def of_peer(konfai: Path, task: str, held_out: str, folder: Path, minutes: float) -> Volume:
+    """The image (X, Y, Z) of a patient by KonfAI, trained on the others for so long."""
+    source, target = TASKS[task]
+    for name, place in patients().items():
+        files = {"SOURCE": place / f"{source}.nii.gz", "TARGET": place / f"{target}.nii.gz"}
+        mask = head_mask(read(files["SOURCE"]), None, axial=2, case=name)
+        if name == held_out:
+            peer.write_case(folder / "Test" / name, {"SOURCE": files["SOURCE"]}, mask)
+        else:
+            peer.write_case(folder / "Dataset" / name, files, mask)
+    if not (ended := folder / "ended").exists():
+        peer.train(konfai, folder, minutes)
+        ended.touch()
+    return peer.predicted(konfai, folder, patients()[held_out] / f"{source}.nii.gz")
 
 
 def patients() -> dict[str, Path]:
@@ -126,19 +135,24 @@ def main() -> None:
     """Train what is not there yet, and print and write the means over the patients."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10, help="of a training")
+    parser.add_argument("--task", choices=TASKS, action="append", help="one of several (default: all)")
+    parser.add_argument("--konfai", type=Path, help="its command")
     parser.add_argument("--out", type=Path, required=True, help="folder of trainings and scores.json")
     options = parser.parse_args()
     rows: dict[str, list[dict[str, float]]] = {}
-    for task in TASKS:
+    for task in options.task or TASKS:
         for patient, folder in patients().items():
             rows.setdefault(f"{task}: line", []).append(scores(task, patient, line(task, patient)))
-            for method in METHODS:
+            for method in [*METHODS, *([PEER] if options.konfai and "," not in TASKS[task][0] else [])]:
                 name = f"{task} {method} {patient} {options.minutes:g}"
                 out = options.out.resolve() / name.replace(" ", "_")
-                weights = trained(task, method, patient, out, options.minutes)
-                (out / "test.json").write_text(json.dumps({"test": [item(task, folder)]}))
-                made, _ = infer(BUNDLE, out / "test.json", out, weights)
-                rows.setdefault(f"{task}: {method}", []).append(scores(task, patient, made[patient]))
+                if method == PEER:
+                    image = of_peer(options.konfai.absolute(), task, patient, out, options.minutes)
+                else:
+                    weights = trained(task, method, patient, out, options.minutes)
+                    (out / "test.json").write_text(json.dumps({"test": [item(task, folder)]}))
+                    image = infer(BUNDLE, out / "test.json", out, weights)[0][patient]
+                rows.setdefault(f"{task}: {method}", []).append(scores(task, patient, image))
                 (options.out / "scores.json").write_text(json.dumps(rows, indent=1))
     for name, each in rows.items():
         print(name, *(f"{metric} {np.mean([row[metric] for row in each]):.3f}" for metric in each[0]), sep=" | ")
