@@ -124,7 +124,10 @@ class RunFolder:
         if self.resume:
             require_same(self.root, config_of(self.record))
             self._restore(engine, last)
-        if devices.rank() == 0:
+        done, asked = engine.state.epoch, engine.state.max_epochs
+        if done >= asked:  # of a resumed run: its record stays that of the training
+            logger.warning(f"nothing to train, {done} epochs are done and --max_epochs is {asked}: raise it to go on")
+        elif devices.rank() == 0:
             self._write_settings()
             self.weights.describe(self.root / DATALIST_NAME)
             best = self.keep == BEST and self._validates()

@@ -421,6 +421,20 @@ def test_a_resumed_run_remembers_its_best(tmp_path: Path) -> None:
     assert (saved["best_metric"], saved["best_metric_epoch"]) == (1.0, 1)
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_finished_run_that_is_resumed_says_so_and_keeps_its_record(
+    tmp_path: Path, epochs: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(tmp_path, epochs=2).run()
+    record = tmp_path / "run.json"
+    record.write_text('{"config": {}, "versions": "of the training"}')
+    before = _contents(tmp_path / "models", tmp_path)
+    build(tmp_path, epochs=epochs, resume=True).run()
+    assert f"nothing to train, 2 epochs are done and --max_epochs is {epochs}: raise it to go on" in caplog.text
+    assert "will be those of" not in caplog.text.split("nothing to train")[1]
+    assert _contents(tmp_path / "models", tmp_path) == before
+
+
 def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
     build(tmp_path, scores=(math.nan, 3, math.nan, 4)).run()
     saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")
