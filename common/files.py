@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -62,6 +63,19 @@ def as_cell(value: Any) -> Any:
 def text_of_cell(cell: str) -> str:
     """The text of a cell that :func:`as_cell` made."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def read_rows(path: Path, separator: str = ",") -> list[dict[str, str]]:
+    """The rows of a table of a user, by the names in its first line; a byte order mark of UTF-8 is passed over.
+
+    Raises:
+        DataError: it is in another encoding, as spreadsheets write it, or no text.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            return list(csv.DictReader(stream, delimiter=separator))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not text in UTF-8", "save it as CSV in UTF-8") from error
 
 
 def _is_number(text: str) -> bool:

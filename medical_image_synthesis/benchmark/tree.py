@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import DataError, some
+from common.files import read_rows
 from medical_image_synthesis.benchmark.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -120,7 +120,6 @@ def _of_table(split: dict[str, Any], folder: Path) -> dict[str, str]:
     path = folder / split["table"]
     if not path.is_file():
         raise DataError(f"no {path}, which has the split", "put it there")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream, delimiter=split.get("separator", ",")))
+    rows = read_rows(path, split.get("separator", ","))
     names = split["names"]
     return {row[split["case"]]: names.get(row[split["section"]], "") for row in rows}

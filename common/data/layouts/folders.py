@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from ...case_keys import REGIONS
 from ...errors import DataError, some
-from ...files import GET_CONTENT, NOT_HERE, is_broken_link, text_of_cell
+from ...files import GET_CONTENT, NOT_HERE, is_broken_link, read_rows, text_of_cell
 from ...io.dicom.reading.headers import holds_series
 from ...io.picture_files import PICTURES
 from ...io.reader import NIFTI, VOLUMES, volume_path
@@ -157,13 +156,12 @@ def patients_of(root: Path, cases: list[str], separator: str | None) -> dict[str
     """The patient of each case: from ``ROOT/patients.csv``, otherwise the name of the case up to the separator.
 
     Raises:
-        DataError: for a table without the columns ``case`` and ``patient``, or without one of the cases.
+        DataError: for a table without the columns ``case`` and ``patient``, without one of the cases, or not in UTF-8.
     """
     path = root / "patients.csv"
     if not path.is_file():
         return {case: case.split(separator)[0] if separator else case for case in cases}
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = read_rows(path)
     if not rows or not {"case", "patient"} <= set(rows[0]):
         columns = f"the columns {sorted(rows[0])}" if rows else "no rows"
         raise DataError(f"patients.csv has {columns}, not case,patient", "write case,patient as its first line")

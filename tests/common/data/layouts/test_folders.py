@@ -111,6 +111,13 @@ def test_patients_from_names_and_from_a_table(tmp_path: Path) -> None:
     table.write_text("id,subject\ns1_v1,P1\n")
     with pytest.raises(DataError, match=r"patients.csv has the columns \['id', 'subject'\], not case,patient"):
         found()
+    rows = "case,patient\ns1_v1,Bö\ns1_v2,Bö\ns2,C\n"
+    table.write_text(rows, encoding="utf-8-sig")
+    assert found() == ["Bö", "Bö", "C"]
+    for encoding in ("cp1252", "utf-16"):  # of spreadsheets
+        table.write_text(rows, encoding=encoding)
+        with pytest.raises(DataError, match=r"patients.csv is not text in UTF-8: save it as CSV in UTF-8"):
+            found()
 
 
 @pytest.mark.parametrize("root", ["Task1", "Task1/brain"])
