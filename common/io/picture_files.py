@@ -5,6 +5,7 @@ Values are levels of 8 bits, 0 to 255, whether 8 or 16 bits are stored.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,9 @@ DEPTHS = {"uint8": 1.0, "uint16": 257.0}
 """Stored types of pictures, with the steps of each in one level of 8 bits."""
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Columns run to the patient's left and rows to the back, as those of an axial slice on a screen."""
-MM = {"m": 1e3, "cm": 10.0, "mm": 1.0, "µm": 1e-3, "um": 1e-3, "nm": 1e-6}
+NO_LENGTH = dict.fromkeys(("pixel", "reference frame"), math.nan)
+MM = {"m": 1e3, "cm": 10.0, "mm": 1.0, "µm": 1e-3, "um": 1e-3, "nm": 1e-6, **NO_LENGTH}
+"""Units of OME-XML in mm."""
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 CENTIMETRE = 3
@@ -212,7 +215,18 @@ def _inverted(pixels: np.ndarray, page: Any) -> np.ndarray:
 
 
 def _sizes(page: Any, ome: str | None) -> tuple[float, ...]:
-    """Width and height of a pixel in mm, of OME-XML or TIFF's pixels per cm; 1 where there is neither."""
+    """Width and height of a pixel in mm, of OME-XML or TIFF's pixels per cm; 1 where there is neither, or no length.
+
+    Programs write 0/0 and 0 for a resolution that they do not know.
+    """
+    try:
+        sizes = _stated_sizes(page, ome)
+    except ZeroDivisionError:
+        return 1.0, 1.0
+    return sizes if all(0 < size < math.inf for size in sizes) else (1.0, 1.0)
+
+
+def _stated_sizes(page: Any, ome: str | None) -> tuple[float, ...]:
     if ome is not None:
         found = ElementTree.fromstring(ome).find(".//{*}Pixels")
         about = {} if found is None else found.attrib

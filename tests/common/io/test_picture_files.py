@@ -78,6 +78,23 @@ def test_pixels_per_inch_are_for_printers(tmp_path: Path) -> None:
         assert np.array_equal(np.diag(read_picture(tmp_path / name, "a")[1]), [-1, -1, 1, 1])
 
 
+def test_a_resolution_that_is_no_length_counts_as_none(tmp_path: Path) -> None:
+    pixels = np.zeros((2, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, resolution=(0, 5), resolutionunit="CENTIMETER")
+    places = [tmp_path / "a.tif"]
+    for size, unit in (("0", "mm"), ("-2", "mm"), ("INF", "mm"), ("NaN", "mm"), ("2", "pixel")):
+        places.append(tmp_path / f"{size}.ome.tif")
+        sizes = {"SizeX": 3, "SizeY": 2, "SizeC": 1, "SizeZ": 1, "SizeT": 1, "PhysicalSizeXUnit": unit}
+        sizes |= {"PhysicalSizeX": size, "PhysicalSizeY": 3}
+        said = " ".join(f'{name}="{value}"' for name, value in sizes.items())
+        about = f'<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" {said}><TiffData/></Pixels>'
+        schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+        xml = f'<?xml version="1.0"?><OME xmlns="{schema}"><Image ID="Image:0">{about}</Image></OME>'
+        tifffile.imwrite(places[-1], pixels, description=xml, metadata=None)
+    for place in places:
+        assert np.array_equal(np.diag(read_picture(place, "a")[1]), [-1, -1, 1, 1]), place.name
+
+
 def test_inverted_grey_and_planes_of_colour_are_read_as_seen(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 255]], np.uint8), photometric="miniswhite")
     assert read_picture(tmp_path / "a.tif", "a")[0][:, 0, 0].tolist() == [255, 0]
