@@ -114,7 +114,7 @@ class ScaleWindowd(MapTransform):
                 made.fill_(-1.0)
                 return
             low, high = np.percentile(foreground, self.percentiles, overwrite_input=True)  # type: ignore[arg-type]
-            high = max(high, low + 1e-6)
+            high = high if high > low else low + LEAST_SPAN * (highest - lowest)  # in parts: the unit may be any
         for_each_slab(partial(_between, low=float(low), width=float(high - low), clip=self.clip), channel, made)
 
 
