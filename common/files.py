@@ -36,6 +36,14 @@ def is_broken_link(path: Path) -> bool:
     return path.is_symlink() and not path.exists()
 
 
+def is_not_here(path: Path) -> bool:
+    """Whether a file is a broken link, or stands for content that was not fetched."""
+    if not path.is_file():
+        return is_broken_link(path)
+    with path.open("rb") as file:
+        return file.read(64).startswith(POINTERS)
+
+
 def require_file_name(name: str, what: str, ending: str = "", error: type[UserError] = DataError) -> None:
     """Refuse the name of a case or class that cannot begin the names of files, or would lead out of their folder.
 

@@ -15,7 +15,7 @@ from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
 from common.errors import NOT_INSTALLED, ConfigError, Finding, VolumeError, Where
-from common.files import write_whole
+from common.files import GET_CONTENT, NOT_HERE, is_not_here, write_whole
 from common.grids import is_invertible, ras_spacing, show_affine
 from common.simulation.corruptions.masks import Mask
 from common.simulation.corruptions.undersampling import Scanned
@@ -126,6 +126,8 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
     except VolumeError:
         raise
     except OSError as error:
+        if is_not_here(path):
+            raise VolumeError(where(NOT_HERE, "", GET_CONTENT)) from error
         raise VolumeError(where("cannot read the file as HDF5", str(error), "export it again")) from error
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"[:200]

@@ -330,6 +330,9 @@ def test_files_that_are_refused(tmp_path, name, message):
 
 def test_files_of_other_kinds_and_lost_axes_are_refused(tmp_path):
     path = tmp_path / "scan.h5"
+    path.write_text("version https://git-lfs.github.com/spec/v1\nsize 9\n")
+    with pytest.raises(VolumeError, match="a link to content that is not here.*get its content"):
+        KspaceReader().read(path, "one")
     path.write_text("no HDF5")
     with pytest.raises(VolumeError, match="cannot read the file as HDF5"):
         KspaceReader().read(path, "one")
