@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import DataError, naming_case, some
 from medical_image_synthesis.places import MAP, PICTURES, VOLUMES
-from medical_image_synthesis.scoring import score_row
+from medical_image_synthesis.scoring import UNDEFINED, score_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,14 +79,20 @@ def case_rows(
 
 
 def summary_of(rows: Sequence[pd.Series], missing: Sequence[str]) -> dict[str, Any]:
-    """Mean and standard deviation of each metric over the cases that have it, the conditions, and missing cases."""
+    """Mean and standard deviation of each metric over the cases that have it, the conditions, and missing cases.
+
+    A metric that is infinite in some has their number and no mean.
+    """
+    from common.metrics.undefined import INFINITE
+
     if missing:
         logger.warning(f"{len(missing)} cases have no synthetic volume and do not count ({some(list(missing))})")
     summary: dict[str, Any] = {"cases": len(rows), **({"missing": list(missing)} if missing else {})}
     for name in dict.fromkeys(each for row in rows for each in row.index):
         values = [float(row[name]) for row in rows if name in row and math.isfinite(row[name])]
-        mean = sum(values) / len(values) if values else None
-        about: dict[str, Any] = {"mean": mean, "cases": len(values)}
+        infinite = sum(row.attrs[UNDEFINED].get(name) == INFINITE for row in rows)
+        mean = sum(values) / len(values) if values and not infinite else None
+        about: dict[str, Any] = {"mean": mean, "cases": len(values), **({"infinite": infinite} if infinite else {})}
         if mean is not None and len(values) > 1:
             about["sd"] = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
         summary[name] = about

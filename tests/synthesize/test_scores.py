@@ -322,6 +322,15 @@ def test_a_folder_is_scored_by_the_cases_of_its_names(folders, tmp_path, capsys,
     assert rows == [["case", "mae"], ["a_1", "10.0"], ["b", "30.0"]]
 
 
+def test_a_case_without_error_leaves_a_folder_no_mean_of_its_psnr(folders, capsys):
+    made, data = folders
+    (made / "a_sct.nii.gz").write_bytes((data / "a" / "ct.nii.gz").read_bytes())
+    assert main([made, data, "--unit", "HU"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["psnr"] == {"mean": None, "cases": 2, "infinite": 1}
+    assert found["mae"]["mean"] == pytest.approx(40 / 3)
+
+
 def test_folders_without_volumes_are_no_volumes_without_mask(folders, tmp_path, capsys):
     made, data = folders
     (tmp_path / "empty").mkdir()
