@@ -1,4 +1,4 @@
-"""Check that no image is in two sections, whatever the names of its cases and files."""
+"""Check that no image is in two sections or twice in a case, whatever the names of its cases and files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ..identity import FileIdentity, paths_of
 
 
 def copies(lists: Mapping[str, Sequence[Item]], files: Mapping[str, FileIdentity]) -> list[Finding]:
-    """Images and labels that two cases share: errors in two of training, validation and test, else warnings.
+    """Images and labels that two cases share: errors in two of training, validation and test, else warnings, as are
+    those of two files of one case.
 
     Args:
         lists: cases by section; the pools of unpaired training count as training.
@@ -24,7 +25,11 @@ def copies(lists: Mapping[str, Sequence[Item]], files: Mapping[str, FileIdentity
             for path in paths_of(item):
                 other_section, other, other_path = first.setdefault(files[path].sha256, (section, item, path))
                 leak = _read_as(section) != _read_as(other_section)
-                if other is item or (path == other_path and not leak):  # a pair may be in both pools
+                if path == other_path and not leak:  # a pair may be in both pools
+                    continue
+                if other is item:
+                    about = (f"voxels of {Path(other_path).name}", "put the right file there", "warning")
+                    findings.append(Finding(item["case"], Path(path).name, "the same image twice in the case", *about))
                     continue
                 fault = "the same image in two sections, a leak" if leak else "the same image twice"
                 places = f"voxels of {other['case']}, {Path(other_path).name}, in {other_section}; here in {section}"

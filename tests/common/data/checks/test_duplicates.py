@@ -39,4 +39,9 @@ def test_within_training_it_is_a_warning_pools_included() -> None:
     [(severity, message)] = found({"training_A": [item("a", "1_x")], "training_B": [item("b", "1_y")]})
     assert (severity, "a, 1_x, in training_A; here in training_B" in message) == ("warning", True)
     assert found({"training_A": [item("a", "1")], "training_B": [item("a", "1")]}) == [], "one file in both pools"
-    assert found({"training": [item("a", "1_mr", label="1_ct")]}) == [], "two files of a case are no two cases"
+
+
+def test_a_target_that_is_a_copy_of_the_source_is_a_warning() -> None:
+    message = "a (1_ct): the same image twice in the case (voxels of 1_mr); put the right file there"
+    assert found({"training": [item("a", "1_mr", label="1_ct")]}) == [("warning", message)]
+    assert found({"training": [item("a", "1_mr", label="1_mr")]}) == [], "one file is meant"
