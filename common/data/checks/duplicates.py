@@ -28,8 +28,9 @@ def copies(lists: Mapping[str, Sequence[Item]], files: Mapping[str, FileIdentity
                 if path == other_path and not leak:  # a pair may be in both pools
                     continue
                 if other is item:
-                    about = (f"voxels of {Path(other_path).name}", "put the right file there", "warning")
-                    findings.append(Finding(item["case"], Path(path).name, "the same image twice in the case", *about))
+                    fault, of = "the same image twice in the case", f"voxels of {Path(other_path).name}"
+                    remedy = "put the right file there"
+                    findings.append(Finding(item["case"], Path(path).name, fault, of, remedy, "warning"))
                     continue
                 fault = "the same image in two sections, a leak" if leak else "the same image twice"
                 places = f"voxels of {other['case']}, {Path(other_path).name}, in {other_section}; here in {section}"
