@@ -82,8 +82,8 @@ def predicted(konfai: Path, folder: Path, like: Path) -> np.ndarray:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Of a training, the last one last."""
-    return sorted(folder.glob("Checkpoints/**/*.pt"))
+    """Of a training, the best one last; ``resume_latest.pt`` is none to predict with."""
+    return sorted(folder.glob("Checkpoints/**/2*.pt"))
 
 
 def _model(**more: Any) -> dict[str, Any]:

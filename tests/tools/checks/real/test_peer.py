@@ -28,7 +28,7 @@ def test_the_target_is_a_loss_and_no_input_and_a_prediction_has_none(tmp_path: P
     konfai.write_text("#!/bin/sh\nexit 1\n")
     konfai.chmod(0o755)
     (tmp_path / "Checkpoints").mkdir()
-    (tmp_path / "Checkpoints" / "1.pt").touch()
+    (tmp_path / "Checkpoints" / "2026_11_30.pt").touch()
     for step in (lambda: peer.train(konfai, tmp_path, 1), lambda: peer.predicted(konfai, tmp_path, tmp_path)):
         with pytest.raises(SystemExit):  # a command that fails is no result
             step()
