@@ -61,7 +61,7 @@ def train(konfai: Path, folder: Path, minutes: float) -> None:
 
 
 def predicted(konfai: Path, folder: Path, like: Path) -> np.ndarray:
-    """The volume (X, Y, Z) in RAS of the one case of ``folder/Test`` by the last checkpoint, on the grid of a file."""
+    """The volume (X, Y, Z) in RAS of the one case of ``folder/Test`` by the best checkpoint, on the grid of a file."""
     groups = {"SOURCE": {"groups_dest": {"SOURCE": STANDARDISED}}}
     output = {"dataset_filename": "Dataset:nii.gz", "group": "made", "same_as_group": "SOURCE:SOURCE"}
     predictor = {
