@@ -1,4 +1,4 @@
-"""``synthesize info``: versions, devices, backends, memory and bundles, which a report of a bug needs."""
+"""``synthesize info``: versions, devices, memory and bundles, which a report of a bug needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLES = """examples:
 DISTRIBUTION = "medical-image-synthesis-bundles"
 PACKAGES = (
     "torch", "monai", "pytorch-ignite", "numpy", "scipy", "pandas", "nibabel", "pydicom", "scikit-image", "matplotlib",
-    "SimpleITK", "openvino", "fastapi", "pylibjpeg", "python-gdcm", "TotalSegmentator",
+    "SimpleITK", "fastapi", "pylibjpeg", "python-gdcm", "TotalSegmentator",
 )  # fmt: skip
 """Those that results, speed and formats depend on, in the order in which they are printed."""
 SHOWN_OF_HASH = 12
@@ -58,7 +58,7 @@ def version() -> str:
 
 
 def about_installation() -> dict[str, Any]:
-    """Versions, devices, backends, threads, memory and bundles, as ``synthesize info --json`` prints them.
+    """Versions, devices, threads, memory and bundles, as ``synthesize info --json`` prints them.
 
     Under ``computing`` is what PyTorch says, or the ``error`` where it cannot be imported. Paths in the home folder
     begin with ``~``. A package that is not installed is None.
@@ -106,16 +106,14 @@ def _commit() -> str | None:
 
 
 def _computing() -> dict[str, Any]:
-    """Devices, backends, threads and memory, as PyTorch has them."""
+    """Devices, threads and memory, as PyTorch has them."""
     import torch
 
     from common import devices
-    from common.inference import openvino_networks
 
     return {
         "devices": {name: _device(name) for name in devices.names()},
         "cuda": torch.version.cuda,
-        "backends": ["torch", *(["openvino"] if openvino_networks.is_there() else [])],
         "threads": torch.get_num_threads(),
         "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GB, 1),
         "free_memory_gb": round(devices.free_memory() / GB, 1),
@@ -179,7 +177,6 @@ def _lines(about: Mapping[str, Any]) -> list[str]:
         lines += [
             *(f"device {name}: {what}" for name, what in computing["devices"].items()),
             f"CUDA of PyTorch: {computing['cuda'] or 'none'}",
-            f"backends: {', '.join(computing['backends'])}",
             f"threads: {computing['threads']} of {about['cores']} cores",
             f"memory: {computing['free_memory_gb']:g} of {computing['memory_gb']:g} GB free",
         ]

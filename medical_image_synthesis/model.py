@@ -239,7 +239,6 @@ def load(
     *,
     weights: str | os.PathLike[str] | None = None,
     device: str | None = None,
-    backend: str | None = None,
     overlay: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     uncertainty: bool = False,
     **settings: Any,
@@ -250,7 +249,6 @@ def load(
         bundle: its name, such as ``mr2ct``, its folder, or what :func:`medical_image_synthesis.training.train` gave.
         weights: a file; by default those that it ships, or of a run those that it trained.
         device: such as ``cpu`` or ``cuda:0``; by default the accelerator that PyTorch finds, else the CPU.
-        backend: ``auto``, ``torch`` or ``openvino``.
         overlay: names of configs of the bundle, or files, that change settings.
         uncertainty: also compute intervals of voxels, for weights with a calibration.
         **settings: any of the bundle's ``inference.yaml``, such as ``refuse=False`` or ``precision="bf16"``; with
@@ -282,8 +280,6 @@ def load(
         given["weights"] = os.fspath(weights)
     if device is not None:
         given["device"] = device
-    if backend is not None:
-        given["acceleration::backend"] = backend
     if uncertainty:
         given["uncertainty"] = True
     overlays = [overlay] if isinstance(overlay, str | os.PathLike) else list(overlay)

@@ -33,7 +33,6 @@ from ..transforms.body import OUTSIDE
 from ..trust.case_verdicts import CaseVerdicts, NetworkInput
 from ..trust.input_check import CASE_LOADED
 from .autocast import AutocastInferer
-from .backend import Backend
 from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
 from .memory import MemoryPlan
 from .outcomes import CaseOutcomes, KeptCase, require_volumes
@@ -59,7 +58,7 @@ class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
         exporter: writes the volumes; the outputs of all processes are checked before inference.
         precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are float32.
         acceleration: see :class:`common.runs.acceleration.Acceleration`, of which only ``channels_last`` and
-            ``compile`` have an effect, and ``backend`` of :class:`common.inference.backend.Backend`.
+            ``compile`` have an effect.
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
             it left them; the others are computed again, with the reason in the log.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
@@ -115,8 +114,7 @@ class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
         self._writer: ThreadPoolExecutor
         self._began = 0.0
         device = self.state.device
-        backend = Backend(acceleration, device, precision, exporter.weights)
-        self.inferer: AutocastInferer = AutocastInferer(self.inferer, device, precision, backend)
+        self.inferer = AutocastInferer(self.inferer, device, precision)
         Acceleration.of(acceleration, device).prepare([self.network])
         self.add_event_handler(IterationEvents.FORWARD_COMPLETED, CaseEvaluator._require_an_image)
         self.add_event_handler(Events.STARTED, CaseEvaluator._plan_memory)  # after the weights are loaded

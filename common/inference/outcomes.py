@@ -15,7 +15,7 @@ from .. import devices
 from ..errors import CasesFailedError, Refused, failure, some
 from ..files import write_text
 from ..io.export import VolumeExporter
-from ..io.export.outputs import BACKEND, KEPT, MANIFEST_NAME, REFUSED
+from ..io.export.outputs import KEPT, MANIFEST_NAME, REFUSED
 from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, in_words, why_refused
 from ..io.reader import WARNINGS
 from .dataset import reason_of
@@ -116,7 +116,7 @@ class CaseOutcomes:
         case = str(item["case"])
         warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
         self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
-        item = {**item, WARNINGS: warnings, BACKEND: self.inferer.backend.names(), "pred": None}
+        item = {**item, WARNINGS: warnings, "pred": None}
         self._settle()
         volumes = (values,) if widths is None else (values, widths)
         future = self._writer.submit(self._keep or self.exporter.write, item, *volumes)

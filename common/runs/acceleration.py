@@ -13,15 +13,13 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 
 from .. import devices
 from ..errors import ConfigError, choose
 
 logger = logging.getLogger(__name__)
-AUTO, TORCH, OPENVINO = "auto", "torch", "openvino"
-BACKENDS = (AUTO, TORCH, OPENVINO)
+AUTO = "auto"
 InstanceNorm = nn.InstanceNorm2d | nn.InstanceNorm3d
 INSTANCE_NORMS = (nn.InstanceNorm2d, nn.InstanceNorm3d)
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -70,14 +68,9 @@ class Acceleration:
         wanted = cls(**dict.fromkeys(cls.__dataclass_fields__, False))
         obstacles = _obstacles(device, optimizer, precision, accumulation_steps)
         fast_on = {"fused": (device.type,), "channels_last": ("cuda",) if optimizer else ("cuda", "cpu")}
-        backend_of(settings)
         for name, value in (settings or {}).items():
-            if name == "backend":  # of an inference
-                continue
             if name not in cls.__dataclass_fields__:
-                raise ConfigError(
-                    f"--acceleration::{name} is not a setting", choose([*cls.__dataclass_fields__, "backend"])
-                )
+                raise ConfigError(f"--acceleration::{name} is not a setting", choose(cls.__dataclass_fields__))
             if value not in (True, False, AUTO):
                 raise ConfigError(f"--acceleration::{name} is {value!r}", "give true, false or auto")
             obstacle = obstacles.get(name)
@@ -126,29 +119,18 @@ def _normalised(layer: InstanceNorm, x: Tensor) -> Tensor:
     The variance is taken about the mean, in two passes: by PyTorch's batch normalisation, which takes the format,
     outputs are 50 times as far from those in float64 as by its instance normalisation, and by this one as near.
     """
-    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # one operation, which OpenVINO knows
+    if torch.is_grad_enabled():
         return type(layer).forward(layer, x)
-    images = [_normalised_image(layer, image) for image in x.split(1)]
-    return images[0] if len(images) == 1 else torch.cat(images)
-
-
-def _normalised_image(layer: InstanceNorm, image: Tensor) -> Tensor:
-    values = image.float().movedim(1, -1).flatten(0, -2)  # (voxels, C): a view where it is channels-last
-    mean = values.mean(0)
-    variance = (values - mean).square_().mean(0)
-    return functional.batch_norm(image, mean, variance, layer.weight, layer.bias, False, 0.0, layer.eps)
-
-
-def backend_of(settings: Mapping[str, bool | str] | None) -> str:
-    """The backend of an inference that the settings name: auto, torch or openvino.
-
-    Raises:
-        ConfigError: for another one.
-    """
-    name = str((settings or {}).get("backend", AUTO))
-    if name not in BACKENDS:
-        raise ConfigError(f"--acceleration::backend is {name!r}", choose(BACKENDS))
-    return name
+    made = torch.empty_like(x)
+    for image, place in zip(x, made, strict=True):
+        values = image.float().movedim(0, -1).flatten(0, -2)  # (voxels, C): a view where it is channels-last
+        mean = values.mean(0)
+        scale = (values - mean).square_().mean(0).add_(layer.eps).rsqrt_()
+        scale = scale if layer.weight is None else scale * layer.weight
+        shift = -mean * scale if layer.bias is None else layer.bias - mean * scale
+        scale, shift = (each.view(-1, *[1] * (image.dim() - 1)) for each in (scale, shift))
+        torch.addcmul(shift, image, scale, out=place)
+    return made
 
 
 def _obstacles(

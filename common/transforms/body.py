@@ -98,10 +98,13 @@ class AirOutsideBodyd(MapTransform):
     def _clear(self, values: Volume, distance: Volume, to_coarse: Volume) -> float:
         """Clear a volume (X, Y, Z) in place, plane by plane; the share of the outside that was tissue."""
         outside = tissue = 0
+        matrix = to_coarse[:3, :3]
+        if np.allclose(matrix, np.diag(scales := np.diag(matrix)), atol=1e-6):
+            matrix = scales  # which SciPy applies along each axis, in two thirds of the time
         for number, plane in enumerate(values):
-            offset = to_coarse[:3, :3] @ (number, 0, 0) + to_coarse[:3, 3]
+            offset = to_coarse[:3, 0] * number + to_coarse[:3, 3]
             shape = (1, *plane.shape)
-            away = ndimage.affine_transform(distance, to_coarse[:3, :3], offset, shape, order=1, mode="nearest")[0]
+            away = ndimage.affine_transform(distance, matrix, offset, shape, order=1, mode="nearest")[0]
             beyond = away > self.margin_mm + 1e-3  # headers round sizes
             false = beyond & (plane > CAVITY_HU)
             outside += int(beyond.sum())

@@ -54,7 +54,6 @@ UNLOADABLE: dict[str, tuple[str, dict[str, Any], str]] = {
     "setting": ("mr2ct", {"refuses": False}, r"^refuses is not a setting .*: did you mean refuse\?$"),
     "value": ("mr2ct", {"inferer__inferer__batch_size": 0}, "^inferer__inferer__batch_size is 0, not above zero"),
     "expression": ("mr2ct", {"plane": "$1"}, r"^plane is the expression \$1: pass a value"),
-    "backend": ("mr2ct", {"backend": "x"}, "^acceleration__backend is 'x': choose auto, torch or openvino$"),
     "weights": ("mr2ct", {"weights": "nope.pt"}, r"^no file nope.pt \(from weights\): check the path$"),
     "none": ("mri2pet", {}, "train first, synthesize train mri2pet --dataset_dir DATA, or pass weights=FILE$"),
     "samples": ("lesion", {}, "draws samples, and translates no scan"),

@@ -28,9 +28,7 @@ def _apart(work: Callable[..., list[Timing]], *words: Any) -> list[Timing]:
 
 
 def _inference(data: Path, options: argparse.Namespace) -> list[Timing]:
-    demos = [row for name in inference.BUNDLES for row in _apart(inference.end_to_end, name, data, options.repeats)]
-    shipped = [row for name in inference.SHIPPED for row in _apart(inference.backends, name, data, options.repeats)]
-    return shipped + demos
+    return [row for name in inference.BUNDLES for row in _apart(inference.end_to_end, name, data, options.repeats)]
 
 
 def _memory(data: Path, options: argparse.Namespace) -> list[Timing]:

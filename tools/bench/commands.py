@@ -12,13 +12,12 @@ from tools.bench.volumes import write_source
 SHAPES = {"mr2ct": (182, 218, 182), "pd2t2": (182, 218, 182), "ldct": (512, 512, 100)}
 """Commands that have shipped weights, and a volume of 1 mm for each."""
 AIR = {"ldct": -1000.0}
-BACKENDS = ("auto", "torch")
 MORE = 2
 """Cases of a folder besides the first: what they add has no start."""
 
 
 def rows(data: Path, repeats: int, before: Path, images: Mapping[str, str]) -> list[Timing]:
-    """Seconds of a case by each command and backend, and of a further case of a folder.
+    """Seconds of a case by each command, and of a further case of a folder.
 
     Args:
         data: folder for volumes and results.
@@ -41,20 +40,16 @@ def _of_command(name: str, data: Path, repeats: int, before: Path, image: str | 
         write_source(first, SHAPES[name], 900.0, air=AIR.get(name, 0.0))
     for number in range(1, 1 + MORE):
         shutil.copyfile(first, folder / f"case_{number}.nii.gz")
-    works = [(backend, source) for backend in BACKENDS for source in (first, folder)]
-    old_commands, new_commands = ([_command(name, *work, data / side) for work in works] for side in ("old", "new"))
-    times = in_turns(old_commands, new_commands, repeats, before)
-    measured = []
-    for number, backend in enumerate(BACKENDS):
-        (old, new), (old_all, new_all) = times[2 * number : 2 * number + 2]
-        case = f"{name}, {backend}: {before.name}, this"
-        measured.append(Timing(case, old, new))
-        measured.append(Timing(f"{case}, a further case", (old_all - old) / MORE, (new_all - new) / MORE))
-    return measured
+    old_commands, new_commands = (
+        [_command(name, work, data / side) for work in (first, folder)] for side in ("old", "new")
+    )
+    (old, new), (old_all, new_all) = in_turns(old_commands, new_commands, repeats, before)
+    case = f"{name}: {before.name}, this"
+    return [Timing(case, old, new), Timing(f"{case}, a further case", (old_all - old) / MORE, (new_all - new) / MORE)]
 
 
-def _command(name: str, backend: str, source: Path, out: Path) -> Sequence[str]:
+def _command(name: str, source: Path, out: Path) -> Sequence[str]:
     """What follows ``python``."""
-    made = out / backend / source.name
+    made = out / source.name
     words = ["-m", "medical_image_synthesis", name, str(source), "-o", str(made), "--overwrite", "--refuse", "false"]
-    return [*words, "--device", "cpu", "--acceleration::backend", backend]
+    return [*words, "--device", "cpu"]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -20,11 +17,8 @@ from torch import nn
 from common.config import read_config
 from common.inference import CaseEvaluator
 from common.raw_settings import settings_of
-from common.runs.acceleration import AUTO, TORCH
 from common.weights import info
-from common.weights.shipped import shipped_weights
-from tools.bench.clock import Timing, peak_gib, seconds
-from tools.bench.volumes import sources_of, write_source
+from tools.bench.clock import Timing, peak_gib
 from tools.repository import ROOT, config_path
 
 BUNDLES = sorted(
@@ -33,8 +27,6 @@ BUNDLES = sorted(
     if "CaseEvaluator" in path.read_text()
 )
 """Those with a source volume."""
-SHIPPED = {"mr2ct_pix2pix": (192, 192, 150), "pd2t2_dcgan_acm": (192, 192, 64)}
-"""Bundles with weights, and a volume of 1 mm for each."""
 CASES = 4
 TARGET_SCALE = (300.0, 120.0)
 """Mean and deviation of the training targets, where weights hold them."""
@@ -131,30 +123,3 @@ def end_to_end(bundle: str, data: Path, repeats: int) -> list[Timing]:
     shutil.rmtree(data / f"{bundle}_out")
     name = f"{bundle}, demo, a case of {CASES}: in turn, overlapped"
     return [Timing(name, before / CASES, after / CASES, f"in turn: {shares}; peak memory {peak_gib():.2f} GiB")]
-
-
-def backends(bundle: str, data: Path, repeats: int) -> list[Timing]:
-    """Seconds of a case with the shipped weights, from file to file with the conversion: PyTorch and backend auto."""
-    os.environ["XDG_CACHE_HOME"] = str(data / "cache")
-    shape, (source,) = SHIPPED[bundle], sources_of(bundle)
-    folder = data / f"{bundle}_shipped"
-    (folder / "case").mkdir(parents=True)
-    write_source(folder / "case" / f"{source}.nii.gz", shape, 900.0)
-
-    def once(backend: str) -> tuple[float, str]:
-        places = {"dataset_dir": str(folder), "predictions_dir": str(data / f"{bundle}_{backend}")}
-        places["weights"] = str(shipped_weights(config_path(bundle, "inference").parents[1]))
-        options = {"overwrite": True, "refuse": False, "acceleration::backend": backend}
-        evaluator: CaseEvaluator = read_config(
-            config_path(bundle, "inference"), **places, **options
-        ).get_parsed_content("evaluator")
-        took, _ = seconds(evaluator.run)
-        (record,) = Path(places["predictions_dir"]).glob("case_*.json")
-        return took, str(json.loads(record.read_text())["Backend"])
-
-    once(TORCH)
-    first, used = once(AUTO)
-    times = [(once(TORCH)[0], once(AUTO)[0]) for _ in range(repeats)]
-    before, after = (median(column) for column in zip(*times, strict=True))
-    name = f"{bundle}, shipped, {'x'.join(map(str, shape))}: torch, auto"
-    return [Timing(name, before, after, f"{used}; {first:.1f} s where it measures; peak memory {peak_gib():.2f} GiB")]

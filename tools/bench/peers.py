@@ -14,7 +14,6 @@ from monai.inferers import SlidingWindowInferer
 from torch import Tensor, nn
 
 from common.config import read_config
-from common.inference.openvino_networks import is_there, openvino_of
 from common.stitching import PatchStitchingInferer
 from common.weights import checkpoints
 from common.weights.shipped import shipped_weights
@@ -46,8 +45,6 @@ def methods(net: nn.Module) -> dict[str, Method]:
         MONAI: lambda volume: monai(volume, net),  # type: ignore[return-value,dict-item]
         "ours": lambda volume: ours(volume, net),
     }
-    if is_there():  # with the conversion
-        found["ours, OpenVINO"] = lambda volume: ours(volume, openvino_of(net, volume[..., :48, :48, :32], "fp32"))
     if importlib.util.find_spec("torchio"):
         found["TorchIO GridAggregator"] = lambda volume: _torchio(net, volume)
     if importlib.util.find_spec("nnunetv2"):

@@ -22,7 +22,7 @@ from ..stored_values import require_dtype
 from .checked_outputs import CheckedOutputs
 from .dicom import DicomFormat
 from .nifti import NiftiFormat
-from .outputs import BACKEND, KEPT, written_about
+from .outputs import KEPT, written_about
 from .record import Provenance
 from .verdicts import MARK, QUALITY, REFUSE
 from .volume import OutputVolume, volume_of
@@ -208,7 +208,6 @@ class VolumeExporter(CheckedOutputs):
             **({MARK: True} if QUALITY in item and item[QUALITY]["verdict"] == REFUSE else {}),
             "Bundle": self.bundle,
             "WeightsSha256": checkpoints.sha256(self.weights),
-            **({"Backend": item[BACKEND]} if BACKEND in item else {}),
             **({"WeightsTrainedOn": trained_on} if (trained_on := origin(self.weights)) else {}),
             "Source": volume.source_name,
             **made_from,

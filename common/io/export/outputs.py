@@ -28,8 +28,6 @@ MANIFEST_KEYS = {
 }
 KEPT, REFUSED = "kept", "refused"
 """Status of a case that an earlier run wrote, and of one without a volume by its verdict."""
-BACKEND = "backend"
-"""Key of a case: the backends that computed it."""
 OTHER_FOLDER = "choose another --predictions_dir"
 
 

@@ -92,10 +92,11 @@ def test_a_channels_last_normalisation_is_as_exact_as_pytorchs(dimensions: int) 
     expected = (x.double() - mean) / (variance + 1e-5).sqrt() * layer.weight[over] + layer.bias[over]
     Acceleration(channels_last=True).prepare([layer])
     layout = torch.channels_last if dimensions == 2 else torch.channels_last_3d
-    normal = layer(x.contiguous(memory_format=layout)).detach()
+    with torch.no_grad():
+        normal, other = layer(x.contiguous(memory_format=layout)), layer(x)
     assert normal.is_contiguous(memory_format=layout)
     assert float((normal - expected.detach()).abs().max()) < 1e-3  # a variance of E[x^2] - E[x]^2 is off by 1
-    assert torch.equal(copy.deepcopy(layer)(x), layer(x))
+    torch.testing.assert_close(other, normal, rtol=0, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -161,7 +162,7 @@ def test_a_machine_that_cannot_compile_trains_all_the_same(monkeypatch, caplog: 
     [
         (
             {"turbo": True},
-            "--acceleration::turbo is not a setting: choose channels_last, compile, cuda_graph, fused or backend",
+            "--acceleration::turbo is not a setting: choose channels_last, compile, cuda_graph or fused",
         ),
         ({"fused": "yes"}, "--acceleration::fused is 'yes': give true, false or auto"),
     ],

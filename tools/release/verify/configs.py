@@ -17,7 +17,7 @@ NEEDED = ("bundle_root", "data", "dataset_dir", "device", "network_def", "output
 """Keys of train and inference."""
 OWN_TO_EACH_TASK = {"acceleration", "data", "device", "run", "shipped_weights"}
 """Keys that stand in train and inference and may differ: what is read, what runs by default, with which weights, how
-fast, and where (an inference has a backend and is shared out among processes, a training needs its overlay)."""
+fast, and where (an inference is shared out among processes, a training needs its overlay)."""
 COLUMNS = 120
 COMMAND = r"python -m monai\.bundle run|torchrun .*-m monai\.bundle run|make demo"
 CLEVER = r"lambda| for | if |import"
