@@ -17,10 +17,9 @@ def options(bundle):
     """All settings as options of the bundle's training."""
     discriminators = ["discriminator_def", *(["discriminator_pair_def"] if bundle.name == PAIRS else [])]
     stages = [f"{name}::" for name, losses in bundle.raw("train")["losses"].items() if "weight" not in losses] or [""]
-    network = NETWORK | ({"minibatch_discrimination": "true"} if bundle.name == "lesion_dcgan_aug" else {})
     return {
         **{f"adversarial_loss::{name}": value for name, value in LOSS.items()},
-        **{f"{discriminator}::{name}": value for discriminator in discriminators for name, value in network.items()},
+        **{f"{discriminator}::{name}": value for discriminator in discriminators for name, value in NETWORK.items()},
         **{f"train::trainer::{name}": value for name, value in TRAINER.items()},
         **{f"losses::{stage}feature_matching::weight": 10 for stage in stages},
     }

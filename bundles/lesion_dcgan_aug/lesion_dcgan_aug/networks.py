@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from common.networks.initialisation import normal_
-from common.networks.stabilise import comparing, stabilise
+from common.networks.stabilise import stabilise
 from common.networks.strict_loading import refuse_other_weights
 from lesion_dcgan_aug.progressive import ProgressiveDiscriminator, ProgressiveGenerator
 
@@ -107,13 +107,12 @@ class DcganDiscriminator(nn.Module):
     """DCGAN discriminator: four strided 5x5 convolutions and FC; LeakyReLU 0.2, BatchNorm between first and last.
 
     Args:
-        width, norm, spectral_norm, minibatch_discrimination, channels, side: see :class:`ClassDiscriminators`.
+        width, norm, spectral_norm, channels, side: see :class:`ClassDiscriminators`.
     """
 
     def __init__(
-        self, width: int = 64, norm: str = "batch", spectral_norm: bool = False, minibatch_discrimination: bool = False,
-        channels: int = 1, side: int = 64,
-    ) -> None:  # fmt: skip
+        self, width: int = 64, norm: str = "batch", spectral_norm: bool = False, channels: int = 1, side: int = 64
+    ) -> None:
         super().__init__()
         features = [channels, width, 2 * width, 4 * width, 8 * width, 16 * width][: SIDES.index(side) + 5]
         layers: list[nn.Module] = []
@@ -121,11 +120,8 @@ class DcganDiscriminator(nn.Module):
             first = not layers
             layers.append(nn.Conv2d(above, count, 5, 2, 2, bias=first))
             layers += [nn.LeakyReLU(0.2)] if first else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
-        last = nn.Linear(features[-1] * SMALLEST**2, 1)
-        self.layers = nn.Sequential(*layers, nn.Flatten(), last)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, 1))
         normal_(self)
-        if minibatch_discrimination:
-            self.layers[-1] = comparing(last)
         stabilise(self.layers, norm, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -175,18 +171,16 @@ class ClassDiscriminators(nn.Module):
         width: of each.
         norm: of each, of :func:`common.networks.stabilise.stabilise`.
         spectral_norm: see there.
-        minibatch_discrimination: show the last layer how close each image is to the others of its batch, by learnt
-            features.
         channels: of a patch; more than one with one class alone.
         side: 64, or 128 with one layer more.
     """
 
     def __init__(
-        self, classes: int = 3, width: int = 64, norm: str = "batch", spectral_norm: bool = False,
-        minibatch_discrimination: bool = False, channels: int = 1, side: int = 64,
+        self, classes: int = 3, width: int = 64, norm: str = "batch", spectral_norm: bool = False, channels: int = 1,
+        side: int = 64,
     ) -> None:  # fmt: skip
         super().__init__()
-        each = (width, norm, spectral_norm, minibatch_discrimination, channels, side)
+        each = (width, norm, spectral_norm, channels, side)
         self.channels = channels
         self.discriminators = nn.ModuleList(DcganDiscriminator(*each) for _ in range(classes))
 

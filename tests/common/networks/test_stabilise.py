@@ -1,8 +1,6 @@
-"""Stabilised discriminators: singular values, what compares the images of a batch, and norms."""
+"""Stabilised discriminators: singular values and norms."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
@@ -11,7 +9,6 @@ from pd2t2_dcgan_acm.networks import PatchClassifier
 from torch import nn
 
 from common.errors import ConfigError
-from common.networks import stabilise
 from common.networks.patch_discriminator import PatchGanDiscriminator
 
 VOLUME = (2, 1, 16, 16, 16)
@@ -33,11 +30,7 @@ def test_every_discriminator_takes_every_setting(name: str) -> None:
     plain = made(**sizes)
     outputs = plain(images)
     norms = [{"norm": norm} for norm in ("instance", "none")]
-    for settings in (
-        *norms,
-        {"spectral_norm": True},
-        *([{"minibatch_discrimination": True}] if made is ClassDiscriminators else []),
-    ):
+    for settings in (*norms, {"spectral_norm": True}):
         torch.manual_seed(0)
         changed = made(**sizes, **settings)
         found = changed(images)
@@ -75,21 +68,3 @@ def test_spectral_norm_makes_the_largest_singular_value_one() -> None:
     for weight in weights:
         largest = torch.linalg.matrix_norm(weight.flatten(1), ord=2)
         assert float(largest.detach()) == pytest.approx(1, abs=0.02)
-
-
-def test_minibatch_discrimination_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stabilise, "KERNELS", 2)
-    monkeypatch.setattr(stabilise, "KERNEL_SIZE", 2)
-    layer = stabilise.MinibatchDiscrimination(2)
-    with torch.no_grad():
-        # features (a, b) have the rows (a, a) and (b, 0)
-        layer.tensor.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
-    x = torch.tensor([[0.0, 0.0], [0.5, 0.0], [0.5, 2.0]])
-    made = layer(x)
-    assert torch.equal(made[:, :2], x)
-    one, two = math.exp(-1), math.exp(-2)  # distances of the rows: 2 * 0.5, and 2
-    torch.testing.assert_close(made[:, 2], torch.tensor([1 + 2 * one, 2 + one, 2 + one]))
-    torch.testing.assert_close(made[:, 3], torch.tensor([2 + two, 2 + two, 1 + 2 * two]))
-    layer(torch.ones(3, 2, requires_grad=True)).sum().backward()
-    assert layer.tensor.weight.grad is not None
-    assert not layer.tensor.weight.grad.any(), "equal images have no direction"
