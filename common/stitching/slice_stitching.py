@@ -56,7 +56,7 @@ class PlaneInferer(Inferer):
         self,
         plane: str = "sagittal",
         neighbours: int = 1,
-        batch_size: int = 16,
+        batch_size: int = 4,
         multiple_of: int = 256,
         roi_size: int | tuple[int, int] | None = None,
         overlap: float = 0.25,
