@@ -28,12 +28,15 @@ from ..weights.info import (
     IMAGES,
     INFERER,
     READER,
+    RUN_NAME,
     WEIGHTS,
     WeightsInfo,
     bundle_name,
     read_info,
+    read_run,
     without_order,
 )
+from ..weights.module_names import with_local_targets
 from ..weights.shipped import shipped_weights
 from .checks import NotLocatedError, check_sizes, check_tree
 from .files import INSTALLED, BundleFiles, outside_installation
@@ -47,6 +50,8 @@ SHIPPED = "shipped_weights"
 """Setting of the file name of these, if a bundle ships several."""
 CHOOSES_WEIGHTS = ("output_dir", "weights", "variant", "run_dir")
 """Options that say which weights are meant, so that shipped ones are not."""
+RESTORE = "restore"
+"""Setting of a training that evaluations share: what brings outputs back to the grid and unit of the target."""
 NEEDED = ("network_def", "preprocessing")
 """Components that every training records where its bundle has them."""
 
@@ -105,6 +110,7 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
         raise CheckpointError(f"--weights {weights} is a folder", "pass its models/model.pt, or --output_dir")
     if Path(weights).is_file():
         about = read_info(weights)
+        config = _with_evaluation_of(Path(weights).parents[1] / RUN_NAME, config, bundle) if evaluated else config
         return _adopted(config, bundle, about, same_files=evaluated), about
     own = Path(bundle.root, "models", _shipped_name(config, bundle))
     if evaluated or not own.is_file():  # an error when they are loaded
@@ -125,6 +131,31 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
         logger.warning(f"shipped weights {own} are not used: {error}")  # a program's own network
         return config, None
     return {**config, WEIGHTS: as_data(str(own))}, about
+
+
+def _with_evaluation_of(run: Path, config: Settings, bundle: RunningBundle) -> Settings:
+    """The configuration with what overlays of a training say of its evaluation, such as metrics and their unit.
+
+    They are read from the bundle's files: a record says which, and executes nothing of its own.
+
+    Raises:
+        ConfigError: where an overlay said so that is no file of the bundle.
+    """
+    if not run.is_file():
+        return config
+    recorded = read_run(run)
+    files = [with_local_targets(file) for file in bundle.files.content.values()]
+    whole = {name: value for file in files if "bundle_root" in file for name, value in file.items()}
+    own = {name: value for file in files if EVALUATED in file for name, value in file.items() if name not in whole}
+    changes = {}
+    for name, value in {**own, RESTORE: whole.get(RESTORE)}.items():
+        if name not in recorded or config.get(name) != value:  # by an option or overlay of this command
+            continue
+        if recorded[name] in [as_json(file[name]) for file in files if name in file]:
+            changes[name] = recorded[name]
+        elif name in own:
+            raise ConfigError(f"{run} has {name} of an overlay of your own", "pass that --overlay here too")
+    return {**config, **changes}
 
 
 def require_trained(config: Settings) -> None:

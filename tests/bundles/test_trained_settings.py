@@ -215,6 +215,24 @@ def prepared(trained: Path, *configs: str, **options: Any) -> ConfigParser:
     return ONE.parser(*(configs or ("inference",)), output_dir=str(trained), device=CPU, **options)
 
 
+def test_an_evaluation_is_that_of_the_overlays_of_its_training(tmp_path):
+    """FLAIR in z-scores was scored as a CT, in its unit and window."""
+    parser = ONE.parser("train", "flair", **{"data::source": "t2", "channels": 1})
+    about = info.described(settings_of(parser), ONE.name)
+    info.save(parser.get_parsed_content("network_def").state_dict(), tmp_path / "models" / "model.pt", about)
+    (run := tmp_path / "run.json").write_text(json.dumps({"config": settings_of(parser)}, default=str))
+    evaluated = prepared(tmp_path, "train", "evaluate")
+    assert (evaluated["evaluation"]["unit"], evaluated["channels"]) == ("z", 1)
+    assert evaluated["value_range"]["window"] == [-3, 8]
+    assert evaluated["metrics"][1]["_target_"] == "mr2ct_pix2pix.lesions.FlairLesions"
+    assert evaluated["restore"]["transforms"][1]["window"] == [-4, 6]
+    assert prepared(tmp_path, "train", "evaluate", value_range=[0, 1])["value_range"] == [0, 1]
+    run.write_text(run.read_text().replace("FlairLesions", "OwnLesions"))
+    with pytest.raises(Exception, match=".") as caught:
+        prepared(tmp_path, "train", "evaluate")
+    assert str(mistake(caught.value)) == f"{run} has metrics of an overlay of your own: pass that --overlay here too"
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
