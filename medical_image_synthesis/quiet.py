@@ -22,7 +22,7 @@ TURN = threading.RLock()
 def quiet(device: Any) -> Iterator[None]:
     """Leave random numbers and threads as they are, and show no warnings of libraries.
 
-    Meanwhile PyTorch has no more threads than cores are idle.
+    Meanwhile PyTorch has no more threads than cores are idle, and its own default type.
 
     Args:
         device: whose generator is left alone too.
@@ -34,14 +34,16 @@ def quiet(device: Any) -> Iterator[None]:
     kind = torch.device(device).type
     devices = list(range(torch.accelerator.device_count())) if kind not in ("cpu", "mps") else []
     options = {"device_type": kind} if devices else {}
-    threads = torch.get_num_threads()
     with TURN, torch.random.fork_rng(devices=devices, **options), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
         try:
+            torch.set_default_dtype(torch.float32)
             if (fewer := threads_to_use(threads)) < threads:
                 torch.set_num_threads(fewer)
             yield
         finally:
+            torch.set_default_dtype(dtype)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
 
