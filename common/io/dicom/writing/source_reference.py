@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from ....errors import OutputError
+from ....errors import OutputError, some
 from ....weights.checkpoints import sha256
 from ..validation import without_validation
 
+logger = logging.getLogger(__name__)
 TRIAL = 0x0012
 """Group of clinical trial and de-identification: all items are copied except ``NOT_OF_TRIALS``."""
 NOT_OF_TRIALS = (
@@ -42,6 +44,9 @@ EMPTY_WHERE_UNKNOWN = (
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "PatientPosition"),
 )
 """Items that every series must have, possibly empty (type 2)."""
+
+UNDECODABLE = "\N{REPLACEMENT CHARACTER}"
+"""In place of bytes that are no letters of the character set that a header names."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,9 @@ def patient_and_study(header: Dataset, case: str) -> Dataset:
         for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
             if not items.get(keyword):
                 setattr(items, keyword, generate_uid(entropy_srcs=[keyword, str(header.SeriesInstanceUID)]))
+        if lost := [item.keyword for item in items if UNDECODABLE in str(item.value)]:
+            fault = f"{case}: letters of {some(lost)} are outside the character set of the header, and lost in DICOM"
+            logger.warning(f"{fault}: correct SpecificCharacterSet of the source")
         return items
 
 

@@ -115,3 +115,16 @@ def test_a_file_without_patient_says_so_and_repeats(tmp_path):
 def test_slices_that_nothing_can_refer_to(tmp_path):
     with pytest.raises(OutputError, match="a slice of the source series has no SOPInstanceUID, .*: export the"):
         origin(tmp_path, lambda header, _: setattr(header, "SOPInstanceUID", None))
+
+
+def test_letters_outside_the_character_set_of_the_header_are_a_warning(tmp_path, caplog):
+    """Latin-1 under the name of UTF-8, whose bytes pydicom replaces."""
+    write_series(tmp_path, change=changing(SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jörg"))
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"ISO_IR 100", b"ISO_IR 192"))
+    found = reference_of_series(source_headers(tmp_path, "case_1"), "case_1")
+    assert found.items.PatientName == "M\N{REPLACEMENT CHARACTER}ller^J\N{REPLACEMENT CHARACTER}rg"
+    assert caplog.messages == [
+        "case_1: letters of PatientName are outside the character set of the header, and lost in DICOM:"
+        " correct SpecificCharacterSet of the source"
+    ]
