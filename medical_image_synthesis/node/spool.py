@@ -257,8 +257,9 @@ class Spool:
             quiet: seconds.
             still_open: series of which an association that is open has sent.
         """
-        now, found = time.time(), []
-        for row in self._rows("SELECT * FROM series WHERE state = ?", RECEIVING):
+        rows, found = self._rows("SELECT * FROM series WHERE state = ?", RECEIVING), []
+        now = time.time()  # not before: what came while the query waited would be of the future
+        for row in rows:
             longer = row["interrupted"] or row["id"] in still_open
             waits = 0 <= now - row["changed"] <= quiet * (INTERRUPTED if longer else 1)  # unless the clock was set back
             if not waits or row["expected"] == self._number(row["id"]):

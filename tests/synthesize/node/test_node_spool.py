@@ -66,6 +66,21 @@ def test_a_series_is_complete_although_the_clock_was_set_back(spool: Spool, monk
     assert spool.complete(10, frozenset()) == ["s"]
 
 
+def test_a_series_stays_open_whose_instance_comes_while_it_is_looked_for(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(spool, instance())
+    read = spool._rows
+
+    def after_another(query: str, *values: object) -> list[sqlite3.Row]:
+        monkeypatch.undo()
+        put(spool, instance("2"))
+        return read(query, *values)
+
+    monkeypatch.setattr(spool, "_rows", after_another)
+    assert spool.complete(10, frozenset({"s"})) == []
+
+
 @pytest.mark.parametrize(("released", "still_open"), [(True, {"s"}), (False, {"s"}), (False, set())])
 def test_an_association_that_stays_open_or_was_cut_holds_a_series_back_for_a_while(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, released: bool, still_open: set[str]
