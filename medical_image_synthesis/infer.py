@@ -178,8 +178,8 @@ def run_here(options: argparse.Namespace, files: list[str], settings: dict[str, 
             run = run_files(files, from_texts(settings))
             settle(run.parser, Command(run.parser, run.files))
             started(run, "inference").get_parsed_content("inference")
-        except SystemExit:  # of --show_config
-            return 0
+        except SystemExit as end:  # of --show_config, with 0, or of SIGTERM
+            return int(end.code or 0)
         except Exception as error:
             if (mistake := mistake_in(error)) is None:
                 raise

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ import torch
 from monai.data import MetaTensor
 
 import medical_image_synthesis as mis
+from common.inference import CaseEvaluator
 
 KINDS = {
     "text": str,
@@ -159,6 +161,15 @@ def test_command_python_and_monai_give_the_same_files(mr2ct, ct, scans, tmp_path
     assert len({each.header.binaryblock for each in files}) == 1
     assert len({np.asanyarray(each.dataobj).tobytes() for each in files}) == 1
     assert len({(tmp_path / f"{name}.json").read_text() for name in ("python", "command", "monai")}) == 1
+
+
+def test_the_exit_code_of_a_command_that_is_terminated_is_that_of_the_signal(
+    scans, tmp_path, tiny_weights, monkeypatch
+) -> None:
+    monkeypatch.setattr(CaseEvaluator, "_infer_all", lambda *_: signal.raise_signal(signal.SIGTERM))
+    words = [scans / "T1.nii.gz", "-o", tmp_path / "ct.nii.gz", "--weights", tiny_weights("mr2ct")]
+    done = in_process.synthesize("mr2ct", *words)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "")
 
 
 def state() -> dict[str, Any]:
