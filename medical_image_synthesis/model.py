@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.errors import ConfigError, DataError, UserError
+from common.errors import ConfigError, DataError, OutputError, UserError
 from medical_image_synthesis.catalogue import Bundle, bundle_named, require_weights
 from medical_image_synthesis.options import config_files
 from medical_image_synthesis.places import require_source
@@ -160,9 +160,13 @@ class SynthesisModel:
             else:
                 import nibabel as nib
 
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synthesis-"))
-                paths.append(str(Path(folder, f"{name}.nii")))
-                nib.save(image, paths[-1])
+                try:
+                    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synthesis-"))
+                    paths.append(str(Path(folder, f"{name}.nii")))
+                    nib.save(image, paths[-1])
+                except OSError as error:
+                    fault = f"{name}: cannot write a temporary file ({error.strerror or error})"
+                    raise OutputError(fault, "start Python with TMPDIR set to a folder with room") from error
         return self._listed(paths)
 
     def _path(self, given: str | os.PathLike[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import multiprocessing
@@ -125,6 +126,16 @@ def test_what_cannot_be_loaded_is_one_error_in_words_of_python(kind: str, capfd)
     with pytest.raises(mis.UserError, match=message):
         mis.load(bundle, **settings)
     assert capfd.readouterr() == ("", "")
+
+
+def test_no_room_for_an_image_in_memory_is_one_error_of_the_user(mr2ct, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(nib, "save", full)
+    fault = r"^mr: cannot write a temporary file \(No space left on device\): start Python with TMPDIR set to a folder"
+    with pytest.raises(mis.UserError, match=fault):
+        mr2ct((NOISE, GRID))
 
 
 def test_a_folder_gives_its_cases_one_by_one_and_their_faults(mr2ct, ct, scans, tmp_path) -> None:
