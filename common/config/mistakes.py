@@ -9,10 +9,11 @@ from multiprocessing.dummy import DummyProcess
 from traceback import walk_tb
 from typing import Any
 
+import torch
 from monai.bundle import ConfigComponent, ConfigExpression
 from monai.utils.misc import MONAIEnvVars
 
-from ..errors import ConfigError, UserError, of_stdout, user_error_in
+from ..errors import ConfigError, TrainingError, UserError, chain_of, of_stdout, user_error_in
 from .checks import require_located
 
 PATIENCE_S = 60.0
@@ -52,8 +53,32 @@ def mistake_in(error: BaseException) -> UserError | None:
         causes.append(cause)
     if mistake := user_error_in(error):
         return _with_place(mistake, causes)
+    if stopped := _of_the_machine(error):
+        return stopped
     circle = _circle(causes)
     return circle if circle or MONAIEnvVars.debug() else _of_a_component(causes)
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What a chain of exceptions says of memory that ended; None for others."""
+    for cause in chain_of(error):
+        if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(cause):
+            return " ".join(str(cause).split())[:200] or "nothing is left"
+    return None
+
+
+def _of_the_machine(error: BaseException) -> TrainingError | None:
+    """Memory that ended, or that stopped a process of a loader; None for other errors."""
+    if words := out_of_memory(error):
+        return TrainingError(f"out of memory ({words})", "lower --batch_size or --inference_batch, or free memory")
+    for cause in chain_of(error):
+        if "shared memory" in str(cause):
+            fault = "/dev/shm is too small for the processes of --num_workers"
+            return TrainingError(fault, "enlarge it (docker run --shm-size 8g), or pass --num_workers 0")
+        if str(cause).startswith("DataLoader worker"):
+            fault = f"a process of --num_workers was stopped ({str(cause).strip(' .')}), mostly since memory ended"
+            return TrainingError(fault, "lower --num_workers, and go on with --resume true")
+    return None
 
 
 def _built(causes: list[BaseException]) -> tuple[ConfigComponent | ConfigExpression | None, bool]:

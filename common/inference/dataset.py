@@ -12,6 +12,7 @@ from monai.data import Dataset, MetaTensor, ThreadDataLoader, list_data_collate
 from torch import Tensor
 
 from .. import devices
+from ..config.mistakes import out_of_memory
 from ..errors import ConfigError, DataError, user_error_in
 from ..io.modality import COMPLEX, FAULT, LABELS, MODALITY, SOURCE_MODALITY, TIMES, UNKNOWN, require_modality
 
@@ -142,12 +143,8 @@ def reason_of(error: BaseException) -> str:
     """The user error in a chain of exceptions, otherwise that memory ended, otherwise what caused the last one."""
     if (mistake := user_error_in(error)) is not None:
         return str(mistake)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(cause):
-            words = " ".join(str(cause).split())[:200] or "nothing is left"
-            return f"out of memory: {words}; lower --inference_batch, or pass a coarser --spacing"
-        cause = cause.__cause__ or cause.__context__
+    if words := out_of_memory(error):
+        return f"out of memory: {words}; lower --inference_batch, or pass a coarser --spacing"
     first = error
     while first.__cause__ is not None:
         first = first.__cause__

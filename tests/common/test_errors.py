@@ -10,6 +10,7 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pytest
+import torch
 from monai.utils import optional_import
 from torch.utils.data import DataLoader, Dataset
 
@@ -178,3 +179,27 @@ def test_a_command_ends_after_the_case_that_a_thread_is_loading() -> None:
     with pytest.raises(SystemExit):
         end_command(errors.DataError, broken.value, None)
     assert loaded == [1]
+
+
+@pytest.mark.parametrize(
+    ("cause", "fault", "remedy"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory (CUDA out of memory.)", "lower --batch_size "),
+        (RuntimeError("unable to allocate shared memory(shm)"), "/dev/shm is too small", "or pass --num_workers 0"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "was stopped", "lower --num_workers"),
+    ],
+)
+def test_memory_that_ends_is_one_line(
+    cause: Exception, fault: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MONAI's last line of it says that an expression fails: ``Failed to evaluate ConfigExpression``."""
+    error = RuntimeError("Failed to evaluate ConfigExpression")
+    error.__cause__ = cause
+    with pytest.raises(SystemExit) as ended:
+        end_command(RuntimeError, error, None)
+    line = capsys.readouterr().err.strip()
+    assert ended.value.code == 2
+    assert line.startswith("error: ")
+    assert "\n" not in line
+    assert fault in line
+    assert remedy in line
