@@ -132,7 +132,8 @@ def _find(origin: Origin, target_dir: str | None, source: str, target: str, mask
 
 def _require_training(lists: Lists) -> None:
     if not any("label" in item for item in lists["validation"]):
-        logger.warning("data: no validation cases, so that the last epoch is kept rather than the best")
+        which = "validation cases with a label" if lists["validation"] else "validation cases"
+        logger.warning(f"data: no {which}, so that the last epoch is kept rather than the best")
     for section in POOLS if any(lists[pool] for pool in POOLS) else ("training",):
         if not lists[section]:
             counts = ", ".join(f"{name} {len(items)}" for name, items in lists.items())

@@ -11,7 +11,7 @@ from monai.data import CacheDataset
 from monai.utils import ensure_tuple
 from torch import Tensor
 
-from ...errors import ConfigError
+from ...errors import ConfigError, DataError
 from ...transforms import LoadVolumed, WorkingSpacingd
 from .mapped import made_once, mapped
 
@@ -29,11 +29,14 @@ def require_volumes(item: Item, needed: Collection[str], case: str) -> None:
 
     Raises:
         ConfigError: naming the case and its missing volumes.
+        DataError: for a case with an image, but no label.
     """
     if missing := set(needed) - item.keys():
+        if "label" in missing and "image" in item:
+            raise DataError(f"case {case} has no label", "add its target, or exclude the case")
         fault = f"preprocessing without random transforms gives no {' and no '.join(sorted(missing))} of case {case}"
         remedy = "add mask files, or set foreground_share to 0; move random transforms to augmentation"
-        raise ConfigError(fault, remedy)
+        raise ConfigError(fault, remedy if missing == {"mask"} else remedy.rpartition("; ")[2])
 
 
 def require_one_shape(item: Item, keys: Iterable[str], case: str) -> None:

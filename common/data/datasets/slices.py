@@ -16,13 +16,13 @@ from nibabel.orientations import io_orientation
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...errors import ConfigError, DataError
+from ...errors import DataError
 from ...networks.slabs import odd_neighbours, slabs
 from ...seeds import derive
 from ...stitching import plane_axis
 from ...stitching.slice_stitching import PLANES
 from ...transforms.augment import augmented
-from .cached_volumes import Item, PreprocessedCases, plain
+from .cached_volumes import Item, PreprocessedCases, plain, require_volumes
 from .mapped import cut, packed
 
 logger = logging.getLogger(__name__)
@@ -111,13 +111,10 @@ class SliceDataset(PreprocessedCases):
         return {"case": case, "images": images, "places": places}
 
     def _require_arrays(self, item: Item, case: str) -> None:
-        if missing := {*self.keys, "mask"} - item.keys():
-            if missing == {"mask"}:
-                fault = f"case {case} has no mask, and its preprocessing makes none"
-                raise DataError(fault, "add its file of the mask, or HeadMaskd to the preprocessing")
-            names = " and no ".join(sorted(missing))
-            fault = f"preprocessing without random transforms gives no {names} of case {case}"
-            raise ConfigError(fault, "move random transforms to augmentation")
+        if {*self.keys, "mask"} - item.keys() == {"mask"}:
+            fault = f"case {case} has no mask, and its preprocessing makes none"
+            raise DataError(fault, "add its file of the mask, or HeadMaskd to the preprocessing")
+        require_volumes(item, {*self.keys, "mask"}, case)
 
     def _require_slices(self, item: Item, case: str) -> None:
         """Refuse scans a few voxels thick in a plane that cuts them into lines, whatever margin they were given."""

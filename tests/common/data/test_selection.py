@@ -201,6 +201,13 @@ class TestTraining:
             assert sizes(call(dataset_dir=str(tmp_path / "data"))) == {"training": 1, "validation": 0, "test": 0}
         assert "no validation cases, so that the last epoch is kept rather than the best" in caplog.text
 
+    def test_validation_cases_without_a_label(self, tmp_path, call, caplog):
+        write_cases(tmp_path / "data", 2)
+        listed(tmp_path, training=[place("case_00")], validation=[{"image": place("case_01")["image"]}])
+        with caplog.at_level(logging.WARNING):
+            assert call(dataset_dir=str(tmp_path))["scored"] == []
+        assert "data: no validation cases with a label, so that the last epoch is kept" in caplog.text
+
     def test_a_bad_case_is_named_before_anything_is_written(self, tmp_path, call):
         write_cases(tmp_path / "data", 4)
         (tmp_path / "data" / "case_02" / "ct.nii.gz").write_bytes(b"")

@@ -159,6 +159,9 @@ def test_a_changed_sample_leaves_the_cache_alone():
 def test_preprocessing_without_a_mask_or_that_draws_at_random():
     with pytest.raises(DataError, match="^case case_0 has no mask, and its preprocessing makes none: add its file"):
         SliceDataset([{"number": 0}], Lambda(lambda item: {k: v for k, v in load(item).items() if k != "mask"}))
+    unlabelled = Lambda(lambda item: {key: load(item)[key] for key in ("case", "image")})
+    with pytest.raises(DataError, match="^case case_0 has no label: add its target, or exclude the case$"):
+        SliceDataset([{"number": 0}], unlabelled)
     with pytest.raises(ConfigError, match="without random transforms gives no image and no label and no mask"):
         SliceDataset([{"number": 0}], Compose([RandFlipd("number", prob=1), Lambda(load)]))
 
