@@ -189,7 +189,7 @@ def _patient(item: Item) -> str:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the datalist {path} ({error})", "check its path and JSON") from error
     except RecursionError as error:

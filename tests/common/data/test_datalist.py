@@ -52,6 +52,12 @@ def test_a_vessel_mask_is_a_path_like_the_others(tmp_path: Path) -> None:
         load_datalist(written(tmp_path, {"test": [item | {"vessel": "none.nii.gz"}]}))
 
 
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "datalist.json"
+    path.write_text(json.dumps({"training": [case(tmp_path, "a")]}), encoding="utf-8-sig")  # as by PowerShell
+    assert [item["case"] for item in load_datalist(path)["training"]] == ["a"]
+
+
 def empty(folder: Path, *paths: str) -> None:
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
