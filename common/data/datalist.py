@@ -237,12 +237,12 @@ def _item(place: str, item: object, folder: Path, must_exist: bool) -> Item:
             raise DataError(f"{place}: '{key}' is {item[key]!r}", "write a text that is not empty")
     if "image" not in item:
         raise DataError(f"{place} has no 'image', only the keys {sorted(item)}", "add 'image'")
-    if "case" in item:
-        require_file_name(item["case"], f"{place}: case")
     for key in PATH_KEYS:
         if key in item:
             named = f"{place}, case '{item['case']}'" if "case" in item else place
             _check_paths(named, key, item[key], folder, must_exist)
+    if "case" in item:
+        require_file_name(item["case"], f"{place}: case")
     return {"patient": item["case"]} | _with_paths(item, folder, absolute)
 
 

@@ -136,6 +136,10 @@ FAULTS = {
         lambda p: {"training": [case(p, "a"), case(p, "b") | {"label": "b/pet.nii.gz"}]},
         r"training\[1\], case 'b': no file at b/pet.nii.gz \(from 'label'\): .*start at",
     ),
+    "path of Windows": (
+        lambda p: {"training": [{"image": "C:\\data\\a\\mr.nii.gz"}]},
+        r"no file at C:\\data\\a\\mr.nii.gz \(from 'image'\): correct the path",
+    ),
     "missing channel": (lambda p: {"training": [case(p, "a") | {"image": ["a/mr.nii.gz", "no"]}]}, "no file at no "),
     "no channels": (lambda p: {"training": [case(p, "a") | {"image": []}]}, r"case 'a': 'image' is \[\]: write a path"),
     "list of labels": (lambda p: {"training": [case(p, "a") | {"label": ["a/ct.nii.gz"]}]}, r"'label' is \['a/ct"),
