@@ -27,7 +27,7 @@ from ...weights import checkpoints, info
 from ...weights.info import RUN_NAME
 from ...weights.module_names import portable
 from ...weights.shipped import SHIPPED_PREFIX
-from .. import SynthesisTrainer
+from .. import ConstantThenLinear, SynthesisTrainer
 from .checkpoint_saver import AsyncSaver
 from .epoch_line import epoch_line, is_validated
 from .lock import LOCK_NAME, RunLock
@@ -126,7 +126,11 @@ class RunFolder:
             self._restore(engine, last)
         done, asked = engine.state.epoch, engine.state.max_epochs
         if done >= asked:  # of a resumed run: its record stays that of the training
-            logger.warning(f"nothing to train, {done} epochs are done and --max_epochs is {asked}: raise it to go on")
+            over = any(
+                isinstance(each, ConstantThenLinear) and each.idle_epochs(done + 1) for each in engine.schedulers
+            )
+            remedy = "its rate is at 0, so train longer in a new run" if over else "raise it to go on"
+            logger.warning(f"nothing to train, {done} epochs are done and --max_epochs is {asked}: {remedy}")
         elif devices.rank() == 0:
             self._write_settings()
             self.weights.describe(self.root / DATALIST_NAME)

@@ -421,16 +421,24 @@ def test_a_resumed_run_remembers_its_best(tmp_path: Path) -> None:
     assert (saved["best_metric"], saved["best_metric_epoch"]) == (1.0, 1)
 
 
-@pytest.mark.parametrize("epochs", [1, 2])
+@pytest.mark.parametrize(
+    ("done", "epochs", "remedy"),
+    [
+        (2, 1, "raise it to go on"),
+        (2, 2, "raise it to go on"),
+        (4, 4, "its rate is at 0, so train longer in a new run"),
+    ],
+)
 def test_a_finished_run_that_is_resumed_says_so_and_keeps_its_record(
-    tmp_path: Path, epochs: int, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, done: int, epochs: int, remedy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    build(tmp_path, epochs=2).run()
+    """The schedule of a run is fixed: beyond its decay, an epoch would train nothing."""
+    build(tmp_path, epochs=done).run()
     record = tmp_path / "run.json"
     record.write_text('{"config": {}, "versions": "of the training"}')
     before = _contents(tmp_path / "models", tmp_path)
     build(tmp_path, epochs=epochs, resume=True).run()
-    assert f"nothing to train, 2 epochs are done and --max_epochs is {epochs}: raise it to go on" in caplog.text
+    assert f"nothing to train, {done} epochs are done and --max_epochs is {epochs}: {remedy}" in caplog.text
     assert "will be those of" not in caplog.text.split("nothing to train")[1]
     assert _contents(tmp_path / "models", tmp_path) == before
 
