@@ -56,7 +56,7 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
     if saved["epoch_length"] != trainer.state.epoch_length:
         raise ConfigError(
             f"an epoch has {trainer.state.epoch_length} steps, {saved['epoch_length']} in the run to resume",
-            "use its data, --batch_size and number of processes, or start a new run with --resume false",
+            "use its data, --batch_size, --samples_per_epoch and processes, or start a new run with --resume false",
         )
     adversary, adversary_then = ("discriminators" in each for each in (trainer.optimizers, saved["optimizers"]))
     for name, now, then in (

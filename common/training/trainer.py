@@ -131,7 +131,7 @@ class SynthesisTrainer(SupervisedTrainer):
         if not self.state.epoch_length:
             size = getattr(train_data_loader, "batch_size", None)
             fault = f"--batch_size is {size}, more than the samples of an epoch on each process"
-            raise ConfigError(fault, "lower it, or give more data")
+            raise ConfigError(fault, "lower it, raise --samples_per_epoch, or give more data")
         self.method = method
         self.critic_steps = critic_steps
         self._require_stable()

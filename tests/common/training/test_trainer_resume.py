@@ -112,7 +112,10 @@ def test_a_resumed_run_takes_its_own_learning_rate_at_the_place_of_the_schedule(
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (lambda saved: {"epoch_length": 9}, "an epoch has 4 steps, 9 in the run to resume: use its data"),
+        (
+            lambda saved: {"epoch_length": 9},
+            "an epoch has 4 steps, 9 in the run to resume: use its data, --batch_size, --samples_per_epoch",
+        ),
         (lambda saved: {"seed": 8}, "--seed is 7, but 8 in the run to resume: set it as it was"),
         (lambda saved: {"schedulers": []}, "--schedule is on, but off in the run to resume: set it"),
         (

@@ -100,5 +100,8 @@ def test_images_of_other_channels_than_the_networks_are_named() -> None:
 
 def test_too_few_samples_for_one_batch() -> None:
     data = loader(scalars((1, 3), (2, 1)), batch_size=4, drop_last=True)
-    with pytest.raises(ConfigError, match=r"--batch_size is 4, more than the samples of an epoch .*: lower it"):
+    with pytest.raises(
+        ConfigError,
+        match=r"is 4, more than the samples .*: lower it, raise --samples_per_epoch",
+    ):
         SynthesisTrainer(CPU, 1, data, Toy(Scale(0.5), Scale(1.0), l1=1), SGD)
