@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -69,7 +70,9 @@ def chain_of(error: BaseException) -> list[BaseException]:
 def _of_path(error: OSError) -> UserError:
     name = str(error.filename)
     shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
-    return UserError(f"cannot read or write {shown or 'an empty path'} ({error.strerror})", "check the path")
+    many = error.errno in (errno.EMFILE, errno.ENFILE)
+    remedy = "raise the limit (ulimit -n 4096), or lower --num_workers" if many else "check the path"
+    return UserError(f"cannot read or write {shown or 'an empty path'} ({error.strerror})", remedy)
 
 
 def _missing(error: ImportError) -> str | None:

@@ -90,6 +90,12 @@ def test_a_path_that_the_system_refuses_ends_a_command_in_one_line(
     assert long == f"error: cannot read or write {'n' * 200}... (File name too long): check the path"
 
 
+def test_too_many_open_files_are_no_fault_of_the_path() -> None:
+    mistake = errors.user_error_in(OSError(24, "Too many open files", "mr.nii.gz"))
+    limit = "raise the limit (ulimit -n 4096), or lower --num_workers"
+    assert str(mistake) == f"cannot read or write mr.nii.gz (Too many open files): {limit}"
+
+
 def test_an_error_of_the_system_without_a_path_is_none_of_the_user(capsys: pytest.CaptureFixture) -> None:
     @errors.exit_code_of_user_errors
     def main() -> int:
