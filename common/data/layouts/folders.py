@@ -35,7 +35,8 @@ class _Layout:
 
 
 CASE_FOLDERS = {
-    "folders": _Layout(r"[^.].*", (), READ),
+    # not those that systems make: macOS in archives, Synology, ext4 and Windows at the top of a disk
+    "folders": _Layout(r"(?![.@$]|__MACOSX$|lost\+found$|System Volume Information$).*", (), READ),
     # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
     "synthrad2023": _Layout(r"[12](?P<body_part>[BP])(?P<centre>[A-C])\d{3}", ("brain", "pelvis"), NIFTI),
     # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; NIfTI has priority.

@@ -13,6 +13,7 @@ from common.errors import ConfigError, DataError
 
 def test_folders_match_pairs_by_case(tmp_path: Path) -> None:
     make(tmp_path, "case10/mr.nii.gz", "case10/ct.nii", "case2/mr.nii", "case2/ct.nii.gz", ".cache/x", "notes.txt")
+    make(tmp_path, "__MACOSX/x", "@eaDir/x", "lost+found/x", "$RECYCLE.BIN/x", "System Volume Information/x")
     items = find_cases(tmp_path, "folders")
     assert [(i["case"], i["patient"], i["image"], i["label"]) for i in items] == [
         ("case10", "case10", str(tmp_path / "case10/mr.nii.gz"), str(tmp_path / "case10/ct.nii")),
