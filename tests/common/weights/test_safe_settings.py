@@ -61,7 +61,7 @@ def test_data_and_arithmetic_pass(value):
         ({"_target_": "monai.networks.utils.save_state", "src": {}, "path": "x"}, "x::_target_"),
         ({"_target_": "monai.transforms.io.array.Path.unlink", "self": "x"}, "x::_target_"),
         ({"_target_": "torch.nn.modules.module.torch.load", "f": "x"}, "x::_target_"),
-        ({"_target_": "common.networks.stabilise.torch.load", "f": "x"}, "x::_target_"),
+        ({"_target_": "common.networks.slabs.torch.load", "f": "x"}, "x::_target_"),
         ({"_target_": "mr2ct_pix2pix.label_maps.load_case"}, "x::_target_"),
     ],
 )
