@@ -30,13 +30,15 @@ def pairs_of(made: Path, data: Path, target: str, mask: str) -> tuple[dict[str, 
         mask: name of the mask.
 
     Raises:
-        DataError: no case has a truth, a file belongs to none of them, two belong to one, a mask or all are missing.
+        DataError: no case has a truth, a file belongs to no case or to one without a truth, two belong to one, a mask
+            or all are missing.
     """
     from common.io.picture_files import is_picture
     from common.io.reader import volume_path, volume_stem
 
     truths: dict[str, Path] = {}
-    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
+    folders = sorted(path for path in data.iterdir() if path.is_dir())
+    for folder in folders:
         if found := volume_path(folder, target, READ):
             truths[folder.name] = found[0]
     if not truths:
@@ -45,11 +47,13 @@ def pairs_of(made: Path, data: Path, target: str, mask: str) -> tuple[dict[str, 
     pairs: dict[str, tuple[Path, ...]] = {}
     for path in (each for each in files if not each.name.endswith(MAP)):
         stem = volume_stem(path)
-        of_it = [case for case in truths if stem == case or stem.startswith(f"{case}_")]
+        of_it = [each.name for each in folders if stem == each.name or stem.startswith(f"{each.name}_")]
         if not of_it:
             fault = f"{path} is of none of the cases {some(list(truths))}"
             raise DataError(fault, "name it <case>.nii.gz, or remove it")
         case = max(of_it, key=len)
+        if case not in truths:
+            raise DataError(f"{path} is of the case {case}, which has no {target}", "add it, or remove the file")
         if case in pairs:
             raise DataError(f"{pairs[case][0].name} and {path.name} are both of the case {case}", "remove one of them")
         masks = volume_path(data / case, mask, READ)[:1]

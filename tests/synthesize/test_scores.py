@@ -359,6 +359,13 @@ def test_a_file_of_no_case_and_two_of_one_are_refused(folders, capsys, name, fau
     assert re.search(fault, capsys.readouterr().err)
 
 
+def test_a_file_of_a_case_without_truth_is_not_scored_by_another_ones(folders, capsys):
+    made, data = folders
+    (data / "a_1" / "ct.nii.gz").unlink()
+    assert main([made, data, "--unit", "HU"]) == 2
+    assert "a_1_sct.nii.gz is of the case a_1, which has no ct: add it, or remove the file" in capsys.readouterr().err
+
+
 def test_a_folder_needs_a_folder_of_cases_with_the_target(folders, capsys):
     made, data = folders
     assert main([made, data, "--target", "t2"]) == 2
