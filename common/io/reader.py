@@ -157,7 +157,7 @@ class VolumeReader:
         finite = np.isfinite(values)
         if self.nan_fill is None and not finite.all():
             share = f"{np.count_nonzero(~finite)} NaN or Inf of {values.size} voxels"
-            raise VolumeError(where("voxels are not finite", share, "repair them or pass nan_fill=0"))
+            raise VolumeError(where("voxels are not finite", share, "repair them; an inference takes nan_fill=0"))
         with np.errstate(over="ignore"):  # refused below
             copied = values.astype(np.float32)
         if self.nan_fill is not None:
