@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from medical_image_synthesis.volumes import Volume, as_volume, require_one_chann
 if TYPE_CHECKING:
     import pandas as pd
 
+logger = logging.getLogger(__name__)
 UNDEFINED = "undefined"
 """Entry of a row's ``attrs``: why a metric has no finite value, by its name."""
 
@@ -81,12 +83,17 @@ def score_row(
     import numpy as np
 
     from common.evaluation.report.metric_info import metric_info
+    from common.io.modality import NOT_IN_HU, modality_of
     from common.metrics import HFEN_SIGMA, ct_scores
     from common.metrics import score as scores_of
 
     unit = unit or _unit(volumes)
     limits = _range_of(unit) if value_range is None else (value_range[0], value_range[1])
     arrays = {name: volume.array for name, volume in volumes.items()}
+    for name in ("pred", "truth"):
+        if unit == HU and modality_of(arrays[name]) == NOT_IN_HU:
+            remedy = "convert it to HU (slope, offset 1024)"
+            logger.warning(f"{volumes['pred'].name}: {name} is {NOT_IN_HU}, but is scored in HU; {remedy}")
     measures = scores_of(arrays["pred"], arrays["truth"], arrays["mask"], limits)
     measures |= ct_scores(arrays["pred"], arrays["truth"], arrays["mask"]) if unit == HU else {}
     row = _row(measures, volumes["pred"].name)

@@ -160,6 +160,19 @@ def test_a_truth_without_air_is_no_ct_of_a_synthetic_one(files, tmp_path, capsys
     assert main(_arguments(files)) == 0, "--unit decides"
 
 
+def test_volumes_in_hu_plus_1024_are_named(water, tmp_path, capsys, caplog):
+    shifted = {name: nib.load(water[name]).get_fdata() + (1024 if name != "mask" else 0) for name in NAMES}
+    files = {
+        name: _save(tmp_path / f"shifted_{name}.nii.gz", volume.astype(np.uint16), np.diag([10.0, 10.0, 10.0, 1.0]))
+        for name, volume in shifted.items()
+    }
+    assert main(_arguments(water)) == 0
+    assert not caplog.messages
+    assert main(_arguments(files)) == 0
+    fault = "is not a CT in HU (no value below 0, or one beyond 131072), but is scored in HU; convert it to HU (slope,"
+    assert caplog.messages == [f"shifted_pred: {name} {fault} offset 1024)" for name in ("pred", "truth")]
+
+
 @pytest.fixture
 def beside_series(tmp_path):
     """Files next to a DICOM series of one modality as the truth: a synthetic volume with air, 10 higher than it."""
