@@ -85,7 +85,8 @@ def _file(folder: Path, case: str, name: str) -> Path | None:
     matching = exact or several
     if len(matching) > 1:
         both = " and ".join(path.name for path in matching[:2])
-        raise DataError(f"{case} has two files {name}, {both}", "name one with its entities, such as acq-mprage_T1w")
+        named = volume_stem(matching[0]).removeprefix(f"{case}_")
+        raise DataError(f"{case} has two files {name}, {both}", f"name one with its entities, such as {named}")
     return matching[0] if matching else None
 
 

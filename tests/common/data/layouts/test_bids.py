@@ -60,6 +60,9 @@ def test_several_files_of_a_suffix_need_their_entities(raw: Path) -> None:
     make(raw, *(f"sub-02/anat/sub-02_part-{part}_PDw.nii.gz" for part in ("mag", "phase")))
     (item,) = find_cases(raw, "bids", "PDw", "T2w")
     assert Path(item["image"]).name == "sub-02_part-mag_PDw.nii.gz", "the magnitude of a complex image is plain"
+    make(raw, *(f"sub-03/anat/sub-03_run-{run}_T2w.nii.gz" for run in (1, 2)))
+    with pytest.raises(DataError, match="name one with its entities, such as run-1_T2w$"):
+        find_cases(raw, "bids", "T1w", "T2w")
 
 
 @pytest.mark.parametrize("entity", ["ce-gadolinium", "part-phase", "part-real", "inv-1", "chunk-2", "acq-a_ce-gd"])
