@@ -110,7 +110,7 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
         raise CheckpointError(f"--weights {weights} is a folder", "pass its models/model.pt, or --output_dir")
     if Path(weights).is_file():
         about = read_info(weights)
-        config = _with_evaluation_of(Path(weights).parents[1] / RUN_NAME, config, bundle) if evaluated else config
+        config = _with_evaluation_of(Path(weights), about, config, bundle) if evaluated else config
         return _adopted(config, bundle, about, same_files=evaluated), about
     own = Path(bundle.root, "models", _shipped_name(config, bundle))
     if evaluated or not own.is_file():  # an error when they are loaded
@@ -133,7 +133,7 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
     return {**config, WEIGHTS: as_data(str(own))}, about
 
 
-def _with_evaluation_of(run: Path, config: Settings, bundle: RunningBundle) -> Settings:
+def _with_evaluation_of(weights: Path, about: WeightsInfo, config: Settings, bundle: RunningBundle) -> Settings:
     """The configuration with what overlays of a training say of its evaluation, such as metrics and their unit.
 
     They are read from the bundle's files: a record says which, and executes nothing of its own.
@@ -141,17 +141,20 @@ def _with_evaluation_of(run: Path, config: Settings, bundle: RunningBundle) -> S
     Raises:
         ConfigError: where an overlay said so that is no file of the bundle.
     """
+    run = weights.parents[1] / RUN_NAME
     if not run.is_file():
         return config
-    recorded = read_run(run)
+    recorded = {name: value for name, value in read_run(run).items() if name not in about.settings}
     files = [with_local_targets(file) for file in bundle.files.content.values()]
     whole = {name: value for file in files if "bundle_root" in file for name, value in file.items()}
     own = {name: value for file in files if EVALUATED in file for name, value in file.items() if name not in whole}
+    new = {name: None for file in files for name in file if name not in config}  # which those may refer to
     changes = {}
-    for name, value in {**own, RESTORE: whole.get(RESTORE)}.items():
+    for name, value in {**own, RESTORE: whole.get(RESTORE), **new}.items():
         if name not in recorded or config.get(name) != value:  # by an option or overlay of this command
             continue
-        if recorded[name] in [as_json(file[name]) for file in files if name in file]:
+        number = name in new and isinstance(recorded[name], int | float)  # of an option, such as --interval 2
+        if number or recorded[name] in [as_json(file[name]) for file in files if name in file]:
             changes[name] = recorded[name]
         elif name in own:
             raise ConfigError(f"{run} has {name} of an overlay of your own", "pass that --overlay here too")

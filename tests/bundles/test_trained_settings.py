@@ -234,6 +234,26 @@ def test_an_evaluation_is_that_of_the_overlays_of_its_training(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "overlay", "option", "references"),
+    [
+        ("mri_dagan", "dsc", {"interval": 2.0}, ["osvd", "csvd"]),
+        ("mr2ct_pix2pix", "gadolinium", {"dose": 0.2}, ["scaled", "scaled_smoothed"]),
+        ("mr2ct_pix2pix", "from_labels", {"neighbours": 5}, ["label_mean"]),
+    ],
+)
+def test_an_evaluation_has_what_an_overlay_of_its_training_refers_to(name, overlay, option, references, tmp_path):
+    """That of a perfusion knew no interval, and ended in a traceback."""
+    bundle = Bundle(name)
+    parser = bundle.parser("train", overlay, **option)
+    about = info.described(settings_of(parser), name)
+    info.save(parser.get_parsed_content("network_def").state_dict(), tmp_path / "models" / "model.pt", about)
+    (tmp_path / "run.json").write_text(json.dumps({"config": settings_of(parser)}, default=str))
+    evaluated = bundle.parser("train", "evaluate", output_dir=str(tmp_path), device=CPU)
+    assert {each: evaluated[each] for each in option} == option
+    assert list(evaluated["references"]) == references
+
+
+@pytest.mark.parametrize(
     ("option", "message"),
     [
         ({"depth": 6}, r"depth is 6, but the network of .*model\.pt was trained with 4: omit the option or overlay"),
