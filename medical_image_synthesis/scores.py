@@ -13,6 +13,8 @@ from medical_image_synthesis.places import PICTURES, VOLUMES, require_writable
 if TYPE_CHECKING:
     import pandas as pd
 
+BESIDE_VOLUMES = (".csv", ".json", ".npy", ".npz", ".pkl", ".txt", ".yaml")
+"""Endings of files next to synthetic volumes of other programs."""
 CONDITIONS = ("value_range", "mask_voxels", "unit", "hfen_sigma_voxels")
 """What is printed of a row's ``attrs``."""
 
@@ -70,9 +72,11 @@ def score(options: argparse.Namespace) -> int:
 
 
 def _is_folder_of_cases(path: Path) -> bool:
-    """Whether a folder holds volumes or pictures, or no file at all, and is no DICOM series."""
-    files = [each for each in path.iterdir() if each.is_file()] if path.is_dir() else [path]
-    return not files or (path.is_dir() and any(each.name.lower().endswith((*VOLUMES, *PICTURES)) for each in files))
+    """Whether a folder holds volumes or pictures, or no file but tables and settings, and is no DICOM series."""
+    if not path.is_dir():
+        return False
+    files = [each for each in path.iterdir() if each.is_file() and each.suffix.lower() not in BESIDE_VOLUMES]
+    return not files or any(each.name.lower().endswith((*VOLUMES, *PICTURES)) for each in files)
 
 
 def _of_folder(options: argparse.Namespace) -> dict[str, object]:

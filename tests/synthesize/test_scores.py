@@ -347,7 +347,10 @@ def test_a_case_without_error_leaves_a_folder_no_mean_of_its_psnr(folders, capsy
 def test_folders_without_volumes_are_no_volumes_without_mask(folders, tmp_path, capsys):
     made, data = folders
     (tmp_path / "empty").mkdir()
+    (tmp_path / "nested" / "b").mkdir(parents=True)
+    (tmp_path / "nested" / "dataset.json").write_text("{}")
     for first, second, fault in (
+        (tmp_path / "nested", data, "nested has no synthetic volume: name its files <case>.nii.gz, as those in"),
         (tmp_path / "empty", data, "empty has no synthetic volume: name its files <case>.nii.gz, as those in"),
         (data, made, "no case in .*made has a ct: pass a folder of DATA"),
         (tmp_path / "nowhere", data, "nowhere"),
