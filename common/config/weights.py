@@ -144,7 +144,8 @@ def _with_evaluation_of(weights: Path, about: WeightsInfo, config: Settings, bun
     run = weights.parents[1] / RUN_NAME
     if not run.is_file():
         return config
-    recorded = {name: value for name, value in read_run(run).items() if name not in about.settings}
+    whole_run = read_run(run)
+    recorded = {name: value for name, value in whole_run.items() if name not in about.settings}
     files = [with_local_targets(file) for file in bundle.files.content.values()]
     whole = {name: value for file in files if "bundle_root" in file for name, value in file.items()}
     own = {name: value for file in files if EVALUATED in file for name, value in file.items() if name not in whole}
@@ -158,7 +159,12 @@ def _with_evaluation_of(weights: Path, about: WeightsInfo, config: Settings, bun
             changes[name] = recorded[name]
         elif name in own:
             raise ConfigError(f"{run} has {name} of an overlay of your own", "pass that --overlay here too")
-    return {**config, **changes}
+    adopted: Settings = copied({**config, **changes})
+    for file in files:  # an evaluation may refer to the validation of its overlay, such as an inferer in the unit
+        for place in file.keys() - set(bundle.given) - {INFERER}:
+            if place.startswith("validate::") and as_json(file[place]) == lookup(whole_run, place):
+                put(adopted, place, copied(file[place]))
+    return adopted
 
 
 def require_trained(config: Settings) -> None:
