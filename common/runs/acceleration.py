@@ -117,7 +117,8 @@ def _normalised(layer: InstanceNorm, x: Tensor) -> Tensor:
     """Instance normalisation that keeps the channels-last format: PyTorch's own copies into the other one and back.
 
     The variance is taken about the mean, in two passes: by PyTorch's batch normalisation, which takes the format,
-    outputs are 50 times as far from those in float64 as by its instance normalisation, and by this one as near.
+    outputs are 50 times as far from those in float64 as by its instance normalisation, and by this one as near. A
+    training, which needs gradients, has PyTorch's own.
     """
     if torch.is_grad_enabled():
         return type(layer).forward(layer, x)
