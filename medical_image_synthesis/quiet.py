@@ -22,7 +22,7 @@ TURN = threading.RLock()
 def quiet(device: Any) -> Iterator[None]:
     """Leave random numbers and threads as they are, and show no warnings of libraries.
 
-    Meanwhile PyTorch has no more threads than cores are idle, and its own default type.
+    Meanwhile PyTorch has no more threads than cores are idle, and its own default type and device.
 
     Args:
         device: whose generator is left alone too.
@@ -34,7 +34,7 @@ def quiet(device: Any) -> Iterator[None]:
     kind = torch.device(device).type
     devices = list(range(torch.accelerator.device_count())) if kind not in ("cpu", "mps") else []
     options = {"device_type": kind} if devices else {}
-    with TURN, torch.random.fork_rng(devices=devices, **options), warnings.catch_warnings():
+    with TURN, own_device(), torch.random.fork_rng(devices=devices, **options), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
         try:
@@ -46,6 +46,21 @@ def quiet(device: Any) -> Iterator[None]:
             torch.set_default_dtype(dtype)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
+
+
+@contextmanager
+def own_device() -> Iterator[None]:
+    """Give PyTorch its own default device, in place of the one that the program has set."""
+    import torch
+
+    device = torch.get_default_device()
+    torch.set_default_device(None)
+    was_set = torch.get_default_device() != device  # otherwise it is the CPU, or that of a block around the call
+    try:
+        yield
+    finally:
+        if was_set:
+            torch.set_default_device(device)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import DataError
 from common.units import HU
-from medical_image_synthesis.quiet import without_traces
+from medical_image_synthesis.quiet import own_device, without_traces
 from medical_image_synthesis.volumes import Volume, as_volume, require_one_channel
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ def motion(
 
 
 @without_traces()
+@own_device()
 def radiograph(
     ct: Any,
     angles: Sequence[float] = (0.0, 90.0),
@@ -271,6 +272,7 @@ def _text(kind: str) -> str:
     return DEGRADATIONS[kind][-1]
 
 
+@own_device()
 def _corrupted(source: Any, kind: str, corruption: Corruption, text: str, seed: int = 0, case: str = "") -> Volume:
     """The corrupted volume.
 

@@ -221,6 +221,16 @@ def test_the_default_type_of_the_program_changes_nothing(tiny_model, mr2ct, ct, 
     np.testing.assert_allclose(made, [ct.array] * 2, rtol=0, atol=1e-6)
 
 
+def test_the_default_device_of_the_program_changes_nothing(tiny_model, mr2ct, ct, scans) -> None:
+    torch.set_default_device("meta")
+    try:
+        made = [model(scans / "T1.nii.gz").array for model in (mr2ct, tiny_model("mr2ct"))]
+        assert torch.get_default_device().type == "meta"
+    finally:
+        torch.set_default_device(None)
+    np.testing.assert_allclose(made, [ct.array] * 2, rtol=0, atol=1e-6)
+
+
 def test_a_network_that_draws_gives_the_same_volume_again(tiny_model, scans) -> None:
     model = tiny_model("mr2ct")
     plain = model(scans / "T1.nii.gz").array

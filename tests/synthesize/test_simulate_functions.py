@@ -45,6 +45,21 @@ KINDS: dict[str, tuple[Callable[..., Volume], list[str], dict[str, Any], str]] =
 }  # fmt: skip
 
 
+def test_the_default_device_of_the_program_changes_nothing() -> None:
+    def made() -> list[np.ndarray]:
+        views = simulate.radiograph((ct(), RAS), [0.0], detector=(16, 16), pixel_mm=20)
+        return [simulate.undersample((mr(), RAS)).array, simulate.low_dose((ct(), RAS)).array, views[0].array]
+
+    wanted = made()
+    torch.set_default_device("meta")
+    try:
+        changed = made()
+        assert torch.get_default_device().type == "meta"
+    finally:
+        torch.set_default_device(None)
+    assert all(np.array_equal(one, other) for one, other in zip(changed, wanted, strict=True))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("given", ["chosen", "defaults"])
 def test_voxels_are_those_of_the_command(kind: str, given: str, tmp_path: Path) -> None:
