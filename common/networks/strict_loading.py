@@ -26,4 +26,5 @@ def _require_all_keys(network: nn.Module, keys: Any) -> None:
     wrong = [f"{len(names)} {kind}, first {names[0]}" for kind, names in keys._asdict().items() if names]
     if wrong:
         fault = f"weights do not fit {type(network).__name__} ({'; '.join(wrong)})"
-        raise CheckpointError(fault, "pass the weights of this network_def")
+        remedy = 'pass its weights, or --NAME "%WEIGHTS.json::settings::NAME" for network_def and what it refers to'
+        raise CheckpointError(fault, remedy)

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Engine
+from monai.bundle import ckpt_export
 from torch import nn
 
 from common.errors import CheckpointError, OutputError
 from common.networks.strict_loading import refuse_other_weights
 from common.runs import WeightsLoader
 from common.weights import checkpoints
+from tools.repository import ROOT
 
 
 def _network() -> nn.Sequential:
@@ -287,6 +289,23 @@ def test_a_program_that_is_not_strict_cannot_load_other_weights() -> None:
             network.load_state_dict(other, strict=False)
 
 
+def test_shipped_weights_of_another_network_are_exported_by_the_settings_that_the_refusal_names(tmp_path: Path) -> None:
+    bundle = ROOT / "bundles" / "mr2ct_pix2pix"
+    weights = bundle / "models" / "pretrained_mr2ct_basicunet.pt"
+    files = {
+        "config_file": str(bundle / "configs" / "inference.yaml"),
+        "meta_file": str(bundle / "configs" / "metadata.json"),
+        "ckpt_file": str(weights),
+        "filepath": str(tmp_path / "model.ts"),
+    }
+    with pytest.raises(CheckpointError, match=r'or --NAME "%WEIGHTS\.json::settings::NAME" for network_def and'):
+        ckpt_export(**files)
+    named = {name: f"%{weights.with_suffix('.json')}::settings::{name}" for name in ("network_def", "neighbours")}
+    ckpt_export(**files, **named)
+    exported = torch.jit.load(tmp_path / "model.ts").state_dict()
+    assert all(torch.equal(exported[name], value.float()) for name, value in checkpoints.load(weights).items())
+
+
 def test_its_own_weights_are_loaded_and_exported_as_before(weights: Path) -> None:
     network = _guarded()
     wanted = {name: value + 1 for name, value in network.state_dict().items()}
@@ -299,5 +318,5 @@ def test_its_own_weights_are_loaded_and_exported_as_before(weights: Path) -> Non
 def test_a_guarded_part_of_a_whole_refuses_too() -> None:
     whole = nn.ModuleDict({"generator": _guarded(), "discriminator": nn.Linear(2, 1)})
     weights = {name: value for name, value in whole.state_dict().items() if name != "generator.0.bias"}
-    with pytest.raises(CheckpointError, match=r"1 missing_keys, first generator\.0\.bias\): pass the weights"):
+    with pytest.raises(CheckpointError, match=r"1 missing_keys, first generator\.0\.bias\): pass its weights, or"):
         whole.load_state_dict(weights, strict=False)
