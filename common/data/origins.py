@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.record import RunRecord
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, OutputError
 from .split_record import DATALIST_NAME
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,12 @@ class Origin:
         )
         if not Path(self.demo_data).exists():
             logger.info(f"generating phantoms in {self.demo_data}")
-            self.phantoms(Path(self.demo_data))
+            try:
+                self.phantoms(Path(self.demo_data))
+            except OutputError:
+                if not Path(self.demo_data).exists():
+                    raise
+                logger.info("phantoms: those that another command has put there meanwhile")
 
     def require_other_than(self, run_dir: str) -> None:
         """Refuse a datalist that the run would replace by the record of its own split.

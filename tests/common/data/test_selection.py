@@ -170,6 +170,17 @@ class TestTraining:
                 cases(dataset_dir=str(tmp_path / "data"))
         assert not (tmp_path / "run").exists()
 
+    def test_phantoms_that_another_command_makes_meanwhile_are_used(self, tmp_path, call, caplog):
+        caplog.set_level(logging.INFO)
+
+        def phantoms(root: Path) -> None:
+            write_cases(root, 2)
+            write_mr2ct(root, cases=4, spacing=6.0, seed=0)
+
+        lists = call(dataset_dir=str(tmp_path / "demo"), phantoms=phantoms)
+        assert {item["case"] for items in lists.values() for item in items} == {"case_00", "case_01"}
+        assert "phantoms: those that another command has put there meanwhile" in caplog.text
+
     def test_phantoms_for_the_default_folder_alone_and_announced(self, tmp_path, call, caplog):
         generated = []
 
