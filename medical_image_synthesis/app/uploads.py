@@ -66,6 +66,11 @@ def stored(uploads: Sequence[UploadedFile], folder: Path, most_bytes: int) -> Pa
     left = most_bytes
     for number, each in enumerate(files, 1):
         left -= _copy(each.file, series / _numbered(number, each.name), left)
+    if len(files) == 1:
+        from common.io.dicom.reading.headers import is_dicom  # the server starts without pydicom
+
+        if not is_dicom(next(series.iterdir())):
+            raise DataError("the file is no DICOM, and its name does not end as that of a volume or a zip", REMEDY)
     return series
 
 

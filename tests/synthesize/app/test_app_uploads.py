@@ -118,6 +118,7 @@ def test_links_and_passwords_in_a_zip_are_refused(tmp_path: Path) -> None:
         ([upload("a.zip", zip_of())], "the zip is empty"),
         ([upload("a.zip", zip_of(b=b"1")[:-30])], "the zip cannot be unpacked"),
         ([upload("a.zip", zip_of(**{"t1.nii": b"1"}))], "the zip has files that are no DICOM"),
+        ([upload("T1", b"a volume")], r"no DICOM, and its name does not end as .* zip: upload a volume \(.nii,"),
         ([upload("a.nii", b"1" * 1001)], "the upload is larger than the server takes"),
     ],
 )
