@@ -129,7 +129,8 @@ def _new_folder(root: Path) -> Iterator[Path]:
         root.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{root.name}.partial-", dir=root.parent))
     except OSError as error:
-        raise OutputError(f"cannot write into {root.parent} ({error})", "choose another folder") from error
+        fault = f"cannot write into {root.parent} ({error.strerror or error})"
+        raise OutputError(fault, "choose another folder, of phantoms by --demo_data") from error
     try:
         yield partial
         partial.chmod(0o755)  # temporary folders are readable by their owner only
