@@ -166,7 +166,7 @@ def test_each_variant_is_the_method_it_names(
 def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
     names = {path.stem: BUNDLE.own(path.stem).get("variant") for path in BUNDLE.overlays}
     assert {name for name, variant in names.items() if variant} == {
-        "adv", "adv_gdl", "flow", "no_adversarial", "published", "resenc", "resgan", "resgan_acm",
+        "adv", "adv_gdl", "no_adversarial", "published", "resenc", "resgan", "resgan_acm",
     }  # fmt: skip
     assert BUNDLE.raw("train")["variant"] == ""
     assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm", "augmentation": None}, "the default as published"
