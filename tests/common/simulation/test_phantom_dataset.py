@@ -20,7 +20,6 @@ from pd2t2_dcgan_acm.phantoms import write_pd2t2
 from common.errors import ConfigError, OutputError
 from common.simulation import dataset
 from common.simulation.dataset import case_seed
-from common.simulation.field_strength import write_field_strengths
 from common.simulation.mr_ct_pairs import write_mr2ct
 
 
@@ -46,7 +45,6 @@ WRITERS = {
     "dagan": Writer(write_dagan, ("zero_filled", "thick", "noisy", "mr", "mask")),
     "gadolinium": Writer(write_gadolinium, ("pre", "low", "full", "mask")),
     "cbct2ct": Writer(write_cbct2ct, ("cbct", "ct", "mask")),
-    "fields": Writer(write_field_strengths, ("mr_15t", "mr_3t", "mask")),
     "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
     "mri2pet": Writer(write_mri2pet, ("mtr", "fa", "rd", "ad", "pet", "mask", "nawm", "lesion")),

@@ -12,6 +12,7 @@ from common.simulation.physics import (
     SpoiledEcho,
     T2StarEcho,
     Tissues,
+    at_three_tesla,
     enhanced,
 )
 from common.simulation.tissues import RELAXATION, Relaxation, spoiled_gradient_echo
@@ -118,6 +119,22 @@ def test_at_3_tesla_white_and_grey_relax_more_slowly():
     assert person["white"].t2_star == pytest.approx(61 * 0.8)
     with pytest.raises(ConfigError, match=r"field_tesla is \[7\], not of 1.5 and 3: list 1.5, 3 or both"):
         Tissues(field_tesla=[7])
+
+
+def test_times_at_3_tesla_are_those_measured_over_those_at_1_5() -> None:
+    given = {
+        "grey": Relaxation(1000.0, 100.0, 50.0, 0.8, 0.05),
+        "white": Relaxation(600.0, 80.0, 79.0, 0.7, 0.05),
+        "csf": Relaxation(2500.0, 300.0, 100.0, 1.0, 0.05),
+        "marrow": Relaxation(300.0, 100.0, 99.0, 0.9, 0.1),
+    }
+    capped = given["marrow"]._replace(t2_star=110.0)
+    assert at_three_tesla({"marrow": capped})["marrow"].t2_star == 86.0, "never above T2"
+    made = at_three_tesla(given)
+    assert made["grey"] == pytest.approx((1620.0, 104.0, 40.0, 0.8, 0.05))
+    assert made["white"] == pytest.approx((738.0, 76.8, 63.2, 0.7, 0.05))
+    assert made["csf"] == pytest.approx((2500.0, 300.0, 80.0, 1.0, 0.05))  # no number: equal times
+    assert made["marrow"] == pytest.approx((300.0, 86.0, 79.2, 0.9, 0.1))
 
 
 def test_people_stay_within_two_spreads():
