@@ -139,7 +139,6 @@ def kind_of(words: list[str]) -> str:
 
 
 NAMED_ALONE = (
-    "tools.docs.gallery",
     "tools.docs.results",
     "tools.docs.settings",
     "tools.tissue_segmenter",

@@ -25,8 +25,8 @@ NEXT = """{folder} is made from {like}. Next, in that folder:
 4. docs/README.md: the model card, with what differs from the paper
 5. from the repository's root: make test, which installs the package; make demo BUNDLE={name};
    python -m tools.release.verify bundles/{name}
-6. a row in README.md and docs/README.md, the paper in CITATION.cff, a row of ROWS in tools/docs/gallery.py with its
-   picture, and an entry in the table of tests that names each bundle: ODD in tests/bundles/test_trained_settings.py
+6. a row in README.md and docs/README.md, the paper in CITATION.cff, and an entry in the table of tests that
+   names each bundle: ODD in tests/bundles/test_trained_settings.py
 7. comments of settings word for word as in the others; then python -m tools.docs.settings, and with records in
    docs/results/{name}.json python -m tools.docs.results
 """
