@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import torch
-from monai.networks.blocks import ADN
 from monai.networks.layers.factories import Norm
 from monai.networks.nets import BasicUNet
-from monai.networks.nets.spade_network import SPADEDecoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,7 +21,6 @@ __all__ = [
     "PatchGanDiscriminator",
     "ResidualUNet",
     "ResnetGenerator",
-    "SpadeGenerator",
     "UNetGenerator",
 ]
 
@@ -76,47 +73,6 @@ class ResnetGenerator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Synthesise the target slice."""
         made: Tensor = self.layers(x)
-        return made
-
-
-class SpadeGenerator(nn.Module):
-    """MONAI's SPADE network for slices of any size, without the encoder of a style (Park et al. 2019, CVPR).
-
-    Normalisations are of the batch, as published: those of an instance, MONAI's default, depend on the size of a slice.
-    The last block works at half the resolution. Input (B, C, H, W), the channels of label maps in [-1, 1], with sides
-    divisible by ``2 ** depth``; output (B, C', H, W) in [-1, 1].
-
-    Args:
-        in_channels: of the label maps.
-        out_channels: of the target.
-        depth: halvings of the resolution.
-        width: features of the outermost block, doubled at each halving, and of every normalisation.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int = 1, depth: int = 4, width: int = 64) -> None:
-        super().__init__()
-        self.depth = depth
-        self.decoder = SPADEDecoder(
-            2,
-            out_channels,
-            in_channels,
-            [2**depth] * 2,
-            [width * 2**level for level in reversed(range(depth))],
-            is_vae=False,
-            spade_intermediate_channels=width,
-            norm=("batch", {"affine": False}),
-            last_act="tanh",
-        )
-        for part in self.decoder.modules():
-            if isinstance(part, ADN) and hasattr(part, "N"):
-                part.N = nn.Identity()  # MONAI normalises the features of the labels too, by instance
-        normal_(self)
-        refuse_other_weights(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Synthesise the target slice."""
-        self.decoder.latent_spatial_shape = [side // 2**self.depth for side in x.shape[2:]]
-        made: Tensor = self.decoder(x)
         return made
 
 
