@@ -237,7 +237,6 @@ def test_an_evaluation_is_that_of_the_overlays_of_its_training(tmp_path):
     ("name", "overlay", "option", "references"),
     [
         ("mri_dagan", "dsc", {"interval": 2.0}, ["osvd", "csvd"]),
-        ("mr2ct_pix2pix", "gadolinium", {"dose": 0.2}, ["scaled", "scaled_smoothed"]),
         ("mr2ct_pix2pix", "from_labels", {"neighbours": 5}, ["label_mean"]),
     ],
 )

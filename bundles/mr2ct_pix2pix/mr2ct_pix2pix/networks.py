@@ -1,4 +1,4 @@
-"""Networks of pix2pix, of its unpaired variant, at their published size by default, and of ``gadolinium.yaml``."""
+"""Networks of pix2pix and of its unpaired variant, at their published size by default."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.errors import DataError
 from common.networks.initialisation import normal_
 from common.networks.patch_discriminator import PatchGanDiscriminator
 from common.networks.residual_unet import ResidualUNet
@@ -16,7 +15,6 @@ from common.networks.strict_loading import refuse_other_weights
 from common.networks.unet import UNetGenerator, require_norm
 
 __all__ = [
-    "EnhancementUNet",
     "HalvedUNet",
     "PatchGanDiscriminator",
     "ResidualUNet",
@@ -93,40 +91,6 @@ class _AddingBlock(nn.Module):
 def _normalised(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: str) -> list[nn.Module]:
     """A convolution without bias, which the normalisation would remove, the normalisation and ReLU."""
     return [convolution, Norm[norm, 2](convolution.out_channels), nn.ReLU()]
-
-
-class EnhancementUNet(nn.Module):
-    """The scan before the agent plus an enhancement, MONAI's ``BasicUNet`` on slabs without normalisation.
-
-    The U-Net sees the scan before and the low dose's difference from it over the dose. Normalisation of its layers
-    would take away the strength of a slice's enhancement. Input (B, 2 N, H, W), slabs of N slices of the low dose and
-    of the scan before, sides divisible by 16; output (B, 1, H, W).
-
-    Args:
-        neighbours: slices N of a slab.
-        width: features of the second level, twice those of the first.
-        dose: contrast agent of the low dose over that of the full one.
-
-    Raises:
-        DataError: when called, for a source of another number of channels.
-    """
-
-    def __init__(self, neighbours: int = 3, width: int = 64, dose: float = 0.1) -> None:
-        super().__init__()
-        self.dose = dose
-        self.neighbours = neighbours
-        features = (width // 2, width // 2, width, 2 * width, 4 * width, width // 2)
-        self.unet = BasicUNet(2, 2 * neighbours, 1, features, norm=None)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Synthesise the full dose of the middle slice."""
-        channels = x.shape[1] // self.neighbours
-        if channels != 2:
-            fault = f"the source has {channels} channel(s), not the low dose and the scan before the agent"
-            raise DataError(fault, "give a folder of cases with both, DATA/<case>/{low,pre}.nii.gz")
-        low, pre = x.chunk(2, dim=1)
-        enhancement: Tensor = self.unet(torch.cat([pre, (low - pre) / self.dose], dim=1))
-        return pre[:, pre.shape[1] // 2, None] + enhancement
 
 
 class HalvedUNet(nn.Module):

@@ -11,7 +11,6 @@ from cect2ct_rescyclegan.phantoms import write_cect2ct
 from ldct_wgan_vgg.phantoms import write_ldct
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from mr2ct_pix2pix.cone_beam import write_cbct2ct
-from mr2ct_pix2pix.gadolinium import write_gadolinium
 from mr2ct_pix2pix.phantoms import write_flair
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 from mri_dagan.phantoms import write_dagan
@@ -43,7 +42,6 @@ WRITERS = {
     "cect2ct": Writer(write_cect2ct, ("cect", "mask", "vessel"), least_cases=3),
     "ldct": Writer(write_ldct, ("ldct", "thick", "ndct", "mask")),
     "dagan": Writer(write_dagan, ("zero_filled", "thick", "noisy", "mr", "mask")),
-    "gadolinium": Writer(write_gadolinium, ("pre", "low", "full", "mask")),
     "cbct2ct": Writer(write_cbct2ct, ("cbct", "ct", "mask")),
     "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
