@@ -141,7 +141,6 @@ def kind_of(words: list[str]) -> str:
 NAMED_ALONE = (
     "tools.docs.results",
     "tools.docs.settings",
-    "tools.tissue_segmenter",
     "examples.notebook",
 )
 """Programs that a page may name without their options."""

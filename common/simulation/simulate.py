@@ -14,16 +14,11 @@ from .corruptions.intensity import blurred
 from .ct import render_ct
 from .head import Anatomy, head_anatomy, partial_volume
 from .physics import PulseSequence, Range, Tissues, drawn
-from .sampling import Sampling
 from .scanner import Scanner
-from .tissues import HOUNSFIELD
 from .variety import Variety
 
 METAL_VOID_MM = (3.0, 15.0)
 """[chosen] reach of the signal void around metal in the jaw, which the CT does not have."""
-
-UNCLASSED = 255
-"""Class of voxels that are mostly of no group."""
 
 Case = dict[str, np.ndarray]
 """``image``, ``label`` and ``mask`` (X, Y, Z) on one grid, the mask (0 or 1) of the head; ``spacing`` (3,) in mm."""
@@ -134,7 +129,6 @@ class MrCtPair:
         heads: with their spacing and position; :class:`common.simulation.label_heads.IndividualHeads` are others.
         noise_hu: standard deviation of the CT noise.
         ct_blur_mm: standard deviation of the CT kernel, in addition to that of the phantoms.
-        classes: groups of tissues; the case then has ``classes``, see :func:`classes_of`.
     """
 
     source: PulseSequence
@@ -143,7 +137,6 @@ class MrCtPair:
     heads: Heads = field(default_factory=AverageHeads)
     noise_hu: Range = (0.0, 10.0)
     ct_blur_mm: Range = (0.0, 0.6)
-    classes: Sequence[Sequence[str]] = ()
 
     def __call__(self, seed: int) -> Case:
         """The case of a seed: MR in [0, 1], CT in HU."""
@@ -164,16 +157,7 @@ class MrCtPair:
         mr = shaped.received(blurred(partial_volume(anatomy, signals) * texture * void, sigma, spacing) * bias)
         image = self.scanner.degraded(mr, head, rng, shaped)
         mask = filled(head).astype(np.float32)
-        shown = {"classes": classes_of(anatomy, self.classes, shaped)} if self.classes else {}
-        return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing, **shown}
-
-
-def classes_of(anatomy: Anatomy, classes: Sequence[Sequence[str]], shaped: Sampling) -> np.ndarray:
-    """Position of the group of tissues that a voxel has most of, (X, Y, Z) float32 as sampled; 255 for no group."""
-    rest = set(HOUNSFIELD).difference(*classes)
-    groups = [{name: float(name in group) for name in HOUNSFIELD} for group in (*classes, rest)]
-    largest = np.argmax([shaped(partial_volume(anatomy, shares)) for shares in groups], axis=0)
-    return np.where(largest == len(classes), UNCLASSED, largest).astype(np.float32)
+        return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing}
 
 
 def held_out(simulation: Any) -> Any:

@@ -11,10 +11,8 @@ from common.metrics import TissueDice
 from common.segmenter import CLASSES, NAMES, segmenter
 from common.segmenter.segmentation import dice_by_class, segmented
 from common.simulation.ct import render_ct
-from common.simulation.head import head_anatomy
+from common.simulation.head import Anatomy, head_anatomy, partial_volume
 from common.simulation.mr import render_t1
-from common.simulation.sampling import Sampling
-from common.simulation.simulate import UNCLASSED, classes_of
 from common.simulation.tissues import HOUNSFIELD
 
 SPACING = 3.0
@@ -23,6 +21,8 @@ LEAST = {
     "MR": {"fluid": 0.45, "white": 0.55, "grey": 0.45, "soft": 0.65, "bone": 0.55},
 }
 """Dice."""
+UNCLASSED = 255
+"""Class of voxels that are mostly of no group."""
 
 
 class Threshold(nn.Module):
@@ -65,17 +65,25 @@ def test_every_tissue_is_in_one_class_or_in_none() -> None:
     assert rest == {"vessel", "lesion", "choroid", "oedema", "tumour", "infarct", "haematoma", "calcium", "metal"}
 
 
+def classes_of(anatomy: Anatomy) -> np.ndarray:
+    """Class that a voxel has most of, (X, Y, Z)."""
+    classes = list(CLASSES.values())
+    rest = set(HOUNSFIELD).difference(*classes)
+    groups = [{name: float(name in group) for name in HOUNSFIELD} for group in (*classes, rest)]
+    largest = np.argmax([partial_volume(anatomy, shares) for shares in groups], axis=0)
+    return np.where(largest == len(classes), UNCLASSED, largest)
+
+
 @pytest.fixture(scope="module")
 def head() -> dict[str, np.ndarray]:
     """A head of the phantoms, which the networks were not trained on: CT, MR in z-scores, classes, mask."""
     anatomy = head_anatomy(7, SPACING)
-    whole = Sampling((slice(None),) * 3, 2, 1.0, 1.0, 0, SPACING)
     mr = render_t1(anatomy, np.random.default_rng(1))
     inside = anatomy.head
     return {
         "CT": render_ct(anatomy, np.random.default_rng(2)),
         "MR": (mr - mr[inside].mean()) / mr[inside].std(),
-        "classes": classes_of(anatomy, tuple(CLASSES.values()), whole),
+        "classes": classes_of(anatomy),
         "mask": inside,
     }
 
