@@ -65,12 +65,6 @@ def a_round(sites):
     return sent, answers
 
 
-def test_every_network_travels_the_discriminator_too(a_round):
-    sent, _ = a_round
-    parts = {name.split(".")[0] for name in sent}
-    assert parts == {"generators", "discriminators"}
-
-
 def test_sites_start_from_what_the_server_sent(a_round):
     sent, (whole, difference) = a_round
     assert whole.weight_type == WeightType.WEIGHTS

@@ -220,16 +220,6 @@ def test_shipped_weights_warn_of_real_scans_of_each_contrast_that_they_do_not_li
         assert warned == (scan.name.split(".")[0] in unlisted), scan
 
 
-def test_without_pretrained_weights_fine_tuning_says_what_is_missing(tmp_path):
-    folder = tmp_path / "cect2ct_rescyclegan"
-    shutil.copytree(Bundle("cect2ct_rescyclegan").configs, folder / "configs")
-    settings = {"bundle_root": str(folder), "output_dir": str(tmp_path), "pretrained": True}
-    with pytest.raises(Exception, match=".") as caught:
-        Bundle("cect2ct_rescyclegan").parser("train", "demo", **settings).get_parsed_content("training")
-    assert isinstance(mistake(caught.value), CheckpointError)
-    assert str(mistake(caught.value)).startswith("the bundle ships no weights for --pretrained to start from: omit")
-
-
 def test_the_way_back_is_not_given_the_weights_of_the_way_there(pretrained, tmp_path):
     name, copy, _ = pretrained
     if name != "cect2ct_rescyclegan":

@@ -187,8 +187,3 @@ def test_which_series_is_checked_and_how(tmp_path: Path, capsys: pytest.CaptureF
 def test_neither_datalist_nor_folder(capsys: pytest.CaptureFixture) -> None:
     assert main(["check"]) == 2
     assert capsys.readouterr().err == "error: no data are named: pass --dataset_dir DATA\n"
-
-
-def test_an_unknown_option_ends_with_2(root: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(make(root, "--sead", "1")) == 2
-    assert capsys.readouterr().err == "error: unknown option --sead: did you mean --seed?\n"

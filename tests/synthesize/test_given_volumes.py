@@ -58,13 +58,6 @@ def test_every_kind_keeps_values_type_and_place(kind: str) -> None:
     np.testing.assert_array_almost_equal(image.affine, AFFINE, decimals)
 
 
-def test_channels_come_last_in_the_image() -> None:
-    image = in_memory_image((np.stack([VALUES, VALUES + 100]), AFFINE))
-    assert image is not None
-    assert image.shape == (3, 4, 5, 2)
-    assert image.dataobj[2, 3, 4, 1] == 159
-
-
 @pytest.mark.parametrize(
     ("given", "stored"), [(bool, np.uint8), (np.float16, np.float32), (np.int64, np.int64), (np.longdouble, np.float64)]
 )
@@ -129,16 +122,6 @@ print([name for name in ("torch", "monai", "SimpleITK") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("kind", SAME)
-def test_every_kind_is_read_as_its_file(kind: str, tmp_path: Path) -> None:
-    nib.save(nib.Nifti1Image(VALUES, AFFINE), tmp_path / "case.nii.gz")
-    file, volume = as_volume(tmp_path / "case.nii.gz"), as_volume(SAME[kind]())
-    assert (file.name, volume.array.dtype) == ("case", np.float32)
-    np.testing.assert_array_equal(volume.array, file.array)
-    np.testing.assert_allclose(volume.affine, file.affine, atol=1e-5)
-    assert volume.unit == ("HU" if kind == "a result" else None)
 
 
 def test_the_unit_of_a_file_is_in_its_json_file(tmp_path: Path) -> None:

@@ -46,11 +46,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "too many": ([NOISE, NOISE], "^2 volumes were given for the sources mr: give a list in this order"),
     "other names": ({"ct": NOISE}, "^sources ct: name them mr$"),
     "no affine": (NOISE, r"^mr: an array without its affine; give \(array, affine\)"),
-    "a singular affine": ((NOISE, np.zeros((4, 4))), "^mr: the affine is not finite and invertible"),
-    "a slice": ((NOISE[0], GRID), r"^mr: not \(X, Y, Z\) or \(C, X, Y, Z\) \(shape \(20, 20\)\)"),
     "NaN": ((np.where(NOISE > 8, np.nan, NOISE), GRID), "repair the file; training and inference take nan_fill=0$"),
     "even": ((np.ones_like(NOISE), GRID), "^volume: the source varies by less than 0.1 as the network sees it"),
-    "complex": ((NOISE * 1j, GRID), r"^mr: voxels are not real numbers \(complex128\)"),
 }
 UNLOADABLE: dict[str, tuple[str, dict[str, Any], str]] = {
     "name": ("mr2c", {}, r"^no bundle mr2c: did you mean mr2ct\?$"),

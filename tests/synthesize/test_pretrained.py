@@ -106,19 +106,6 @@ def test_the_command_says_what_is_missing(bundle, capsys):
     assert "model.pt has neither model.json next to it nor the run.json of its run" in capsys.readouterr().err
 
 
-def test_another_hash_is_refused(shipped):
-    path = shipped / "models" / "pretrained.pt"
-    checkpoints.save({"weight": torch.ones(1, 4), "bias": torch.zeros(1)}, path)
-    with pytest.raises(CheckpointError, match=r"has the SHA-256 [0-9a-f]{64}, not the [0-9a-f]{64} of pretrained.json"):
-        read_info(path)
-
-
-def test_a_missing_description_is_refused(shipped):
-    (shipped / "models" / "pretrained.json").unlink()
-    with pytest.raises(CheckpointError, match=r"has neither pretrained.json next to it nor the run.json"):
-        read_info(shipped / "models" / "pretrained.pt")
-
-
 def test_weights_of_simulations_have_an_origin(shipped):
     assert origin(shipped / "models" / "pretrained.pt") == "simulated heads, no patient"
     assert origin("/x/models/model.pt") is None
@@ -162,11 +149,6 @@ def test_a_resumed_run_keeps_its_own_weights(shipped):
     before = network.weight.clone()
     FineTuning(starting_from(shipped))(engine(network, iteration=7)[0])
     assert torch.equal(network.weight, before)
-
-
-def test_another_network_is_refused(shipped):
-    with pytest.raises(CheckpointError, match=r"weight has shape \(1, 4\), not shape \(1, 5\)"):
-        FineTuning(starting_from(shipped))(engine(nn.Linear(5, 1))[0])
 
 
 def test_without_shipped_weights_there_is_nothing_to_start_from(bundle):

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 import medical_image_synthesis as mis
-from common.errors import ConfigError, OutputError
-from medical_image_synthesis.catalogue import bundle_named
+from common.errors import ConfigError
 from medical_image_synthesis.quiet import in_python
-from medical_image_synthesis.training import _folder
 from medical_image_synthesis.volumes import Volume
 
 
@@ -48,27 +46,7 @@ def test_a_volume_shows_no_values() -> None:
     assert repr(volume) == "<volume a: 2 x 3 x 4, HU>"
 
 
-def test_a_file_that_exists_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "ct.nii.gz").write_text("mine")
-    with pytest.raises(OutputError, match=r"ct\.nii\.gz already exists: pass overwrite=True, or another path$"):
-        mis.SyntheticVolume.save(object.__new__(mis.SyntheticVolume), tmp_path / "ct.nii.gz")
-
-
 def test_weights_without_a_calibration_give_no_intervals() -> None:
     """A model that is loaded can do what it was loaded for."""
     with pytest.raises(mis.UserError, match=r"^no calibration at .*: calibrate the weights by synthesize calibrate"):
         mis.load("ldct", device="cpu", uncertainty=True)
-
-
-@pytest.mark.parametrize(
-    ("overlays", "settings", "folder"),
-    [
-        ((), {}, "O"),
-        (("no_adversarial",), {"max_epochs": 1}, "O/variants/no_adversarial"),
-        (("resenc",), {"fold": 1}, "O/variants/resenc_fold_1"),
-        (("pretrain",), {"losses__l1__weight": 2}, "O/pretraining"),
-    ],
-)
-def test_a_run_is_where_its_training_wrote(overlays: tuple[str, ...], settings: dict[str, object], folder: str) -> None:
-    """Not that of another network in the same folder."""
-    assert _folder(bundle_named("mr2ct"), overlays, {"output_dir": "O", **settings}) == Path(folder)

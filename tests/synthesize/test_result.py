@@ -68,13 +68,6 @@ def test_images_in_memory_have_the_header_of_the_file_and_its_place(ct, tmp_path
     np.testing.assert_allclose(itk.TransformIndexToPhysicalPoint(index), place, atol=1e-4)
 
 
-@pytest.mark.parametrize("ending", [".nrrd", ".mha"])
-def test_other_formats_have_the_same_voxels(ending: str, ct, tmp_path) -> None:
-    itk = pytest.importorskip("SimpleITK")
-    written = itk.ReadImage(str(ct.save(tmp_path / f"ct{ending}")))
-    np.testing.assert_array_equal(itk.GetArrayFromImage(written).T, ct.array)
-
-
 def test_nothing_is_replaced_unasked_and_never_a_source(mr2ct, tmp_path) -> None:
     source = tmp_path / "mr.nii.gz"
     nib.save(nib.Nifti1Image(drawn(0), GRID), source)

@@ -214,46 +214,6 @@ def test_units_that_differ_are_refused(beside_series, tmp_path, capsys):
     )
 
 
-def test_identical_volumes_have_no_finite_psnr(files, capsys):
-    assert main(_arguments({**files, "pred": files["truth"]})) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert (result["mae"], result["psnr"]) == (0.0, None)
-    assert result["undefined"]["psnr"] == "infinite: the volumes are equal inside the mask"
-
-
-def test_a_volume_thinner_than_the_window_says_why_it_has_no_ssim(tmp_path, capsys):
-    """Six slices: the middle of a window of seven has three voxels on each side of it."""
-    values = np.random.default_rng(0).normal(0, 100, (20, 20, 7)).astype(np.float32)
-    of_ct = {"air_dice", "mae_outside", "tissue_outside"}  # no air, and nothing outside the mask
-    for slices, missing in ((7, of_ct), (6, {"ssim", *of_ct})):
-        names = {"truth": values[..., :slices], "pred": values[..., :slices] + 1, "mask": np.ones((20, 20, slices))}
-        paths = {
-            name: _save(tmp_path / f"{name}_{slices}.nii.gz", each.astype(np.float32)) for name, each in names.items()
-        }
-        assert main(_arguments(paths)) == 0
-        result = json.loads(capsys.readouterr().out)
-        assert (
-            {name for name, value in result.items() if value is None} == result.get("undefined", {}).keys() == missing
-        )
-    assert result["undefined"]["ssim"].startswith("no voxel of the mask is 3 or more away from all sides of the volume")
-
-
-def test_scaled_integers_are_scored_in_their_unit(files, tmp_path, capsys):
-    image = nib.Nifti1Image(np.full((4, 4, 4), 1074, np.int16), AFFINE)
-    image.header.set_slope_inter(1.0, -1024.0)
-    nib.save(image, tmp_path / "scaled.nii")
-    assert main(_arguments({**files, "pred": tmp_path / "scaled.nii"})) == 0
-    assert json.loads(capsys.readouterr().out)["mae"] == 50.0
-
-
-@pytest.mark.parametrize("name", ["pred", "mask"])
-def test_other_shape_is_refused(files, tmp_path, capsys, name):
-    path = _save(tmp_path / "cropped.nii.gz", np.ones((4, 4, 3), np.float32))
-    message = _refusal(capsys, _arguments({**files, name: path}))
-    assert f"{name} has shape (4, 4, 3), affine" in message
-    assert "the truth shape (4, 4, 4), affine" in message
-
-
 @pytest.mark.parametrize("name", ["pred", "mask"])
 def test_other_affine_is_refused(files, tmp_path, capsys, name):
     shifted = AFFINE.copy()
@@ -264,22 +224,6 @@ def test_other_affine_is_refused(files, tmp_path, capsys, name):
     assert "the truth shape (4, 4, 4), affine [-1 0 0 90; 0 1.2 0 -126; 0 0 2.5 -72]" in message
 
 
-def test_other_axes_of_the_same_world_are_turned(files, tmp_path, capsys):
-    """Prediction and mask as stored by a tool that writes RAS: x reversed, and the axes in another order."""
-    turned = {}
-    for name in ("pred", "mask"):
-        image = nib.load(files[name])
-        other = nib.orientations.axcodes2ornt("SRA" if name == "pred" else "RAS")
-        own = nib.orientations.io_orientation(image.affine)
-        turned[name] = tmp_path / f"turned_{name}.nii.gz"
-        nib.save(image.as_reoriented(nib.orientations.ornt_transform(own, other)), turned[name])
-        assert not np.allclose(nib.load(turned[name]).affine, AFFINE)
-    assert main(_arguments({**files, **turned})) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert result["mae"] == pytest.approx(40.24, rel=1e-6)
-    assert result["mask_voxels"] == 32
-
-
 def test_affine_is_compared_at_the_corners(files, tmp_path, capsys):
     for excess, code in ((0.03, 0), (0.04, 2)):
         # The far corner lies three voxels away: 0.09 and 0.12 mm; 0.1 mm are tolerated.
@@ -288,12 +232,6 @@ def test_affine_is_compared_at_the_corners(files, tmp_path, capsys):
         path = _save(tmp_path / "scaled.nii.gz", np.ones((4, 4, 4), np.float32), scaled)
         assert main(_arguments({**files, "pred": path})) == code
     assert "pred has shape (4, 4, 4), affine [-1.04 0 0 90" in capsys.readouterr().err
-
-
-def test_values_that_are_not_finite_are_refused(files, tmp_path, capsys):
-    path = _save(tmp_path / "nan.nii.gz", np.full((4, 4, 4), np.nan, np.float32))
-    message = _refusal(capsys, _arguments({**files, "pred": path}))
-    assert "pred (nan.nii.gz): voxels are not finite (64 NaN or Inf of 64 voxels)" in message
 
 
 def test_the_mask_is_required(files, capsys):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
-from monai.data import MetaTensor
 
 from common import metrics
 from common.errors import ConfigError, DataError
-from medical_image_synthesis.command import main as synthesize
-from medical_image_synthesis.scoring import attenuation, score
+from medical_image_synthesis.scoring import score
 
 AFFINE = np.array([[-1.5, 0, 0, 10], [0, 1.5, 0, -12], [0, 0, 2.0, -7], [0, 0, 0, 1]])
 NAMES = ("pred", "truth", "mask")
@@ -40,33 +35,6 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return paths
 
 
-def sitk(values: np.ndarray) -> Any:
-    itk = pytest.importorskip("SimpleITK")
-    image = itk.GetImageFromArray(np.ascontiguousarray(values.T))
-    image.SetSpacing([1.5, 1.5, 2.0])
-    image.SetDirection([1, 0, 0, 0, -1, 0, 0, 0, 1])
-    image.SetOrigin([-10, 12, -7])
-    return image
-
-
-KINDS = {
-    "nibabel": lambda values: nib.Nifti1Image(values, AFFINE),
-    "SimpleITK": sitk,
-    "MetaTensor": lambda values: MetaTensor(torch.from_numpy(values)[None], affine=torch.from_numpy(AFFINE)),
-    "arrays": lambda values: (values, AFFINE),
-    "a result": lambda values: SimpleNamespace(array=values, affine=AFFINE, unit="HU"),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_volume_has_the_scores_of_its_file(files: dict[str, Path], kind: str) -> None:
-    expected = score(**files, unit="HU")
-    given = {name: KINDS[kind](values) for name, values in volumes().items()}
-    row = score(**given, unit="HU")
-    assert row.to_dict() == expected.to_dict()
-    assert row.attrs == expected.attrs
-
-
 def test_axes_are_turned_to_those_of_the_truth(files: dict[str, Path]) -> None:
     turned = {name: nib.as_closest_canonical(nib.load(files[name])) for name in ("pred", "mask")}
     assert turned["pred"].affine[0, 0] > 0 > AFFINE[0, 0]
@@ -85,14 +53,6 @@ def test_the_row_has_the_metrics_of_an_evaluation_and_their_conditions(files: di
     assert conditions == {
         "unit": "HU", "value_range": (-1024, 3000), "mask_voxels": 14 * 12 * 12, "undefined": {},
     }  # fmt: skip
-
-
-def test_the_command_prints_the_row(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    row = score(**files, unit="HU")
-    pred, truth, mask = (str(files[name]) for name in NAMES)
-    assert synthesize(["score", pred, truth, "--mask", mask, "--unit", "HU"]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert {name: printed[name] for name in row.index} == row.to_dict()
 
 
 def test_a_metric_without_a_value_is_nan_with_its_reason(files: dict[str, Path]) -> None:
@@ -119,9 +79,3 @@ def test_mistakes_name_the_volume(files: dict[str, Path]) -> None:
         score((np.ones((2, 20, 18, 16)), AFFINE), files["truth"], files["mask"])
     with pytest.raises(DataError, match="pred has shape .*, the truth shape .*: resample it or fix its affine"):
         score((volumes()["pred"], np.eye(4)), files["truth"], files["mask"])
-
-
-def test_attenuation_has_a_row_for_each_map(files: dict[str, Path]) -> None:
-    rows = attenuation(**files)
-    assert list(rows) == ["synthetic", "water", "classes"]
-    assert rows["water"]["attenuation_mae"] > rows["synthetic"]["attenuation_mae"] > 0

@@ -54,6 +54,7 @@ def test_lines_are_heard_with_the_share_of_the_epochs(monkeypatch, tmp_path) -> 
         ({"overlay": "no_adversarial"}, "variants/no_adversarial"),
         ({"overlay": ["resenc"], "fold": 2}, "variants/resenc_fold_2"),
         ({"variant": "mine"}, "variants/mine"),
+        ({"overlay": "pretrain"}, "pretraining"),
     ],
 )
 def test_the_run_of_a_variant_is_found_where_it_lies(settings, folder, monkeypatch, tmp_path) -> None:
