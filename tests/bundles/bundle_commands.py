@@ -208,12 +208,3 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     """Every file under a folder with its bytes; caches of Python itself left out."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a configuration that are numbers, flags or texts, at its top."""
-    return {
-        key: value
-        for key, value in config.items()
-        if isinstance(value, int | float | str) and str(value)[:1] not in ("$", "@", "%", "")
-    }

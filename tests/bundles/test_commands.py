@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -239,34 +238,6 @@ def test_bad_files_fail_alone(command_run, export, tmp_path):
     assert len(list(out.iterdir())) == 2 + 1, "a volume, its JSON file and the manifest, nothing half done"
     expected = voxels(command_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}{export['ending']}")
     assert np.array_equal(voxels(out / f"b_sound_{export['suffix']}{export['ending']}"), expected)
-
-
-@pytest.mark.translation
-def test_existing_predictions_are_replaced_only_on_request_and_by_the_same_bits(command_run, export, tmp_path):
-    bundle = command_run.bundle
-    shutil.copytree(command_run.output_dir / "predictions", tmp_path / "predictions")
-    places = {"demo_data": command_run.data, "weights": command_run.weights}
-    places["predictions_dir"] = tmp_path / "predictions"
-    before = snapshot(tmp_path)
-    refused = bundle.run("inference", ["inference"], **places)
-    assert refused.returncode == 2
-    fault = rf"_{export['suffix']}{export['ending']} already exists: pass --overwrite true"
-    assert re.search(fault, last_line(refused.stderr))
-    assert snapshot(tmp_path) == before
-
-    for name in before:
-        if name.endswith(export["ending"]):
-            (tmp_path / name).write_bytes(b"other")
-    ok(bundle.run("inference", ["inference"], overwrite="true", **places))
-    after = snapshot(tmp_path)
-    assert {name: _unpacked(name, data) for name, data in after.items()} == {
-        name: _unpacked(name, data) for name, data in before.items()
-    }
-
-
-def _unpacked(name, data):
-    """The bytes that a gzip file holds: its own header has the time."""
-    return zlib.decompress(data, wbits=31) if name.endswith(".gz") else data
 
 
 def test_the_run_says_what_it_was_made_with(command_run):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import ROOT, Bundle, ok, snapshot
+from bundle_commands import ROOT, Bundle, ok
 
 from common.raw_settings import settings_of
 from common.weights import checkpoints, info
@@ -167,18 +166,6 @@ def test_each_case_is_written_once_and_as_by_one_process(settings, tmp_path):
     for path in (tmp_path / "one").glob("*.nii.gz"):
         made = nib.load(tmp_path / "two" / path.name)
         assert np.array_equal(np.asarray(made.dataobj), np.asarray(nib.load(path).dataobj))
-
-
-def test_an_output_that_is_the_input_of_the_other_process_s_case_is_refused(settings, tmp_path):
-    """The first process has case_0 and case_1, the second what case_0 would replace."""
-    for name in ("case_0", "case_0_synthetic_ct", "case_1"):
-        shutil.copy(settings["dataset_dir"] / "case_0.nii.gz", tmp_path / f"{name}.nii.gz")
-    before = snapshot(tmp_path)
-    process = infer(settings, dataset_dir=tmp_path, predictions_dir=tmp_path, overwrite="true")
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode != 0
-    assert f"error: {tmp_path}/case_0_synthetic_ct.nii.gz would replace {tmp_path}" in said
-    assert snapshot(tmp_path) == before
 
 
 def test_after_a_kill_the_rest_only_is_done(settings, tmp_path):

@@ -64,39 +64,7 @@ def test_an_evaluation_of_a_copy_keeps_the_split_of_the_run(bundle, tiny_data, r
         assert {row.split(",")[0] for row in rows} == {item["case"] for item in test}
 
 
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-def test_a_datalist_that_tests_trained_cases_ends_the_command(bundle, run, tmp_path):
-    whole = record(run)
-    test = [{**item, "case": f"renamed_{n}", "patient": f"p{n}"} for n, item in enumerate(whole["training"][:2])]
-    path = tmp_path / "mine.json"
-    path.write_text(json.dumps({"test": [*test, *whole["test"]]}))
-    before = snapshot(run)
-    done = bundle.run("evaluating", ["train", "demo", "evaluate"], datalist=path, output_dir=run)
-    number = rf"2 of {2 + len(whole['test'])} test cases \(renamed_0, renamed_1\)"
-    refused(done, rf"{run} was trained on {number}: give cases .*")
-    assert snapshot(run) == before
-
-
 # ---- one image in two sections --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-def test_one_image_in_two_sections_ends_a_training(bundle, run, tmp_path):
-    whole = record(run)
-    first = whole["training"][0]
-    (tmp_path / "copies").mkdir()
-    copy = {**first, "case": "copy", "patient": "another"}
-    for key in ("image", "label") if bundle.conditional else ("image",):
-        nib.save(nib.load(first[key]), tmp_path / "copies" / f"{key}.nii")
-        copy[key] = str(tmp_path / "copies" / f"{key}.nii")
-    path = tmp_path / "mine.json"
-    sections = {key: whole[key] for key in ("training", "validation", "test")}
-    path.write_text(json.dumps({**sections, "test": [*whole["test"], copy]}))
-    out = tmp_path / "out"
-    done = bundle.run("training", ["train", "demo"], datalist=path, output_dir=out, data_check="false")
-    places = rf"voxels of {first['case']}, {Path(first['image']).name}, in training; here in test"
-    refused(done, rf"the data check .*copy \(image.nii\): the same image in two sections, a leak \({places}\); .*")
-    assert not out.exists()
 
 
 # ---- nothing is written before the lock is held ---------------------------------------------------------------------
@@ -112,14 +80,6 @@ def test_a_run_that_is_refused_has_changed_nothing(bundle, tiny_data, run):
             "training", ["train", "demo"], dataset_dir=tiny_data, output_dir=run, seed=7, tensorboard="true"
         )
     refused(done, f"{run} is in use by a run of .*: wait for it, .*")
-    assert snapshot(run) == before
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-def test_the_record_of_a_run_is_no_input_of_the_next_in_its_folder(bundle, run):
-    before = snapshot(run)
-    done = bundle.run("training", ["train", "demo"], datalist=run / "datalist.json", output_dir=run)
-    refused(done, rf"the datalist {run}/datalist.json is the file that the run would write: copy .*")
     assert snapshot(run) == before
 
 

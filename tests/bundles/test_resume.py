@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import signal
 import time
 
 import pytest
-import torch
-from bundle_commands import BUNDLES, ok, run_files, snapshot
+from bundle_commands import BUNDLES, ok
 from same_state import assert_same
 
 from common.files import TEMPORARY_PREFIX
@@ -130,25 +128,6 @@ def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, epochs, tiny_dat
     done = ok(bundle.run("training", ["train", "demo"], **(own | {"resume": "true"})))
     assert "taken over" not in done.stdout, "a run that could still speak released its folder"
     same_run(folder, uninterrupted)
-
-
-def test_training_anew_sets_the_earlier_run_aside(bundle, tiny_data, tiny_run, tmp_path):
-    folder = shutil.copytree(tiny_run, tmp_path / "run")
-    short = {"samples_per_epoch": 4, "max_epochs": 1, "seed": 1, "ema_decay": "$None", "accumulation_steps": 1}
-    kept = {name.split("/")[-1] for name in run_files(bundle)} - {".lock"}
-    before = {name: data for name, data in snapshot(folder).items() if name.split("/")[-1] in kept}
-    done = ok(bundle.run("training", ["train", "demo"], **settings(bundle, tiny_data, folder, **short)))
-    assert f"{folder} held a run: moved to {folder / 'models' / 'previous'}" in done.stdout
-    moved = snapshot(folder / "models" / "previous")
-    assert moved.keys() == kept
-    old = json.loads(moved.pop("datalist.json"))
-    assert old == json.loads(before.pop("datalist.json")), "its paths are absolute: the order of keys alone may change"
-    assert moved == {name.split("/")[-1]: data for name, data in before.items()}
-    assert old["seed"] == 0
-    assert json.loads((folder / "datalist.json").read_text())["seed"] == 1
-    new, old = (checkpoints.load(place / "model.pt") for place in (folder / "models", folder / "models" / "previous"))
-    assert new.keys() == old.keys()
-    assert any(not torch.equal(new[name], old[name]) for name in new)
 
 
 STUDY = {

@@ -14,11 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import BUNDLES, Bundle, mistake
+from bundle_commands import BUNDLES, Bundle
 
-from common.errors import CheckpointError, ConfigError
-from common.raw_settings import settings_of
-from common.weights import checkpoints, info
+from common.weights import checkpoints
 
 PAIRED = [name for name in BUNDLES if Bundle(name).traits["trained_on_pairs"]]
 FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}
@@ -117,22 +115,3 @@ def test_a_training_begins_with_the_weights_that_were_served(pix2pix):
     )
     torch.testing.assert_close(anew, first, rtol=0, atol=0)  # without them the same run is repeated
     assert 0 < (after - first).abs().max() < 0.02, "a few steps of Adam at 1.0e-3 away, unlike fresh weights"
-
-
-def test_weights_of_another_network_are_not_trained_on(pix2pix):
-    config = settings_of(pix2pix.bundle.parser("train", "demo"))
-    other = {"layers.0.weight": torch.zeros(1)}
-    info.save(other, pix2pix.weights, info.described(config, pix2pix.bundle.name))
-    with pytest.raises(RuntimeError) as caught:
-        pix2pix.train(epochs=1, pretrained=True)
-    error = mistake(caught.value)
-    assert isinstance(error, CheckpointError)
-    assert "weights do not fit UNetGenerator" in str(error)
-
-
-def test_epochs_that_the_stages_cannot_share_are_refused(tiny_data_of, tmp_path):
-    with pytest.raises(RuntimeError) as caught:
-        Served(Bundle(STAGED), tiny_data_of, tmp_path).train(epochs=3)
-    error = mistake(caught.value)
-    assert isinstance(error, ConfigError)
-    assert "--train::trainer::max_epochs is 3, not 1 for each of 2 stages, 2" in str(error)

@@ -5,12 +5,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bundle_commands import snapshot
-from dicom_phantom import write_series
 from lesion_dcgan_aug.data import rois
 from lesion_dcgan_aug.data.rois import cut_cases, cut_rois
 
 from common.errors import ConfigError, DataError, OutputError
-from common.io.dicom.reading.volume import load_series
 from common.io.nifti.reading import read_volume
 from medical_image_synthesis.command import main as synthesize
 
@@ -166,21 +164,3 @@ def test_patches_are_not_written_over(root, tmp_path):
     cut_cases(root, tmp_path / "out", ["cyst"], one_patient_per_file=True)
     with pytest.raises(OutputError, match="already has cyst: remove them"):
         cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)
-
-
-def test_a_dicom_series_is_cut_like_the_same_volume_as_nifti(root, tmp_path):
-    folder = tmp_path / "dicom" / "case0"
-    write_series(folder / "ct")
-    volume = load_series(folder / "ct", "case0")
-    values, affine = volume.values, volume.affine
-    mask = np.zeros(values.shape, np.uint8)
-    mask[1:5, 1:3, 2] = 1
-    write(folder / "cyst.nii.gz", mask, affine)
-    write(tmp_path / "nifti" / "case0" / "ct.nii.gz", values, affine)
-    write(tmp_path / "nifti" / "case0" / "cyst.nii.gz", mask, affine)
-    made = [cut_cases(tmp_path / kind, tmp_path / f"out_{kind}", ["cyst"], one_patient_per_file=True)[0]["image"]
-            for kind in ("dicom", "nifti")]  # fmt: skip
-    (one, one_affine), (other, other_affine) = (read_volume(path, "case0") for path in made)
-    assert np.allclose(one, other, atol=1e-3)
-    assert np.allclose(one_affine, other_affine)
-    assert one.std() > 1

@@ -8,11 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
-import numpy as np
 import pytest
 import torch
-from bundle_commands import Bundle, ok, voxels
-from lesion_dcgan_aug.data.selection import check_patches
+from bundle_commands import Bundle, ok
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.method import Progressive
 from lesion_dcgan_aug.networks import ClassDiscriminators, ClassGenerators
@@ -25,7 +23,7 @@ from lesion_dcgan_aug.progressive import (
     grown_at,
 )
 from lesion_dcgan_aug.samples import SampleExporter
-from lesion_dcgan_aug.skin import skin_lesion, write_skin_lesions
+from lesion_dcgan_aug.skin import write_skin_lesions
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -111,32 +109,6 @@ def test_the_dcgan_has_a_layer_more_for_128_pixels_and_as_many_channels_as_colou
     assert made.shape == (2, 3, 128, 128)
     assert critic(made).shape == (2, 1)
     assert critic.discriminators[0](made)[:, 0] == pytest.approx(critic(made)[:, 0])
-
-
-def test_drawn_skin_is_red_and_its_lesion_brown(tmp_path: Path) -> None:
-    levels = skin_lesion(np.random.default_rng(4), 64)
-    middle, edge = levels[28:36, 28:36].mean(axis=(0, 1)), levels[:4, :4].mean(axis=(0, 1))
-    for red, green, blue in (middle, edge):
-        assert red > green > blue
-    assert (middle < 0.8 * edge).all()
-    # melanin takes light by the wavelength to the power of -3.33: blue most
-    taken = -np.log(middle / edge)
-    assert taken[2] > taken[1] > taken[0] > 0
-    for root in ("a", "b"):
-        write_skin_lesions(tmp_path / root, cases=12, side=128, seed=3)
-    lists = json.loads((tmp_path / "a" / "datalist.json").read_text())
-    assert sum(len(lists[name]) for name in ("training", "validation", "test")) == 12
-    names = [f"phantom_{number:03d}/lesion.png" for number in (0, 11)]
-    for name in names:
-        assert np.array_equal(voxels(tmp_path / "a" / name), voxels(tmp_path / "b" / name))
-        assert Image.open(tmp_path / "a" / name).text["Description"].startswith("SYNTHETIC")
-    assert not np.array_equal(*(voxels(tmp_path / "a" / name) for name in names))
-    items = [{"case": "one", "patient": "one", "image": str(tmp_path / "a" / names[0])}]
-    assert check_patches(items) == []
-    Image.fromarray(voxels(tmp_path / "a" / names[0])[:100]).save(tmp_path / "cut.png")
-    (fault,) = check_patches([{"case": "two", "patient": "two", "image": str(tmp_path / "cut.png")}])
-    assert "not 3 x 128 x 128 x 1 voxels" in str(fault)
-    assert "128 x 128 pixels" in str(fault)
 
 
 def test_samples_in_colour_are_a_marked_picture_and_a_stack(tmp_path: Path) -> None:

@@ -42,32 +42,6 @@ def run(data, tmp_path_factory) -> tuple[Path, str]:
     return folder, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (
-            {},
-            "8 files are missing in .* and 2 more), whose cases have t1.nii.gz, t2.nii.gz: ",
-        ),
-        (NAMES, "the data check found 4 errors in 4 cases; fix or exclude: 4 cases, case_0"),
-        ({**NAMES, "target_window": "[0,255]"}, "--target_window [0, 255] does not span -200 to 200, but --output"),
-    ],
-)
-def test_missing_settings_are_reported_one_after_the_other(data, tmp_path, settings, said):
-    done = BUNDLE.run("training", ["train", "demo"], dataset_dir=data, output_dir=tmp_path, **settings)
-    last = done.stderr.strip().splitlines()[-1]
-    assert done.returncode == 2
-    first, _, second = said.partition(".*")
-    assert first in last
-    assert second in last
-    assert not (tmp_path / "models").exists()
-
-
-def test_thick_axial_slices_get_the_hint(run):
-    _, printed = run
-    assert "pixels of the first case have 1 x 5 mm in sagittal slices; the slices of --plane axial are" in printed
-
-
 def test_table_and_files_follow_the_unit(data, run):
     folder, _ = run
     printed = ok(BUNDLE.run("evaluating", ["train", "evaluate"], output_dir=folder, dataset_dir=data)).stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,32 +89,6 @@ def test_trained_cases_and_too_few_cases_are_refused(run, data):
 def test_arbitrary_units_are_refused_since_another_scan_has_another_scale(run):
     done = ONE.run("calibrating", EVALUATE, output_dir=run, **{"calibration::unit": "a.u."})
     refused(done, "--calibration::unit is a.u., whose scale differs between scans: give z")
-
-
-def test_cases_that_were_calibrated_on_are_not_checked(run):
-    refused(ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "of the cases to check: pass")
-
-
-def test_maps_without_a_calibration_of_these_weights_are_refused_before_any_case(run, data, tmp_path):
-    other = tmp_path / "other"
-    shutil.copytree(run, other)
-    weights = other / "models" / "model.pt"
-    told = json.loads((other / "models" / "model_trust.json").read_text())
-    (other / "models" / "model_trust.json").write_text(json.dumps({**told, "sha256": "0" * 64}))
-    refused(infer(other, data, uncertainty="true"), "synthesize calibrate BUNDLE")
-    assert weights.is_file()
-    assert not (other / "predictions").exists()
-
-
-def test_another_way_to_infer_than_the_calibrated_one_is_refused(run, data, tmp_path):
-    mirrored = infer(run, data, uncertainty="true", mirrored="[0]", predictions_dir=tmp_path / "out")
-    refused(mirrored, "--uncertainty is calibrated for mirrored [], not [0]: omit it")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_check_in_another_unit_is_refused(run):
-    done = ONE.run("checking", EVALUATE, output_dir=run, **{"compared::unit": "z", "compared::standardise": "true"})
-    refused(done, "the calibration is in HU, its check in z")
 
 
 def test_check_prints_the_verdicts_of_cases_and_corruptions(checked):

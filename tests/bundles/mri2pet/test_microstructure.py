@@ -1,26 +1,17 @@
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 from mri2pet_sketcher_refiner.microstructure import brain_microstructure
 from mri2pet_sketcher_refiner.plaques import (
-    DEMYELINATION,
-    PLAQUES,
     RIM_SHARE,
-    WATER,
     Plaques,
     _depth,
     _lay,
-    plaques,
 )
 from scipy import ndimage
 
-from common.simulation.deformation import template_points
-from common.simulation.grid import grid
 from common.simulation.head import head_anatomy
-from common.simulation.template import template
 
 SPACING = 3.0
 
@@ -80,15 +71,6 @@ def test_myelin_falls_from_controls_to_normal_appearing_white_matter_to_plaques(
     assert 0.05 < patient.water[normal(patient)].mean() < 0.3 < patient.water[patient.lesion > 0.9].mean()
 
 
-@cache
-def sources():
-    return template_points(np.random.default_rng(3), template())
-
-
-def drawn(seed, spacing):
-    return plaques(np.random.default_rng(seed), sources(), *grid(spacing))
-
-
 def test_depth_in_an_ellipsoid_by_hand():
     # Radii 2 and, along x, 4; voxels of 1 mm from (-4, -4, -4), so that (4, 4, 4) is the centre.
     depth = _depth((9, 9, 9), np.full(3, -4.0), 1.0, np.array([1.0, 0.0, 0.0]), (2.0, 4.0))
@@ -105,38 +87,3 @@ def test_a_plaque_is_laid_where_it_reaches_further_in():
     # At half the radius, half way from the rim's share to all.
     np.testing.assert_allclose(maps.demyelination, [0.5, 0.9 * (RIM_SHARE + (1 - RIM_SHARE) / 2), 0.9], rtol=1e-6)
     np.testing.assert_allclose(maps.water, [0.3, 0.7, 0.7], rtol=1e-6)
-
-
-def test_maps_are_within_their_ranges_and_differ_between_plaques():
-    maps = drawn(0, 2.0)
-    inside = maps.extent > 0
-    for volume in maps:
-        assert volume.dtype == np.float32
-        assert volume.shape == (100, 120, 100)
-        assert not volume[~inside].any()
-    assert maps.extent.max() == 1
-    lost, water = maps.demyelination[inside], maps.water[inside]
-    assert DEMYELINATION[0] * RIM_SHARE <= lost.min() < 0.3
-    assert 0.6 < lost.max() <= DEMYELINATION[1]
-    assert WATER[0] <= water.min() < 0.4
-    assert 0.7 < water.max() <= WATER[1]
-    assert 8 < len(np.unique(water)) <= PLAQUES[1]
-
-
-def test_the_same_plaques_at_another_spacing():
-    fine, coarse = drawn(1, 2.0), drawn(1, 4.0)
-    # The rim is as wide as a voxel, which adds to plaques no larger than one.
-    assert coarse.extent.sum() * 8 == pytest.approx(fine.extent.sum(), rel=0.15)
-    in_blocks = fine.extent.reshape(50, 2, 60, 2, 50, 2).mean(axis=(1, 3, 5))
-    assert np.corrcoef(in_blocks.ravel(), coarse.extent.ravel())[0, 1] > 0.95
-    assert (coarse.water * coarse.extent).sum() * 8 == pytest.approx((fine.water * fine.extent).sum(), rel=0.15)
-
-
-def test_demyelination_and_water_of_a_plaque_are_independent():
-    pairs = []
-    for seed in range(12):
-        maps = drawn(seed, 4.0)
-        of_plaque = [maps.water == water for water in np.unique(maps.water[maps.extent > 0.5])]
-        pairs += [(maps.demyelination[where].max(), maps.water[where].max()) for where in of_plaque]
-    assert len(pairs) > 200
-    assert abs(np.corrcoef(np.transpose(pairs))[0, 1]) < 0.15

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import operator
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from bundle_commands import Bundle
-from ignite.engine import Events
 from loss_settings import losses_of
-from monai.data import Dataset
-from monai.engines import SupervisedEvaluator
-from monai.inferers import SimpleInferer
-from monai.transforms import CopyItemsd
 from mri2pet_sketcher_refiner.networks import PatchGanDiscriminator, SketcherRefiner, VoxelNetwork
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from common.data.datasets.patches import VolumePatchDataset
-from common.data.samplers import EpochSampler
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, region_weighted_l1
-from common.metrics import MaskedMetric, mae
 from common.networks.cascade import Cascade
-from common.stitching import CascadeInferer
-from common.training import SynthesisTrainer
-from common.training.handlers import RunFolder, Stages, Validation
 from common.training.methods.staged import StagedGan
-from common.weights import checkpoints
 
 BUNDLE = Bundle("mri2pet_sketcher_refiner")
 WEIGHTS = {
@@ -72,75 +56,7 @@ def test_a_stage_without_losses_is_refused() -> None:
         staged(weights={"sketcher": {"l1": 1}})
 
 
-def test_what_a_later_stage_lacks_is_refused_before_the_first_one() -> None:
-    batch = {key: value for key, value in patches().items() if key not in ("context", "nawm")}
-    with pytest.raises(ConfigError, match=r"no nawm in the training data \(from --losses::refiner::region_l1::keys\)"):
-        staged().require_keys(batch)
-    staged().require_keys({**batch, "nawm": batch["label"]})
-
-
 # ---- a training of both ---------------------------------------------------------------------------------------------
-
-
-def cases() -> list[dict[str, Any]]:
-    """A patient, whose lesion is a cube of 3 voxels a side, and a control."""
-    chance = torch.Generator().manual_seed(2)
-    found: list[dict[str, Any]] = []
-    for name in ("patient", "control"):
-        image = torch.rand(4, 16, 16, 16, generator=chance) * 2 - 1
-        item = {"case": name, "image": image, "label": image[:1] * image[1:2], "mask": torch.ones(1, 16, 16, 16)}
-        found.append(item | {"nawm": (image[:1] > 0).float()})
-    found[0]["lesion"] = torch.zeros(1, 16, 16, 16)
-    found[0]["lesion"][:, 4:7, 4:7, 4:7] = 1
-    return found
-
-
-def trainer(root: Path, epochs: int = 2) -> SynthesisTrainer:
-    method = staged(width=2)
-    data = VolumePatchDataset(
-        cases(), dict, None, (16, 16, 16), patches_per_case=4, foreground_share=0, lesion_share=0.5, regions=REGIONS
-    )
-    inferer = CascadeInferer(SimpleInferer())
-    whole = [{key: item[key] for key in ("image", "label", "mask")} for item in cases()[:1]]
-    validator = SupervisedEvaluator(
-        torch.device("cpu"), DataLoader(Dataset(whole), batch_size=1), method.cascade, inferer=inferer,
-        postprocessing=CopyItemsd("mask", names="scored"), key_val_metric={"mae": MaskedMetric(mae)},
-        metric_cmp_fn=operator.lt,
-    )  # fmt: skip
-    stages = Stages(data, inferer, validator, str(root), epochs)
-    return SynthesisTrainer(
-        torch.device("cpu"), 2 * epochs, DataLoader(data, 2, sampler=EpochSampler(data)), method,
-        partial(torch.optim.Adam, lr=0.01), seed=5,
-        train_handlers=[stages, Validation(1, validator), RunFolder(str(root), validator)],
-    )  # fmt: skip
-
-
-def test_the_sketcher_and_its_discriminator_rest_while_the_refiner_learns(tmp_path: Path) -> None:
-    run = trainer(tmp_path)
-    kept: dict[str, dict[str, Tensor]] = {}
-
-    def keep(name: str) -> None:
-        kept[name] = {key: value.clone() for key, value in run.method.state_dict().items()}
-
-    keep("start")
-    run.add_event_handler(Events.EPOCH_STARTED(once=3), keep, "second stage")
-    run.run()
-    keep("end")
-
-    def changed(before: str, after: str) -> set[str]:
-        names = [name for name, value in kept[before].items() if not torch.equal(value, kept[after][name])]
-        names = [name for name in names if name != "stage_epochs"]
-        return {".".join(name.split(".")[1 : 4 if name.startswith("gen") else 2]) for name in names}
-
-    assert changed("start", "second stage") == {"cascade.stages.0", "stage_1", "cascade.in_use"}
-    assert changed("second stage", "end") == {"cascade.stages.1", "stage_2"}
-    assert run.state.metrics.keys() >= {"adversarial", "region_l1", "discriminator"}
-    deployed = checkpoints.load(tmp_path / "models" / "model.pt")
-    sketcher = {name: value for name, value in deployed.items() if name.startswith("stages.0.")}
-    own = kept["second stage"]
-    assert sketcher
-    assert all(torch.equal(value, own[f"generators.cascade.{name}"]) for name, value in sketcher.items())
-    assert int(deployed["in_use"]) == 2
 
 
 # ---- the variants ---------------------------------------------------------------------------------------------------

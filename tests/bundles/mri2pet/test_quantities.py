@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from mri2pet_sketcher_refiner.microstructure import Microstructure, brain_microstructure
+from mri2pet_sketcher_refiner.microstructure import Microstructure
 from mri2pet_sketcher_refiner.quantities import FWHM, NOISE, PET_FWHM_MM, render_mtr_dti, render_pib
-from scipy import ndimage
 
 SHAPE = (24, 24, 24)
 
@@ -70,53 +69,3 @@ def test_renderings_are_pure_functions_of_their_generator():
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])
         assert np.abs(first[name] - other[name]).max() > 0.01
-
-
-@pytest.fixture(scope="module")
-def brains():
-    return [brain_microstructure(seed, 3.0, patient=True) for seed in range(3)]
-
-
-def voxels(brains, noise, spread_mm):
-    """Channels (N, 4) at the resolution of the PET and the PET free of noise (N,), in white matter and plaques."""
-    channels, target = [], []
-    for seed, brain in enumerate(brains):
-        inside = (brain.white > 0.95) & brain.mask
-        images = render_mtr_dti(brain, np.random.default_rng(seed), noise)
-        smooth = [ndimage.gaussian_filter(image, spread_mm / 3.0)[inside] for image in images.values()]
-        channels.append(np.stack(smooth, axis=1))
-        target.append(render_pib(brain, np.random.default_rng(seed), noise=0.0)[inside])
-    return np.concatenate(channels).astype(float), np.concatenate(target).astype(float)
-
-
-def explained_by_one(channel, target, bins=40):
-    """Share of variance that any function of the channel can explain: the means of its quantiles."""
-    number = np.searchsorted(np.quantile(channel, np.linspace(0, 1, bins + 1)[1:-1]), channel)
-    means = np.bincount(number, target) / np.bincount(number)
-    return 1 - np.var(target - means[number]) / np.var(target)
-
-
-def explained_by_all(channels, target):
-    """Share of variance that a quadratic function of all channels explains."""
-    scaled = (channels - channels.mean(axis=0)) / channels.std(axis=0)
-    products = [scaled[:, i] * scaled[:, j] for i in range(4) for j in range(i, 4)]
-    design = np.stack([np.ones(len(target)), *scaled.T, *products], axis=1)
-    weights, *_ = np.linalg.lstsq(design, target, rcond=None)
-    return 1 - np.var(target - design @ weights) / np.var(target)
-
-
-@pytest.mark.parametrize(("noise", "least"), [(0.0, 0.95), (1.0, 0.8)])
-def test_all_channels_tell_the_uptake_and_no_single_one_does(brains, noise, least):
-    channels, target = voxels(brains, noise, PET_FWHM_MM / FWHM)
-    alone = [explained_by_one(channel, target) for channel in channels.T]
-    assert max(alone) < 0.78
-    assert explained_by_all(channels, target) > max(least, max(alone) + 0.1)
-
-
-def test_uptake_of_plaques_lies_below_that_of_normal_appearing_white_matter(brains):
-    for seed, brain in enumerate(brains):
-        pet = render_pib(brain, np.random.default_rng(seed))
-        plaque, rest = (pet[region & brain.mask].mean() for region in (brain.lesion > 0.8, brain.white > 0.95))
-        grey = pet[(brain.grey > 0.9) & brain.mask].mean()
-        assert 0.7 < plaque / rest < 0.95
-        assert 0.85 < grey < 1.1 < rest < 1.55

@@ -104,13 +104,6 @@ def test_residuals_add_the_source_in_every_stage_and_never_twice() -> None:
     assert torch.equal(cascade.stages[1](torch.cat([x, context], dim=1)), x)
 
 
-def test_the_scale_of_the_target_travels_with_the_weights() -> None:
-    trained, loaded = AutoContext(1, width=1), AutoContext(1, width=1)
-    trained.get_buffer("target_scale").copy_(torch.tensor([812.0, 390.5]))
-    loaded.load_state_dict(trained.state_dict())
-    assert loaded.get_buffer("target_scale").tolist() == [812.0, 390.5]
-
-
 def test_no_stage_is_refused() -> None:
     with pytest.raises(ConfigError, match="stages is 0, below 1: pass the number of generators"):
         AutoContext(0)

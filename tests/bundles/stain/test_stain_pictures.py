@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_commands import voxels
 from PIL import Image
-from stain_gan.cells import BACKGROUND, SHEAR_UM, cell_phase, dic, phase_contrast, write_cells
+from stain_gan.cells import BACKGROUND, SHEAR_UM, dic, phase_contrast
 from stain_gan.classical import LinearShading, Macenko, Reinhard, concentrations, density, stains_of
-from stain_gan.phantoms import EOSIN, HEMATOXYLIN, NOISE, stained, tissue, write_stained
+from stain_gan.phantoms import EOSIN, HEMATOXYLIN, NOISE, stained, tissue
 from stain_gan.segan import nuclei_dice, otsu
 
 from common.errors import DataError
@@ -51,34 +49,6 @@ def test_light_through_stains_follows_beer_and_lambert() -> None:
     assert stained(np.zeros((2, 50, 50)), STAINS, rng).max() == 255
 
 
-def test_nuclei_are_darker_and_bluer_than_the_rest() -> None:
-    amounts, nuclei = tissue(np.random.default_rng(3), 0.5)
-    assert amounts.shape == (2, 256, 256)
-    assert 0.03 < nuclei.mean() < 0.4
-    assert amounts[0][nuclei].mean() > 5 * amounts[0][~nuclei].mean()
-    assert amounts.min() >= 0
-
-
-def test_a_case_depends_on_its_seed_alone_and_its_pictures_are_one_tissue(tmp_path: Path) -> None:
-    write_stained(tmp_path / "a", cases=2, spacing=2, seed=5)
-    write_stained(tmp_path / "b", cases=1, spacing=2, seed=5)
-    names = ["nuclei.png", "source.png", "target.png"]
-    assert sorted(path.name for path in (tmp_path / "a" / "phantom_001").iterdir()) == names
-    for name in names:
-        one, other = (voxels(tmp_path / root / "phantom_000" / name) for root in "ab")
-        assert np.array_equal(one, other)
-        assert one.shape[:2] == (64, 64)
-        assert Image.open(tmp_path / "a" / "phantom_000" / name).text["Description"].startswith("SYNTHETIC")
-    about = json.loads((tmp_path / "a" / "dataset.json").read_text())
-    assert (about["seed"], about["spacing_um"]) == (5, 2)
-    assert "ICBM" not in about["licence"]
-    source, target = (
-        voxels(tmp_path / "a" / "phantom_000" / f"{name}.png").astype(float) for name in ("source", "target")
-    )
-    assert np.corrcoef(source.mean(axis=2).ravel(), target.mean(axis=2).ravel())[0, 1] > 0.8
-    assert np.abs(source - target).mean() > 2
-
-
 def test_dic_shows_the_slope_of_the_phase_along_the_shear() -> None:
     x, y = np.meshgrid(np.arange(60) * 0.5, np.arange(60) * 0.5, indexing="ij")
     shown = dic(0.1 * x + 0.05 * y, 0.5)[10:-10, 10:-10]
@@ -96,16 +66,6 @@ def test_phase_contrast_is_even_without_a_cell_and_dark_in_one_with_a_bright_hal
     assert shown[64, 64] < 0.6 * BACKGROUND
     assert shown[64, 75] > 1.05 * BACKGROUND
     assert shown[64, 5] == pytest.approx(BACKGROUND, rel=0.01)
-
-
-def test_cells_are_written_where_their_mask_says(tmp_path: Path) -> None:
-    write_cells(tmp_path / "a", cases=1, spacing=1)
-    folder = tmp_path / "a" / "phantom_000"
-    cells, shown = voxels(folder / "cells.png") > 127, voxels(folder / "phase_contrast.png").astype(float)
-    assert shown[cells].mean() < 0.8 * shown[~cells].mean()
-    assert voxels(folder / "dic.png")[~cells].std() < voxels(folder / "dic.png")[cells].std()
-    phase, inside = cell_phase(np.random.default_rng(0), 1.0)
-    assert phase[inside].mean() > 10 * phase[~inside].mean()
 
 
 def test_macenko_finds_the_stains_and_their_amounts() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bundle_commands import Bundle, ok, voxels
+from bundle_commands import Bundle, ok
 from PIL import Image
 from stain_gan.ultrasound import (
     BEAM_DEG,
@@ -27,7 +27,6 @@ from stain_gan.ultrasound import (
     envelope,
     pseudo_b_mode,
     speckle_scores,
-    vessel,
     write_vessels,
 )
 
@@ -87,24 +86,6 @@ def test_calcium_casts_a_shadow_and_a_surface_shines() -> None:
     edge = b_mode(media, SPACING, np.random.default_rng(3)).mean(axis=0)
     plain = pseudo_b_mode(media, SPACING, np.random.default_rng(3)).mean(axis=0)
     assert edge[98:103].max() - edge[115:135].mean() > 10 + plain[98:103].max() - plain[115:135].mean()
-
-
-def test_vessels_are_written_in_layers_by_their_seed(tmp_path: Path) -> None:
-    for root, cases in (("a", 2), ("b", 1)):
-        write_vessels(tmp_path / root, cases=cases, spacing=0.08, seed=5)
-    folder = tmp_path / "a" / "phantom_000"
-    assert sorted(path.name for path in folder.iterdir()) == ["bmode.png", "pseudo.png", "tissue.png"]
-    for path in folder.iterdir():
-        assert np.array_equal(voxels(path), voxels(tmp_path / "b" / "phantom_000" / path.name))
-    tissue = voxels(folder / "tissue.png").swapaxes(0, 1)
-    assert tissue.shape == (64, 64)
-    assert set(np.unique(tissue)) <= {0, 60, 120, 180, 240}
-    assert (tissue[:, 0] == 0).all()
-    assert (tissue[:, -1] == 180).all()
-    others = [vessel(np.random.default_rng(seed), 0.08) for seed in range(8)]
-    assert {bool((each == 4).any()) for each in others} == {True, False}
-    order = np.where(others[0] == 4, 1, others[0])
-    assert (np.diff(order, axis=1) >= 0).all()
 
 
 def test_scores_of_equal_pictures_are_zero_and_others_those_by_hand() -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -206,6 +207,13 @@ def test_series_that_two_associations_share_comes_back_once(start: Start, pacs: 
     assert pacs.series() == {"T1": 4}
     assert set(pacs.times.values()) == {1}
     assert node.spool._bytes == sum(path.stat().st_size for path in (tmp_path / "spool" / "incoming").rglob("*.dcm"))
+
+
+def test_a_mapped_or_scoped_address_is_compared_as_what_it_is(start: Start) -> None:
+    settings = start().settings
+    assert settings.knows("::ffff:127.0.0.1")
+    assert not settings.knows("::1%lo")
+    assert not replace(settings, callers=()).knows("127.0.0.1")
 
 
 class WebServer:

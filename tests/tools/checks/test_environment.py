@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from packed_copies import Released, unpack
 
-from tools.checks.environment import main, pins, pins_of, use
+from tools.checks.environment import main, pins
 
 
 def test_versions_are_pinned_unless_they_have_an_operator() -> None:
@@ -19,27 +16,6 @@ def test_versions_are_pinned_unless_they_have_an_operator() -> None:
         "optional_packages_version": {"pydicom": "3.0.2"},
     }
     assert pins(metadata) == ["torch==2.13.0", "numpy==2.2.6", "pydicom==3.0.2", "nibabel==5.4.2", "scipy>=1.13,<1.18"]
-
-
-def test_a_release_names_what_its_bundle_names(released: Released) -> None:
-    shared, lesion = (set(pins_of(released(bundle))) for bundle in ("mr2ct_pix2pix", "lesion_dcgan_aug"))
-    assert {"monai==1.6.1", "numpy==2.2.6", "PyYAML==6.0.3"} <= shared
-    assert lesion - shared == {"pillow==12.3.0"}
-
-
-def test_released_weights_are_used_before_a_training_replaces_them(released: Released, tmp_path: Path) -> None:
-    folder = unpack(released("pd2t2_dcgan_acm"), tmp_path)
-    steps = dict(use(folder, Path("DATA")))
-    assert list(steps) == ["inference, released weights", "training, one epoch", "inference, weights of this training"]
-    assert steps["training, one epoch"][-2:] == ["--patch_size", "[16,16,16]"]
-    (folder / "models" / "model.pt").unlink()
-    assert list(dict(use(folder, Path("DATA")))) == list(steps)[1:]
-
-
-def test_a_release_without_a_source_is_asked_for_samples(released: Released, tmp_path: Path) -> None:
-    steps = dict(use(unpack(released("lesion_dcgan_aug"), tmp_path), Path("DATA")))
-    assert steps["inference, released weights"][-2:] == ["--samples", "4"]
-    assert "DATA" in steps["training, one epoch"]
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,6 @@ import pytest
 from nibabel.nifti1 import Nifti1Image
 
 from tools.checks.train_weights import fast_mr, low_dose
-from tools.checks.train_weights.trainings import TRAININGS
-from tools.repository import config_path
-
-
-@pytest.mark.parametrize("name", TRAININGS)
-def test_each_row_names_configs_that_are_there(name):
-    training = TRAININGS[name]
-    assert all(config_path(training.bundle, overlay).is_file() for overlay in training.overlays)
 
 
 def test_a_coarser_copy_has_the_means_of_blocks_at_their_centres():
@@ -27,11 +19,6 @@ def test_a_coarser_copy_has_the_means_of_blocks_at_their_centres():
     assert copy.get_fdata()[0, 0, 0] == (0 + 2 + 8 + 10) / 4
     assert (copy.affine[:3, 3] == [1, 1.5, 0]).all()
     assert (copy.affine.diagonal() == [4, 6, 5, 1]).all()
-
-
-def test_a_scan_with_few_slices_is_evaluated_whole():
-    assert low_dose.first_slices(28, "test", 1) == [0, 0, 0, 0]
-    assert low_dose.first_slices(100, "test", 1) == [26, 26, 26, 26]
 
 
 @pytest.mark.parametrize("thickness", [1, 2, 3])
