@@ -315,13 +315,6 @@ def test_the_names_of_the_files_are_known_too(trained):
     assert prepared(trained, **{"data::source": "flair"})["data::source"] == "flair"
 
 
-def test_a_setting_that_only_says_how_to_compute_is_the_user_s(trained, caplog):
-    with caplog.at_level(logging.WARNING):
-        parser = prepared(trained, inference_batch=3)
-    assert parser.get_parsed_content("inferer").inferer.batch_size == 3
-    assert "plausible" not in caplog.text
-
-
 # ---- weights without a description, descriptions without weights ----------------------------------------------------
 
 
@@ -509,12 +502,6 @@ def test_another_list_of_transforms_is_taken_as_it_is(trained, caplog):
     assert "--preprocessing::transforms::7" in caplog.text
     assert "::reader" not in caplog.text, "the reader belongs to the files, so that weights are not trained with one"
     assert parser.get_parsed_content("target_window") == [-900, 1800]
-
-
-def test_a_reference_among_the_handlers_is_followed():
-    handlers = [*ONE.raw("train")["train"]["handlers"], "@extra"]
-    parser = ONE.parser("train", device=CPU, extra={"_target_": "StatsHandler"}, **{"train::handlers": handlers})
-    assert parser.get_parsed_content("record").weights is None
 
 
 def test_a_checkpoint_says_where_it_is_from(odd_run_of_one):

@@ -43,10 +43,6 @@ def box(flow: float, transit: int, delay: int, artery: np.ndarray = ARTERY) -> n
     return flow / 6000 / PLASMA * np.sum(shifted, axis=0)[None]
 
 
-def test_blood_volume_is_in_the_unit_of_tissue() -> None:
-    assert pytest.approx(0.55 / 0.75 / 1.04) == PLASMA
-
-
 @pytest.mark.parametrize("delay", [-3, 0, 4])
 def test_a_box_without_noise_has_its_flow_volume_and_delay(delay: int) -> None:
     """Exactly, where no singular value is left out, whether the agent comes before or after that of the artery."""
@@ -115,22 +111,6 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def voxels(path: Path) -> np.ndarray:
     return np.asarray(nib.load(path).dataobj, dtype=np.float64)
-
-
-def test_phantoms_have_known_maps_and_the_stated_noise(scans: Path) -> None:
-    about = json.loads((scans / "dataset.json").read_text())
-    for case in sorted(scans.glob("phantom_*")):
-        series, mask = voxels(case / "dsc.nii.gz"), voxels(case / "mask.nii.gz") > 0
-        maps = {name: voxels(case / f"{name}.nii.gz") for name in about["units"]}
-        np.testing.assert_allclose(maps["cbf"][mask] * maps["mtt"][mask] / 60, maps["cbv"][mask], rtol=1e-5)
-        assert all((truth[~mask] == 0).all() for truth in maps.values())
-        assert (~mask).sum() == 8 * 8 * 4
-        before = series[mask][:, :BASELINE]
-        assert before.mean() / before.std() == pytest.approx(about["snr"][case.name], rel=0.05)
-        artery = arterial_input(series, 0.03, 0.1)
-        assert artery.max() == pytest.approx(BLOOD, rel=0.15)  # points of 1 s miss the peak, noise raises the minimum
-        own = relaxation(series[:8, :8].mean((0, 1, 2)), 0.03) / 0.1
-        assert np.abs(artery - own).mean() < 0.03 * BLOOD
 
 
 def test_the_artery_is_not_found_in_the_air_and_needs_a_bolus(scans: Path) -> None:

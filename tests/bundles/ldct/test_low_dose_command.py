@@ -86,30 +86,8 @@ def test_of_a_dicom_series_the_grid_is_kept_and_no_name(tmp_path):
     assert not [value for value in PATIENT.values() if value.encode() in written]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--dose", "25"], "--dose is 25.0, not a fraction of the full dose"),
-        (["--seed", "-1"], "--seed is -1, below 0"),
-        (["--ct", "mr"], "2 files are missing in data (one/mr.nii.gz, two/mr.nii.gz)"),
-    ],
-)
-def test_wrong_options_end_the_command_before_anything_is_written(data, capsys, options, message):
-    code, pairs = run(data, *options)
-    assert code == 2
-    assert message in capsys.readouterr().err
-    assert not pairs.exists()
-
-
 def test_a_volume_that_is_no_ct_is_named(data, capsys):
     write(data / "three" / "ct.nii.gz", body() + 1024)
     assert run(data)[0] == 2
     assert "three (ct.nii.gz): values do not reach below -200 and above 200 HU" in capsys.readouterr().err
     assert not (data.parent / "pairs" / "three").exists()
-
-
-def test_a_case_of_oblong_pixels_is_named(data, capsys):
-    path = data / "one" / "ct.nii.gz"
-    nib.save(nib.Nifti1Image(body(), np.diag([1.0, 2.0, 3.0, 1.0])), path)
-    assert run(data)[0] == 2
-    assert "one: pixels are 1 x 2 mm, and projections need square ones: resample" in capsys.readouterr().err

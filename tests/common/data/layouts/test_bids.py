@@ -91,14 +91,6 @@ def test_a_link_to_content_that_was_not_fetched_is_named(
     assert f"sub-04 ({link.name} is a link to content that is not here: get its content, as by git annex" in caplog.text
 
 
-def test_links_alone_are_named_in_the_error(tmp_path: Path) -> None:
-    (tmp_path / "sub-01").mkdir()
-    (tmp_path / "sub-01/sub-01_T1w.nii.gz").symlink_to("nowhere")
-    message = r"no subject in .*; excluded: sub-01 \(sub-01_T1w.nii.gz is a link to content that is not here: get its"
-    with pytest.raises(DataError, match=message):
-        find_cases(tmp_path, "bids", "T1w", None)
-
-
 def test_another_folder_is_named(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match="no subject in .* has all of FLAIR, T2w, files such as ROOT/sub-01/anat/sub-01_"
