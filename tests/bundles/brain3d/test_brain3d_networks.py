@@ -114,10 +114,6 @@ def alpha(**weights: float) -> AlphaWgan:
     return AlphaWgan(Doubler(), Mean(3.0), Mean(5.0), losses_of(given), LOSS)
 
 
-def test_generator_and_encoder_are_updated_first_as_published() -> None:
-    assert AlphaWgan.generators_first
-
-
 def test_losses_of_generator_and_encoder() -> None:
     method, batch = alpha(), {"image": torch.tensor([[1.0, 3.0]])}
     fakes = method.generate(batch)
