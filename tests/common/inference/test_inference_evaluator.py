@@ -19,7 +19,6 @@ from common import devices
 from common.config import RunRecord
 from common.errors import CasesFailedError, ConfigError, OutputError
 from common.inference import CaseDataset, CaseEvaluator
-from common.inference.dataset import reason_of
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.runs import WeightsLoader
@@ -146,12 +145,6 @@ def test_an_error_of_no_user_is_named_with_its_type(tmp_path, cases, network):
         build(tmp_path, cases, network, broken).run()
     (reason,) = {outcome["reason"] for outcome in json.loads((tmp_path / "out" / "manifest.json").read_text())}
     assert reason == "the inference fails (RuntimeError: out of memory): check the case and the settings"
-
-
-def test_a_path_that_the_system_refuses_is_a_mistake_of_the_user():
-    with pytest.raises(OSError, match="too long") as caught:
-        os.stat("x" * 5000)
-    assert reason_of(caught.value) == f"cannot read or write {'x' * 200}... (File name too long): check the path"
 
 
 def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
