@@ -64,9 +64,6 @@ def test_an_evaluation_of_a_copy_keeps_the_split_of_the_run(bundle, tiny_data, r
         assert {row.split(",")[0] for row in rows} == {item["case"] for item in test}
 
 
-# ---- one image in two sections --------------------------------------------------------------------------------------
-
-
 # ---- nothing is written before the lock is held ---------------------------------------------------------------------
 
 

@@ -139,6 +139,3 @@ def test_samples_are_replaced_only_on_request(command_run, tmp_path):
 def test_the_variant_samples_with_its_own_network(command_run, tmp_path):
     weights = command_run.output_dir / "variants" / "acgan" / "models" / "model.pt"
     assert infer(command_run.bundle, weights, tmp_path, "acgan", samples=2)["images"].shape == (6, 64, 64)
-
-
-# ---- data -----------------------------------------------------------------------------------------------------------

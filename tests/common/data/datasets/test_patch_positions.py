@@ -5,38 +5,9 @@ from __future__ import annotations
 import torch
 
 from common.data.datasets.patch_positions import (
-    cells,
-    grid_start,
     lesions_of,
     padded,
-    start_around,
-    starts_around,
-    voxels_of,
 )
-
-
-def test_a_grid_is_counted_along_the_last_axis_first() -> None:
-    assert cells((128, 224, 224), (32, 32, 32)) == (4, 7, 7), "196 patches, as published"
-    assert cells((33, 32, 1), (32, 32, 32)) == (2, 1, 1)
-    starts = [grid_start(place, (3, 4, 5), (2, 4, 3)) for place in range(4)]
-    assert starts == [[0, 0, 0], [0, 0, 3], [2, 0, 0], [2, 0, 3]]
-
-
-def test_a_patch_around_a_voxel_stays_inside() -> None:
-    # voxel (4, 1, 6) of (5, 6, 7) has the flat index 4 * 42 + 1 * 7 + 6
-    assert start_around(181, (5, 6, 7), (3, 3, 3)) == [2, 0, 4]  # from [3, 0, 5], whose end is beyond 5 and 7
-    assert start_around(2 * 42 + 3 * 7 + 3, (5, 6, 7), (2, 3, 4)) == [1, 2, 1]
-    assert start_around(181, (5, 6, 7), (8, 6, 7)) == [0, 0, 0]
-    both = starts_around([181, 2 * 42 + 3 * 7 + 3], (5, 6, 7), (3, 3, 3))
-    assert [places.tolist() for places in both] == [[2, 1], [0, 2], [4, 2]]
-
-
-def test_voxels_are_compact_flat_indices() -> None:
-    region = torch.zeros(1, 2, 2, 2)
-    region[0, 0, 1, 1] = region[0, 1, 0, 1] = 0.5
-    found = voxels_of(region)
-    assert (found.tolist(), found.dtype) == ([3, 5], torch.int32)
-    assert voxels_of(None).tolist() == []
 
 
 def test_a_lesion_is_a_component_whose_voxels_touch_even_at_corners() -> None:
