@@ -11,6 +11,7 @@ DOSE_VENV ?= build/dose-venv
 INTEROP_VENV ?= build/interop-venv
 SLICER_CORE ?= build/slicer-core
 BIDS_VENV ?= build/bids-venv
+PYDICOM_2 ?= build/pydicom-2
 RESOLUTION ?= highest
 ENDS_VENV ?= build/ends-$(notdir $(PYTHON))-$(RESOLUTION)
 # two processes of one thread each; a file stays in one, which makes its demos once; with compiled modules, which the few
@@ -79,8 +80,8 @@ real-check: $(READY)  # on the scans of ../shared/data, where they are
 test: $(READY)  # every module, every message, each kind of command: seven to fourteen minutes of two cores
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
-test-slow: $(READY) $(BIDS_VENV)/.ready  # the rest, demos and resumed trainings of every bundle above all
-	BIDS_VALIDATOR=$(abspath $(BIDS_VENV))/bin/bids-validator-deno $(PYTEST) -m slow --no-loadscope-reorder $(OPTIONS)  # in this order files of long trainings come first
+test-slow: $(READY) $(BIDS_VENV)/.ready $(PYDICOM_2)/.ready  # the rest, demos and resumed trainings of every bundle above all
+	PYDICOM_2=$(abspath $(PYDICOM_2)) BIDS_VALIDATOR=$(abspath $(BIDS_VENV))/bin/bids-validator-deno $(PYTEST) -m slow --no-loadscope-reorder $(OPTIONS)  # in this order files of long trainings come first
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -91,7 +92,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(BIDS_VENV) $(INTEROP_VENV) $(SLICER_CORE) build/ends-* bundles/*/demo_data bundles/*/demo
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(BIDS_VENV) $(PYDICOM_2) $(INTEROP_VENV) $(SLICER_CORE) build/ends-* bundles/*/demo_data bundles/*/demo
 
 $(RUNTIME): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
 	@echo "installing PyTorch, MONAI and what they need into $(VENV), a minute or more:"
@@ -139,4 +140,8 @@ $(SLICER_CORE)/.ready: | $(READY)
 $(BIDS_VENV)/.ready:
 	$(PYTHON) -m venv $(BIDS_VENV)
 	$(BIDS_VENV)/bin/pip install --quiet --disable-pip-version-check bids-validator-deno==3.0.2
+	@touch $@
+
+$(PYDICOM_2)/.ready: | $(READY)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --target $(PYDICOM_2) pydicom==2.4.5
 	@touch $@

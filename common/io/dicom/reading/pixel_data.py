@@ -68,7 +68,8 @@ def decode_pixels(each: Slice, where: Where) -> tuple[np.ndarray, np.ndarray]:
     """
     try:
         dataset = read_dicom(each.path)
-        dataset.pixel_array_options(correct_unused_bits=False)  # pydicom 3 clears them without a word
+        if hasattr(dataset, "pixel_array_options"):  # pydicom 3 clears them without a word; MONAI Label needs pydicom 2
+            dataset.pixel_array_options(correct_unused_bits=False)
         stored = np.asarray(dataset.pixel_array)
     except (KeyboardInterrupt, SystemExit):
         raise

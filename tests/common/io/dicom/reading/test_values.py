@@ -1,4 +1,7 @@
 import logging
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pydicom
@@ -16,6 +19,7 @@ from pydicom.uid import (
 )
 
 from common.io.dicom.reading.volume import load_series
+from tools.repository import ROOT
 
 
 def written(folder, change=lambda header, number: None, **options):
@@ -139,6 +143,24 @@ def test_bits_outside_the_stored_ones_are_ignored(tmp_path, signed, high, garbag
     outside = garbage & ~(0xFFF << (high - 11)) & 0xFFFF
     noted = [str(note) for note in volume.notes]
     assert noted == [STRAY.format(120)] * bool(outside) or signed and high == 11 and outside == 0xF000
+
+
+READ = """import sys
+import numpy
+import pydicom
+from common.io.dicom.reading.volume import load_series
+assert pydicom.__version__.startswith("2."), pydicom.__version__
+numpy.save(sys.argv[2], load_series(sys.argv[1], "case7").values)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("PYDICOM_2" not in os.environ, reason="make test-slow installs pydicom 2")
+def test_pydicom_2_which_monai_label_needs_reads_the_same(tmp_path):
+    source, made = written(tmp_path / "ct"), tmp_path / "values.npy"
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYDICOM_2"], str(ROOT)])}
+    subprocess.run([sys.executable, "-c", READ, str(source), str(made)], env=found, check=True)
+    np.testing.assert_array_equal(np.load(made), load_series(source, "case7").values)
 
 
 def padded(signed=False, limit=None, padding=65535, other=65535, explicit="US"):
