@@ -66,7 +66,7 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
     for path in sorted(folder.iterdir()):
         if path.is_file():
             header = _header(path, where)
-            reason = _reason(header)
+            reason = why_ignored(header)
             if header is None or reason:
                 ignored[reason] += 1
                 strange += [path] if header is None else []
@@ -177,7 +177,7 @@ def _header(path: Path, where: Where) -> Dataset | None:
         raise VolumeError(where("cannot read the header of a slice", reason, COPY_AGAIN)) from None
 
 
-def _reason(header: Dataset | None) -> str:
+def why_ignored(header: Dataset | None) -> str:
     """The reason for ignoring a file; empty for a slice."""
     if header is None:
         return NOT_DICOM
@@ -192,9 +192,12 @@ def _reason(header: Dataset | None) -> str:
 
 
 def _has_image(header: Dataset) -> bool:
-    """Whether an object is an image: by its SOP class if known, so that a truncated slice is not taken for a report."""
+    """Whether an object is an image: by its SOP class if known, so that a truncated slice is not taken for a report.
+
+    Private series data of Philips have Rows and Columns, but no pixels.
+    """
     uid = UID(str(header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID") or ""))
-    return "Image Storage" in uid.name if uid.name != uid else "Rows" in header
+    return "Image Storage" in uid.name if uid.name != uid else "BitsAllocated" in header
 
 
 def _frames(header: Dataset, path: Path, where: Where) -> list[Slice]:

@@ -93,6 +93,17 @@ def test_a_dicomdir_is_not_followed(tmp_path):
     assert "(1 without an image)" in str(volume.notes[0])
 
 
+def test_series_data_of_philips_with_rows_but_without_pixels_are_no_slice(tmp_path):
+    write_series(tmp_path / "ct")
+    data = pydicom.dcmread(tmp_path / "ct" / "001.dcm", stop_before_pixels=True)
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.3.46.670589.11.0.0.12.2"
+    del data.BitsAllocated, data.ImagePositionPatient
+    data.save_as(tmp_path / "ct" / "XX_0001")
+    volume = load_series(tmp_path / "ct", "case7")
+    assert is_the_phantom(volume)
+    assert "(1 without an image)" in str(volume.notes[0])
+
+
 def test_folders_without_slices(tmp_path):
     (tmp_path / "ct").mkdir()
     refused(tmp_path / "ct", r"case7 \(ct\): no DICOM slices in the folder; give the series' own folder")
