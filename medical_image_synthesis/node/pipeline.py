@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from common.errors import Refused, UserError
+from common.io.dicom.reading.headers import why_ignored
 from common.io.dicom.writing.derived import write_slices
 from common.io.dicom.writing.notice import notice
 from common.io.dicom.writing.template import SYNTHETIC_DATA
@@ -152,9 +153,9 @@ class Pipeline:
             log.info("series %s: %d instances, translated before", series, len(files))
 
     def _route_of(self, series: str) -> Route | None:
-        """The first route of a series; none of one that is synthetic itself, or a page such as the node's own."""
+        """The first route of a series; none of one without slices, synthetic itself, or a page as the node's own."""
         header = self._header(series)
-        if header is None or header.get("SOPClassUID") == SecondaryCaptureImageStorage:
+        if header is None or why_ignored(header) or header.get("SOPClassUID") == SecondaryCaptureImageStorage:
             return None  # an archive that forwards all it gets would be sent pages about pages for ever
         if SYNTHETIC_DATA in header and header[SYNTHETIC_DATA].value == "YES":
             return None
@@ -166,10 +167,14 @@ class Pipeline:
         return next((route for route in self.settings.routes if route.matches(called, found)), None)
 
     def _header(self, series: str) -> Dataset | None:
-        """That of the first file; None where there is none, or it is damaged."""
+        """That of the first slice, or else of a file; None where there is none, or it is damaged."""
+        header = None
         with suppress(Exception):  # pydicom raises many types for damaged bytes
-            return dcmread(self.spool.files(series)[0], stop_before_pixels=True)
-        return None
+            for path in self.spool.files(series):
+                header = dcmread(path, stop_before_pixels=True)
+                if not why_ignored(header):
+                    break
+        return header
 
     # ---------------------------------------------------------------- inference
 

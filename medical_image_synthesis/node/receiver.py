@@ -29,7 +29,8 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, evt, register_uid
+from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
@@ -47,8 +48,20 @@ HANDSHAKE = 10.0
 """Seconds for that of TLS, and for the request of an association."""
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 COMPRESSED = (JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless, JPEGBaseline8Bit, JPEG2000)
+PRIVATE = (
+    "1.2.840.113619.4.2", "1.2.840.113619.4.3", "1.2.840.113619.4.26", "1.2.840.113619.4.27", "1.2.840.113619.4.30",
+    "1.3.12.2.1107.5.9.1", "1.3.12.2.1107.5.99.3.10", "1.3.12.2.1107.5.99.3.11",
+    *(f"1.3.46.670589.{end}" for end in ("2.4.1.1", "2.5.1.1", "2.8.1.1", "2.11.1.1")),
+    *(f"1.3.46.670589.5.0.{end}" for end in ("1", "1.1", "2", "2.1", "3", "3.1", "4", "7", "8", "8.1", "9", "10")),
+    *(f"1.3.46.670589.5.0.{end}" for end in ("11", "11.1", "12", "13", "14")),
+    *(f"1.3.46.670589.11.0.0.12.{end}" for end in range(1, 5)),
+)  # fmt: skip
+"""SOP classes of GE, Siemens and Philips that lie in studies: a sender to whom one is refused keeps back the images."""
 OF_PLACE = frozenset({0x00080054, 0x00080056, 0x00080005, 0x00083001, 0x00880130, 0x00880140, 0xFFFCFFFC})
 """Elements that say where an instance lies or how it is encoded, not what it shows."""
+
+for _number, _kind in enumerate(PRIVATE):  # before any association: the dictionary may not change under one
+    register_uid(_kind, f"PrivateStorage{_number}", StorageServiceClass)
 
 
 class Receiver:
@@ -79,8 +92,8 @@ class Receiver:
         entity.dimse_timeout = entity.network_timeout = limits.timeout_seconds
         entity.add_supported_context(Verification)
         syntaxes = list(_syntaxes())
-        for context in AllStoragePresentationContexts:
-            entity.add_supported_context(context.abstract_syntax or "", syntaxes)
+        for kind in (*(context.abstract_syntax or "" for context in AllStoragePresentationContexts), *PRIVATE):
+            entity.add_supported_context(kind, syntaxes)
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, lambda _: SUCCESS), (evt.EVT_C_STORE, self._store),
             (evt.EVT_DATA_RECV, self._count), (evt.EVT_DIMSE_RECV, self._counted),

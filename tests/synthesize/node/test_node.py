@@ -19,7 +19,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from dicom_phantom import PATIENT
-from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.uid import RawDataStorage, SecondaryCaptureImageStorage
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
@@ -28,6 +28,7 @@ from medical_image_synthesis.node import delivery
 from medical_image_synthesis.node.check import check
 from medical_image_synthesis.node.command import Node
 from medical_image_synthesis.node.delivery import NotDeliveredError
+from medical_image_synthesis.node.receiver import instance_of
 from medical_image_synthesis.node.settings import Archive, Certificates, NodeLimits, NodeSettings
 from medical_image_synthesis.node.spool import Spool
 from tests.synthesize.node.conftest import Pacs, route, scan, send, wait
@@ -192,6 +193,34 @@ def test_what_no_route_takes_what_is_synthetic_and_pages_go_nowhere(start: Start
     header.save_as(page)
     send(node, [page], called="OTHER")
     wait(node, unrouted=3, queued=0, sent=0)
+    send(node, scan(tmp_path / "scout", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), called="OTHER")
+    wait(node, unrouted=4, queued=0, sent=0)
+
+
+@pytest.mark.parametrize("kind", [RawDataStorage, "1.3.12.2.1107.5.9.1", "1.3.46.670589.11.0.0.12.2"])
+def test_an_object_without_an_image_neither_stops_a_study_nor_is_translated(
+    start: Start, pacs: Pacs, tmp_path: Path, kind: str
+) -> None:
+    node, files = start(routes=(route("image"),)), scan(tmp_path / "scan", SeriesDescription="T1")
+    other = pydicom.dcmread(files[0])
+    other.SOPClassUID = other.file_meta.MediaStorageSOPClassUID = kind
+    other.SeriesInstanceUID = other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = "1.2.840.99.5"
+    del other.PixelData, other.BitsAllocated
+    other.save_as(tmp_path / "other.dcm")
+    send(node, [files[0], tmp_path / "other.dcm", *files[1:]])
+    wait(node, sent=1, unrouted=1)
+    assert pacs.series() == {"T1": 4}
+
+
+def test_a_series_with_an_object_without_an_image_takes_the_route_of_its_images(start: Start, tmp_path: Path) -> None:
+    node, files = start(), scan(tmp_path / "scan")
+    first = min(files, key=lambda file: instance_of(file.read_bytes()).name)  # by its name in the spool
+    header = pydicom.dcmread(first)
+    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = RawDataStorage
+    del header.PixelData
+    header.save_as(first)
+    send(node, files)
+    wait(node, sent=1)
 
 
 def test_what_came_and_went_is_deleted_after_its_time_and_remembered(start: Start, tmp_path: Path) -> None:
