@@ -23,6 +23,8 @@ ALWAYS_RESCALED = (CT, "PT")
 """Modalities that need slope and intercept."""
 HIGHEST_SUV, SUV_PERCENTILE = 100, 99.9
 """Bladder and kidneys have fewer voxels above it."""
+HIGHEST_HU = 2**15 - 1
+"""No scanner measures more, even in an extended scale for metal; a negative number taken as unsigned is."""
 HU_TYPES, SHIFTED_TYPES = ("", "HU"), ("US", "HU_MOD")
 """RescaleType of a CT in HU, and those that may be: unspecified, which old scanners write, and modified HU."""
 SUV = "SUV"
@@ -67,7 +69,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
 
     Raises:
         VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
-            with different values; values beyond float32.
+            with different values; values beyond float32; negative HU stored as unsigned numbers.
     """
     for each in stack.slices:
         check_pixels(each, where)
@@ -101,7 +103,8 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     padding_to_air(values, where, modality == CT)
     if not np.isfinite(values).all():
         raise VolumeError(where("values do not fit float32", "NaN or Inf after rescaling", "export the series again"))
-    return Voxels(values, unit.name, (*notes, *unit.notes, *_implausible(values, unit.name, where)), unit.formula)
+    notes += [*unit.notes, *_implausible(values, unit.name, where), *_unsigned(values, stack, lines, modality, where)]
+    return Voxels(values, unit.name, tuple(notes), unit.formula)
 
 
 def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modality: str, where: Where) -> None:
@@ -164,6 +167,19 @@ def _implausible(values: np.ndarray, unit: str | None, where: Where) -> list[Fin
         return []
     fault = f"percentile {SUV_PERCENTILE} of the SUV is above {HIGHEST_SUV}"
     return [where(fault, f"{high:.4g}", "check weight, dose and times", "warning")]
+
+
+def _unsigned(values: np.ndarray, stack: Stack, lines: Sequence[object], modality: str, where: Where) -> list[Finding]:
+    """Refuse a CT whose negative HU are stored as unsigned numbers; note HU that may be."""
+    above = int((values > HIGHEST_HU).sum()) if modality == CT else 0
+    if not above:
+        return []
+    fault, number = f"voxels are above {HIGHEST_HU} HU", f"{above} of {values.size}"
+    unsigned = all(element_numbers(each, "PixelRepresentation", 1, where)[0] == 0 for each in stack.slices)
+    if unsigned and set(lines) == {(1.0, 0.0)}:
+        remedy = "set PixelRepresentation to 1, as by dcmodify -m 0028,0103=1"
+        raise VolumeError(where(f"negative HU are stored as unsigned, {fault}", number, remedy))
+    return [where(fault, number, "check PixelRepresentation, slope and intercept", "warning")]
 
 
 def _of_ct(slices: Sequence[Slice], where: Where) -> list[Finding]:

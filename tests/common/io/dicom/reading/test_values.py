@@ -65,6 +65,25 @@ def test_maps_of_a_ct_in_other_units_are_refused(tmp_path, kind, shown):
     load_series(written(tmp_path / "mr", change, modality="MR"), "case7")
 
 
+def test_a_ct_whose_negative_hu_are_unsigned_is_refused_and_read_as_signed(tmp_path):
+    hu = np.rint(Grid().values()) - 1000
+    unsigned = hu % 2**16
+    written(tmp_path / "ct", slope=1, intercept=0, values=unsigned)
+    number = f"{(unsigned > 32767).sum()} of {unsigned.size}"
+    fault = rf"negative HU are stored as unsigned, voxels are above 32767 HU \({number}\); set PixelRepresentation to 1"
+    refused(tmp_path / "ct", fault)
+    for path in (tmp_path / "ct").iterdir():
+        header = pydicom.dcmread(path)
+        header.PixelRepresentation = 1
+        header.save_as(path)
+    np.testing.assert_array_equal(load_series(tmp_path / "ct", "case7").values, hu)
+    high = load_series(written(tmp_path / "high", slope=1, intercept=-1024, values=unsigned - 1024), "case7")
+    assert "(high): voxels are above 32767 HU (" in str(high.notes[0])
+    written(tmp_path / "extended", slope=1, intercept=0, values=np.clip(unsigned, 0, 30_000))
+    assert load_series(tmp_path / "extended", "case7").notes == ()
+    assert load_series(written(tmp_path / "mr", slope=1, intercept=0, values=unsigned, modality="MR"), "a").notes == ()
+
+
 def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
     none = {"RescaleSlope": None, "RescaleIntercept": None}
     volume = load_series(written(tmp_path / "mr", changing(**none), modality="MR"), "case7")
