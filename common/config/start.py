@@ -13,6 +13,7 @@ from monai.bundle import ConfigParser
 from monai.utils import ensure_tuple
 
 from .. import devices
+from ..errors import ConfigError, choose
 from ..path_names import is_reference
 from ..raw_settings import Settings, copied, put, resolved, settings_of
 from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
@@ -56,6 +57,25 @@ def prepare(bundle_root: str) -> None:
         start(parser, command, bundle_root)
     if "seed" in parser:
         torch.manual_seed(parser.get_parsed_content("seed"))
+
+
+def require_task(record: RunRecord | None) -> None:
+    """Refuse a command on a part of a configuration, such as ``train``, which MONAI builds and ends with success.
+
+    Args:
+        record: of the command, which every task makes first; None for a part and a program.
+
+    Raises:
+        ConfigError: with the tasks.
+    """
+    command = running_command()
+    if record is not None or not command.run_id:
+        return
+    if is_own_process():
+        sys.excepthook = end_command
+    lists = {key: value for content in command.files.values() for key, value in content.items()}
+    tasks = [key for key, value in lists.items() if isinstance(value, list) and f"%{PREPARE}" in value]
+    raise ConfigError(f"{command.run_id} is no task, so nothing would run", choose(tasks))
 
 
 def settle(parser: ConfigParser, command: Command) -> None:

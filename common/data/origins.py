@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.record import RunRecord
+from ..config.start import require_task
 from ..errors import ConfigError, DataError, OutputError
 from .split_record import DATALIST_NAME
 
@@ -42,6 +43,10 @@ class Origin:
     datalist: str | None = None
     layout: str = "DIR/<case>/<name>.nii.gz"
     record: RunRecord | None = None
+
+    def __post_init__(self) -> None:
+        """No part of a configuration finds data that its command would not use."""
+        require_task(self.record)
 
     @property
     def name(self) -> str:

@@ -28,11 +28,14 @@ bundle_root: {tmp_path}
 seed: 0
 max_epochs: 5
 dataset_dir: null
+record: null
 prepare: {{_target_: common.config.prepare, bundle_root: "@bundle_root"}}
 data: {{_target_: common.data.origins.require_dir, dataset_dir: "@dataset_dir"}}
 normalisation: {{_target_: common.networks.unet.require_norm, norm: batch}}
 fault: "$__import__('fractions').Fraction(1, 0)"
+part: {{_target_: common.data.origins.Origin, dataset_dir: a, demo_data: a, phantoms: null, record: "@record"}}
 run: ["%prepare"]
+with_part: ["%prepare", "@part"]
 with_data: ["%prepare", "@data"]
 with_norm: ["%prepare", "@normalisation"]
 with_fault: ["%prepare", "@fault"]
@@ -120,6 +123,13 @@ class TestCommand:
         name = words[0].partition("=")[0]
         fault = f"{name} is None, which MONAI ignores"
         assert done.stderr.splitlines()[-1] == f"error: {fault}: write null, or omit it"
+
+    def test_so_does_a_part_of_the_configuration_as_task(self, bundle):
+        assert command(bundle, "with_part").returncode == 0
+        done = command(bundle, "part")
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        tasks = "choose run, with_part, with_data, with_norm or with_fault"
+        assert done.stderr.splitlines()[-1] == f"error: part is no task, so nothing would run: {tasks}"
 
     def test_any_other_error_keeps_its_traceback(self, bundle):
         result = command(bundle, "with_fault")
