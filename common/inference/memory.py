@@ -203,6 +203,12 @@ class MemoryPlan:
                 needed = source + MARGIN * inferer.bytes_needed(self.network, channels, working)
             except ConfigError:  # windows or tiles of that size are all halo
                 return
+            except RuntimeError as error:
+                if "channel" not in str(error):
+                    raise
+                fault = f"the network takes another number of channels than {channels}"
+                remedy = "give images as in its training, DIR with DIR/<case>/<name> for each of --source"
+                raise DataError(fault, remedy) from error
             host = (max(fixed, needed) if self.on_host else fixed) + self.further * around
             yield Choice(host, 0 if self.on_host else needed, inferer, words)
 

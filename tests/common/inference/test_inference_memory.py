@@ -261,6 +261,12 @@ def test_a_limit_of_no_size_is_refused(value):
         check_range("dataset::max_memory_gb", value)
 
 
+def test_an_image_of_other_channels_than_the_network_is_refused_with_the_remedy(tmp_path, bare):
+    images = [item(tmp_path, name)["image"] for name in ("t1", "t2")]
+    with pytest.raises(DataError, match="takes another number of channels than 2: give images as in its training"):
+        plan(None).admit({"case": "a", "image": images})
+
+
 def test_a_network_on_another_device_is_not_touched():
     model: nn.Module = network()
     empty = memory.without_values(model)
