@@ -74,8 +74,9 @@ class Origin:
         if self.datalist is not None or not self.is_phantoms(self.dataset_dir):
             logger.info(f"data: {self.name}")
             return
+        reason = "" if self.given else "no --dataset_dir or --datalist was given, so "
         logger.warning(
-            "data: no --dataset_dir or --datalist was given, so GENERATED PHANTOMS are used (no patient, no scanner). "
+            f"data: {reason}GENERATED PHANTOMS are used (no patient, no scanner). "
             f"For your own: --dataset_dir DIR with {self.layout}, or --datalist FILE.json"
         )
         if not Path(self.demo_data).exists():

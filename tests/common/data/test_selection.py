@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from common.config import RunRecord
 from common.data.datalist import SPLITS
 from common.data.selection import training_cases
 from common.data.sources import inference_cases
@@ -197,7 +198,12 @@ class TestTraining:
         assert "GENERATED PHANTOMS are used (no patient, no scanner)" in first.message
         assert "--dataset_dir DIR" in first.message
         assert f"generating phantoms in {tmp_path / 'demo'}" in caplog.text
-        call(dataset_dir=str(tmp_path / "demo"))  # they are there: none are generated again
+        assert "no --dataset_dir or --datalist was given" in first.message
+        caplog.clear()
+        named = RunRecord({}, {"dataset_dir": str(tmp_path / "demo")})
+        call(dataset_dir=str(tmp_path / "demo"), record=named)  # they are there: none are generated again
+        assert "GENERATED PHANTOMS are used" in caplog.text
+        assert "was given" not in caplog.text
         assert generated == [tmp_path / "demo"]
 
     def test_a_datalist_wins_over_the_folder(self, tmp_path, call):
