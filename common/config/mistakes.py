@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import threading
 from multiprocessing.dummy import DummyProcess
@@ -24,8 +25,11 @@ CIRCLE = re.compile(r"^detected circular references '(.+)' for id='(.+)' in")
 def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """Print a user error as one line and exit with its code, that of a component while it is built as well.
 
-    Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.
+    An interrupt exits with the code of its signal. Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that
+    of a component too.
     """
+    if any(isinstance(each, KeyboardInterrupt) for each in chain_of(error)):
+        raise SystemExit(128 + signal.SIGINT)
     mistake = (None if user_error_in(error) else of_stdout(error)) or mistake_in(error)
     if mistake is None:
         sys.__excepthook__(kind, error, trace)

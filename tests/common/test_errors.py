@@ -187,6 +187,14 @@ def test_a_command_ends_after_the_case_that_a_thread_is_loading() -> None:
     assert loaded == [1]
 
 
+def test_an_interrupt_is_no_mistake_of_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    error = RuntimeError("Failed to instantiate component 'data'")
+    error.__cause__ = KeyboardInterrupt()
+    with pytest.raises(SystemExit) as ended:
+        end_command(RuntimeError, error, None)
+    assert (ended.value.code, capsys.readouterr().err) == (130, "")
+
+
 @pytest.mark.parametrize(
     ("cause", "fault", "remedy"),
     [
