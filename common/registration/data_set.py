@@ -29,7 +29,7 @@ from ..units import HU_OF_AIR
 from .align import Alignment, Grid, align, mask_on, on_grid, simpleitk
 from .inputs import Inputs, Registration, read_case
 from .page import checkerboards, write_page
-from .quality import array, measure, without_needless_warp
+from .quality import array, measure, without_needless_move, without_needless_warp
 
 logger = logging.getLogger(__name__)
 RECORD = "registration.json"
@@ -112,6 +112,7 @@ def _register(
         alignment = _aligned(case, fixed, moving, (_region(inputs, plan, outlines[0]), there), plan)
         if plan.deform:
             alignment = without_needless_warp(fixed, moving, here, alignment)
+        alignment = without_needless_move(fixed, moving, here, alignment)
     except DataError as error:
         return record | {"fault": str(error)}, None
     quality = measure(fixed, moving, (here, there), alignment)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.checks.misregistration import binned, is_gain, mutual_information
-from .align import Alignment, Grid, mask_on, on_grid, simpleitk, working
+from .align import WORKING_MM, Alignment, Grid, mask_on, on_grid, simpleitk, working
 
 SHIFT_MM = 4.0
 """Trial shift along each axis, or a voxel where that is longer, which measures the sharpness of a registration."""
@@ -97,6 +97,26 @@ def without_needless_warp(fixed: Grid, moving: Grid, body: Grid, alignment: Alig
     rigid, whole = (_information(still, there, here, each, inside) for each in (alignment.rigid, alignment.whole))
     needed = is_gain(rigid, whole)
     return alignment if needed else Alignment(alignment.rigid, simpleitk().CompositeTransform([alignment.rigid]))
+
+
+def without_needless_move(fixed: Grid, moving: Grid, body: Grid, alignment: Alignment) -> Alignment:
+    """No movement where it is below half a working voxel in the body, and lowers mutual information.
+
+    Args:
+        fixed: volume that stays.
+        moving: the other volume, as it was given.
+        body: bool, of the body in the fixed volume, on a grid of its own.
+        alignment: of the moving volume.
+    """
+    itk = simpleitk()
+    here, there = working(*fixed), working(*moving)
+    inside = array(mask_on(body, here)) > 0
+    far = np.linalg.norm(_displacement(alignment.whole, here), axis=0)[inside]
+    if far.max(initial=0) > WORKING_MM / 2:
+        return alignment
+    none = itk.Euler3DTransform()
+    before, after = (_information(array(here), there, here, each, inside) for each in (none, alignment.whole))
+    return Alignment(none, itk.CompositeTransform([none])) if after < before else alignment
 
 
 def measure(fixed: Grid, moving: Grid, bodies: tuple[Grid, Grid], alignment: Alignment) -> Quality:

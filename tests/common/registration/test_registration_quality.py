@@ -7,7 +7,7 @@ import pytest
 from moved_heads import AFFINE, SHAPE, volume
 
 from common.registration.align import Alignment
-from common.registration.quality import Limits, Quality, measure, without_needless_warp
+from common.registration.quality import Limits, Quality, measure, without_needless_move, without_needless_warp
 
 itk = pytest.importorskip("SimpleITK")
 GOOD = Quality((0.3, 0.6), 0.6, (0.8, 0.97), 1.0, (0.8, 1.3), 6.0, 2.0, 8.0, 12.0)
@@ -66,6 +66,19 @@ def test_a_warp_that_gains_nothing_is_dropped():
     assert [each.whole.GetNumberOfTransforms() for each in found] == [1, 1]
     wide = volume("mr", lambda points: points * (0.8, 1, 1)), AFFINE
     assert without_needless_warp(head, wide, (head[0] > 0, AFFINE), kept) is kept
+
+
+def test_an_aligned_pair_is_not_moved():
+    head = volume("mr"), AFFINE
+    body = head[0] > 0, AFFINE
+    found = []
+    for shift in (0.3, 3.0):
+        rigid = itk.Euler3DTransform()
+        rigid.SetTranslation((shift, 0, 0))
+        alignment = Alignment(rigid, itk.CompositeTransform([rigid]))
+        quality = measure(head, head, (body, body), without_needless_move(head, head, body, alignment))
+        found.append((quality.translation, quality.information[1] < quality.information[0]))
+    assert found == [(0, False), (3, True)]
 
 
 def test_another_person_is_less_sharp():
