@@ -42,7 +42,7 @@ def settings_of(words: Sequence[str], remedy: str = "write --NAME VALUE") -> dic
         name, given, value = name[2:].partition("=")
         if not given:
             if not rest or rest[0].startswith("--"):
-                raise ConfigError(f"--{name} has no value", "write it after the option")
+                raise ConfigError(f"--{name} has no value", f"write --{name}=VALUE")
             value = rest.pop(0)
         found[name] = value
     return found
