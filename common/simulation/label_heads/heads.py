@@ -110,7 +110,8 @@ class IndividualHeads:
         if not self.files:
             maps = len(map_files(self.label_maps))
             fault = f"validation_maps is {self.validation_maps}, of {maps} maps: none is left for {self.part}"
-            raise ConfigError(fault, f"give 1 to {maps - 1}, or add maps" if maps > 1 else "add maps")
+            fewer = ", or in a pretraining pass --simulation::heads::validation_maps 1" if maps > 1 else ""
+            raise ConfigError(fault, f"add maps{fewer}")
 
     @property
     def files(self) -> list[Path]:

@@ -90,7 +90,7 @@ def test_maps_of_validation_are_not_trained_on(folder):
     assert (other.source.te_ms, other.heads) == ((90.0, 90.0), pair.heads)
     with pytest.raises(ConfigError, match="part is 'test'"):
         IndividualHeads(folder, part="test")
-    message = "validation_maps is 5, of 5 maps: none is left for training: give 1 to 4"
+    message = "validation_maps is 5, of 5 maps: none is left for training: add maps, or in a pretraining pass "
     with pytest.raises(ConfigError, match=message):
         IndividualHeads(folder, validation_maps=5)
 
