@@ -172,15 +172,6 @@ def _moved(image: Tensor, rows: int, columns: int) -> Tensor:
     return image[:, :, over][..., across]
 
 
-def test_a_shift_repeats_the_edges(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = torch.randn(2, 1, 9, 6)
-    for rows in range(-JITTER, JITTER + 1):
-        for columns in range(-JITTER, JITTER + 1):
-            drawn = iter([rows + JITTER, columns + JITTER])
-            monkeypatch.setattr(torch, "randint", lambda *size, drawn=drawn, **options: torch.tensor(next(drawn)))
-            assert torch.equal(under_test._shifted(image), _moved(image, rows, columns))
-
-
 def test_shifts_are_of_whole_batches_and_evenly_up_to_three_pixels_each_way() -> None:
     torch.manual_seed(0)
     image = torch.arange(2 * 9 * 9.0).reshape(2, 1, 9, 9)
