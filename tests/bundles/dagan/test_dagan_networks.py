@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 import torch
 from bundle_commands import Bundle
-from loss_settings import losses_of
 from mri_dagan.losses import frequency_distance, slice_variation
 from mri_dagan.networks import EncoderDecoder, RefinedUNet, ResidualChain, SliceDiscriminator
 from mri_dagan.scores import relative_scores
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.losses import AdversarialLoss, PerceptualDistance
-from common.training.methods.conditional import ConditionalGan
+from common.losses import PerceptualDistance
 
 
 def parameters(network: nn.Module) -> int:
@@ -114,27 +112,6 @@ def test_neighbouring_slices_are_compared_along_the_last_axis() -> None:
     volume[..., 2:] = 3
     assert float(slice_variation(volume, torch.zeros(1))) == 9
     assert float(slice_variation(volume.movedim(4, 2), torch.zeros(1))) == 0
-
-
-def losses(**weights: float) -> dict[str, Tensor]:
-    """Of a generator that leaves 1 and 3 as they are, which are to be 2 and 2, and a discriminator that adds them."""
-    generator, discriminator = nn.Conv2d(1, 1, 1, bias=False), nn.Conv2d(1, 1, (1, 2), bias=False)
-    nn.init.ones_(generator.weight)
-    nn.init.ones_(discriminator.weight)
-    features = lambda ours, theirs: (ours - theirs).abs().sum()  # noqa: E731
-    given = losses_of(weights, frequency=frequency_distance, perceptual=features)
-    adversary = AdversarialLoss("wasserstein", gradient_penalty=10)
-    method = ConditionalGan(generator, discriminator, given, adversary, conditional=False)
-    batch = {"image": torch.tensor([[[[1.0, 3.0]]]]), "label": torch.full((1, 1, 1, 2), 2.0)}
-    return method.generator_losses(batch, method.generate(batch))
-
-
-def test_each_loss_is_computed_where_it_has_a_weight() -> None:
-    found = losses(adversarial=1, l2=1, frequency=1, perceptual=1)
-    # of (1, 2) and (1.5, 1.5) the spectra are (3, -1) and (3, 0), over the root of 2
-    expected = {"l2": 1, "frequency": 0.25, "perceptual": 2, "adversarial": -4}
-    assert {name: float(value.detach()) for name, value in found.items()} == pytest.approx(expected)
-    assert losses(adversarial=0, l2=1, perceptual=0).keys() == {"l2"}
 
 
 @pytest.mark.parametrize(

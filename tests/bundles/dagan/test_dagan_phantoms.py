@@ -12,7 +12,6 @@ from bundle_commands import Bundle
 from mri_dagan.phantoms import write_dagan
 from mri_dagan.simulation import AnyUndersampling
 
-from common.errors import ConfigError
 from common.simulation.corruptions.undersampling import Undersampled
 
 SPACING = 5.0
@@ -24,10 +23,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("phantoms") / "heads"
     write_dagan(root, 2, SPACING, 7)
     return root
-
-
-def voxels(root: Path, name: str, case: int = 0) -> np.ndarray:
-    return np.asarray(nib.load(root / f"phantom_00{case}" / f"{name}.nii.gz").dataobj).astype(float)
 
 
 def test_seven_times_the_input_gives_seven_times_the_output(written: Path, tmp_path: Path) -> None:
@@ -57,8 +52,3 @@ def test_an_acceleration_and_noise_of_one_value_are_those_of_plain_undersampling
     rng.choice(["equispaced"])
     rng.random(2)
     np.testing.assert_array_equal(made, Undersampled("equispaced", 4, noise=0.01)(volume, [1, 1, 1], rng))
-
-
-def test_ends_of_a_range_that_are_swapped_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"acceleration is \[9, 3\], not a range \[low, high\]"):
-        AnyUndersampling(acceleration=(9, 3))(np.ones((8, 8, 2), np.float32), [1, 1, 1], np.random.default_rng(0))
