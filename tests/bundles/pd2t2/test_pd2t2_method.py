@@ -120,15 +120,6 @@ def test_each_variant_is_the_method_it_names(
         assert set(method.discriminator_losses(patches(), fakes)) == judged
 
 
-def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
-    names = {path.stem: BUNDLE.own(path.stem).get("variant") for path in BUNDLE.overlays}
-    assert {name for name, variant in names.items() if variant} == {
-        "adv", "adv_gdl", "no_adversarial", "published", "resenc", "resgan", "resgan_acm",
-    }  # fmt: skip
-    assert BUNDLE.raw("train")["variant"] == ""
-    assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm", "augmentation": None}, "the default as published"
-
-
 def test_published_settings() -> None:
     method = method_of("train")
     assert sum(weight.numel() for weight in method.cascade.stages[0].parameters()) == 3_638_593

@@ -193,18 +193,6 @@ def test_geometry_is_handed_on():
         assert torch.equal(result.as_tensor(), layer(inputs))
 
 
-@pytest.mark.parametrize("length", range(1, 14))
-@pytest.mark.parametrize("dilation", [1, 2, 3])
-@pytest.mark.parametrize("tiles", [1, 2, 4])
-def test_tiles_write_each_voxel_once(length, dilation, tiles):
-    written = torch.zeros(length)
-    for window in Axis(length, dilation, 2, tiles).windows():
-        written[window.write] += 1
-        kept = range(*window.kept.indices(1000))
-        assert len(kept) == len(range(*window.write.indices(length)))
-    assert (written == 1).all()
-
-
 def test_plan_of_the_widest_published_layer():
     plan = best_plan((32,) * 3, (9,) * 3, (2,) * 3, 64, 64)
     assert plan is not None
