@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from mri2pet_sketcher_refiner import networks
-from mri2pet_sketcher_refiner.networks import PatchGanDiscriminator, SketcherRefiner, VoxelNetwork
+from mri2pet_sketcher_refiner.networks import SketcherRefiner, VoxelNetwork
 from torch import nn
 
 
@@ -71,11 +71,3 @@ def test_published_size_of_the_voxel_network() -> None:
 
 
 # ---- the discriminator ----------------------------------------------------------------------------------------------
-
-
-def test_the_discriminator_scores_overlapping_patches_in_3d() -> None:
-    network = PatchGanDiscriminator(5, width=2, layers=2, spatial_dims=3).eval()
-    assert {type(part) for part in network.modules()} >= {nn.Conv3d, nn.BatchNorm3d}
-    with torch.no_grad():
-        # halved twice, then two kernels of 4 with a rim of 1: 32, 16, 8, 7, 6
-        assert network(torch.randn(1, 5, 32, 32, 32)).shape == (1, 1, 6, 6, 6)
