@@ -115,15 +115,3 @@ def test_a_field_of_view_smaller_than_the_head_misses_what_was_drawn_and_keeps_n
     small[5:55, 5:55, 5:55] = True
     assert wrap.wrapped(sampling, small, np.random.default_rng(0)) == sampling
     assert replace(wrap, wrap_mm=(6, 6)).wrapped(sampling, small, np.random.default_rng(0)).folds
-
-
-def test_the_same_generator_gives_the_same_bits_in_single_precision_and_none_the_image_itself():
-    image = np.random.default_rng(0).random((40, 48, 20), dtype=np.float32)
-    sure = Artefacts(1.0, 1.0, motion_probability=1, ghost_probability=1, spike_probability=1, wrap_probability=1)
-    sampling = Sampling(WHOLE, 1, 1, 1, 2, 1.0)
-    one, again, other = (sure(image, sampling, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert one.dtype == np.float32
-    assert np.array_equal(one, again)
-    assert not np.allclose(one, other, atol=1e-3)
-    assert NONE(image, sampling, np.random.default_rng(0)) is image
-    assert NONE.wrapped(sampling, image > 0.5, np.random.default_rng(0)) is sampling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError
 from common.simulation.corruptions.low_dose import LowDose
 from common.simulation.corruptions.projection import MU_WATER
 
@@ -137,10 +137,3 @@ def test_a_slice_has_the_noise_of_its_seed_and_index():
 def test_settings_out_of_range(settings, message):
     with pytest.raises(ConfigError, match=message):
         LowDose(**settings)
-
-
-def test_volumes_that_cannot_be_projected_are_refused():
-    with pytest.raises(DataError, match="projections need square ones"):
-        LowDose(0.25)(water(1), (1, 2, 3), np.random.default_rng(0))
-    with pytest.raises(DataError, match="convert it to HU"):
-        LowDose(0.25)(water(1) + 1024, SPACING, np.random.default_rng(0))

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from common.simulation.label_heads import pathology
-from common.simulation.label_heads.codes import BRAIN, CODE, SOFT, inside
+from common.simulation.label_heads.codes import BRAIN, CODE, inside
 from common.simulation.label_heads.label_map import label_map, map_files
 from common.simulation.label_heads.pathology import Pathology
 
@@ -30,21 +30,6 @@ def changed(head, seed=0, **settings):
 
 def count(codes, *tissues):
     return int(inside(codes, *tissues).sum())
-
-
-def test_fat_lies_under_the_skin_and_deep_fat_takes_its_share(head):
-    """Twice as thick a layer is about twice as much fat; without deep fat none is deep but in the orbits."""
-    thin, thick = (count(changed(head, fat_mm=(mm, mm)), "fat") for mm in (0.5, 4.0))
-    assert thin < 0.7 * thick
-    soft = np.argwhere(head.codes == SOFT)
-    front = soft[:, 1] > head.eyes[0][1] - 24
-    depth = head.coarse_at(head.under_skin, soft.T.astype(float))
-    codes = changed(head)[tuple(soft.T)]
-    assert depth[(codes == CODE["fat"]) & ~front].max() < 2.0 * np.exp(0.5 * 4) + 2.0
-    assert depth[(codes == CODE["fat"]) & ~front].mean() < depth[(codes == CODE["muscle"]) & ~front].mean()
-    few, many = (changed(head, deep_fat=(share, share), fat_mm=(0.1, 0.1)) for share in (0.0, 0.4))
-    left = count(few, "fat", "muscle") - count(few, "fat")
-    assert count(many, "fat") - count(few, "fat") == pytest.approx(0.4 * left, rel=0.3)
 
 
 def test_lesions_replace_their_share_of_white_matter(head):
