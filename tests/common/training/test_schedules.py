@@ -27,22 +27,6 @@ def test_rates_of_two_groups(constant: int, decay: int, expected: list[float]) -
         schedule.step()
 
 
-def test_a_saved_schedule_goes_on_where_it_was() -> None:
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.8)
-    schedule = ConstantThenLinear(optimizer, 1, 3)
-    for _ in range(2):
-        optimizer.step()
-        schedule.step()
-    again = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.8)
-    restored = ConstantThenLinear(again, 1, 3)
-    again.load_state_dict(optimizer.state_dict())
-    restored.load_state_dict(schedule.state_dict())
-    assert again.param_groups[0]["lr"] == pytest.approx(0.4)
-    again.step()
-    restored.step()
-    assert again.param_groups[0]["lr"] == pytest.approx(0.2)
-
-
 @pytest.mark.parametrize(("stage", "epochs", "idle"), [(None, 6, 0), (None, 9, 3), (8, 20, 4), (None, 2, 0)])
 def test_epochs_without_a_rate_are_those_of_rate_zero(stage: int | None, epochs: int, idle: int) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.8)

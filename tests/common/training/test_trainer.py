@@ -12,7 +12,7 @@ from ignite.engine import Events
 from loss_settings import losses_of
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
-from torch import Tensor, nn
+from torch import nn
 from toy_networks import Scale
 from toy_training import ADAM, Pairs, Toy, convolutions, loader, on, regression, scalars, train, weight_of
 
@@ -138,18 +138,6 @@ def test_named_losses_are_averaged_over_each_epoch() -> None:
     assert means[0]["l1"] != means[1]["l1"]
 
 
-@pytest.mark.parametrize("count", [8, 10], ids=["whole windows", "an incomplete last window"])
-def test_accumulation_equals_larger_batches(count: int) -> None:
-    def run(batch_size: int, steps: int) -> Tensor:
-        torch.manual_seed(0)
-        method = Toy(nn.Conv2d(1, 1, 3, padding=1), Scale(1.0), l1=5)
-        train(method, loader(regression(count), batch_size), epochs=3, accumulation_steps=steps)
-        return method.state_dict()["generators.g.weight"]
-
-    torch.testing.assert_close(run(2, 2), run(4, 1), rtol=1e-5, atol=1e-6)
-    assert not torch.allclose(run(2, 2), run(2, 1), atol=1e-3)
-
-
 def test_accumulated_updates_happen_once_a_window_and_at_the_end() -> None:
     weights: list[float] = []
     method = Toy(Scale(0.5), Scale(1.0), l1=1)
@@ -193,13 +181,6 @@ def test_the_deployed_average_has_the_trained_batch_statistics() -> None:
     assert mean.tolist() != [0.0]
     with trainer.deployed_weights() as network:
         assert torch.equal(network.running_mean, mean)
-
-
-def test_without_moving_average_the_weights_themselves_are_deployed() -> None:
-    method = Toy(Scale(0.5), Scale(1.0), l1=1)
-    trainer = train(method, loader(scalars((1, 3))))
-    with trainer.deployed_weights() as network:
-        assert weight_of(network) == pytest.approx(0.6)
 
 
 def test_clipping_bounds_both_networks() -> None:

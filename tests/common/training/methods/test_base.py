@@ -40,14 +40,6 @@ def test_a_weight_of_0_computes_nothing_and_needs_no_key() -> None:
     assert method.generator_losses(BATCH, {"pred": BATCH["image"]}) == {"l1": 1.5}
 
 
-def test_a_missing_key_names_the_loss() -> None:
-    losses = {"region": {"weight": 1, "function": inside, "keys": ["lesion"]}}
-    method = GanMethod({"g": Scale(1.0)}, {}, losses, place="--losses::refiner")
-    message = r"no lesion in the training data \(from --losses::refiner::region::keys\): a batch has image, label$"
-    with pytest.raises(ConfigError, match=message):
-        method.require_keys(BATCH)
-
-
 def test_a_loss_that_is_a_module_is_neither_trained_nor_saved_and_goes_where_the_images_are() -> None:
     class Features(nn.Module):
         def __init__(self) -> None:
