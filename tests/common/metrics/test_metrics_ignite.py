@@ -3,14 +3,10 @@
 import math
 
 import ignite.distributed as idist
-import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
-from monai.bundle import ConfigParser
-from monai.data import DataLoader, Dataset
-from monai.engines import SupervisedEvaluator
 from monai.handlers import from_engine
 
 from common.metrics import MaskedMetric, bone_dice, mae
@@ -62,46 +58,6 @@ def test_half_precision_is_scored_in_double():
     case = {key: value.to(torch.bfloat16) for key, value in _case(1.0, label=256.0).items()}
     # bfloat16 has 8 significant bits: 257 is stored as 256.
     assert _evaluate(MaskedMetric(mae, FROM_OUTPUT), [[case, _case(3.0)]]) == 1.5
-
-
-def _configured(function):
-    return {
-        "_target_": "common.metrics.MaskedMetric",
-        "function": {"_mode_": "callable", **function},
-        "output_transform": "$monai.handlers.from_engine(['pred', 'label', 'scored'])",
-    }
-
-
-def test_bundle_configuration_scores_a_monai_evaluator():
-    configuration = {
-        "imports": ["$import monai"],
-        "postprocessing": {"_target_": "CopyItemsd", "keys": "mask", "names": "scored"},
-        "mae": _configured({"_target_": "common.metrics.mae"}),
-        "ssim": _configured({"_target_": "common.metrics.ssim", "value_range": [0.0, 1.0]}),
-    }
-    parser = ConfigParser(configuration)
-    # Two constant volumes (8, 8, 8): the network doubles 0.25 and 0.1, the labels are 0.25 and 0.4.
-    shape = (1, 8, 8, 8)
-    data = [
-        {"image": torch.full(shape, image), "label": torch.full(shape, label), "mask": torch.ones(shape)}
-        for image, label in ((0.25, 0.25), (0.1, 0.4))
-    ]
-    network = torch.nn.Conv3d(1, 1, 1, bias=False)
-    torch.nn.init.constant_(network.weight, 2.0)
-    evaluator = SupervisedEvaluator(
-        device=torch.device("cpu"),
-        val_data_loader=DataLoader(Dataset(data), batch_size=2),
-        network=network,
-        postprocessing=parser.get_parsed_content("postprocessing"),
-        key_val_metric={"mae": parser.get_parsed_content("mae")},
-        additional_metrics={"ssim": parser.get_parsed_content("ssim")},
-        metric_cmp_fn=lambda current, best: current < best,
-    )
-    evaluator.run()
-    c1 = 0.01**2
-    luminances = [(2 * p * t + c1) / (p**2 + t**2 + c1) for p, t in ((0.5, 0.25), (0.2, 0.4))]
-    assert evaluator.state.metrics["mae"] == pytest.approx((0.25 + 0.2) / 2, rel=1e-6)
-    assert evaluator.state.metrics["ssim"] == pytest.approx(np.mean(luminances), rel=1e-6)
 
 
 def test_the_channels_of_a_picture_count_together():
