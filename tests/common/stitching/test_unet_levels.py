@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from monai.networks.nets import BasicUNet
-from torch import Tensor, nn
+from torch import nn
 
 from common.stitching.unet_levels import unet_levels
 
@@ -32,44 +32,6 @@ def test_levels_and_those_below_them_are_the_network(top: int, levels: int) -> N
     with torch.no_grad():
         below = parts[top + levels](parts[top].down(x, levels))
         torch.testing.assert_close(parts[top].up(x, below, levels), parts[top](x), rtol=0, atol=1e-6)
-
-
-def test_all_levels_are_the_network() -> None:
-    whole, x = network(), torch.rand(1, 1, 32, 16, 48)
-    with torch.no_grad():
-        assert torch.equal(unet_levels(whole)[0](x), whole(x))
-
-
-def differs(part: Any, x: Tensor, voxel: int, cell: int) -> bool:
-    """Whether the features of a cell depend on a plane of voxels."""
-    other = x.clone()
-    other[:, :, voxel] += 100
-    with torch.no_grad():
-        return not torch.equal(part(x)[:, :, cell], part(other)[:, :, cell])
-
-
-@pytest.mark.parametrize(("levels", "seen"), [(1, 2 + 4), (2, 2 + 4 + 8)])
-def test_how_far_the_way_down_sees(levels: int, seen: int) -> None:
-    part, x = unet_levels(network())[0], torch.rand(1, 1, 64, 16, 16)
-
-    def down(volume: Tensor) -> Tensor:
-        return part.down(volume, levels)
-
-    cell = 32 // 2**levels
-    assert differs(down, x, 32 - seen, cell)
-    assert not differs(down, x, 32 - seen - 1, cell)
-
-
-@pytest.mark.parametrize(("levels", "seen"), [(1, 2 + 2), (2, 2 + 4 + 4 + 2)])
-def test_how_far_the_way_up_sees(levels: int, seen: int) -> None:
-    parts, x = unet_levels(network()), torch.rand(1, 1, 64, 16, 16)
-    below = torch.rand(1, parts[levels].width, *(n // 2**levels for n in x.shape[2:]))
-
-    def up(volume: Tensor) -> Tensor:
-        return parts[0].up(volume, below, levels)
-
-    assert differs(up, x, 32 - seen, 32)
-    assert not differs(up, x, 32 - seen - 1, 32)
 
 
 class Other(BasicUNet):
