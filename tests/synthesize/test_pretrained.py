@@ -106,11 +106,6 @@ def test_the_command_says_what_is_missing(bundle, capsys):
     assert "model.pt has neither model.json next to it nor the run.json of its run" in capsys.readouterr().err
 
 
-def test_weights_of_simulations_have_an_origin(shipped):
-    assert origin(shipped / "models" / "pretrained.pt") == "simulated heads, no patient"
-    assert origin("/x/models/model.pt") is None
-
-
 @pytest.mark.parametrize(
     ("before", "expected"), [("simulated heads, no patient", True), ("images", False), (None, False)]
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import signal
 import time
 import zipfile
@@ -208,22 +207,6 @@ def test_a_running_case_is_cancelled_and_leaves_no_process(server: TestClient, m
     assert process is None or process.poll() == -signal.SIGKILL
     assert [ended(server, case["id"])["results"] for case in (running, waiting)] == [[], []]
     assert server.post("/cases/none/cancel").status_code == 404
-
-
-@pytest.mark.slow
-def test_an_inference_that_the_system_kills_fails_in_a_line_and_the_next_goes_on(server: TestClient, mr: Path) -> None:
-    first, second = post(server, mr).json(), post(server, mr, refuse="false").json()
-    deadline = time.monotonic() + 60
-    worker = server.queue._inference  # type: ignore[attr-defined]
-    while worker.of is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.killpg(worker._process.pid, signal.SIGKILL)
-    state = ended(server, first["id"])
-    said = "the inference ended unexpectedly (signal 9): often too little memory; try a smaller scan"
-    assert (state["status"], state["message"]) == ("failed", said)
-    state = ended(server, second["id"])
-    assert (state["status"], state["message"]) == ("done", "")
 
 
 @pytest.mark.parametrize(
