@@ -1,4 +1,4 @@
-"""Every bundle trains with all that stabilises an adversary, by options alone."""
+"""Every bundle trains with all that stabilises an adversary, and with a loss of MONAI's, by options alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ def options(bundle):
         **{f"{discriminator}::{name}": value for discriminator in discriminators for name, value in NETWORK.items()},
         **{f"train::trainer::{name}": value for name, value in TRAINER.items()},
         **{f"losses::{stage}feature_matching::weight": 10 for stage in stages},
+        **(added_loss(bundle, stages[0]) if bundle.traits["trained_on_pairs"] else {}),
     }
+
+
+def added_loss(bundle, stage):
+    """A structural similarity, whose windows fit into the patches of 16 of the 3-D bundles."""
+    dimensions = 3 if bundle.small_patches else 2
+    function = {"_target_": "SSIMLoss", "spatial_dims": dimensions, "data_range": 2.0, "win_size": 7}
+    return {f"losses::{stage}ssim": {"weight": 0.5, "function": function}}
 
 
 @pytest.mark.slow_elsewhere
@@ -35,4 +43,6 @@ def test_all_settings_are_taken_and_train(bundle, tiny_data, tmp_path):
     penalties = [name for name in log if name.endswith("_penalty")]
     assert len(penalties) == CRITICS.get(bundle.name, 1)
     assert (log[[*penalties, "feature_matching"]] > 0).all().all()
+    if bundle.traits["trained_on_pairs"]:
+        assert log["ssim"].dropna().between(1e-3, 2).any()
     assert not [name for name in log if name.endswith("_accuracy")], "a critic has none"
