@@ -17,6 +17,7 @@ from bundle_commands import ok
 from common.data.layouts.data_sets import find_cases
 from common.evaluation.held_out_case import load_case, own_window
 from common.metrics import mae
+from common.simulation.corruptions.graded import CORRUPTIONS
 
 pytestmark = [pytest.mark.slow, pytest.mark.translation, pytest.mark.true_target, pytest.mark.volumes]
 EVALUATE = ["train", "evaluate"]
@@ -109,9 +110,13 @@ def test_maps_and_verdicts_are_those_that_are_checked_and_volumes_stay_bit_by_bi
         errors.append(error_of(each, volume, unit, weights))
         if unit.startswith("percent"):
             scale = np.percentile(volume[volume > volume.mean()], 99.5) / 100
-        line = re.search(rf"{each['case']} +all +[\d.]+ +([\d.e+]+)", printed)
-        inside = load_case(each, None, standardise=unit == "z").mask
-        assert float(line[1]) * scale == pytest.approx(widths[inside].mean(), rel=0.002)
+        line = re.search(rf"{each['case']} +all +([\d.]+) +([\d.e+]+)", printed)
+        case = load_case(each, None, standardise=unit == "z")
+        assert float(line[2]) * scale == pytest.approx(widths[case.mask].mean(), rel=0.002)
+        if unit == "HU":
+            covered = np.abs(volume - case.truth) <= widths
+            assert float(line[1]) == pytest.approx(covered[case.mask].mean(), abs=0.005)
+    assert [line for line in printed.splitlines() if line.startswith(tuple(CORRUPTIONS))]
     words = next(line for line in printed.splitlines() if line.startswith("intact  ")).split()
     assert float(words[2]) == pytest.approx(np.mean(errors), rel=2e-3)
     counts = Counter(entries[each["case"]]["quality"]["verdict"] for each in unseen)
@@ -123,3 +128,17 @@ def test_maps_and_verdicts_are_those_that_are_checked_and_volumes_stay_bit_by_bi
     assert strict["noise"]["status"] == "refused"
     assert f"\nREFUSED noise: {strict['noise']['reason']}\n" in done.stderr
     assert [path.suffix for path in (tmp_path / "strict").glob("noise*")] == [".json"]
+
+
+@pytest.mark.parametrize("bundle", ["mr2ct_pix2pix"], indirect=True)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "section test has 1 cases with a target, and a calibration with --case_level 0.9 needs 9: pass"),
+        ({"calibration::unit": "a.u."}, "--calibration::unit is a.u., whose scale differs between scans: give z"),
+    ],
+)
+def test_too_few_cases_and_arbitrary_units_are_refused(bundle, tiny_run, tiny_data, options, message):
+    done = bundle.run("calibrating", EVALUATE, output_dir=tiny_run, dataset_dir=tiny_data, section="test", **options)
+    assert done.returncode == 2
+    assert message in done.stderr
