@@ -64,11 +64,18 @@ def test_identity_returns_the_volume(shape, mode, blending, batch_size):
     assert torch.equal(inputs, before)
 
 
-def test_overlapping_windows_written_out():
+@pytest.mark.parametrize(
+    "stitch",
+    [
+        PatchStitchingInferer(roi_size=(2, 2, 1), stride=1, batch_size=1, progress=False),
+        PlaneInferer("axial", 1, 1, 2, roi_size=(2, 2), overlap=0.5),
+    ],
+    ids=["patches", "slices"],
+)
+def test_overlapping_windows_written_out(stitch):
     # Windows of 2 on a side of 4 with stride 1 begin at 0, 1 and 2, so that along one axis the hits are 1, 2, 2, 1.
     # A network that returns its window's number (row-major over the 9 windows) averages by hand to the table below.
     numbers = iter(range(9))
-    stitch = PatchStitchingInferer(roi_size=(2, 2, 1), stride=1, batch_size=1, progress=False)
     outputs = stitch(torch.zeros(1, 1, 4, 4, 1), lambda window: torch.full_like(window, float(next(numbers))))
     expected = [[0.0, 0.5, 1.5, 2.0], [1.5, 2.0, 3.0, 3.5], [4.5, 5.0, 6.0, 6.5], [6.0, 6.5, 7.5, 8.0]]
     np.testing.assert_allclose(outputs[0, 0, :, :, 0], expected, atol=1e-6)
@@ -286,16 +293,6 @@ def test_slices_of_the_identity_are_the_volume(plane, batch_size, blending, roi_
     assert outputs.shape == inputs.shape
     # whole slices pass untouched; weighted windows are divided by the sum of their weights
     torch.testing.assert_close(outputs, inputs, rtol=0, atol=0 if roi_size is None else 1e-5)
-
-
-def test_overlapping_windows_of_a_slice_written_out():
-    # Windows of 2 on a side of 4 with overlap 0.5 begin at 0, 1 and 2, so that along one axis the hits are 1, 2, 2, 1.
-    # A network that returns its window's number (row-major over the 9 windows) averages by hand to the table below.
-    numbers = iter(range(9))
-    inferer = PlaneInferer("axial", 1, 1, 2, roi_size=(2, 2), overlap=0.5)
-    outputs = inferer(torch.zeros(1, 1, 4, 4, 1), lambda window: torch.full_like(window, float(next(numbers))))
-    expected = [[0.0, 0.5, 1.5, 2.0], [1.5, 2.0, 3.0, 3.5], [4.5, 5.0, 6.0, 6.5], [6.0, 6.5, 7.5, 8.0]]
-    np.testing.assert_allclose(outputs[0, 0, :, :, 0], expected, atol=1e-6)
 
 
 def test_gaussian_blending_prefers_centres():

@@ -120,43 +120,30 @@ def test_both_directions_are_kept_and_a_to_b_is_deployed() -> None:
     assert kept["model_backward"] is method.generators["generator_ba"]
 
 
-def test_a_step_of_the_trainer_by_hand() -> None:
-    method = cyclegan()
+@pytest.mark.parametrize(
+    ("generators_first", "slopes", "expected"),
+    [
+        # discriminators first: 3 - 0.0235, 4 - 0.001; then the generators face these: G_AB: 2 (0.3999 - 1) 3.999 a,
+        # G_BA: 2 (2.67885 - 1) 2.9765 b; (0.3999 - 1)^2 + (2.67885 - 1)^2 = 0.36012001 + 2.81853732
+        (False, (-0.9599200, 2.9982803), {"adversarial": 3.17865733, "cycle": 0.25, "identity": 0.55}),
+        # generators first: they face the discriminators as these were, which see what had been made before
+        (True, (-0.96, 3.06), {"adversarial": 3.25, "discriminator_a": 3.725, "discriminator_b": 0.1}),
+    ],
+)
+def test_a_step_of_the_trainer_by_hand(generators_first: bool, slopes: tuple, expected: dict[str, float]) -> None:
+    """10 cycle + 5 identity add 15 - 1.5 and 2.5 + 1 to the slopes; those of the discriminators are 2.35 and 0.1."""
+    method = cyclegan(generators_first=generators_first)
     data = [{**batch(), "case": "a, b"}]
     trainer = SynthesisTrainer(torch.device("cpu"), 1, data, method, lambda weights: torch.optim.SGD(weights, lr=0.01))
     trainer.run()
     after = {name: network.weight.item() for name, network in networks_of(method).items()}
-    # discriminators first: 3 - 0.0235, 4 - 0.001; then the generators face these:
-    # G_AB: 2 (0.3999 - 1) 3.999 a = -0.9599200, G_BA: 2 (2.67885 - 1) 2.9765 b = 2.9982803
-    # and 10 cycle + 5 identity: 15 - 1.5 and 2.5 + 1
     assert after == pytest.approx(
         {
-            "generator_ab": 0.5 - 0.01 * (-0.9599200 + 13.5),
-            "generator_ba": 3 - 0.01 * (2.9982803 + 3.5),
+            "generator_ab": 0.5 - 0.01 * (slopes[0] + 13.5),
+            "generator_ba": 3 - 0.01 * (slopes[1] + 3.5),
             "discriminator_a": 2.9765,
             "discriminator_b": 3.999,
         }
     )
-    # (0.3999 - 1)^2 + (2.67885 - 1)^2 = 0.36012001 + 2.81853732
-    expected = {"adversarial": 3.17865733, "cycle": 0.25, "identity": 0.55, "loss": 3.17865733 + 2.5 + 2.75}
-    assert {name: trainer.state.metrics[name] for name in expected} == pytest.approx(expected)
-
-
-def test_a_step_with_the_generators_first_by_hand() -> None:
-    """They face the discriminators as these were; the discriminators see what the generators had made before."""
-    method = cyclegan(generators_first=True)
-    data = [{**batch(), "case": "a, b"}]
-    trainer = SynthesisTrainer(torch.device("cpu"), 1, data, method, lambda weights: torch.optim.SGD(weights, lr=0.01))
-    trainer.run()
-    after = {name: network.weight.item() for name, network in networks_of(method).items()}
-    # adversarial -0.96 and 3.06, 10 cycle + 5 identity 15 - 1.5 and 2.5 + 1; discriminators 2.35 and 0.1, as alone
-    assert after == pytest.approx(
-        {
-            "generator_ab": 0.5 - 0.01 * (-0.96 + 13.5),
-            "generator_ba": 3 - 0.01 * (3.06 + 3.5),
-            "discriminator_a": 2.9765,
-            "discriminator_b": 3.999,
-        }
-    )
-    expected = {"adversarial": 3.25, "discriminator_a": 3.725, "discriminator_b": 0.1, "loss": 3.25 + 2.5 + 2.75}
+    expected = expected | {"loss": expected["adversarial"] + 2.5 + 2.75}
     assert {name: trainer.state.metrics[name] for name in expected} == pytest.approx(expected)
