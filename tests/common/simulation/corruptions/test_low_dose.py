@@ -45,14 +45,6 @@ def test_noise_in_the_middle_is_that_of_the_formula():
     assert found.std() == pytest.approx(1000 / MU_WATER * np.sqrt(expected), rel=0.1)
 
 
-def test_variance_falls_with_the_dose():
-    volume = water(12)
-    inserted = {dose: noise(dose, volume)[CENTRE].var() for dose in (0.1, 0.25)}
-    assert inserted[0.1] / inserted[0.25] == pytest.approx(9 / 3, rel=0.2)  # (1 - d) / d
-    whole = {dose: noise(dose, volume, noiseless=True)[CENTRE].var() for dose in (0.1, 1.0)}
-    assert whole[0.1] / whole[1.0] == pytest.approx(10, rel=0.2)
-
-
 @pytest.mark.parametrize("electronic_noise", [0.0, 40.0])
 def test_a_noisy_scan_at_a_lower_dose_has_the_noise_of_a_scan_at_that_dose(electronic_noise):
     """A ray through the middle has 2100 counts at full dose: electronic noise of 40 adds 0.8 to their relative
@@ -75,30 +67,6 @@ def test_noise_is_higher_in_the_middle_unless_a_bow_tie_evens_it():
     rays = LowDose(0.25, bow_tie=DIAMETER).filtered(SIDE, PIXEL)
     chords = 2 * np.sqrt(np.maximum((DIAMETER / 2) ** 2 - PLACES**2, 0))
     np.testing.assert_allclose(rays * np.exp(-MU_WATER * chords), np.exp(-MU_WATER * DIAMETER))
-
-
-def test_streaks_run_from_one_dense_rod_to_the_other():
-    volume = water(6)
-    for x in (-60, 60):
-        volume[np.hypot(PLACES[:, None] - x, PLACES) < 14] = 3000
-    found = noise(0.25, volume)
-    between = found[27:38, 28:37]
-    along = np.mean(between[4:] * between[:-4])  # the rods lie along the first axis
-    across = np.mean(between[:, 4:] * between[:, :-4])
-    assert along > 0.3 * between.var()
-    assert across < 0.1 * between.var()
-    assert between.std() > 1.4 * noise(0.25, water(6))[27:38, 28:37].std()
-
-
-def test_the_sharp_kernel_has_more_noise_of_higher_frequency():
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(24), np.fft.fftfreq(24)))[..., None]
-    found = {}
-    for kernel in ("soft", "sharp"):
-        middle = noise(0.25, water(6), kernel=kernel)[20:44, 20:44]
-        power = np.abs(np.fft.fft2(middle, axes=(0, 1))) ** 2
-        found[kernel] = middle.std(), float((frequency * power).sum() / power.sum())
-    assert found["sharp"][0] > 1.5 * found["soft"][0]
-    assert found["sharp"][1] > 1.2 * found["soft"][1]
 
 
 @pytest.mark.parametrize("electronic_noise", [0.0, 30.0])
