@@ -113,17 +113,6 @@ def test_checkpoints_are_those_of_a_single_process(bundle, two_processes):
     checkpoints.load_weights(own, out / "models" / "model.pt")
 
 
-@pytest.mark.translation
-@pytest.mark.volumes
-def test_one_process_infers_with_the_weights_of_two(bundle, two_processes, tiny_data, tmp_path):
-    out, _ = two_processes
-    where = {"dataset_dir": tiny_data, "weights": out / "models" / "model.pt", "predictions_dir": tmp_path / "made"}
-    ok(bundle.run("inference", ["inference"], **where, output_dtype="float32"))  # few steps: an image of few HU
-    made = sorted((tmp_path / "made").glob("*.nii.gz"))
-    assert len(made) == len(bundle.parser("inference", dataset_dir=str(tiny_data)).get_parsed_content("data"))
-    assert nib.load(made[0]).shape == nib.load(next(tiny_data.glob("*/*.nii.gz"))).shape
-
-
 # ---- inference ------------------------------------------------------------------------------------------------------
 
 

@@ -12,14 +12,6 @@ import nibabel as nib
 import pytest
 from bundle_commands import ONE_OF_EACH, Bundle, last_line, ok, snapshot
 
-BRIEF = {"samples": 8}
-
-
-@pytest.fixture
-def brief(bundle):
-    """Settings that make an evaluation short."""
-    return {} if bundle.conditional else BRIEF
-
 
 @pytest.fixture
 def run(tiny_run, tmp_path):
@@ -52,9 +44,11 @@ def refused(done, pattern):
 
 
 @pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-def test_an_evaluation_of_a_copy_keeps_the_split_of_the_run(bundle, tiny_data, run, brief, tmp_path):
+def test_an_evaluation_of_a_copy_keeps_the_split_of_the_run(bundle, tiny_data, run, tmp_path):
     place = uncompressed(tiny_data, tmp_path / "place")
-    done = ok(bundle.run("evaluating", ["train", "demo", "evaluate"], dataset_dir=place, output_dir=run, **brief))
+    done = ok(
+        bundle.run("evaluating", ["train", "demo", "evaluate"], dataset_dir=place, output_dir=run, **bundle.few_samples)
+    )
     test = record(run)["test"]
     source = f"of the split of {run}, by content in {place}"
     assert f"evaluation: {len(test)} test cases {source}; none of them was trained on" in done.stdout

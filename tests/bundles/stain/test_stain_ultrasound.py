@@ -15,15 +15,11 @@ from stain_gan.ultrasound import (
     BEAM_DEG,
     DEPTH_MM,
     ECHO_DB,
-    FOCUS_MM,
     LOSS_DB_MM,
-    LOSSES_DB_MM,
     PULSE_MM,
     RANGE_DB,
-    SPREAD,
     DepthGain,
     MeanLevelL1,
-    b_mode,
     envelope,
     pseudo_b_mode,
     speckle_scores,
@@ -64,28 +60,6 @@ def test_plain_speckle_is_full_and_as_wide_as_the_point_spread_function() -> Non
     for lag, axis, sigma in ((1, 0, lines), (2, 0, lines), (2, 1, PULSE_MM / SPACING), (4, 1, PULSE_MM / SPACING)):
         measured = shift_correlation(shown[:, away], lag, axis)
         assert measured == pytest.approx(gaussian_correlation(lag, sigma), abs=0.05), (lag, axis)
-
-
-def test_the_finer_beam_widens_away_from_its_focus() -> None:
-    shown = b_mode(ADVENTITIA, SPACING, np.random.default_rng(1))
-    for depth in (FOCUS_MM, 4.5):
-        here = np.abs(DEPTH - depth) < 0.1
-        lines = BEAM_DEG * (1 + SPREAD * abs(depth - FOCUS_MM)) / 360 * SIDE
-        assert shift_correlation(shown[:, here], 2, 0) == pytest.approx(gaussian_correlation(2, lines), abs=0.1)
-
-
-def test_calcium_casts_a_shadow_and_a_surface_shines() -> None:
-    labels = ADVENTITIA.copy()
-    labels[:128, 50:60] = 4  # 0.2 mm
-    shown = b_mode(labels, SPACING, np.random.default_rng(2))
-    behind = np.s_[10:118, 80:120], np.s_[138:246, 80:120]
-    darker = shown[behind[1]].mean() - shown[behind[0]].mean()
-    assert darker == pytest.approx(255 / RANGE_DB * 0.2 * (LOSSES_DB_MM[4] - LOSSES_DB_MM[3]), abs=4)
-    media = ADVENTITIA.copy()
-    media[:, :100] = 2
-    edge = b_mode(media, SPACING, np.random.default_rng(3)).mean(axis=0)
-    plain = pseudo_b_mode(media, SPACING, np.random.default_rng(3)).mean(axis=0)
-    assert edge[98:103].max() - edge[115:135].mean() > 10 + plain[98:103].max() - plain[115:135].mean()
 
 
 def test_scores_of_equal_pictures_are_zero_and_others_those_by_hand() -> None:
