@@ -113,11 +113,6 @@ class TestRegionWeightedL1:
         assert patches == pytest.approx([3 / 1 + 7 / 1.5, 5 / 1.5 + 21 / 1.5])
         assert sum(patches) / 2 == pytest.approx(12.5)
 
-    def test_the_batch_is_averaged_sample_by_sample(self) -> None:
-        lesion, nawm = torch.cat([self.lesion, self.region()]), torch.cat([self.nawm, self.region()])
-        batch = region_weighted_l1(torch.cat([self.errors] * 2), torch.cat([self.zeros] * 2), lesion, nawm)
-        assert float(batch) == (12.5 + 4.5) / 2
-
     def test_empty_regions_give_no_nan_in_the_gradient(self) -> None:
         prediction = self.zeros.clone().requires_grad_()
         for counts, gradient in ((None, -1 / 8), (torch.tensor([[0.0, 0, 16]]), -1 / 16)):
