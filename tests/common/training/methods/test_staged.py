@@ -205,6 +205,15 @@ def test_only_the_stage_in_training_learns(stage: int) -> None:
     assert method.loss_weights["l1"] == (1.0, 5.0)[stage]
 
 
+def test_frozen_stages_keep_their_statistics() -> None:
+    method = staged(norm=True)
+    method.enter(1)
+    method.train()
+    assert [stage.training for stage in method.cascade.stages] == [False, True]
+    method.enter(0)
+    assert [stage.training for stage in method.cascade.stages] == [True, True]
+
+
 # ---- a run of all stages --------------------------------------------------------------------------------------------
 
 
