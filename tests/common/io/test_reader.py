@@ -12,7 +12,7 @@ from common.data.datasets.slices import SliceDataset
 from common.data.selection import training_cases
 from common.errors import ConfigError, VolumeError
 from common.io import nifti
-from common.io.reader import VolumeReader, volume_path
+from common.io.reader import VolumeReader
 from common.transforms import HeadMaskd, LoadVolumed
 
 
@@ -45,27 +45,9 @@ def test_what_is_odd_is_logged_by_the_one_and_returned_by_the_other(tmp_path, ca
     assert caplog.messages == [str(note), "a (ct): every voxel is 40"]
 
 
-def test_where_a_volume_may_be(tmp_path):
-    write_series(tmp_path / "mr")
-    (tmp_path / "ct").mkdir()
-    (tmp_path / "ct.nii").touch()
-    assert volume_path(tmp_path, "mr", (".nii.gz", ".nii")) == [tmp_path / "mr"]
-    assert volume_path(tmp_path, "ct", (".nii.gz", ".nii")) == [tmp_path / "ct.nii"]
-    assert volume_path(tmp_path, "pet", (".nii.gz", ".nii")) == []
-
-
 def volume(path: Path) -> Path:
     nib.save(nib.Nifti1Image(np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.eye(4)), path)
     return path
-
-
-def test_what_the_check_has_read_is_not_read_again(tmp_path: Path) -> None:
-    path, reader = volume(tmp_path / "mr.nii"), VolumeReader()
-    reader.check(path, "a", keep=True)
-    path.unlink()
-    assert reader.read(path, "a").values[1, 2, 3] == 23
-    with pytest.raises(VolumeError, match="no such file"):
-        reader.read(path, "a")
 
 
 def test_headers_of_a_series_are_those_that_were_read(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def by_hand(folder: Path) -> nib.Nifti1Image:
 
 def by_simpleitk(folder: Path) -> nib.Nifti1Image:
     sitk = pytest.importorskip("SimpleITK")
-    image = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
+    image = sitk.ReadImage(names if len(names) > 1 else names[0])  # one of several frames
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()

@@ -13,15 +13,6 @@ from common.io.dicom.reading.volume import load_series
 from common.io.dicom.validation import without_validation
 
 
-def test_the_mode_of_before_is_restored(monkeypatch):
-    monkeypatch.setattr(config.settings, "_reading_validation_mode", config.RAISE)
-    with without_validation:
-        with without_validation:
-            assert config.settings.reading_validation_mode == config.IGNORE
-        assert config.settings.reading_validation_mode == config.IGNORE
-    assert config.settings.reading_validation_mode == config.RAISE
-
-
 def test_a_thread_that_leaves_first_does_not_end_it_for_another(monkeypatch):
     monkeypatch.setattr(config.settings, "_reading_validation_mode", config.WARN)
     inside, leave = Event(), Event()

@@ -7,7 +7,6 @@ import logging
 import os
 import pickle
 import re
-from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -15,10 +14,9 @@ import numpy as np
 import pytest
 import SimpleITK as itk  # noqa: N813
 
-from common.errors import Finding, VolumeError
+from common.errors import VolumeError
 from common.grids import grid_distance_mm
-from common.io.export.nifti import save_like
-from common.io.nifti.reading import is_constant, parse_header, read_header, read_values, read_volume
+from common.io.nifti.reading import is_constant, read_header, read_values, read_volume
 
 DTYPE, VOX_OFFSET, SLOPE, INTER = 70, 108, 112, 116  # byte offsets in a NIfTI-1 header
 DIM, QFORM_CODE, SFORM_CODE, QUATERN, SROW = 40, 252, 254, 256, 280
@@ -286,14 +284,6 @@ def test_lengths_in_other_units_are_converted(unit: str, factor: float, tmp_path
     assert units == ({"micron": ["micrometres"], "meter": ["metres"]}.get(unit, []))
 
 
-def test_big_endian_and_nifti_2_are_read(tmp_path: Path) -> None:
-    nib.save(nib.Nifti2Image(ramp(), np.diag([1, 2, 3, 1])), tmp_path / "two.nii.gz")
-    nib.Nifti1Image(ramp(), np.eye(4), nib.Nifti1Header(endianness=">")).to_filename(tmp_path / "big.nii")
-    for name, spacing in (("two.nii.gz", (1, 2, 3)), ("big.nii", (1, 1, 1))):
-        np.testing.assert_array_equal(read_volume(tmp_path / name, "case")[0], ramp())
-        assert read_header(tmp_path / name, "case").spacing == spacing
-
-
 def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path: Path) -> None:
     one = save(tmp_path / "one.nii", ramp((3, 4, 5, 1)))
     np.testing.assert_array_equal(read_volume(one, "case")[0], ramp((3, 4, 5)))
@@ -303,32 +293,6 @@ def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path:
     assert values[:, 0, 0, 1].tolist() == [2, 3]
     with pytest.raises(VolumeError, match=r"fourth dimension \(2 instead of 3, shape 3x4x5x2\)"):
         read_header(two, "case", channels=3)
-
-
-def test_without_sform_and_qform_the_assumption_is_nibabels_and_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = patched(tmp_path / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 0))
-    with caplog.at_level(logging.WARNING):
-        _, affine = read_volume(path, "case_07")
-    np.testing.assert_array_equal(affine, nib.Nifti1Image.from_filename(path).affine)
-    assert affine[0].tolist() == [-1, 0, 0, 1.5]
-    assert r"case_07 (mr.nii): neither sform nor qform gives the orientation (both codes 0, assumed" in caplog.text
-    assert "[-1 0 0 1.5; 0 1 0 -2; 0 0 1 -2.5]" in caplog.text
-
-
-def test_disagreeing_sform_and_qform_are_both_shown(tmp_path: Path) -> None:
-    image = nib.Nifti1Image(ramp(), np.eye(4))
-    image.set_qform(np.diag([1, 1, 1.5, 1]), 1)
-    nib.save(image, tmp_path / "mr.nii")
-    header = read_header(tmp_path / "mr.nii", "case")
-    (warning,) = header.warnings
-    assert warning.severity == "warning"
-    assert warning.value == "sform [1 0 0 0; 0 1 0 0; 0 0 1 0], qform [1 0 0 0; 0 1 0 0; 0 0 1.5 0]"
-    np.testing.assert_array_equal(header.affine, np.eye(4))
-    image.set_qform(np.eye(4), 1)
-    nib.save(image, tmp_path / "same.nii")
-    assert read_header(tmp_path / "same.nii", "case").warnings == ()
 
 
 def formed(path: Path, sform: np.ndarray | None, qform: np.ndarray | None, *codes: int) -> Path:
@@ -382,20 +346,6 @@ def test_a_warning_names_who_reads_the_forms_otherwise(forms: tuple, told: str, 
     apart = grid_distance_mm((4, 5, 6), np.diag([-1, -1, 1, 1]) @ of_itk, header.affine)
     shown = re.search(r"up to ([\d.]+) mm", warning.remedy)
     assert apart == pytest.approx(float(shown[1]) if shown else 0, abs=0.05)
-
-
-@pytest.mark.parametrize("forms", [(MM234, ASIDE, 2, 1), (SHEARED, MM234, 1, 1), (None, None, 0, 0)])
-def test_what_is_written_for_such_a_source_leaves_no_room(forms: tuple, tmp_path: Path) -> None:
-    source = read_header(formed(tmp_path / "a.nii", *forms), "c")
-    save_like(tmp_path / "a.nii", ramp((4, 5, 6)), tmp_path / "b.nii", "float32", "")
-    made = read_header(tmp_path / "b.nii", "c")
-    np.testing.assert_allclose(made.affine, source.affine, atol=1e-4)
-    raw = parse_header(tmp_path / "b.nii", partial(Finding, "c", "b.nii"))
-    assert (float(raw["scl_slope"]), float(raw["scl_inter"])) == (1, 0)
-    if forms[0] is not SHEARED:  # which no qform holds
-        assert made.warnings == ()
-        assert raw["sform_code"] == raw["qform_code"] > 0
-        np.testing.assert_allclose(raw.get_qform(), raw.get_sform(), atol=1e-4)
 
 
 def test_a_qform_without_a_sign_has_the_standards(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dicom_phantom import SAGITTAL, Grid, changing, refused, write_enhanced, wri
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import MediaStorageDirectoryStorage, SecondaryCaptureImageStorage
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from common.errors import ConfigError, DataError
 from common.io.dicom.reading.series import SeriesOptions, source_headers
@@ -77,20 +77,6 @@ def test_a_screen_save_in_a_series_is_left_out_and_counted(tmp_path, fields):
 def test_a_slice_that_lost_its_position_is_no_screen_save(tmp_path):
     write_series(tmp_path / "ct", change=changing([3], ImagePositionPatient=None))  # no gap would be seen
     refused(tmp_path / "ct", r"a slice has no ImagePositionPatient \(001\.dcm\)")
-
-
-def test_a_dicomdir_is_not_followed(tmp_path):
-    write_series(tmp_path / "away")
-    write_series(tmp_path / "ct")
-    directory = pydicom.dcmread(tmp_path / "ct" / "001.dcm", stop_before_pixels=True)
-    directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
-    record = Dataset()
-    record.ReferencedFileID = ["..", "away", "001.dcm"]
-    directory.DirectoryRecordSequence = Sequence([record])
-    directory.save_as(tmp_path / "ct" / "DICOMDIR")
-    volume = load_series(tmp_path / "ct", "case7")
-    assert is_the_phantom(volume)
-    assert "(1 without an image)" in str(volume.notes[0])
 
 
 def test_series_data_of_philips_with_rows_but_without_pixels_are_no_slice(tmp_path):
@@ -262,7 +248,7 @@ def test_options_of_another_kind(options, match):
         SeriesOptions(**options)
 
 
-def phases(folder, keyword, values, slices=None):
+def phases(folder, keyword, values):
     """A series with as many acquisitions as values; the n-th (from 0) is brighter by 10 n (100 stored)."""
     for number, value in enumerate(values):
 
@@ -271,8 +257,7 @@ def phases(folder, keyword, values, slices=None):
             header.InstanceNumber = number * GRID.shape[2] + place + 1
             add(100 * number)(header, place)
 
-        grid = Grid(shape=(6, 5, (slices or {}).get(number, 4)))
-        write_series(folder, grid, change=change, series="1.2.3", prefix=f"t{len(values) - number}")
+        write_series(folder, GRID, change=change, series="1.2.3", prefix=f"t{len(values) - number}")
     return folder
 
 
@@ -371,12 +356,6 @@ def test_acquisitions_that_are_not_one_volume_still_ask_for_a_phase(tmp_path, bl
 def test_slices_that_differ_where_acquisitions_overlap_are_named(tmp_path):
     folder = acquisitions(tmp_path / "mr", [range(6), range(5, 10)], LONG, brighter=1)
     refused(folder, r"AcquisitionNumber, different slices at one position, t0001\.dcm and t1005\.dcm\); choose one by")
-
-
-def test_an_acquisition_that_stops_early_differs_from_the_whole_one(tmp_path):
-    folder = phases(tmp_path / "ct", "TemporalPositionIdentifier", [1, 2], {1: 3})
-    assert is_the_phantom(load_series(folder, "case7", SeriesOptions(phase=1)))
-    assert load_series(folder, "case7", SeriesOptions(phase=2)).values.shape == (6, 5, 3)
 
 
 @pytest.mark.parametrize(
