@@ -31,13 +31,11 @@ dataset_dir: null
 record: null
 prepare: {{_target_: common.config.prepare, bundle_root: "@bundle_root"}}
 data: {{_target_: common.data.origins.require_dir, dataset_dir: "@dataset_dir"}}
-normalisation: {{_target_: common.networks.unet.require_norm, norm: batch}}
 fault: "$__import__('fractions').Fraction(1, 0)"
 part: {{_target_: common.data.origins.Origin, dataset_dir: a, demo_data: a, phantoms: null, record: "@record"}}
 run: ["%prepare"]
 with_part: ["%prepare", "@part"]
 with_data: ["%prepare", "@data"]
-with_norm: ["%prepare", "@normalisation"]
 with_fault: ["%prepare", "@fault"]
 """
     )
@@ -110,11 +108,6 @@ class TestCommand:
         last = result.stderr.rstrip().splitlines()[-1]
         assert last.startswith("error: no folder at /nowhere (from --dataset_dir): correct the path")
         assert "Traceback" not in result.stderr
-
-    def test_so_does_an_argument_that_its_component_refuses(self, bundle):
-        done = command(bundle, "with_norm", "--normalisation::norm", "group")
-        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-        assert done.stderr.splitlines()[-1] == "error: --normalisation::norm is 'group': choose batch or instance"
 
     @pytest.mark.parametrize("words", [("--max_epochs", "None"), ("--max_epohcs=None",)])
     def test_none_which_monai_drops(self, bundle, words):

@@ -190,11 +190,6 @@ def test_an_option_that_disables_a_component_is_logged(caplog: pytest.LogCapture
         assert caplog.messages == messages
 
 
-def test_types_are_compared_with_the_same_component_alone() -> None:
-    check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED)
-    check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED)
-
-
 REFERRED = {"epochs": 3, "step": ["@optimizer"], "run": "$@step"}
 
 

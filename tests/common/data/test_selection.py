@@ -18,7 +18,6 @@ from common.data.selection import training_cases
 from common.data.sources import inference_cases
 from common.data.split_record import write_split
 from common.errors import ConfigError, DataError
-from common.io import VolumeReader
 from common.simulation.mr_ct_pairs import write_mr2ct
 
 NAMES = ("mr", "ct", "mask")
@@ -33,19 +32,6 @@ def volumes(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
         voxels = (values > 20).astype(np.uint8) if name == "mask" else values
         nib.save(nib.Nifti1Image(voxels, np.eye(4)), folder / f"{name}.nii.gz")
     return folder
-
-
-def maps(folder: Path) -> None:
-    """Maps on one grid, as one file and as one each, and a PET of half the resolution."""
-    folder.mkdir(parents=True)
-    values = np.random.default_rng(zlib.crc32(folder.name.encode())).random((6, 6, 6, 2), dtype=np.float32)
-    for name, voxels, spacing in (
-        ("maps", values, 1),
-        ("fa", values[..., 0], 1),
-        ("rd", values[..., 1], 1),
-        ("pet", 1 - values[::2, ::2, ::2, 0], 2),
-    ):
-        nib.save(nib.Nifti1Image(voxels, np.diag([spacing, spacing, spacing, 1])), folder / f"{name}.nii.gz")
 
 
 def write_cases(root: Path, count: int = 10) -> None:
@@ -101,14 +87,6 @@ class TestTraining:
         assert {section: names(written[section]) for section in SPLITS} == {s: names(lists[s]) for s in SPLITS}
         assert written["seed"] == 0
 
-    def test_the_written_split_gives_the_same_cases(self, tmp_path, call):
-        write_cases(tmp_path / "data")
-        lists = call(dataset_dir=str(tmp_path / "data"), seed=3)
-        write_split(lists, tmp_path / "list")
-        again = call(dataset_dir=str(tmp_path / "unused"), datalist=str(tmp_path / "list" / "datalist.json"))
-        assert again == lists
-        assert call(dataset_dir=str(tmp_path / "data"), seed=4) != lists
-
     @pytest.mark.parametrize("task", ["keep_split", "held_out"])
     def test_a_kept_split_does_not_move_cases(self, tmp_path, call, caplog, task):
         write_cases(tmp_path / "data")
@@ -148,21 +126,6 @@ class TestTraining:
         assert [Path(path).name for path in item["image"]] == ["t1.nii.gz", "t2.nii.gz"]
         assert Path(item["label"]).name == "pet.nii.gz"
         assert "mask" not in item
-
-    def test_channels_are_checked_as_files_or_as_one_file(self, tmp_path, call, caplog):
-        for number in range(3):
-            maps(tmp_path / "data" / f"case_{number}")
-        reader = VolumeReader(channels=2, resample=True)
-        places = {"dataset_dir": str(tmp_path / "data"), "target": "pet", "data_check": True}
-        one = call(**places, source="maps", reader=reader)["training"][0]["image"]
-        assert Path(one).name == "maps.nii.gz"
-        several = call(**places, source="fa,rd", reader=reader)["training"][0]["image"]
-        assert [Path(path).name for path in several] == ["fa.nii.gz", "rd.nii.gz"]
-        assert caplog.text.count("it will be resampled to the image's grid") == 2  # the PET of three cases, twice
-        with pytest.raises(DataError, match="pet.nii.gz.*the grid is not the image's .*; resample it to the image's"):
-            call(**places, source="maps", reader=VolumeReader(channels=2))
-        with pytest.raises(DataError, match="the image has 2 files for 3 channels"):
-            call(**places, source="fa,rd", reader=VolumeReader(channels=3, resample=True))
 
     def test_a_given_folder_that_does_not_exist_is_an_error_though_phantoms_are_there(self, tmp_path, call, infer):
         write_cases(tmp_path / "demo", 3)

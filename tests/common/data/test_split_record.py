@@ -32,12 +32,6 @@ def test_what_is_written_is_read_again_without_the_files_and_is_a_datalist(tmp_p
     assert load_datalist(path, must_exist=False) == record(tmp_path).lists
 
 
-def test_a_record_of_an_earlier_version_has_no_identities(tmp_path: Path) -> None:
-    (tmp_path / "old.json").write_text(json.dumps({"seed": 1, "training": [{"case": "a", "image": "a.nii"}]}))
-    old = SplitRecord.read(tmp_path / "old.json")
-    assert (old.files, old.about, old.root) == ({}, {"seed": 1}, "unknown")
-
-
 @pytest.mark.parametrize("files", [[1], {"a.nii": "1f"}, {"a.nii": {"sha256": "1f"}}])
 def test_identities_of_another_form_are_refused(tmp_path: Path, files: object) -> None:
     (tmp_path / "x.json").write_text(json.dumps({"files": files, "training": [{"case": "a", "image": "a.nii"}]}))

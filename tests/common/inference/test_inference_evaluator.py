@@ -131,7 +131,8 @@ def test_nan_or_one_value_of_the_network_fails_its_case_alone(tmp_path, cases, n
     plain = PlaneInferer("axial", multiple_of=1)
     with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \("):
         build(tmp_path, cases, network, lambda inputs, model: plain(inputs, model) * next(calls)).run()
-    assert outcomes(tmp_path)["case_1"]["status"] == "failed"
+    statuses = {case: each["status"] for case, each in outcomes(tmp_path).items()}
+    assert list(statuses.items()) == [("case_0", "done"), ("case_1", "failed"), ("case_2", "done")]
     assert outcomes(tmp_path)["case_1"]["reason"].startswith(fault)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [*(f"case_{n}_ct.{kind}" for n in (0, 2) for kind in ("json", "nii.gz")), "manifest.json"]
@@ -240,31 +241,6 @@ def test_the_manifest_says_what_the_weights_saw_and_keeps_warnings(tmp_path, cas
     build(tmp_path, cases, network, resume=True).run()
     assert outcomes(tmp_path) == {case: {**each, "status": "kept"} for case, each in first.items()}
     assert outcomes(tmp_path)["case_1"]["warnings"] == ["unlike the training data: voxels of 8 mm"]
-
-
-def test_a_resumed_run_with_other_weights_is_refused(tmp_path, cases, network):
-    build(tmp_path, cases, network).run()
-    other = Scale(0.25)
-    checkpoints.save(other.state_dict(), tmp_path / "model.pt")
-    with pytest.raises(OutputError, match="case_0_ct.nii.gz was made by the weights"):
-        build(tmp_path, cases, other, resume=True).run()
-
-
-def test_a_case_that_cannot_be_written_fails_alone_and_in_its_place(tmp_path, cases, network, monkeypatch):
-    evaluator = build(tmp_path, cases, network)
-    write = evaluator.exporter.write
-
-    def refuse(item, values):
-        if item["case"] == "case_1":
-            raise OutputError("cannot write case_1 (no space left on device)", "free space")
-        return write(item, values)
-
-    monkeypatch.setattr(evaluator.exporter, "write", refuse)
-    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \("):
-        evaluator.run()
-    statuses = {case: each["status"] for case, each in outcomes(tmp_path).items()}
-    assert list(statuses.items()) == [("case_0", "done"), ("case_1", "failed"), ("case_2", "done")]
-    assert "no space left on device" in outcomes(tmp_path)["case_1"]["reason"]
 
 
 def test_a_case_is_read_and_computed_while_the_one_before_is_written(tmp_path, cases, network):

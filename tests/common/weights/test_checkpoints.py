@@ -96,15 +96,6 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
 # ---- reading ------------------------------------------------------------------------------------------------------
 
 
-def test_sound_weights_are_loaded(weights: Path) -> None:
-    network = _network()
-    for parameter in network.parameters():
-        nn.init.zeros_(parameter)
-    checkpoints.load_weights(network, weights)
-    for name, value in _network().state_dict().items():
-        assert torch.equal(network.state_dict()[name], value), name
-
-
 def test_the_handler_loads_at_the_start(weights: Path) -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     seen: list[torch.Tensor] = []

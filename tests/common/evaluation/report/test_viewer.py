@@ -28,19 +28,6 @@ def test_a_small_case_is_stored_at_full_resolution_and_decodes_within_the_tolera
         assert np.abs(decoded - values)[mask].max() <= 1.5
 
 
-def test_place_of_the_largest_error_and_one_range_of_the_difference(tmp_path):
-    worse = make_panel("case_1")
-    worse.synthetic[12, 14, 10] += 900
-    page = written(tmp_path, panels=[make_panel("case_0"), worse], rows=[
-        {"case": "case_0", "method": "model", "mae": 1.0}, {"case": "case_1", "method": "model", "mae": 2.0},
-    ])  # fmt: skip
-    data = viewer_of(page)
-    assert [(case["name"], case["role"]) for case in data["cases"]] == [("case_1", "worst"), ("case_0", "best")]
-    assert data["cases"][0]["at"] == [12, 14, 10]
-    assert isinstance(data["limit"], float)
-    assert "(12, 14, 10)" in data["cases"][0]["error"]
-
-
 def test_extras_and_nan_are_stored(tmp_path):
     panel = make_panel()
     holes = panel.synthetic.copy()
