@@ -172,97 +172,59 @@ def test_parts_of_strips_and_of_nothing(tmp_path: Path) -> None:
             read_region(tmp_path / f"{name}.tif", "a", corner, (20, 30), level)
 
 
-def _palette(path: Path) -> None:
-    Image.new("RGB", (4, 4)).quantize(4).save(path / "a.png")
-
-
-def _alpha(path: Path) -> None:
-    Image.new("RGBA", (4, 4)).save(path / "a.png")
-
-
-def _transparent(path: Path) -> None:
-    Image.new("L", (4, 4)).save(path / "a.png", transparency=0)
-
-
-def _one_bit(path: Path) -> None:
-    Image.new("1", (4, 4)).save(path / "a.png")
-
-
-def _cmyk(path: Path) -> None:
-    Image.new("CMYK", (4, 4)).save(path / "a.jpg")
-
-
-def _deep_colour(path: Path) -> None:
-    import SimpleITK
-
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.zeros((4, 4, 3), np.uint16), True), path / "a.png")
-
-
-def _float(path: Path) -> None:
-    tifffile.imwrite(path / "a.tif", np.zeros((4, 4), np.float32))
-
-
-def _pages(path: Path) -> None:
-    tifffile.imwrite(path / "a.tif", np.zeros((5, 4, 4), np.uint8), photometric="minisblack")
-
-
-def _tiff_alpha(path: Path) -> None:
-    tifffile.imwrite(path / "a.tif", np.zeros((4, 4, 4), np.uint8), photometric="rgb", extrasamples=["unassalpha"])
-
-
-def _tiff_palette(path: Path) -> None:
-    tifffile.imwrite(
-        path / "a.tif", np.zeros((4, 4), np.uint8), photometric="palette", colormap=np.zeros((3, 256), np.uint16)
-    )
-
-
-def _tiff_turned(path: Path) -> None:
-    tifffile.imwrite(path / "a.tif", np.zeros((4, 5), np.uint8), extratags=[(274, "H", 1, 6, True)])
-
-
-def _lzw(path: Path) -> None:
-    Image.fromarray(np.zeros((4, 5), np.uint8)).save(path / "a.tif", compression="tiff_lzw")
-
-
-def _text(path: Path) -> None:
-    (path / "a.png").write_text("no picture")
-
-
-def _cut(path: Path) -> None:
-    tifffile.imwrite(path / "b.tif", np.zeros((400, 400), np.uint8))
-    (path / "a.tif").write_bytes((path / "b.tif").read_bytes()[:3])
-    (path / "b.tif").unlink()
+def refused(path: Path, fault: str) -> None:
+    with pytest.raises(VolumeError, match=rf"^case_7 \({path.name}\): .*{fault}"):
+        read_picture(path, "case_7")
 
 
 @pytest.mark.parametrize(
-    ("write", "fault"),
+    ("image", "options", "fault"),
     [
-        (_palette, r"a picture with a palette \(P\); save it as grey or RGB"),
-        (_tiff_palette, "a picture with a palette; save it as grey or RGB"),
-        (_alpha, r"an alpha channel \(RGBA\); save it without transparency"),
-        (_transparent, r"an alpha channel \(L\); save"),
-        (_tiff_alpha, "an alpha channel; save"),
-        (_one_bit, r"neither 8 nor 16 bits \(bool\); save it with 8 or 16"),
-        (_float, r"neither 8 nor 16 bits \(float32\)"),
-        (_cmyk, r"neither one grey nor one RGB picture \(4 x 4 x 4\)"),
-        (_deep_colour, "a PNG of 16 bits in colour, which would be read as 8; save it as TIFF"),
-        (_pages, r"several pictures \(5 pages\); save each as a file of its own"),
-        (_tiff_turned, r"stored turned \(Orientation 6\); save it upright"),
-        (_text, r"the picture cannot be read \(UnidentifiedImageError.*\); save it again"),
-        (_cut, r"the picture cannot be read \(.*\); save it again"),
+        (Image.new("RGB", (4, 4)).quantize(4), {}, r"a picture with a palette \(P\); save it as grey or RGB"),
+        (Image.new("RGBA", (4, 4)), {}, r"an alpha channel \(RGBA\); save it without transparency"),
+        (Image.new("L", (4, 4)), {"transparency": 0}, r"an alpha channel \(L\); save"),
+        (Image.new("1", (4, 4)), {}, r"neither 8 nor 16 bits \(bool\); save it with 8 or 16"),
+        (Image.new("CMYK", (4, 4)), {}, r"neither one grey nor one RGB picture \(4 x 4 x 4\)"),
     ],
 )
-def test_what_is_no_such_picture_is_named(tmp_path: Path, write, fault: str) -> None:
-    write(tmp_path)
-    (path,) = tmp_path.glob("a.*")
-    with pytest.raises(VolumeError, match=rf"^case_7 \({path.name}\): .*{fault}"):
-        read_picture(path, "case_7")
+def test_pictures_of_other_kinds_are_named(tmp_path: Path, image: Image.Image, options: dict, fault: str) -> None:
+    path = tmp_path / ("a.jpg" if image.mode == "CMYK" else "a.png")
+    image.save(path, **options)
+    refused(path, fault)
+
+
+PALETTE = {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "options", "fault"),
+    [
+        ((4, 4), np.uint8, PALETTE, "a picture with a palette; save it as grey or RGB"),
+        ((4, 4, 4), np.uint8, {"photometric": "rgb", "extrasamples": ["unassalpha"]}, "an alpha channel; save"),
+        ((4, 4), np.float32, {}, r"neither 8 nor 16 bits \(float32\)"),
+        ((5, 4, 4), np.uint8, {"photometric": "minisblack"}, r"several pictures \(5 pages\); save each"),
+        ((4, 5), np.uint8, {"extratags": [(274, "H", 1, 6, True)]}, r"stored turned \(Orientation 6\); save"),
+    ],
+)
+def test_tiffs_of_other_kinds_are_named(tmp_path: Path, shape: tuple, dtype: type, options: dict, fault: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, dtype), **options)
+    refused(tmp_path / "a.tif", fault)
+
+
+def test_damaged_files_and_colour_that_is_read_as_eight_bits_are_named(tmp_path: Path) -> None:
+    itk = pytest.importorskip("SimpleITK")
+    itk.WriteImage(itk.GetImageFromArray(np.zeros((4, 4, 3), np.uint16), True), tmp_path / "deep.png")
+    refused(tmp_path / "deep.png", "a PNG of 16 bits in colour, which would be read as 8; save it as TIFF")
+    (tmp_path / "text.png").write_text("no picture")
+    refused(tmp_path / "text.png", r"the picture cannot be read \(UnidentifiedImageError.*\); save it again")
+    (tmp_path / "cut.tif").write_bytes(b"II*")
+    refused(tmp_path / "cut.tif", r"the picture cannot be read \(.*\); save it again")
 
 
 def test_a_compression_that_needs_another_package_names_it(tmp_path: Path) -> None:
     if find_spec("imagecodecs"):
         pytest.skip("imagecodecs is installed")
-    _lzw(tmp_path)
+    Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / "a.tif", compression="tiff_lzw")
     with pytest.raises(VolumeError, match=r"LZW.*; pip install imagecodecs, or save it again as PNG or plain TIFF$"):
         read_picture(tmp_path / "a.tif", "a")
 

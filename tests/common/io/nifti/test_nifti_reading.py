@@ -18,7 +18,7 @@ from common.errors import VolumeError
 from common.grids import grid_distance_mm
 from common.io.nifti.reading import is_constant, read_header, read_values, read_volume
 
-DTYPE, VOX_OFFSET, SLOPE, INTER = 70, 108, 112, 116  # byte offsets in a NIfTI-1 header
+DTYPE, VOX_OFFSET, SLOPE = 70, 108, 112  # byte offsets in a NIfTI-1 header
 DIM, QFORM_CODE, SFORM_CODE, QUATERN, SROW = 40, 252, 254, 256, 280
 
 
@@ -104,16 +104,9 @@ def claimed(path: Path, side: int) -> Path:
 
 FAULTS = {
     "truncated gz": (lambda p: truncated(p / "mr.nii.gz", 0.9998), "read to its end .EOFError.*copy or export"),
-    "gz of a cut file": (
-        lambda p: written(p / "mr.nii.gz", gzip.compress(raw_bytes(p / "x")[:-20])),
-        r"cannot be read to its end .*20 bytes are missing",
-    ),
+    "gz of a cut file": (lambda p: written(p / "mr.nii.gz", gzip.compress(raw_bytes(p / "x")[:-20])), "20 bytes are"),
     "flipped bit": (lambda p: flipped_bit(p / "mr.nii.gz"), "cannot be read to its end.*CRC check failed"),
     "truncated nii": (lambda p: truncated(p / "mr.nii", 0.5), r"truncated \(3632 bytes, 12x12x12 float32 needs 7264\)"),
-    "no gzip": (
-        lambda p: written(p / "mr.nii.gz", b"\x1f\x8bnot gzip"),
-        "read to its end .BadGzipFile.*copy or export",
-    ),
     "empty": (lambda p: written(p / "mr.nii.gz", b""), "the file is empty; copy or export it again"),
     "half a header": (lambda p: written(p / "mr.nii", raw_bytes(p / "x")[:100]), "no NIfTI header.*first 100 bytes"),
     "html": (lambda p: written(p / "mr.nii.gz", b"<!DOCTYPE html><html>"), "a web page.*download it again"),
@@ -122,34 +115,22 @@ FAULTS = {
         lambda p: written(p / "mr.nii.gz", b"version https://git-lfs.github.com/spec/v1"),
         "a link to content that is not here; get its content, as by git annex get or git lfs pull",
     ),
-    "pointer of git-annex": (
-        lambda p: written(p / "mr.nii", b"/annex/objects/MD5E-s9--0.nii"),
-        "that is not here; get",
-    ),
+    "pointer of git-annex": (lambda p: written(p / "mr.nii", b"/annex/objects/MD5E-s9--0.nii"), "not here; get"),
     "link to nothing": (lambda p: linked(p / "mr.nii"), "a link to content that is not here; get its content"),
     "raw named gz": (lambda p: written(p / "mr.nii.gz", raw_bytes(p / "x")), "rename it to .nii$"),
     "gz named raw": (lambda p: written(p / "mr.nii", gzip.compress(raw_bytes(p / "x"))), r"rename it to .nii.gz$"),
     "gz of text": (lambda p: written(p / "mr.nii.gz", gzip.compress(b"hello")), "no NIfTI header .*first 5 bytes"),
     "pair header": (lambda p: patched(p / "mr.nii", (344, "S4", b"ni1")), "not a single-file NIfTI.*ni1"),
     "magic of NIfTI-2": (lambda p: patched(p / "mr.nii", (344, "S4", b"n+2")), "single-file NIfTI.*n.2.* of 348 bytes"),
-    "nan voxels": (
-        lambda p: save(p / "mr.nii", np.where(ramp() < 3, np.nan, ramp())),
-        r"voxels are not finite \(3 NaN or Inf of 120 voxels\); .*--nan_fill 0",
-    ),
-    "4-D": (
-        lambda p: save(p / "mr.nii", ramp((3, 4, 5, 2))),
-        r"fourth dimension \(2 instead of 1, shape 3x4x5x2\); set reader::channels",
-    ),
+    "nan voxels": (lambda p: save(p / "mr.nii", np.where(ramp() < 3, np.nan, ramp())), r"\(3 NaN .*--nan_fill 0"),
+    "4-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 2))), r"fourth dimension \(2 instead of 1, .*set reader::ch"),
     "2-D": (lambda p: save(p / "mr.nii", ramp((3, 4))), r"not a 3-D volume \(2-D, 3x4\); export 3-D"),
     "rgb": (
         lambda p: save(p / "mr.nii", np.zeros((3, 4, 5), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])),
         r"voxels are not real numbers \(datatype 128",
     ),
     "complex": (lambda p: save(p / "mr.nii", ramp().astype(np.complex64)), r"are not real numbers \(complex values\)"),
-    "unknown datatype": (
-        lambda p: patched(p / "mr.nii", (DTYPE, "<i2", 999)),
-        r"invalid header \(datatype 999, vox_offset 352\)",
-    ),
+    "unknown datatype": (lambda p: patched(p / "mr.nii", (DTYPE, "<i2", 999)), r"invalid header \(datatype 999"),
     "beyond float32": (
         lambda p: save(p / "mr.nii", np.where(ramp() == 5, -1e300, ramp().astype(np.float64))),
         r"do not fit float32 \(1e\+300\); rescale",
@@ -160,31 +141,13 @@ FAULTS = {
         lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", 2)),
         r"not finite and invertible \(\[nan nan nan",
     ),
-    "70 terabytes": (
-        lambda p: claimed(p / "mr.nii", 32767),
-        r"claims over 1073741824 values \(32767x32767x32767, which are 35181150961663\)",
-    ),
-    "70 terabytes in gz": (lambda p: claimed(p / "mr.nii.gz", 32767), r"claims over 1073741824 values \(32767x32767x"),
-    "1000 cubed in a small file": (
-        lambda p: claimed(p / "mr.nii", 1000),
-        r"truncated \(832 bytes, 1000x1000x1000 float32 needs 4000000352\)",
-    ),
-    "more than deflate allows": (
-        lambda p: claimed(p / "mr.nii.gz", 1000),
-        r"truncated \(\d+ bytes, 1000x1000x1000 float32 needs 4000000352",
-    ),
+    "70 terabytes": (lambda p: claimed(p / "mr.nii", 32767), r"claims over 1073741824 values \(32767x32767x32767"),
+    "more than deflate allows": (lambda p: claimed(p / "mr.nii.gz", 1000), r"truncated \(\d+ bytes, 1000x1000x1000"),
     "zero dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 4, 0, 6])), r"invalid dim.*\[3, 4, 0, 6,"),
     "no dimensions": (lambda p: patched(p / "mr.nii", (DIM, "<i2", 0)), r"invalid dimensions in the header \(dim"),
-    "intercept nan": (
-        lambda p: patched(p / "mr.nii", (SLOPE, "<f4", 2), (INTER, "<f4", np.nan)),
-        "the scaling is not finite",
-    ),
-    "voxels inside the header": (
-        lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 0)),
-        r"begin inside the header \(vox_offset \d+, at least 352",
-    ),
+    "intercept nan": (lambda p: patched(p / "mr.nii", (SLOPE, "<f4", [2, np.nan])), "the scaling is not finite"),
+    "voxels inside the header": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 0)), "begin inside the header"),
     "nan offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", np.nan)), "invalid header.*vox_offset nan"),
-    "endless offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 1e30)), r"truncated \(832 bytes"),
     "missing": (lambda p: p / "mr.nii", r"no such file \("),
     "directory": (lambda p: (p / "mr.nii.gz").mkdir() or p / "mr.nii.gz", r"a directory, not a file \("),
     "pickle": (lambda p: written(p / "mr.npy", pickle.dumps(1)), r"\('.npy'\); .*never opened"),
