@@ -67,7 +67,6 @@ class TestTypes:
             ("max_epochs", 1.5, "a whole number: pass a number such as"),
             ("max_epochs", True, "a whole number: pass a number such as"),
             ("max_epochs", None, "a whole number: pass a number such as"),
-            ("max_epochs", [1], "a whole number: pass a number such as"),
             ("learning_rate", True, "a number: pass a number such as"),
             ("resume", 1, "true or false: pass true or false"),
             ("resume", "true", "true or false: pass true or false"),
@@ -117,18 +116,9 @@ class TestWindowsAndPaths:
 
 
 class TestRanges:
-    @pytest.mark.parametrize("value", [0, -3])
-    def test_epochs(self, value):
-        refused({"max_epochs": value}, f"--max_epochs is {value}, not above zero: give a positive number")
-
     @pytest.mark.parametrize("value", [0.0, -1.0e-4, float("nan")])
     def test_learning_rate(self, value):
         refused({"learning_rate": value}, f"--learning_rate is {value}, not above zero")
-
-    @pytest.mark.parametrize("value", [-1, float("nan")])
-    def test_loss_weight(self, value):
-        message = f"--losses::l1::weight is {value}, not zero or above: give zero or a positive number"
-        refused({"losses": {"adversarial": {"weight": 0}, "l1": {"weight": value}}}, message)
 
     def test_zero_where_it_means_something(self):
         check({"constant_epochs": 0, "losses": {"adversarial": {"weight": 0}, "l1": {"weight": 1}}}, SHIPPED)

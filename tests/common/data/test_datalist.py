@@ -36,20 +36,14 @@ def patients(count: int, cases: int = 1) -> list[Item]:
 def test_paths_become_absolute_and_the_patient_is_always_set(tmp_path: Path) -> None:
     absolute = str(tmp_path / "b" / "mr.nii.gz")
     first, second = case(tmp_path, "a", patient="P1"), case(tmp_path, "b") | {"image": [absolute, "a/mr.nii.gz"]}
+    first |= {"mask": "a/ct.nii.gz", "vessel": "a/ct.nii.gz"}
     lists = load_datalist(written(tmp_path, {"seed": 3, "training": [first], "test": [second]}))
     assert list(lists) == ["training", "test"]
     assert lists["training"][0]["image"] == str(tmp_path / "a" / "mr.nii.gz")
+    assert lists["training"][0]["mask"] == lists["training"][0]["vessel"] == str(tmp_path / "a" / "ct.nii.gz")
     assert lists["training"][0]["patient"] == "P1"
     assert lists["test"][0]["image"] == [absolute, str(tmp_path / "a" / "mr.nii.gz")]
     assert lists["test"][0]["patient"] == "b"
-
-
-def test_a_vessel_mask_is_a_path_like_the_others(tmp_path: Path) -> None:
-    (tmp_path / "vessel.nii.gz").touch()
-    item = case(tmp_path, "a", vessel="vessel.nii.gz")
-    assert load_datalist(written(tmp_path, {"test": [item]}))["test"][0]["vessel"] == str(tmp_path / "vessel.nii.gz")
-    with pytest.raises(DataError, match=r"no file at none.nii.gz \(from 'vessel'\)"):
-        load_datalist(written(tmp_path, {"test": [item | {"vessel": "none.nii.gz"}]}))
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
@@ -106,10 +100,6 @@ FAULTS = {
     "not an object": (lambda p: [], "is a list, not a JSON object: wrap it"),
     "no cases": (lambda p: {"training": []}, "has no cases: fill training, validation, test"),
     "misspelt list": (lambda p: {"trainning": [case(p, "a")]}, "list of cases 'trainning': did you mean 'training'?"),
-    "misspelt empty list": (
-        lambda p: {"training": [case(p, "a")], "validaton": []},
-        "list of cases 'validaton': did you mean 'validation'?",
-    ),
     "list given twice": (
         lambda p: '{"training": [], "test": [], "training": []}',
         r"cannot read the datalist .* \(training more than once in one object",
@@ -124,7 +114,6 @@ FAULTS = {
         "give a/mr/1.nii and b/mr/1.nii.gz the same name 'mr_1': give these cases a 'case'",
     ),
     "neither case nor a path": (lambda p: {"training": [{"image": 7}]}, r"training\[0\]: 'image' is 7: write a path"),
-    "test cases of numbers": (lambda p: {"test": [7]}, r"test\[0\] is 7, not a JSON object"),
     "no image": (lambda p: {"test": [without(case(p, "a"), "image")]}, r"test\[0\] has no 'image'.*add"),
     "case of the wrong kind": (lambda p: {"training": [case(p, "a") | {"case": 7}]}, "'case' is 7: write a text"),
     "case outside": (
@@ -136,11 +125,6 @@ FAULTS = {
         lambda p: {"training": [case(p, "a"), case(p, "b") | {"label": "b/pet.nii.gz"}]},
         r"training\[1\], case 'b': no file at b/pet.nii.gz \(from 'label'\): .*start at",
     ),
-    "path of Windows": (
-        lambda p: {"training": [{"image": "C:\\data\\a\\mr.nii.gz"}]},
-        r"no file at C:\\data\\a\\mr.nii.gz \(from 'image'\): correct the path",
-    ),
-    "missing channel": (lambda p: {"training": [case(p, "a") | {"image": ["a/mr.nii.gz", "no"]}]}, "no file at no "),
     "no channels": (lambda p: {"training": [case(p, "a") | {"image": []}]}, r"case 'a': 'image' is \[\]: write a path"),
     "list of labels": (lambda p: {"training": [case(p, "a") | {"label": ["a/ct.nii.gz"]}]}, r"'label' is \['a/ct"),
     "case in two lists": (

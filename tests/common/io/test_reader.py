@@ -1,4 +1,3 @@
-import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -48,17 +47,6 @@ def test_what_is_odd_is_logged_by_the_one_and_returned_by_the_other(tmp_path, ca
 def volume(path: Path) -> Path:
     nib.save(nib.Nifti1Image(np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.eye(4)), path)
     return path
-
-
-def test_headers_of_a_series_are_those_that_were_read(tmp_path: Path) -> None:
-    uid, reader = write_series(tmp_path / "ct"), VolumeReader()
-    reader.read(tmp_path / "ct", "a")
-    shutil.rmtree(tmp_path / "ct")
-    found = reader.headers(tmp_path / "ct", "a", uid)
-    assert {header.SeriesInstanceUID for header in found} == {uid}
-    assert len(found) == Grid().values().shape[2]
-    with pytest.raises(VolumeError):
-        reader.headers(tmp_path / "ct", "a", uid)
 
 
 def test_training_reads_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,13 +69,6 @@ def test_slices_hold_enough_of_the_mask():
     assert places == {5, 6, 7, 8}
 
 
-def test_volumes_are_the_same_ones_every_time():
-    data = SimulatedVolumes(simulate, lambda case: case, cases=2)
-    assert len(data) == 2
-    assert [data[0]["case"], data[1]["case"]] == ["simulation 0", "simulation 1"]
-    assert torch.equal(data[1]["image"], SimulatedVolumes(simulate, lambda case: case, cases=2)[1]["image"])
-
-
 EXTENT_MM = np.array([30.0, 36, 24])
 """Of the head of a thick-slice case, which fills its mask."""
 
@@ -159,18 +152,6 @@ def test_a_worker_alone_sees_a_case():
     seen = [{i // 6 for batch in batches[worker::3] for i in batch} for worker in range(3)]
     assert not seen[0] & seen[1]
     assert not seen[1] & seen[2]
-
-
-def test_new_cases_do_not_come_together():
-    """Of twelve lanes no two begin a case at the same batch of a worker, once all have begun one."""
-    mine = order(batch_size=6, samples_per_epoch=6 * 30)
-    known, fresh = set(), []
-    for start in range(0, len(mine), 6):
-        cases = {i // 6 for i in mine[start : start + 6]}
-        fresh.append(len(cases - known))
-        known |= cases
-    assert fresh[0] == 6
-    assert set(fresh[1:]) == {1}
 
 
 def test_a_resumed_epoch_goes_on_where_it_was():

@@ -1,12 +1,9 @@
-from report_pages import make_report, make_rows
+from report_pages import make_report
 
 from common.evaluation.report.page_tables import (
     TableCell,
-    comparison_rows,
-    headings,
     summary_cells,
 )
-from common.evaluation.report.significance import compare
 
 
 def test_best_mean_of_each_metric_is_marked(tmp_path):
@@ -33,12 +30,3 @@ def test_a_lost_structure_is_never_best(tmp_path):
     assert psnr == (TableCell("perfect in 1 of 2", "", 2, True), TableCell("50.00", "0.00", 2, False))
     lost = [{**row, "hd95": float("inf")} for row in rows]
     assert [cells[1].best for cells in summary_cells(make_report(tmp_path, rows=lost)).values()] == [False, False]
-
-
-def test_tests_of_further_measures_are_folded(tmp_path):
-    rows = [{**row, "hfen": 0.5, "bias": 1.0, "mse": 9.0} for row in make_rows(7)]
-    report = make_report(tmp_path, rows=rows)
-    tests = comparison_rows(report, compare(rows))
-    assert [test["key"] for test in tests if not test["folded"]] == [heading.key for heading in headings(report)][:6]
-    assert {test["key"] for test in tests if test["folded"]} == {"hfen", "bias", "mse"}
-    assert tests[4]["metric"] == "Sharpness, distance to 1"

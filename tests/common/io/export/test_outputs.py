@@ -86,15 +86,6 @@ def test_outputs_in_a_folder_that_is_an_input(tmp_path, source, name):
     assert str(caught.value) == f"{fault}: choose another --predictions_dir"
 
 
-def test_each_folder_is_looked_at_once_however_many_cases_it_holds(tmp_path, source, monkeypatch):
-    places, resolve = [], Path.resolve
-    monkeypatch.setattr(Path, "resolve", lambda self, strict=False: places.append(self) or resolve(self, strict))
-    inputs = [tmp_path / "data" / f"case_{number}.nii.gz" for number in range(500)]
-    require_apart(outputs(tmp_path), inputs)
-    assert len(places) < 8 * len(inputs)
-    assert len([place for place in places if place == tmp_path]) < 10
-
-
 OUTCOMES = [{"case": "a", "status": "failed", "reason": "no"}, {"case": "b", "status": "done", "file": "b.nii.gz"}]
 
 

@@ -147,15 +147,6 @@ def test_mosaic_left_in_the_type_of_frames_with_positions_of_their_own_is_no_mos
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
     np.testing.assert_allclose(volume.affine, Grid().affine)
 
-    def at_one_place(header):  # each frame a mosaic, the time points of a run
-        header.ImageType = MOSAIC
-        for groups in header.PerFrameFunctionalGroupsSequence:
-            groups.PlanePositionSequence[0].ImagePositionPatient = [0, 0, 0]
-
-    write_enhanced(tmp_path / "b", change=at_one_place)
-    with pytest.raises(VolumeError, match=r"all slices lie at one position \(4 of them\)"):
-        VolumeReader().check(tmp_path / "b", "b")
-
 
 def test_pools_of_series_folders(tmp_path):
     for name in ("a", "b"):

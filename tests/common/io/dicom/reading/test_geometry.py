@@ -139,16 +139,13 @@ def test_slices_at_one_place_are_compared_in_their_unit(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "match"),
     [
-        ({"ImagePositionPatient": [-20, 30, 103]}, r"slices are unevenly spaced \(gaps from 2 to 3 mm"),
         ({"ImagePositionPatient": [-19, 30, 102.5]}, "slices are not stacked along their normal"),
         ({"ImagePositionPatient": [-14, 30, 100]}, r"slices side by side in one plane \(.*, 6\.000 mm apart\)"),
         ({"SeriesInstanceUID": None}, r"a slice has no SeriesInstanceUID \(003\.dcm\)"),
-        ({"ImageOrientationPatient": None}, r"a slice has no ImageOrientationPatient \(003\.dcm\)"),
         ({"PixelSpacing": None}, r"a slice has no PixelSpacing \(003\.dcm\)"),
         ({"PixelSpacing": [0.5, 0.9]}, r"slices differ in PixelSpacing \(003\.dcm and "),
         ({"PixelSpacing": [0.5]}, r"PixelSpacing is not 2 finite numbers \(003\.dcm\)"),
         ({"ImageOrientationPatient": list(CORONAL)}, r"slices differ in ImageOrientationPatient \(003\.dcm and "),
-        ({"Rows": 3}, r"slices differ in Rows \(003\.dcm and "),
         ({"FrameOfReferenceUID": "1.2.9"}, r"slices of several frames of reference \(2 values of"),
         ({"ImagePositionPatient": [0, 0, 1e9]}, r"a slice lies beyond 100000 mm \(1e\+09 mm\)"),
     ],
@@ -167,7 +164,6 @@ def test_one_slice_unlike_the_others(tmp_path, fields, match):
         ({"ImageOrientationPatient": [1, 0, 0, 0.6, 0.8, 0]}, r"at right angles \(.* product 0\.6000"),
         ({"PixelSpacing": [0, 0.8]}, r"PixelSpacing is not above 0 and at most 1000 mm \(0 and 0.8"),
         ({"Rows": 0}, r"slices without pixels \(6 x 0\)"),
-        ({"ImagePositionPatient": [0, 0, 0]}, r"all slices lie at one position \(4 of them\)"),
     ],
 )
 def test_all_slices_wrong(tmp_path, fields, match):

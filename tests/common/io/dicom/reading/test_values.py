@@ -223,13 +223,6 @@ def test_padding_of_other_modalities_is_0_or_the_minimum(tmp_path):
     assert below.values[:, 0].max() == below.values[:, 0].min()
 
 
-def test_a_padding_value_that_no_pixel_has(tmp_path, caplog):
-    caplog.set_level(logging.INFO)
-    volume = load_series(written(tmp_path / "ct", changing(PixelPaddingValue=65535)), "case7")
-    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
-    assert not caplog.messages
-
-
 def test_pixels_that_are_too_few_for_the_header(tmp_path):
     folder = written(tmp_path / "ct", lambda header, number: setattr(header, "PixelData", header.PixelData[:20]))
     refused(folder, r"cannot decode the pixels \(ValueError in 004\.dcm\); copy or export")
