@@ -56,7 +56,6 @@ def test_an_id_that_reaches_too_far_is_refused(option: str, message: str) -> Non
     ("text", "value"),
     [
         ("true", True),
-        ("False", False),
         ("null", None),
         ("[true, null, [a, 1]]", [True, None, ["a", 1]]),
         ("{overwrite: false}", {"overwrite": False}),
@@ -68,9 +67,7 @@ def test_an_id_that_reaches_too_far_is_refused(option: str, message: str) -> Non
         ("res#1", "res#1"),
         ("out_\u00b5", "out_\u00b5"),
         ("'5'", "5"),
-        ("1-2", "1-2"),
         ("1+2j", "1+2j"),
-        ("a b", "a b"),
         ("$len", "$len"),
         ("", ""),
         (" ", " "),

@@ -105,12 +105,10 @@ def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> No
         ("train::trainer::ema_decay", 1, "1, not from 0 to below 1"),
         ("spacing", [1, 0, 1], r"\[1, 0, 1\], not above zero: give the distance of voxels in mm"),
         ("reader::nan_fill", "many", "'many', not a finite number"),
-        ("reader::nan_fill", float("nan"), "nan, not a finite number"),
         ("train::augmentation::0::keys", {"value": ["image"]}, r"{'value': .*}, not of the form .*'image'\]"),
         ("train::augmentation::0::keys", ["image", 0], r"\['image', 0\], not of the form .*'image'\]"),
         ("seed", 2**64, f"{2**64}, not from 0 to below 2.64"),
         ("losses::l1::weight", -1, "-1, not zero or above: give zero or a positive number"),
-        ("num_workers", 1e9, "1000000000.0, not a whole number from 0 to 1024"),
         ("num_workers", 10**9, "1000000000, not a whole number from 0 to 1024"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from bundle_commands import Bundle, last_line, ok
+from bundle_commands import Bundle, ok
 
 from common.config import read_config
 
@@ -45,10 +45,3 @@ def test_a_training_with_an_overlay_and_any_run_id(tmp_path: Path) -> None:
     assert "clip_norm: 1.5  # option" in lines
     assert config["optimizer"]["lr"] == 1.0e-3
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
-
-
-def test_a_mistake_ends_the_command_and_nothing_is_printed() -> None:
-    done = ONE.run("training", ["train"], show_config="true", dpeth=3)
-    assert done.returncode == 2
-    assert last_line(done.stderr).startswith("error: --dpeth is not a setting of this bundle")
-    assert "bundle_root:" not in done.stdout

@@ -14,6 +14,7 @@ import torch
 from bundle_commands import snapshot
 from monai.data import ThreadDataLoader
 from monai.transforms import Compose, Invertd, Orientationd
+from toy_networks import Scale
 
 from common import devices
 from common.config import RunRecord
@@ -28,19 +29,6 @@ from common.weights import checkpoints
 
 SHAPE = (4, 5, 6)
 PERMUTED = np.array([[0, -2.0, 0, 90], [0, 0, 1.5, -80], [-3.0, 0, 0, 70], [0, 0, 0, 1]])
-
-
-class Scale(torch.nn.Module):
-    """One weight."""
-
-    def __init__(self, weight: float = 1.0) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.tensor(weight))
-        self.calls = 0
-
-    def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        self.calls += 1
-        return self.weight * slices
 
 
 def values(number: int) -> np.ndarray:
@@ -153,7 +141,7 @@ def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
     (tmp_path / "out" / "case_2_ct.nii.gz").write_bytes(b"earlier")
     with pytest.raises(OutputError, match="case_2_ct.nii.gz already exists"):
         build(tmp_path, cases, network).run()
-    assert network.calls == 0
+    assert network.given == []
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["case_2_ct.nii.gz"]
     assert (tmp_path / "out" / "case_2_ct.nii.gz").read_bytes() == b"earlier"
 
@@ -166,7 +154,7 @@ def test_nothing_is_computed_for_an_option_of_series_that_no_case_has(tmp_path, 
         ConfigError, match="--series chooses among DICOM series, the inputs are files: omit it, or give"
     ):
         evaluator.run()
-    assert network.calls == 0
+    assert network.given == []
     assert snapshot(tmp_path) == before
 
 
@@ -177,7 +165,7 @@ def test_the_cases_of_other_processes_count(tmp_path, cases, network, monkeypatc
     monkeypatch.setattr(devices, "gather", lambda items: [items[0], cases[1], *items[1:]])
     with pytest.raises(OutputError, match="case_2_ct.nii.gz would replace .*, an input of the same run"):
         build(tmp_path, cases, network).run()
-    assert network.calls == 0
+    assert network.given == []
     assert not (tmp_path / "out").exists()
 
 
@@ -221,12 +209,12 @@ def test_a_resumed_run_writes_the_rest_and_keeps_what_is_there(tmp_path, cases, 
     (tmp_path / "out" / "case_1_ct.nii.gz").unlink()
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*_[02]_ct.nii.gz")}
     (tmp_path / "out" / ".unfinished-abc").mkdir()  # as a killed writer of a series leaves behind
-    network.calls = 0
+    network.given.clear()
     build(tmp_path, cases, network, resume=True).run()
     assert not list((tmp_path / "out").glob(".unfinished-*"))
     assert [each["status"] for each in outcomes(tmp_path).values()] == ["kept", "done", "kept"]
     assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in kept} == kept
-    assert network.calls > 0
+    assert network.given
     build(tmp_path, cases, network, resume=True).run()  # nothing is left to do
     assert [each["status"] for each in outcomes(tmp_path).values()] == ["kept"] * 3
 

@@ -135,7 +135,7 @@ def test_resuming_computes_a_refused_case_again_and_refuses_it_again(tmp_path, c
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json"]
     build(tmp_path, cases, network, resume=True, refuse=False).run()
     assert [entry["status"] for entry in manifest(tmp_path)] == ["kept", "done", "kept"]
-    assert network.calls == 5
+    assert len(network.given) == 5
 
 
 def test_resuming_names_a_volume_of_an_earlier_run_as_refused_and_leaves_it(tmp_path, cases, network, calibrated):
@@ -145,7 +145,7 @@ def test_resuming_names_a_volume_of_an_earlier_run_as_refused_and_leaves_it(tmp_
     assert [entry["status"] for entry in manifest(tmp_path)] == ["kept", "refused", "kept"]
     assert [entry["quality"]["verdict"] for entry in manifest(tmp_path)] == ["accept", "refuse", "accept"]
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json", "case_1_ct.nii.gz"]
-    assert network.calls == 3
+    assert len(network.given) == 3
 
 
 def test_nothing_is_refused_without_a_calibration(tmp_path, cases, network, caplog):
@@ -200,11 +200,11 @@ def test_a_map_that_exists_is_not_overwritten(tmp_path, cases, network, calibrat
     (tmp_path / "out" / "case_2_ct_uncertainty.nii.gz").write_bytes(b"mine")
     with pytest.raises(OutputError, match=r"case_2_ct_uncertainty\.nii\.gz already exists"):
         build(tmp_path, cases, network, uncertainty=True).run()
-    assert network.calls == 0
+    assert network.given == []
 
 
 def test_no_case_is_computed_without_a_calibration(tmp_path, cases, network):
     with pytest.raises(CheckpointError, match="no calibration at .*model_trust.json: calibrate the weights by"):
         build(tmp_path, cases, network, uncertainty=True).run()
-    assert network.calls == 0
+    assert network.given == []
     assert not (tmp_path / "out").exists()

@@ -82,6 +82,11 @@ AT_ODDS = {
         np.diag([1e-3, 1e-3, 1e-3, 1]) @ ROTATED,
         r"the unit of lengths is not mm \(micrometres\); converted to mm",
     ),
+    "metres": (
+        {"sform": (ROTATED, 1), "xyzt_units": 1},
+        np.diag([1e3, 1e3, 1e3, 1]) @ ROTATED,
+        r"the unit of lengths is not mm \(metres\); converted to mm",
+    ),
     "unit 7": ({"sform": (ROTATED, 1), "xyzt_units": 7}, ROTATED, r"not mm \(code 7\); mm are assumed"),
 }
 

@@ -235,18 +235,6 @@ def test_a_header_that_claims_fewer_slices_than_the_file_holds(suffix: str, tmp_
                 read_values(header)
 
 
-@pytest.mark.parametrize(("unit", "factor"), [("micron", 1000), ("meter", 0.001), ("mm", 1), ("unknown", 1)])
-def test_lengths_in_other_units_are_converted(unit: str, factor: float, tmp_path: Path) -> None:
-    image = nib.Nifti1Image(np.arange(24.0).reshape(2, 3, 4), np.diag([2 * factor, 3 * factor, 4 * factor, 1]))
-    image.header.set_xyzt_units(unit)
-    nib.save(image, tmp_path / "a.nii")
-    header = read_header(tmp_path / "a.nii", "c1")
-    np.testing.assert_allclose(header.affine, np.diag([2, 3, 4, 1]), rtol=1e-6)
-    np.testing.assert_allclose(header.spacing, [2, 3, 4], rtol=1e-6)
-    units = [finding.value for finding in header.warnings if finding.fault == "the unit of lengths is not mm"]
-    assert units == ({"micron": ["micrometres"], "meter": ["metres"]}.get(unit, []))
-
-
 def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path: Path) -> None:
     one = save(tmp_path / "one.nii", ramp((3, 4, 5, 1)))
     np.testing.assert_array_equal(read_volume(one, "case")[0], ramp((3, 4, 5)))

@@ -1,6 +1,5 @@
 """Derived series as written: UIDs, references, conformance, and what five readers make of them."""
 
-import subprocess
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -98,14 +97,6 @@ def test_round_trip_of_a_series(tmp_path, reader, grid, axial):
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_a_slice_read_alone_has_the_spacing_of_its_series(tmp_path, modality):
-    sitk = pytest.importorskip("SimpleITK")
-    affine = np.diag([0.9, 1.4, 2.6, 1])
-    write(tmp_path / "out", random_values((6, 7, 5)), affine, file_origin(tmp_path), synthesis(modality), axial=True)
-    assert sitk.ReadImage(tmp_path / "out" / "IM0002.dcm").GetSpacing() == (0.9, 1.4, 2.6)
-
-
-@pytest.mark.parametrize("modality", MODALITIES)
 @pytest.mark.parametrize("source", ["file", "series", "enhanced", "sagittal", "minimal"])
 def test_conforms(tmp_path, conformance_errors, modality, source):
     """A volume without and with the times of a sequence, and its map."""
@@ -200,19 +191,6 @@ def test_a_map_is_a_conformant_series_of_its_own_that_refers_to_its_volume(tmp_p
         for keyword in ("FrameOfReferenceUID", "StudyInstanceUID", "ImagePositionPatient", "SourceImageSequence"):
             assert each[keyword].value == own[keyword].value
     assert is_derived_series(tmp_path / "map")
-
-
-@pytest.mark.parametrize("modality", MODALITIES)
-def test_converters_that_skip_derived_series_skip_these(tmp_path, modality):
-    """dcm2niix 1.0.20260724 with ``-i y``, as its page says; without it, it converts them (above)."""
-    dcm2niix = pytest.importorskip("dcm2niix")
-    grid = Grid()
-    origin = series_origin(tmp_path / "in", grid)
-    write(tmp_path / "out", random_values(grid.shape), grid.affine, origin, synthesis(modality))
-    words = [dcm2niix.bin, "-i", "y", "-o", str(tmp_path), str(tmp_path / "out")]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert "Skipping derived image(s)" in done.stdout
-    assert list(tmp_path.glob("*.nii*")) == []
 
 
 class TestUids:

@@ -6,20 +6,11 @@ import numpy as np
 import pytest
 
 from common.errors import OutputError
-from common.io.dicom.writing.stored_pixels import TO_PIXELS, ct_pixels, mr_pixels, pet_pixels
+from common.io.dicom.writing.stored_pixels import TO_PIXELS, mr_pixels, pet_pixels
 
 
 def volume(*numbers):
     return np.array(numbers, np.float32).reshape(-1, 1, 1)
-
-
-def test_ct_is_hu_rounded_and_clipped_and_counted(caplog):
-    with caplog.at_level(logging.WARNING):
-        pixels = ct_pixels(volume(-40000, 70000, 0.6, -0.6, -1024.4), "case_1")
-    assert pixels.stored.dtype == np.int16
-    assert pixels.stored.ravel().tolist() == [-32768, 32767, 1, -1, -1024]
-    assert (pixels.slope, pixels.unit_per_step) == ("1", 1.0)
-    assert "case_1: 2 voxels clipped to int16" in caplog.text
 
 
 @pytest.mark.parametrize(
