@@ -150,7 +150,6 @@ FAULTS = {
     "nan offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", np.nan)), "invalid header.*vox_offset nan"),
     "missing": (lambda p: p / "mr.nii", r"no such file \("),
     "directory": (lambda p: (p / "mr.nii.gz").mkdir() or p / "mr.nii.gz", r"a directory, not a file \("),
-    "pickle": (lambda p: written(p / "mr.npy", pickle.dumps(1)), r"\('.npy'\); .*never opened"),
 }
 
 
