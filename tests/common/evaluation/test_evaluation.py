@@ -418,6 +418,14 @@ def test_a_label_map_keeps_its_values_and_is_the_head_above_a_threshold(tmp_path
     assert case.truth[case.mask].mean() == pytest.approx(0, abs=1e-5)
 
 
+def test_standardised_source_and_truth_have_mean_zero_and_deviation_one_in_the_head_of_the_source(tmp_path):
+    item = write(tmp_path, "z", 3, mask=False)
+    case = load_case(item, None, standardise=True)
+    for volume in (case.source, case.truth):
+        assert volume[case.mask].mean() == pytest.approx(0, abs=1e-5)
+        assert volume[case.mask].std(ddof=1) == pytest.approx(1, abs=1e-5)
+
+
 AFFINE = np.diag([-2.0, 2, 2, 1])
 """Left-anterior-superior: preprocessing turns it."""
 
