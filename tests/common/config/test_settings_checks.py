@@ -113,9 +113,11 @@ class TestWindowsAndPaths:
 
 
 class TestRanges:
-    @pytest.mark.parametrize("value", [0.0, -1.0e-4, float("nan")])
-    def test_learning_rate(self, value):
-        refused({"learning_rate": value}, f"--learning_rate is {value}, not above zero")
+    @pytest.mark.parametrize(
+        ("key", "value"), [("max_epochs", 0), ("learning_rate", -1.0e-4), ("learning_rate", float("nan"))]
+    )
+    def test_above_zero(self, key, value):
+        refused({key: value}, f"--{key} is {value}, not above zero: give a positive number")
 
     def test_zero_where_it_means_something(self):
         check({"constant_epochs": 0, "losses": {"adversarial": {"weight": 0}, "l1": {"weight": 1}}}, SHIPPED)

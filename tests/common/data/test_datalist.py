@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.data.datalist import Item, check_leaks, load_datalist, split_by_patient, with_fold, write_datalist
-from common.errors import ConfigError, DataError, OutputError
+from common.errors import ConfigError, DataError
 
 
 def case(folder: Path, name: str, **more: object) -> Item:
@@ -247,12 +247,6 @@ def test_a_written_datalist_moves_with_its_folder(tmp_path: Path) -> None:
     assert load_datalist(here / "datalist.json") == {"training": [item]}
     there = here.rename(tmp_path / "there")
     assert load_datalist(there / "datalist.json")["training"][0]["label"] == str(there / "a" / "ct.nii.gz")
-
-
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    path = written(tmp_path, "a file, not a folder")
-    with pytest.raises(OutputError, match="cannot write .*choose another folder"):
-        write_datalist({"training": []}, path / "datalist.json")
 
 
 def test_every_patient_is_validated_once_and_the_test_stays() -> None:

@@ -228,7 +228,6 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"output_dtype": "int12"}, "--output_dtype is 'int12': choose uint8, "),
             ({"output_format": "bmp"}, "--output_format is 'bmp': choose nifti, dicom, nrrd, mha, png, "),
             ({"output_format": "png"}, "--output_format png is not for volumes: choose nifti, dicom, nrrd or mha"),
             ({"modality": "US"}, "--output::modality is 'US': choose CT, MR or PT"),
