@@ -14,6 +14,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLosslessSV1,
+    JPEGLSLossless,
     RLELossless,
 )
 
@@ -104,6 +105,7 @@ def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
         ({"PhotometricInterpretation": "RGB"}, r"not grey values \(another PhotometricInterpretation in 004"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, r"differ in PhotometricInter.* \(MONOCHROME1 in 1 of 4\)"),
         ({"BitsAllocated": 1}, r"unsupported bits of the pixels \(1 allocated, 16 stored, highest 15 in"),
+        ({"BitsStored": 20}, r"\(16 allocated, 20 stored, highest 15"),
         ({"HighBit": 30}, r"\(16 allocated, 16 stored, highest 30"),
         ({"BitsStored": None}, r"a slice has no BitsStored \(004\.dcm\)"),
     ],
@@ -221,6 +223,13 @@ def test_padding_of_other_modalities_is_0_or_the_minimum(tmp_path):
     assert below.values[:, 0].max() == below.values[:, 0].min()
 
 
+def test_a_padding_value_that_no_pixel_has(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    volume = load_series(written(tmp_path / "ct", changing(PixelPaddingValue=65535)), "case7")
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+    assert not caplog.messages
+
+
 def test_pixels_that_are_too_few_for_the_header(tmp_path):
     folder = written(tmp_path / "ct", lambda header, number: setattr(header, "PixelData", header.PixelData[:20]))
     refused(folder, r"cannot decode the pixels \(ValueError in 004\.dcm\); copy or export")
@@ -238,17 +247,29 @@ def test_a_header_of_gigabytes_is_refused_before_anything_is_decoded(tmp_path, m
     refused(folder, r"the file is truncated \(\d+ bytes of 004\.dcm for 65535 x 65535 pixels in 1 frames")
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, DeflatedExplicitVRLittleEndian])
-def test_compressed_slices_are_exact(tmp_path, syntax):
-    def change(header, number):
-        if syntax == RLELossless:
-            header.compress(syntax, generate_instance_uid=False)
-        else:
-            header.file_meta.TransferSyntaxUID = syntax  # pydicom deflates when it writes
+def compressed(syntax):
+    return lambda header, number: header.compress(syntax, generate_instance_uid=False)
 
-    folder = written(tmp_path / "ct", change)
+
+def deflated(header, number):
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+
+
+@pytest.mark.parametrize(
+    ("change", "syntax", "codec"),
+    [
+        (compressed(RLELossless), RLELossless, "numpy"),
+        (compressed(JPEG2000Lossless), JPEG2000Lossless, "openjpeg"),
+        (compressed(JPEGLSLossless), JPEGLSLossless, "jpeg_ls"),
+        (deflated, DeflatedExplicitVRLittleEndian, "numpy"),
+    ],
+)
+def test_compressed_slices_are_exact(tmp_path, change, syntax, codec):
+    pytest.importorskip(codec)
+    grid = Grid(shape=(40, 36, 3))  # OpenJPEG encodes no smaller ones
+    folder = written(tmp_path / "ct", change, grid=grid)
     assert pydicom.dcmread(folder / "001.dcm").file_meta.TransferSyntaxUID == syntax
-    np.testing.assert_allclose(load_series(folder, "case7").values, Grid().values(), atol=0.06)
+    np.testing.assert_allclose(load_series(folder, "case7").values, grid.values(), atol=0.06)
 
 
 PYLIBJPEG = "pip install pylibjpeg pylibjpeg-openjpeg pyjpegls, or convert the series"
@@ -346,6 +367,7 @@ def test_activity_becomes_suv_with_the_formula_logged(tmp_path, caplog):
         # 23:58:20 the day before is 37000 s earlier
         ({"RadiopharmaceuticalStartTime": "235820"}, 70_000 / (300e6 * 2 ** -(37000 / 6000))),
         ({"RadionuclideHalfLife": 282276, "RadiopharmaceuticalStartDateTime": "20240501101500"}, SLOW),  # Zr-89, 5 days
+        ({"PatientWeight": 35}, FACTOR / 2),
         ({"Units": "GML"}, 1),
         # 09:25 in the zone of the scan, which the injection is not written in
         ({"RadiopharmaceuticalStartDateTime": "20240506072500+0000", "TimezoneOffsetFromUTC": "+0200"}, FACTOR),
@@ -368,7 +390,9 @@ def test_suv_by_hand(tmp_path, others, factor):
         ({"DecayCorrection": "NONE"}, "DecayCorrection is neither START nor ADMIN", "Bq/ml"),
         ({"CorrectedImage": ["DECY"]}, "CorrectedImage names no correction for attenuation and decay", "Bq/ml"),
         ({"RadionuclideTotalDose": None}, "no RadionuclideTotalDose or RadionuclideHalfLife", "Bq/ml"),
+        ({"RadionuclideHalfLife": 0}, "no RadionuclideTotalDose or RadionuclideHalfLife", "Bq/ml"),
         ({"RadiopharmaceuticalStartTime": None}, "no times of injection and scan", "Bq/ml"),
+        ({"AcquisitionTime": None}, "no times of injection and scan", "Bq/ml"),
         ({"RadiopharmaceuticalInformationSequence": None}, "not one item in Radiopharm", "Bq/ml"),
         (
             {"RadiopharmaceuticalStartTime": None, "RadiopharmaceuticalStartDateTime": "20240506092500+0200"},
