@@ -63,16 +63,15 @@ def require_task(record: RunRecord | None) -> None:
     """Refuse a command on a part of a configuration, such as ``train``, which MONAI builds and ends with success.
 
     Args:
-        record: of the command, which every task makes first; None for a part and a program.
+        record: of the command, which every task makes first; None for a part.
 
     Raises:
         ConfigError: with the tasks.
     """
-    command = running_command()
-    if record is not None or not command.run_id:
+    if record is not None or not is_own_process():  # to look at the frames of a program would keep what they hold
         return
-    if is_own_process():
-        sys.excepthook = end_command
+    command = running_command()
+    sys.excepthook = end_command
     lists = {key: value for content in command.files.values() for key, value in content.items()}
     tasks = [key for key, value in lists.items() if isinstance(value, list) and f"%{PREPARE}" in value]
     raise ConfigError(f"{command.run_id} is no task, so nothing would run", choose(tasks))
