@@ -25,8 +25,8 @@ libraries="libboost-filesystem1.74.0 libboost-iostreams1.74.0 libboost-locale1.7
     libtirpc3 libuuid1 libwebp7 libwrap0 libxml2"
 # shellcheck disable=SC2086
 apt-get download -qq orthanc=1.10.1+dfsg-2+deb12u1 $libraries 2>&1 | grep -v unsandboxed || true
-for package in *.deb; do dpkg-deb -x "$package" root; done
-LD_LIBRARY_PATH=$(echo "$folder"/root/usr/lib/*-linux-gnu) DCMDICTPATH="$folder/root/usr/share/libdcmtk17/dicom.dic" \
+for package in *.deb; do dpkg-deb -x "$package" tools; done
+LD_LIBRARY_PATH=$(echo "$folder"/tools/usr/lib/*-linux-gnu) DCMDICTPATH="$folder/tools/usr/share/libdcmtk17/dicom.dic" \
     "$folder/venv/bin/python" -W ignore - <<'PROGRAM'
 import io
 import json
@@ -77,7 +77,7 @@ def ask(path, body=None):
 
 
 with open("log", "wb") as log:
-    orthanc = subprocess.Popen(["root/usr/sbin/Orthanc", "orthanc.json"], stdout=log, stderr=log)
+    orthanc = subprocess.Popen(["tools/usr/sbin/Orthanc", "orthanc.json"], stdout=log, stderr=log)
 try:
     for _ in range(100):
         try:
