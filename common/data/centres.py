@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..errors import DataError
-from .datalist import SPLITS, Item, check_leaks, split_by_patient
+from .datalist import SPLITS, Item, check_leaks, one_spelling, split_by_patient
 
 CENTRE = "centre"
 
@@ -26,7 +26,8 @@ def split_by_centre(
             sections.
         ConfigError: for invalid fractions.
     """
-    items = sorted(items, key=lambda item: item["case"])
+    # before the centres part them, so that a patient typed in two ways is found in both
+    items = sorted(one_spelling({"": list(items)})[""], key=lambda item: item["case"])
     wanted = {name.strip() for name in centres}
     there = sorted({item[CENTRE] for item in items if CENTRE in item})
     if missing := sorted(wanted - set(there)):

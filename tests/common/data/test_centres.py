@@ -32,6 +32,8 @@ def test_centres_that_do_not_fit_are_refused() -> None:
 
 
 def test_a_patient_of_two_centres_is_not_trained_on_and_tested() -> None:
-    items = [{**item, "patient": "one"} if item["case"].endswith("000") else item for item in ITEMS]
-    with pytest.raises(DataError, match="patient 'one' is in .* and test"):
+    """However their id is typed in each of them."""
+    ids = {"1ABA000": "one", "1ABB000": "One ", "1ABC000": "one"}
+    items = [{**item, "patient": ids.get(item["case"], item["case"])} for item in ITEMS]
+    with pytest.raises(DataError, match="patient 'One' is in .* and test"):
         split_by_centre(items, ["B"], (0.7, 0.15, 0.15))
