@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import DataError
+from .complete import complete
 
-logger = logging.getLogger(__name__)
 FILE = r"IXI\d{3}-(?P<centre>[^-]+)-"
 """Beginning of a file's name: subject and hospital."""
 
@@ -35,18 +34,15 @@ def subject_files(root: Path, names: Sequence[str]) -> dict[str, dict[str, Path]
     Raises:
         DataError: for a folder that does not exist, a subject with two files of a modality, or no complete subject.
     """
-    found = {name: _modality(root, name) for name in names}
-    subjects = sorted(set().union(*found.values()))
-    lacking = {subject: [name for name in names if subject not in found[name]] for subject in subjects}
-    excluded = [f"{subject} (no {', '.join(missing)})" for subject, missing in lacking.items() if missing]
-    if len(excluded) == len(subjects):
-        example = f"IXI-{names[0]}/IXI002-Guys-0828-{names[0]}.nii.gz"
-        fault = f"no subject in {root} has all of {', '.join(names)}, files such as ROOT/{example}"
-        listed = f" ({'; '.join(excluded)})" if excluded else ""
-        raise DataError(f"{fault}{listed}", "correct --dataset_dir, --source or --target")
-    if excluded:
-        logger.warning("%s: %d subjects are excluded: %s", root.name, len(excluded), "; ".join(excluded))
-    return {subject: {name: found[name][subject] for name in names} for subject in subjects if not lacking[subject]}
+    modalities = {name: _modality(root, name) for name in names}
+    found = {
+        subject: {name: files[subject] for name, files in modalities.items() if subject in files}
+        for subject in sorted(set().union(*modalities.values()))
+    }
+    lacking = {subject: [name for name in names if name not in files] for subject, files in found.items()}
+    reasons = {subject: f"no {', '.join(missing)}" for subject, missing in lacking.items() if missing}
+    example = f"IXI-{names[0]}/IXI002-Guys-0828-{names[0]}.nii.gz"
+    return complete(root, found, names, ("subject", "subjects", "files"), example, reasons)
 
 
 def _modality(root: Path, name: str) -> dict[str, Path]:

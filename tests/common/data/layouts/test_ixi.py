@@ -36,7 +36,7 @@ def test_pairs_by_subject_and_the_rest_is_named(ixi: Path, caplog: pytest.LogCap
             ("IXI012", "HH", "HH-1211-PD.nii.gz", "HH-1212-T2.nii"),
         )
     ]
-    assert "2 subjects are excluded: IXI035 (no T2); IXI567 (no PD)" in caplog.text
+    assert "2 subjects without all files are excluded: IXI035 (no T2), IXI567 (no PD)" in caplog.text
 
 
 def test_other_modalities_masks_and_inference(ixi: Path) -> None:
@@ -64,7 +64,9 @@ def test_a_modality_that_is_not_there_and_two_scans_of_a_subject(ixi: Path) -> N
 
 def test_no_pair_at_all(tmp_path: Path) -> None:
     make(tmp_path, "IXI-PD/IXI002-Guys-0828-PD.nii.gz", "IXI-T2/IXI012-HH-1211-T2.nii.gz")
-    with pytest.raises(DataError, match=r"has all of PD, T2, .* \(IXI002 \(no T2\); IXI012 \(no PD\)\): correct"):
+    with pytest.raises(
+        DataError, match=r"has all of PD, T2, .*; excluded: IXI002 \(no T2\), IXI012 \(no PD\): correct"
+    ):
         find_cases(tmp_path, "ixi", "PD", "T2")
     make(tmp_path, "empty/IXI-PD/x", "empty/IXI-T2/x")
     with pytest.raises(DataError, match="no subject .*ROOT/IXI-PD/IXI002-Guys-0828-PD.nii.gz: correct"):
