@@ -19,9 +19,6 @@ FILES = "files"
 KINDS = {"sha256": str, "size": int, "mtime_ns": int}
 """Of the identity of a file."""
 
-NAMED = 5
-"""Number of cases or files that a message names; all are counted."""
-
 
 @dataclass(frozen=True)
 class SplitRecord:
@@ -88,11 +85,6 @@ def require_files(items: Sequence[Item], run_dir: str) -> None:
     if gone := [path for item in items for path in paths_of(item, PATH_KEYS) if not Path(path).exists()]:
         fault = f"{len(gone)} files of the split of {run_dir} are gone ({some(gone)})"
         raise DataError(fault, "pass --dataset_dir with where the data are now")
-
-
-def counted(names: Sequence[str]) -> str:
-    """The number of some cases or files, and the first of them, for messages."""
-    return f"{len(names)} ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
 
 
 def write_split(cases: Mapping[str, Any] | None, folder: Path) -> None:

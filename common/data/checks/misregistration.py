@@ -25,10 +25,13 @@ ABSOLUTE_GAIN = 0.01
 
 @dataclass(frozen=True)
 class Shift:
-    """The shift of the target, in voxels along an axis, that increases the mutual information (nats) most."""
+    """The shift of the target, in voxels along an axis, that increases the mutual information (nats) most.
+
+    A flip along the axis has no voxels.
+    """
 
     axis: int
-    voxels: int
+    voxels: int | None
     before: float
     after: float
 
@@ -51,16 +54,7 @@ def suspicious_shift(source: np.ndarray, target: np.ndarray) -> Shift | None:
     return best if is_gain(before, best.after) else None
 
 
-@dataclass(frozen=True)
-class Mirroring:
-    """The flip of the target along an axis that increases the mutual information (nats) most."""
-
-    axis: int
-    before: float
-    after: float
-
-
-def suspicious_flip(source: np.ndarray, target: np.ndarray) -> Mirroring | None:
+def suspicious_flip(source: np.ndarray, target: np.ndarray) -> Shift | None:
     """The best flip of the target ``(X, Y, Z)`` against the source; None without a clear improvement.
 
     Heads are nearly the same from left to right, so that an exchange of the sides is hardly visible.
@@ -70,7 +64,7 @@ def suspicious_flip(source: np.ndarray, target: np.ndarray) -> Mirroring | None:
     if a[step].size < MINIMUM_SAMPLES:
         return None
     before = mutual_information(a[step], b[step])
-    flips = [Mirroring(axis, before, mutual_information(a[step], np.flip(b, axis)[step])) for axis in range(3)]
+    flips = [Shift(axis, None, before, mutual_information(a[step], np.flip(b, axis)[step])) for axis in range(3)]
     best = max(flips, key=lambda flip: flip.after)
     return best if is_gain(before, best.after) else None
 

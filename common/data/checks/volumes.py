@@ -16,7 +16,7 @@ from ...io.nifti.reading import is_constant
 from ...io.reader import VolumeReader
 from ...metrics.masked import mask_fault
 from ...units import HU_MAXIMUM, HU_MINIMUM
-from .misregistration import Shift, suspicious_flip, suspicious_shift
+from .misregistration import suspicious_flip, suspicious_shift
 
 OUTSIDE_SHARE = 0.05
 """Largest share of a lesion outside the brain mask; a larger one means that one of them is misplaced."""
@@ -137,7 +137,7 @@ def registered(image: CheckedVolume, label: CheckedVolume) -> Iterator[Finding]:
     shift, flip = suspicious_shift(source, label.values), suspicious_flip(source, label.values)
     best = max((trial for trial in (shift, flip) if trial), key=lambda trial: trial.after, default=None)
     if best is not None:
-        moved = f"shifted by {best.voxels:+d} voxels" if isinstance(best, Shift) else "flipped"
+        moved = "flipped" if best.voxels is None else f"shifted by {best.voxels:+d} voxels"
         growth = f"mutual information grows from {best.before:.3f} to {best.after:.3f}"
         gain = f"{growth} when the label is {moved} along its axis {best.axis}"
         remedy = "look at the pair; register it, or correct its affine"
