@@ -22,6 +22,9 @@ Cases = Sequence[torch.Tensor]
 class MaskedMetric(Metric):
     """Mean over the cases, on all ranks, of a measure inside a mask.
 
+    A case is ``pred`` and ``label`` of the engine's output and ``mask`` of its batch, (1, X, Y, Z) each, as decollated by
+    MONAI's ``SupervisedEvaluator``.
+
     Undefined cases (nan, such as the bone error of a case without bone) are excluded from the mean. ``rows`` holds the
     value of every case this rank has seen since the last reset, nan included.
 
@@ -32,9 +35,6 @@ class MaskedMetric(Metric):
     Args:
         function: measure of one case ``(pred, truth, mask) -> float`` on arrays (X, Y, Z), such as
             :func:`common.metrics.mae`.
-        output_transform: turns the engine's output into three sequences of equal length, pred, truth and mask, of
-            channel-first tensors (1, X, Y, Z). By default they are ``pred`` and ``label`` of the output and ``mask`` of
-            the batch, as decollated by MONAI's ``SupervisedEvaluator``.
         device: where sums are exchanged between ranks.
 
     Raises:
@@ -46,20 +46,15 @@ class MaskedMetric(Metric):
     def __init__(
         self,
         function: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
-        output_transform: Callable[[Any], Any] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
         if not callable(function):
             raise ConfigError(f"function is {function!r}, not callable", "add `_mode_: callable` to its _target_")
         self.function = function
-        # Ignite unrolls lists for pairs only; three lists must reach `update` whole.
-        super().__init__(output_transform or _as_it_is, device=device, skip_unrolling=True)
+        super().__init__(device=device)
 
     def iteration_completed(self, engine: Engine) -> None:
         """Score the cases of the iteration that ``engine`` has completed."""
-        if self._output_transform is not _as_it_is:
-            super().iteration_completed(engine)
-            return
         outputs: Any = engine.state.output
         batch: Any = engine.state.batch
         pairs = zip(outputs, batch, strict=True)
@@ -97,10 +92,6 @@ class MaskedMetric(Metric):
         if self._count == 0:
             raise NotComputableError("MaskedMetric must have at least one case with a defined value to be computed.")
         return self._sum / self._count
-
-
-def _as_it_is(output: Any) -> Any:
-    return output
 
 
 def _as_array(volume: torch.Tensor) -> np.ndarray:

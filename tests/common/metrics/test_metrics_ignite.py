@@ -7,11 +7,8 @@ import pytest
 import torch
 from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
-from monai.handlers import from_engine
 
 from common.metrics import MaskedMetric, bone_dice, mae
-
-FROM_OUTPUT = from_engine(["pred", "label", "mask"])
 
 
 def _case(error, label=0.0):
@@ -29,21 +26,21 @@ def _evaluate(metric, iterations):
 
 
 def test_mean_over_cases_of_uneven_iterations():
-    metric = MaskedMetric(mae, FROM_OUTPUT)
+    metric = MaskedMetric(mae)
     value = _evaluate(metric, [[_case(1.0), _case(-2.0)], [_case(6.0)]])
     assert value == pytest.approx((1 + 2 + 6) / 3)
     assert metric.rows == [1.0, 2.0, 6.0]
 
 
 def test_every_run_starts_afresh():
-    metric = MaskedMetric(mae, FROM_OUTPUT)
+    metric = MaskedMetric(mae)
     _evaluate(metric, [[_case(1.0)]])
     assert _evaluate(metric, [[_case(4.0)]]) == 4.0
     assert metric.rows == [4.0]
 
 
 def test_undefined_cases_are_left_out_of_the_mean():
-    metric = MaskedMetric(bone_dice, FROM_OUTPUT)
+    metric = MaskedMetric(bone_dice)
     assert _evaluate(metric, [[_case(0.0), _case(-900.0, label=1000.0), _case(0.0, label=1000.0)]]) == 0.5
     assert math.isnan(metric.rows[0])
     assert metric.rows[1:] == [0.0, 1.0]
@@ -51,13 +48,13 @@ def test_undefined_cases_are_left_out_of_the_mean():
 
 def test_no_defined_case_cannot_be_computed():
     with pytest.raises(NotComputableError, match="at least one case with a defined value"):
-        _evaluate(MaskedMetric(bone_dice, FROM_OUTPUT), [[_case(0.0)]])
+        _evaluate(MaskedMetric(bone_dice), [[_case(0.0)]])
 
 
 def test_half_precision_is_scored_in_double():
     case = {key: value.to(torch.bfloat16) for key, value in _case(1.0, label=256.0).items()}
     # bfloat16 has 8 significant bits: 257 is stored as 256.
-    assert _evaluate(MaskedMetric(mae, FROM_OUTPUT), [[case, _case(3.0)]]) == 1.5
+    assert _evaluate(MaskedMetric(mae), [[case, _case(3.0)]]) == 1.5
 
 
 def test_the_channels_of_a_picture_count_together():
@@ -71,7 +68,7 @@ def test_the_channels_of_a_picture_count_together():
 def _score_on_one_rank(rank, folder):
     # Rank 0 sees two cases and rank 1 one, so that a mean of rank means would differ.
     iterations = [[[_case(1.0)], [_case(2.0)]], [[_case(9.0)]]][rank]
-    metric = MaskedMetric(mae, FROM_OUTPUT)
+    metric = MaskedMetric(mae)
     value = _evaluate(metric, iterations)
     (folder / f"rank_{rank}.txt").write_text(f"{value} {len(metric.rows)}")
 
