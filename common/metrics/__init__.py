@@ -17,15 +17,7 @@ from .pictures import picture_scores
 from .similarity import ms_ssim, ssim
 from .skull import skull_errors, skull_map, skull_rays, skull_scores
 from .structures import StructureOverlap
-from .tissue import (
-    air_dice,
-    bone_dice,
-    ct_scores,
-    tissue_bias,
-    tissue_errors,
-    tissue_mae,
-    tissue_order,
-)
+from .tissue import air_dice, bone_dice, ct_scores, tissue_errors, tissue_order
 from .tissue_dice import TissueDice
 
 __all__ = [
@@ -57,9 +49,7 @@ __all__ = [
     "skull_scores",
     "slice_jumps",
     "ssim",
-    "tissue_bias",
     "tissue_errors",
-    "tissue_mae",
     "tissue_order",
     "value_range",
     "vif",

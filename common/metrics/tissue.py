@@ -8,54 +8,38 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ConfigError, choose
 from ..segmenter.segmentation import dice
 from ..transforms.body import CAVITY_HU
 from ..units import BONE_ABOVE_HU, HU, tissues_of
 from .detail import slice_jumps
-from .masked import Volume, checked_volumes, mean_or_nan
-
-TISSUES = ("air", "soft", "bone")
+from .masked import checked_volumes, mean_or_nan
 
 
-def tissue_mae(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> float:
-    """Mean absolute error in HU over one tissue inside the mask; nan where the truth has none of it.
+def tissue_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
+    """MAE and bias in HU of every tissue inside the mask: ``mae_air``, ``bias_air``, ``mae_soft``, ...
+
+    The bias is the mean of prediction minus truth. Both are nan where the truth has none of a tissue.
 
     Args:
         pred: synthetic CT (X, Y, Z) in HU.
         truth: real CT (X, Y, Z) in HU, which defines the tissues.
         mask: the voxels to score (X, Y, Z), above 0 inside.
-        tissue: one of ``TISSUES``.
 
     Raises:
-        ConfigError: unknown tissue.
         DataError: see :func:`~common.metrics.masked.checked_volumes`.
     """
-    return mean_or_nan(np.abs(_errors(pred, truth, mask, tissue)))
-
-
-def tissue_bias(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> float:
-    """Mean of prediction minus truth in HU over one tissue; nan where absent. Args and Raises: :func:`tissue_mae`."""
-    return mean_or_nan(_errors(pred, truth, mask, tissue))
-
-
-def tissue_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
-    """MAE and bias in HU of every tissue: ``mae_air``, ``bias_air``, ``mae_soft``, ...; nan where a tissue is absent.
-
-    Args and Raises: see :func:`tissue_mae`.
-    """
-    measures = {"mae": tissue_mae, "bias": tissue_bias}
-    return {
-        f"{name}_{tissue}": measure(pred, truth, mask, tissue)
-        for tissue in TISSUES
-        for name, measure in measures.items()
-    }
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    scores = {}
+    for name, where in tissues_of(truth).items():
+        errors = (pred - truth)[inside & where]
+        scores |= {f"mae_{name}": mean_or_nan(np.abs(errors)), f"bias_{name}": mean_or_nan(errors)}
+    return scores
 
 
 def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     """Dice overlap in [0, 1] of bone (above ``BONE_ABOVE_HU``) in prediction and truth; nan where neither has bone.
 
-    Args and Raises: see :func:`tissue_mae`.
+    Args and Raises: see :func:`tissue_errors`.
     """
     pred, truth, inside = checked_volumes(pred, truth, mask)
     return dice(pred[inside] > BONE_ABOVE_HU, truth[inside] > BONE_ABOVE_HU)
@@ -64,7 +48,7 @@ def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
 def air_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     """Dice overlap in [0, 1] of air cavities (below ``CAVITY_HU`` inside the mask); nan where neither has any.
 
-    The mask holds the head with its cavities and no air around it. Args and Raises: see :func:`tissue_mae`.
+    The mask holds the head with its cavities and no air around it. Args and Raises: see :func:`tissue_errors`.
     """
     pred, truth, inside = checked_volumes(pred, truth, mask)
     return dice(pred[inside] < CAVITY_HU, truth[inside] < CAVITY_HU)
@@ -74,7 +58,7 @@ def outside_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[s
     """``mae_outside``, in HU, and ``tissue_outside``, the share of true air that was given tissue, outside the mask.
 
     Tissue is above ``CAVITY_HU``; a mask may leave some skin outside. Both are nan where nothing is outside.
-    Args and Raises: see :func:`tissue_mae`.
+    Args and Raises: see :func:`tissue_errors`.
     """
     pred, truth, inside = checked_volumes(pred, truth, mask)
     outside = ~inside
@@ -111,7 +95,7 @@ def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, unit: str = HU
     ``slice_jumps`` is the maximum over the three axes, since slice-wise networks flicker along one of them;
     in another ``unit`` than HU it is the only one.
 
-    Args and Raises: see :func:`tissue_mae`.
+    Args and Raises: see :func:`tissue_errors`.
     """
     jumps = [slice_jumps(pred, truth, mask, axis) for axis in range(3)]
     flicker = {"slice_jumps": float(np.nanmax([*jumps, 0.0]))}
@@ -119,12 +103,3 @@ def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, unit: str = HU
         return flicker
     overlaps = {"bone_dice": bone_dice(pred, truth, mask), "air_dice": air_dice(pred, truth, mask)}
     return {**tissue_errors(pred, truth, mask), **overlaps, **outside_errors(pred, truth, mask), **flicker}
-
-
-def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> Volume:
-    """Prediction minus truth in the voxels of one tissue (N,)."""
-    if tissue not in TISSUES:
-        raise ConfigError(f"tissue is {tissue!r}", choose(TISSUES))
-    pred, truth, inside = checked_volumes(pred, truth, mask)
-    where = inside & tissues_of(truth)[tissue]
-    return pred[where] - truth[where]
