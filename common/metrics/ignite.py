@@ -22,8 +22,8 @@ Cases = Sequence[torch.Tensor]
 class MaskedMetric(Metric):
     """Mean over the cases, on all ranks, of a measure inside a mask.
 
-    A case is ``pred`` and ``label`` of the engine's output and ``mask`` of its batch, (1, X, Y, Z) each, as decollated by
-    MONAI's ``SupervisedEvaluator``.
+    A case is ``pred`` and ``label`` of the engine's output and ``mask`` of its batch, (1, X, Y, Z) each, as MONAI's
+    ``SupervisedEvaluator`` decollates them.
 
     Undefined cases (nan, such as the bone error of a case without bone) are excluded from the mean. ``rows`` holds the
     value of every case this rank has seen since the last reset, nan included.
