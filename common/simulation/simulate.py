@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import ndimage
 
+from ..transforms.body import filled
 from .corruptions.artefacts import void_around
 from .corruptions.intensity import blurred
 from .ct import render_ct
@@ -156,7 +156,7 @@ class MrCtPair:
         )
         mr = shaped.received(blurred(partial_volume(anatomy, signals) * texture * void, sigma, spacing) * bias)
         image = self.scanner.degraded(mr, head, rng, shaped)
-        mask = filled(head).astype(np.float32)
+        mask = filled(head, axis=2).astype(np.float32)  # as that of ``head_mask``
         return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing}
 
 
@@ -168,8 +168,3 @@ def held_out(simulation: Any) -> Any:
 def of_source(simulation: Any, source: PulseSequence) -> Any:
     """The same simulation of another source: a training may see contrasts that no scan has, validation shall not."""
     return replace(simulation, source=source)
-
-
-def filled(head: np.ndarray) -> np.ndarray:
-    """Head mask (X, Y, Z) with the holes of each axial slice filled, as in :func:`common.transforms.head_mask`."""
-    return np.stack([ndimage.binary_fill_holes(part) for part in np.moveaxis(head, 2, 0)], axis=2)

@@ -89,8 +89,8 @@ def brain_mask(anatomy: Anatomy, margin_mm: float) -> NDArray[np.bool_]:
     regions, _ = ndimage.label(tissue)
     brain: NDArray[np.bool_] = regions == np.bincount(regions[tissue]).argmax()
     steps = max(1, round((margin_mm + 6.0) / anatomy.spacing))
-    closed: NDArray[np.bool_] = ndimage.distance_transform_edt(~ndimage.binary_dilation(brain, iterations=steps)) == 0
-    depth: NDArray[np.float64] = ndimage.distance_transform_edt(closed) * anatomy.spacing
+    wide = ndimage.binary_dilation(brain, iterations=steps)
+    depth: NDArray[np.float64] = ndimage.distance_transform_edt(wide) * anatomy.spacing
     return (depth > 6.0) | brain
 
 

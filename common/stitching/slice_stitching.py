@@ -132,13 +132,10 @@ class PlaneInferer(Inferer):
         """This inferer and others that need less memory, with the same result, and what they are in words."""
         size = self.batch_size
         while size:
-            yield f"inference_batch {size}", self if size == self.batch_size else self._with(size)
+            other = copy.copy(self)
+            other.batch_size = size
+            yield f"inference_batch {size}", other
             size //= 2
-
-    def _with(self, batch_size: int) -> PlaneInferer:
-        other = copy.copy(self)
-        other.batch_size = batch_size
-        return other
 
     def _batches(self, volume: Tensor, network: Callable[..., Tensor], count: int) -> Iterator[tuple[range, Tensor]]:
         cval = float(volume.min()) if self.cval is None else self.cval

@@ -17,13 +17,7 @@ from monai.utils import MetaKeys, SpaceKeys
 
 from ..case_keys import REGIONS
 from ..errors import DataError
-from ..grids import (
-    LEAST_COVERED,
-    covered,
-    require_grid,
-    same_grid,
-    show_grid,
-)
+from ..grids import LEAST_COVERED, covered, require_grid, same_grid, show_grid
 from ..io import Scan, VolumeReader
 from ..io.modality import MODALITY, SOURCE_MODALITY, modality_of
 from ..io.reader import WARNINGS
@@ -130,10 +124,10 @@ def _described(channels: np.ndarray, scans: Sequence[Scan], paths: Sequence[str]
 
 def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
     """Resample a scan to the grid of the first one; unchanged if it is already on that grid."""
-    if _same_grid(scan, first):
-        return scan
     values, affine = _channels(scan.values), scan.affine
     shape, wanted = first.values.shape[-3:], first.affine
+    if same_grid(values.shape[-3:], affine, shape, wanted):
+        return scan
     inside = covered(shape, wanted, values.shape[-3:], affine)
     own, new = show_grid(values.shape[-3:], affine), show_grid(shape, wanted)
     if inside.mean() < LEAST_COVERED:
@@ -147,10 +141,6 @@ def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
     placed = resample(volume, torch.from_numpy(wanted), shape).numpy()
     background = 0 if is_mask else values.min(axis=(1, 2, 3), keepdims=True)
     return replace(scan, values=np.where(inside, placed, background).astype(np.float32), affine=wanted)
-
-
-def _same_grid(one: Scan, other: Scan) -> bool:
-    return same_grid(one.values.shape[-3:], one.affine, other.values.shape[-3:], other.affine)
 
 
 def _channels(values: np.ndarray) -> np.ndarray:

@@ -73,7 +73,9 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
             for number, room in enumerate(made):
                 if key == source:
                     values = with_dark_padding(convert_to_numpy(image[number])) if number else first
-                    floor = None if self.floor is None else _percentile(values[box][body], self.floor)
+                    floor = None
+                    if self.floor is not None:
+                        floor = float(np.percentile(values[box][body], self.floor, overwrite_input=True))
                     if number == len(made) - 1:
                         del body
                     room[:] = air = np.float32(floor or 0)
@@ -109,11 +111,6 @@ class SubjectBoxd(MapTransform, InvertibleTransform):
             info = self.pop_transform(volume)[TraceKeys.EXTRA_INFO]
             restored[key] = _given_back(volume, info["start"], info["shape"])
         return restored
-
-
-def _percentile(values: Volume, percent: float) -> float:
-    """A percentile of values that nothing needs afterwards, (N,)."""
-    return float(np.percentile(values, percent, overwrite_input=True))
 
 
 def _given_back(volume: MetaTensor, start: Sequence[int], shape: Sequence[int]) -> MetaTensor:

@@ -14,8 +14,9 @@ from common.simulation.grid import Volume
 from common.simulation.head import Anatomy
 from common.simulation.physics import Range, drawn
 from common.simulation.scanner import Scanner
-from common.simulation.simulate import AverageHeads, Case, Heads, filled
+from common.simulation.simulate import AverageHeads, Case, Heads
 from common.simulation.tissues import TISSUES
+from common.transforms.body import filled
 
 TISSUE_HU: Mapping[str, Range] = {**PERFUSED_HU, "lesion": (0.0, 6.0), "muscle": (0.0, 15.0), "skin": (0.0, 25.0)}
 """Tissue enhancement by iodine: brain and dura as in ``common.simulation.ct.PERFUSED_HU``; lesion, muscle and skin
@@ -85,7 +86,7 @@ class CectCtPair:
         return {
             "image": np.clip(shaped(image), *CT_RANGE_HU),
             "label": np.clip(shaped(label), *CT_RANGE_HU),
-            "mask": filled(head).astype(np.float32),
+            "mask": filled(head, axis=2).astype(np.float32),
             "vessel": (shaped(anatomy.fractions["vessel"]) > 0.5).astype(np.float32),
             "spacing": shaped.spacing,
         }

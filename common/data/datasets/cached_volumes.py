@@ -80,16 +80,16 @@ class PreprocessedCases(CacheDataset):
         """Voxels of the cases by their headers, at the working spacing; 1 each where one cannot be read."""
         steps = self.transform.flatten().transforms
         load = next((each for each in steps if isinstance(each, LoadVolumed)), None)
+        if load is None:
+            return [1] * len(self.data)
         spacing = next((each for each in steps if isinstance(each, WorkingSpacingd)), WorkingSpacingd(self.keys))
         sizes = []
         for item in self.data:
-            if load is None:
-                break
             paths = ensure_tuple(item[self.keys[0]])
             channels = load.reader.channels if self.keys[0] == "image" and len(paths) == 1 else None
             scan = load.reader.extent(paths[0], str(item.get("case", "")), channels)
             sizes.append(prod(spacing.shape_after(scan.values.shape[-3:], scan.affine)) if scan else 0)
-        return sizes if sizes and all(sizes) else [1] * len(self.data)
+        return sizes if all(sizes) else [1] * len(self.data)
 
 
 class MappedCacheDataset(CacheDataset):

@@ -42,12 +42,6 @@ def _scanned_shape(volume: Tensor) -> Sequence[int]:
     return [int(side) for _, side in sorted(zip(axes, meta[MetaKeys.SPATIAL_SHAPE], strict=True))]
 
 
-def elongation(spacing: Sequence[float] | np.ndarray) -> dict[str, float]:
-    """How much longer than wide the pixels of each plane are, for a volume oriented RAS with a spacing in mm."""
-    pixels = {name: np.delete(np.asarray(spacing), axis) for name, axis in PLANES.items()}
-    return {name: float(sides.max() / sides.min()) for name, sides in pixels.items()}
-
-
 class SliceDataset(PreprocessedCases):
     """Slices of all cases in one plane, with their neighbours as channels of the image (2.5-D).
 
@@ -86,7 +80,7 @@ class SliceDataset(PreprocessedCases):
         seed: int = 0,
         keys: Sequence[str] = ("image", "label"),
     ) -> None:
-        self.axis = plane_axis(plane)
+        self.plane, self.axis = plane, plane_axis(plane)
         self.neighbours = odd_neighbours(neighbours)
         self.min_foreground = min_foreground
         super().__init__(data, transform, keys)
@@ -118,12 +112,12 @@ class SliceDataset(PreprocessedCases):
 
     def _require_slices(self, item: Item, case: str) -> None:
         """Refuse scans a few voxels thick in a plane that cuts them into lines, whatever margin they were given."""
-        own = next(name for name, axis in PLANES.items() if axis == self.axis)
         shape = _scanned_shape(item[self.keys[0]])
         sides = {name: np.delete(shape, axis) for name, axis in PLANES.items()}
         best = max(sides, key=lambda name: int(sides[name].min()))
-        if sides[own].min() < LEAST_PIXELS <= sides[best].min():
-            fault = f"case {case} has {own} slices of {' x '.join(map(str, sides[own]))} pixels"
+        own = sides[self.plane]
+        if own.min() < LEAST_PIXELS <= sides[best].min():
+            fault = f"case {case} has {self.plane} slices of {' x '.join(map(str, own))} pixels"
             raise DataError(fault, f"pass --plane {best}, whose slices are the acquired ones")
 
     def _advise(self, item: Item) -> None:
@@ -132,14 +126,14 @@ class SliceDataset(PreprocessedCases):
         if affine is None:
             return
         spacing = np.asarray(affine_to_spacing(affine))
-        stretched = elongation(spacing)
+        pixels = {name: np.sort(np.delete(spacing, axis)) for name, axis in PLANES.items()}
+        stretched = {name: long / short for name, (short, long) in pixels.items()}
         best = min(stretched, key=stretched.__getitem__)
-        own = next(name for name, axis in PLANES.items() if axis == self.axis)
-        if stretched[own] > ELONGATED * stretched[best]:
-            short, long = sorted(np.delete(spacing, self.axis))
+        if stretched[self.plane] > ELONGATED * stretched[best]:
+            short, long = pixels[self.plane]
             logger.warning(
-                f"slices: pixels of the first case have {short:.3g} x {long:.3g} mm in {own} slices; the slices of"
-                f" --plane {best} are the acquired ones"
+                f"slices: pixels of the first case have {short:.3g} x {long:.3g} mm in {self.plane} slices; the slices"
+                f" of --plane {best} are the acquired ones"
             )
 
     def __len__(self) -> int:
