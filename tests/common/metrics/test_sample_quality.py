@@ -117,12 +117,6 @@ def by_pairs(one, other):
     return within_one + within_other - 2 * across
 
 
-def test_two_features_by_hand():
-    one, other = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [1.0]])
-    # within one: k(0, 2) = 1; within the other: k(1, 1) = 8; across: k(0, 1) = 1 twice and k(2, 1) = 27 twice
-    assert kid(one, other) == pytest.approx(1 + 8 - 2 * (1 + 27) / 2)
-
-
 def test_equals_the_definition_on_sets_of_unequal_size():
     draw = np.random.default_rng(0)
     one, other = draw.normal(size=(5, 7)), draw.normal(0.5, 2, size=(8, 7))

@@ -61,12 +61,6 @@ def test_what_an_earlier_pass_has_cached_counts_again() -> None:
     assert forward_bytes(stage, 1, 1, 40, 40, 40) == forward_bytes(stage, 1, 1, 40, 40, 40)
 
 
-def test_tiles_of_a_u_net_need_a_third_of_one_pass() -> None:
-    stage, shape = ghost(SketcherRefiner(1, 1, 4)).stages[0], (160, 160, 112)  # type: ignore[index,union-attr]
-    tiles = PatchStitchingInferer("fast", 16, 16, multiple_of=16, max_voxels=80**3, cval=-1, progress=False)
-    assert tiles.bytes_needed(stage, 1, shape) < forward_bytes(stage, 1, 1, *shape) / 3
-
-
 # ---- what needs less ------------------------------------------------------------------------------------------------
 
 
@@ -93,15 +87,6 @@ def test_tiles_of_a_u_net_leave_most_of_3_gb_beside_large_sources(shape: tuple[i
     inferer = CascadeInferer(PatchStitchingInferer("fast", 64, 32, multiple_of=16, max_voxels=1062882, cval=-1))
     volumes = 2 * 4 * math.prod(shape)
     assert volumes < inferer.bytes_needed(network, 4, shape) < volumes + 0.3e9 < (3e9 - 0.8e9) / 1.1
-
-
-def test_a_smaller_batch_gives_the_same_voxels() -> None:
-    torch.manual_seed(0)
-    network, volume = UNetGenerator(1, 1, 4, 4).eval(), torch.rand(1, 1, 13, 30, 17) * 2 - 1
-    with torch.no_grad():
-        made = [each(volume, network) for _, each in PlaneInferer("sagittal", 1, 8, 16).smaller()]
-    for other in made[1:]:
-        torch.testing.assert_close(other, made[0], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("cval", [None, -1.0])

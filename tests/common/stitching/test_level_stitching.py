@@ -136,14 +136,16 @@ def test_tiles_by_arithmetic() -> None:
 
 
 def test_other_networks_and_arguments_take_windows() -> None:
-    instance = BasicUNet(3, 2, 1, (2, 2, 4, 8, 16, 2)).eval()
-    for network in (instance, cascade().stages[0].train(), nn.Sequential(cascade().stages[0])):
+    instance, stage, enough = BasicUNet(3, 2, 1, (2, 2, 4, 8, 16, 2)).eval(), cascade().stages[0], 24 * 24 * 16
+    for max_voxels, network, *arguments in (
+        (enough, instance),
+        (enough, cascade().stages[0].train()),
+        (enough, nn.Sequential(stage)),
+        (enough, stage, "an argument"),
+        (16**3, stage),
+    ):
         with pytest.raises(ConfigError, match="max_voxels is .*, too few for a window wider than the receptive field"):
-            inferer(24 * 24 * 16)(volume(), network)
-    with pytest.raises(ConfigError, match="max_voxels is .*, too few for a window wider than the receptive field"):
-        inferer(24 * 24 * 16)(volume(), cascade().stages[0], "an argument")
-    with pytest.raises(ConfigError, match="max_voxels is .*, too few for a window wider than the receptive field"):
-        inferer(16**3)(volume(), cascade().stages[0])
+            inferer(max_voxels)(volume(), network, *arguments)
 
 
 def test_channels_last_gives_the_same_voxels() -> None:

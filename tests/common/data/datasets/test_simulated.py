@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
 
 from common.data.datasets.simulated import SimulatedPatches, SimulatedSlices, SimulatedVolumes
 from common.errors import ConfigError
@@ -92,14 +91,6 @@ KINDS = {
 }
 
 
-def test_volumes_have_the_affine_of_their_spacing():
-    seen = {}
-    SimulatedVolumes(thick, lambda case: seen.update(case) or case, cases=1)[0]
-    for volume in map(seen.get, ("image", "label", "mask")):
-        assert isinstance(volume, MetaTensor)
-        np.testing.assert_array_equal(np.diag(volume.affine), [2, 2, 6, 1])
-
-
 def test_a_thick_slice_case_comes_at_the_working_spacing_with_its_size_in_mm():
     case = KINDS["volumes"](RESPACED)[0]
     voxels = np.argwhere(case["mask"][0].numpy())
@@ -118,12 +109,6 @@ def test_samples_at_the_working_spacing_follow_from_seed_epoch_and_index(kind):
     backwards = KINDS[kind](RESPACED)
     assert all(same(backwards[key], forwards[key]) for key in reversed(forwards))
     assert type(forwards[1, 0]["image"]) is torch.Tensor, "metadata slow training down"
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_without_a_working_spacing_samples_keep_the_grid(kind):
-    step = WorkingSpacingd(["image", "label", "mask"], spacing=None)
-    assert same(KINDS[kind](step)[1, 3], KINDS[kind](lambda case: case)[1, 3])
 
 
 def order(rank=0, world=1, monkeypatch=None, **settings):
