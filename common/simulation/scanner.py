@@ -183,10 +183,8 @@ class Scanner:
         """
         view = self._window_of_view(rng, shape, spacing)
         axis = int(rng.choice(3, p=(0.1, 0.15, 0.75)))
-        thick, phase = (
-            rng.random() < self.thick_probability,
-            int(rng.choice([other for other in range(3) if other != axis])),
-        )
+        thick = rng.random() < self.thick_probability
+        phase = int(rng.choice([other for other in range(3) if other != axis]))
         distance = drawn(self.thickness_mm, rng.random(), "thickness_mm") / spacing
         pitch = max(distance, 1.0) if thick else 1.0
         gap = drawn(self.gap, rng.random(), "gap") if rng.random() < self.gap_probability else 0.0

@@ -47,7 +47,6 @@ class AverageHeads:
         turn_probability: probability of a rotation beyond that of every head; it doubles the rendering time.
         turn_degrees: largest rotation about each axis.
         move_mm: largest translation along each axis.
-        heads: number of different heads; null for one per case.
     """
 
     variety: Variety = field(default_factory=lambda: Variety(stripped_probability=0.0, defaced_probability=0.0))
@@ -55,7 +54,6 @@ class AverageHeads:
     turn_probability: float = 0.2
     turn_degrees: float = 12.0
     move_mm: float = 8.0
-    heads: int | None = None
 
     def __call__(self, rng: np.random.Generator) -> Anatomy:
         """A random head in a random position."""
@@ -66,7 +64,7 @@ class AverageHeads:
         spacing, turned = float(rng.choice(self.spacings_mm)), rng.random() < self.turn_probability
         move = tuple(rng.uniform(-self.move_mm, self.move_mm, 3))
         turn = tuple(rng.uniform(-self.turn_degrees, self.turn_degrees, 3)) if turned else (0.0, 0.0, 0.0)
-        return head_anatomy(int(rng.integers(self.heads or 2**63)), spacing, move, turn)
+        return head_anatomy(int(rng.integers(2**63)), spacing, move, turn)
 
     def held_out(self) -> AverageHeads:
         """The same: other seeds are other heads."""

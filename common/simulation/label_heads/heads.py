@@ -79,7 +79,6 @@ class IndividualHeads:
         label_maps: folder of the maps, see ``docs/how-to/fine-tuning.md``.
         part: ``training``, or ``validation`` for the maps that are kept for it, the last by name.
         validation_maps: how many are kept.
-        maps: use at most so many of the training maps; None for all.
         spacings_mm: pixel spacings to draw from.
         scale: size relative to the map, along each axis.
         turn_degrees: largest rotation about each axis.
@@ -95,7 +94,6 @@ class IndividualHeads:
     label_maps: str | Path
     part: str = "training"
     validation_maps: int = 3
-    maps: int | None = None
     spacings_mm: Sequence[float] = (1.4, 1.7, 2.0, 2.3)
     scale: Range = (0.92, 1.08)
     turn_degrees: Sequence[float] = (15.0, 8.0, 8.0)
@@ -118,7 +116,7 @@ class IndividualHeads:
         """The maps that heads are drawn from."""
         files = map_files(self.label_maps)
         first = len(files) - self.validation_maps
-        return files[first:] if self.part == "validation" else files[: max(first, 0)][: self.maps]
+        return files[first:] if self.part == "validation" else files[: max(first, 0)]
 
     def held_out(self) -> IndividualHeads:
         """Heads from the maps that are kept for validation."""

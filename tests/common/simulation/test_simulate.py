@@ -27,13 +27,6 @@ def test_a_seed_gives_the_same_bits_and_another_another_image_and_thick_slices_s
     assert sorted(thick["spacing"].tolist()) == [5, 5, 10]
 
 
-def test_one_head_has_one_shape():
-    still = {"spacings_mm": [5.0], "turn_probability": 0, "move_mm": 0}
-    for heads, alike in ((1, True), (None, False)):
-        one, other = (AverageHeads(heads=heads, **still)(np.random.default_rng(seed)) for seed in (0, 1))
-        assert np.array_equal(one.fractions["skull"], other.fractions["skull"]) is alike
-
-
 STILL = {
     "blur_mm": [0, 0], "thick_probability": 0, "cut_mm": [0, 0, 0, 0], "noise": [0, 0], "texture": [0, 0],
     "coil_probability": 0, "bias": [0, 0], "gamma": [1, 1], "window_percent": [100, 100], "quantised_probability": 0,
