@@ -29,7 +29,7 @@ def tissue_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[st
         DataError: see :func:`~common.metrics.masked.checked_volumes`.
     """
     pred, truth, inside = checked_volumes(pred, truth, mask)
-    scores = {}
+    scores: dict[str, float] = {}
     for name, where in tissues_of(truth).items():
         errors = (pred - truth)[inside & where]
         scores |= {f"mae_{name}": mean_or_nan(np.abs(errors)), f"bias_{name}": mean_or_nan(errors)}

@@ -11,8 +11,8 @@ import torch
 from ..config.record import RunRecord
 from ..data.datalist import POOLS, Item
 from ..data.identity import identify, paths_of
-from ..data.split_record import DATALIST_NAME, SplitRecord, counted
-from ..errors import ConfigError, DataError
+from ..data.split_record import DATALIST_NAME, SplitRecord
+from ..errors import ConfigError, DataError, some
 from ..evaluation.methods import EvaluatedMethod, require_unit, variant
 from ..io import VolumeReader
 from ..stitching import TargetScaleInferer
@@ -71,7 +71,7 @@ class HeldOutCases:
         trained = [item for section in ("training", *POOLS) for item in record.lists.get(section, [])]
         seen = {record.files[path].sha256 for item in trained for path in paths_of(item) if path in record.files}
         if leaked := self._sharing(items, seen):
-            fault = f"the weights were trained on {counted(leaked)} of the held-out cases"
+            fault = f"the weights were trained on {len(leaked)} ({some(leaked)}) of the held-out cases"
             raise DataError(fault, "pass another --datalist")
 
     def to_check(self, fitted: Sequence[str], made_in: str, unit: str) -> list[Item]:
@@ -93,7 +93,8 @@ class HeldOutCases:
         if not items:
             raise DataError(f"section {self.section or SECTIONS[1]} has no cases with a target", "add some")
         if used := self._sharing(items, set(fitted)):
-            raise DataError(f"the calibration used {counted(used)} of the cases to check", "pass another --datalist")
+            fault = f"the calibration used {len(used)} ({some(used)}) of the cases to check"
+            raise DataError(fault, "pass another --datalist")
         self.require_untrained(items)
         return items
 
