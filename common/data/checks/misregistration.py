@@ -24,11 +24,8 @@ ABSOLUTE_GAIN = 0.01
 
 
 @dataclass(frozen=True)
-class Shift:
-    """The shift of the target, in voxels along an axis, that increases the mutual information (nats) most.
-
-    A flip along the axis has no voxels.
-    """
+class Realignment:
+    """The shift of the target in voxels along an axis, or its flip (None), with the mutual information in nats."""
 
     axis: int
     voxels: int | None
@@ -36,7 +33,7 @@ class Shift:
     after: float
 
 
-def suspicious_shift(source: np.ndarray, target: np.ndarray) -> Shift | None:
+def suspicious_shift(source: np.ndarray, target: np.ndarray) -> Realignment | None:
     """The best trial shift of the target ``(X, Y, Z)`` against the source; None without a clear improvement.
 
     Axes too short to be shifted are not tried, and volumes with too few voxels are not checked.
@@ -47,14 +44,15 @@ def suspicious_shift(source: np.ndarray, target: np.ndarray) -> Shift | None:
     if not tried or still.size < MINIMUM_SAMPLES:
         return None
     before = mutual_information(_cut(a, tried, None, 0), still)
-    shifts = [
-        Shift(axis, k, before, mutual_information(_cut(a, tried, axis, k), still)) for axis in tried for k in SHIFTS
-    ]
+    shifts = []
+    for axis in tried:
+        after = (mutual_information(_cut(a, tried, axis, k), still) for k in SHIFTS)
+        shifts += [Realignment(axis, k, before, gained) for k, gained in zip(SHIFTS, after, strict=True)]
     best = max(shifts, key=lambda shift: shift.after)
     return best if is_gain(before, best.after) else None
 
 
-def suspicious_flip(source: np.ndarray, target: np.ndarray) -> Shift | None:
+def suspicious_flip(source: np.ndarray, target: np.ndarray) -> Realignment | None:
     """The best flip of the target ``(X, Y, Z)`` against the source; None without a clear improvement.
 
     Heads are nearly the same from left to right, so that an exchange of the sides is hardly visible.
@@ -64,7 +62,7 @@ def suspicious_flip(source: np.ndarray, target: np.ndarray) -> Shift | None:
     if a[step].size < MINIMUM_SAMPLES:
         return None
     before = mutual_information(a[step], b[step])
-    flips = [Shift(axis, None, before, mutual_information(a[step], np.flip(b, axis)[step])) for axis in range(3)]
+    flips = [Realignment(axis, None, before, mutual_information(a[step], np.flip(b, axis)[step])) for axis in range(3)]
     best = max(flips, key=lambda flip: flip.after)
     return best if is_gain(before, best.after) else None
 
