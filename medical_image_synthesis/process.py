@@ -21,26 +21,6 @@ WAITING = "OMP_WAIT_POLICY"
 """How PyTorch's threads wait for each other, read when it is imported."""
 
 
-def run_bundle(
-    bundle: Bundle,
-    run_id: str,
-    files: Sequence[str],
-    options: Mapping[str, str],
-    verbose: bool = False,
-) -> int:
-    """Run a bundle, whose messages go to stderr, and return the exit code.
-
-    Args:
-        bundle: whose package is on the path.
-        run_id: of its configs.
-        files: its config files.
-        options: settings by name, as texts.
-        verbose: log as the bundle's ``logging.conf`` has it, see :mod:`medical_image_synthesis.terminal`.
-    """
-    say_run(bundle, run_id)
-    return run_python(bundle, _words(run_id, files, options, verbose))
-
-
 def started_bundle(
     bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]
 ) -> subprocess.Popen[str]:
@@ -64,12 +44,21 @@ def run_python(bundle: Bundle, words: Sequence[str]) -> int:
 def become_bundle(
     bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str], verbose: bool = False
 ) -> int:
-    """Run a bundle in the place of this process, so that signals and exit code are those of the run."""
-    if os.name == "nt":  # which cannot replace a process
-        return run_bundle(bundle, run_id, files, options, verbose=verbose)
+    """Run a bundle in the place of this process, so that signals and exit code are those of the run.
+
+    Args:
+        bundle: whose package is on the path.
+        run_id: of its configs.
+        files: its config files.
+        options: settings by name, as texts.
+        verbose: log as the bundle's ``logging.conf`` has it, see :mod:`medical_image_synthesis.terminal`.
+    """
     say_run(bundle, run_id)
+    words = _words(run_id, files, options, verbose)
+    if os.name == "nt":  # which cannot replace a process
+        return run_python(bundle, words)
     sys.stdout.flush()
-    return os.execve(sys.executable, [sys.executable, *_words(run_id, files, options, verbose)], _with_package(bundle))
+    return os.execve(sys.executable, [sys.executable, *words], _with_package(bundle))
 
 
 def say_run(bundle: Bundle, run_id: str) -> None:

@@ -60,13 +60,15 @@ def benchmark(options: argparse.Namespace, words: Sequence[str]) -> int:
     if options.dry_run:
         _show(recipe, runs, lists, out, options.weights)
         return 0
+    from common.data.datalist import write_datalist
+
     results = _begun(recipe, lists, out)
     if recipe.prepare:
         _require_settings(recipe, runs, out, changed)
         from medical_image_synthesis.benchmark.prepare import prepared
 
         lists = prepared(recipe.prepare, lists, out / "data")
-    _write_datalist(recipe, lists, out)
+    write_datalist(lists, out / DATALIST, benchmark=recipe.name)
     for name in runs:
         key = {"changed": changed, "weights": _hash(options.weights) if options.weights else None}
         if name in results["runs"] and results["runs"][name]["key"] == key:
@@ -134,12 +136,6 @@ def _begun(recipe: Recipe, lists: Mapping[str, list[Item]], out: Path) -> dict[s
     if (known["recipe"], known["cases"]) != (about, cases):
         raise OutputError(f"{path} is of another recipe, or of other cases", "choose another --out")
     return known
-
-
-def _write_datalist(recipe: Recipe, lists: dict[str, list[Item]], out: Path) -> None:
-    from common.data.datalist import write_datalist
-
-    write_datalist(lists, out / DATALIST, benchmark=recipe.name)
 
 
 def _trained(recipe: Recipe, name: str, out: Path, changed: Mapping[str, str]) -> Run:

@@ -46,17 +46,13 @@ def prepared(settings: Mapping[str, Any], lists: Mapping[str, list[Item]], out: 
     items = [item for own in lists.values() for item in own]
     for item in tqdm(items, desc=name, unit="case", disable=None):
         if not (folder := out / str(item["case"])).is_dir():
-            write_whole_folder(folder, partial(_fill, function, item, given), lambda _: False)
+            write_whole_folder(folder, partial(function, item, **given), lambda _: False)
     return {
         section: [
             item | {key: str(out / str(item["case"]) / file) for key, file in files.items()} for item in own
         ]
         for section, own in lists.items()
     }  # fmt: skip
-
-
-def _fill(function: Any, item: Item, settings: Mapping[str, Any], folder: Path) -> None:
-    function(item, folder, **settings)
 
 
 def crop(item: Item, folder: Path, shape: Sequence[int]) -> None:

@@ -106,14 +106,11 @@ def sections(recipe: Recipe, items: Sequence[Item], root: Path) -> dict[str, lis
         return split_by_patient(items, split.get("fractions", (0.7, 0.15, 0.15)), split["seed"], split.get("counts"))
     lists = {section: [item for item in items if named.get(item["case"]) == section] for section in SECTIONS}
     if not lists["validation"]:
-        lists["validation"], lists["training"] = lists["training"][::10], _without_every(lists["training"], 10)
+        lists["validation"] = lists["training"][::10]
+        lists["training"] = [item for number, item in enumerate(lists["training"]) if number % 10]
     if empty := [section for section in SECTIONS if not lists[section]]:
         raise DataError(f"no case of {recipe.title} is in section {empty[0]}", "get the data of this section")
     return lists
-
-
-def _without_every(items: list[Item], step: int) -> list[Item]:
-    return [item for number, item in enumerate(items) if number % step]
 
 
 def _of_table(split: dict[str, Any], folder: Path) -> dict[str, str]:
