@@ -6,6 +6,11 @@ import torch
 from torch import Tensor, nn
 
 
+def parameters(network: nn.Module) -> int:
+    """Their number."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 class Scale(nn.Module):
     """``weight * x``; remembers what it was given."""
 

@@ -21,14 +21,11 @@ from brain3d_alphagan.scores import BrainScores, SliceFeatures, batch_mmd, brain
 from loss_settings import losses_of
 from torch import Tensor, nn
 from torch.nn import functional as F
+from toy_networks import parameters
 
 from common.losses import AdversarialLoss
 from common.metrics.random_features import RandomFeatures
 from common.metrics.sample_quality import left_and_right, nearest_training
-
-
-def weights(network: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_doubled_convolution_is_doubling_and_convolution_at_odd_sizes() -> None:
@@ -42,10 +39,10 @@ def test_published_sizes() -> None:
     """Weights of convolutions by arithmetic: kernels of 4^3, of 3^3, then scales and shifts of normalised layers."""
     generator = AutoEncodingGenerator()
     decoder = 1000 * 512 * 64 + 27 * (512 * 256 + 256 * 128 + 128 * 64 + 64 * 1) + 2 * (512 + 256 + 128 + 64)
-    assert weights(generator.decoder) == decoder
+    assert parameters(generator.decoder) == decoder
     critic = 64 * (64 + 64 * 128 + 128 * 256 + 256 * 512 + 512) + 64 + 128 + 256 + 512 + 1 + 2 * (128 + 256 + 512)
-    assert weights(ImageCritic()) == critic
-    assert weights(CodeCritic(1000, 4096)) == 1000 * 4096 + 4096**2 + 4096 + 2 * 4096 + 4 * 4096 + 1
+    assert parameters(ImageCritic()) == critic
+    assert parameters(CodeCritic(1000, 4096)) == 1000 * 4096 + 4096**2 + 4096 + 2 * 4096 + 4 * 4096 + 1
 
 
 @pytest.mark.parametrize("network", [AutoEncodingGenerator(7, 1), VariationalGenerator(7, 1)])

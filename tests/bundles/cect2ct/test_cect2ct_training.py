@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +112,9 @@ def uninterrupted(request: pytest.FixtureRequest) -> tuple[str, dict]:
     return request.param, trainer.state_to_save()
 
 
-def _go_on(mode: str, path: Path, change: Callable[[dict], None] = lambda networks: None) -> dict:
-    saved = checkpoints.load(path)
-    change(saved["networks"])
+def _go_on(mode: str, path: Path) -> dict:
     trainer = _resumable(mode, EPOCHS, seed=99)  # other initial weights, to be replaced
-    trainer.load_saved_state(saved)
+    trainer.load_saved_state(checkpoints.load(path))
     trainer.run()
     return trainer.state_to_save()
 

@@ -33,9 +33,6 @@ def iodine():
     return CectCtPair(**WHOLE, **settings)(SEED)
 
 
-# ---- seeds and grids ------------------------------------------------------------------------------------------------
-
-
 # ---- what iodine does, and what it leaves alone ---------------------------------------------------------------------
 
 

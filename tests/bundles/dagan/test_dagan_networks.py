@@ -11,12 +11,9 @@ from mri_dagan.networks import EncoderDecoder, RefinedUNet, ResidualChain, Slice
 from mri_dagan.scores import relative_scores
 from torch import Tensor, nn
 from torch.nn import functional as F
+from toy_networks import parameters
 
 from common.losses import PerceptualDistance
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(value.numel() for value in network.parameters())
 
 
 def images(*shape: int) -> Tensor:

@@ -13,14 +13,11 @@ from ldct_wgan_vgg.networks import ChainGenerator, PatchCritic, RedCnn, noise_of
 from loss_settings import losses_of
 from torch import Tensor, nn
 from torch.nn import functional as F
+from toy_networks import parameters
 
 from common.losses import AdversarialLoss
 from common.training.methods.base import Losses
 from common.training.methods.conditional import ConditionalGan
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(value.numel() for value in network.parameters())
 
 
 def slab(*shape: int) -> torch.Tensor:

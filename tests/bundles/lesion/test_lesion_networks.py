@@ -18,14 +18,11 @@ from lesion_dcgan_aug.networks import (
 from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 from loss_settings import losses_of
 from torch import nn
+from toy_networks import parameters
 
 from common.data.sample_requests import requests
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-
-
-def count(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def kinds(module):
@@ -51,7 +48,7 @@ def test_the_published_generator():
     assert {(part.kernel_size, part.stride) for part in layers} == {((5, 5), (2, 2))}
     assert kinds(network) == ["Linear", "Unflatten", *["BatchNorm2d", "ReLU", "ConvTranspose2d"] * 4, "Tanh"]
     convolutions = 25 * (1024 * 512 + 512 * 256 + 256 * 128 + 128) + 1
-    assert count(network) == 100 * 4 * 4 * 1024 + convolutions + 2 * (1024 + 512 + 256 + 128)
+    assert parameters(network) == 100 * 4 * 4 * 1024 + convolutions + 2 * (1024 + 512 + 256 + 128)
     assert network(torch.rand(2, 100)).shape == (2, 1, 64, 64)
 
 
@@ -62,7 +59,9 @@ def test_the_published_discriminator():
     assert {(part.kernel_size, part.stride) for part in layers} == {((5, 5), (2, 2))}
     assert kinds(network) == ["Conv2d", "LeakyReLU", *["Conv2d", "BatchNorm2d", "LeakyReLU"] * 3, "Flatten", "Linear"]
     assert {part.negative_slope for part in network.modules() if isinstance(part, nn.LeakyReLU)} == {0.2}
-    assert count(network) == 25 * (64 + 64 * 128 + 128 * 256 + 256 * 512) + 64 + 2 * (128 + 256 + 512) + 512 * 16 + 1
+    assert (
+        parameters(network) == 25 * (64 + 64 * 128 + 128 * 256 + 256 * 512) + 64 + 2 * (128 + 256 + 512) + 512 * 16 + 1
+    )
 
 
 def test_the_published_discriminator_of_the_acgan():
@@ -75,7 +74,7 @@ def test_the_published_discriminator_of_the_acgan():
     assert kinds(network) == ["Conv2d", "LeakyReLU", "Dropout", *block * 5, "Flatten", "Linear"]
     assert [part.p for part in network.modules() if isinstance(part, nn.Dropout)] == [0.5] * 6
     convolutions = 160 + 4_608 + 18_432 + 73_728 + 294_912 + 1_179_648
-    assert count(network) == convolutions + 1_984 + 131_076 == 1_704_548, "and BatchNorm, and 8 x 8 x 512 to 4"
+    assert parameters(network) == convolutions + 1_984 + 131_076 == 1_704_548, "and BatchNorm, and 8 x 8 x 512 to 4"
     assert network(torch.rand(2, 1, 64, 64)).shape == (2, 4)
 
 

@@ -221,9 +221,9 @@ def test_a_damaged_cell_is_named(tmp_path):
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
-def cell(fold, seed, arm, right, of=10):
+def cell(fold, arm, right):
     """Two classes of ten cases, so many of each right."""
-    return FoldResult(fold, seed, arm, [[right, of - right], [of - right, right]], {}, 0.0)
+    return FoldResult(fold, 0, arm, [[right, 10 - right], [10 - right, right]], {}, 0.0)
 
 
 def test_interval_by_hand():
@@ -236,7 +236,7 @@ def test_interval_by_hand():
 
 def test_tables_have_the_means_and_the_paired_gain():
     none, classic, mixed = Arm(), Arm(100), Arm(100, 50)
-    cells = [cell(fold, 0, arm, right) for arm, rights in ((none, (5, 6)), (classic, (7, 8)), (mixed, (8, 9)))
+    cells = [cell(fold, arm, right) for arm, rights in ((none, (5, 6)), (classic, (7, 8)), (mixed, (8, 9)))
              for fold, right in enumerate(rights)]  # fmt: skip
     rows = scored(cells, ["a", "b"])
     assert [row["sensitivity_a"] for row in rows] == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.8, 0.9])

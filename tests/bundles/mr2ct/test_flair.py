@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from bundle_commands import TINY, Bundle, ok
+from bundle_commands import TINY, Bundle, ok, voxels
 from mr2ct_pix2pix.lesions import FlairLesions
 from mr2ct_pix2pix.phantoms import write_flair
 
@@ -35,10 +35,6 @@ def run(written, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("flair_run")
     ok(BUNDLE.run("training", ["train", "flair"], dataset_dir=written, output_dir=folder, **SMALL))
     return folder
-
-
-def voxels(path: Path) -> np.ndarray:
-    return np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
 
 
 def test_inference_writes_hundredths_of_the_standard_deviation_around_400(written, run):

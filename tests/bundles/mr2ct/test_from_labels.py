@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import TINY, Bundle, last_line, ok
+from bundle_commands import TINY, Bundle, last_line, ok, voxels
 from mr2ct_pix2pix.label_maps import CheckLabelsd, LabelChannelsd, LabelMeans, channel_count
 from mr2ct_pix2pix.phantoms import labels_of, write_labelled
 from torch.nn import functional as F
@@ -39,10 +39,6 @@ def run(written, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("labels_run")
     ok(BUNDLE.run("training", ["train", "from_labels"], dataset_dir=written, output_dir=folder, **SMALL))
     return folder
-
-
-def voxels(path: Path) -> np.ndarray:
-    return np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
 
 
 def saved(path: Path, values: np.ndarray) -> str:

@@ -6,15 +6,12 @@ import pytest
 import torch
 from pd2t2_dcgan_acm.networks import AutoContext, DilatedGenerator, PatchClassifier
 from torch import nn
+from toy_networks import parameters
 
 from common.errors import ConfigError
 
 FIELD = 59
 """Voxels along a side: 1 + 8 + 2 (2 + 2 + 2 + 8 + 2 + 2 + 6) + 2, kernels less one times their dilation."""
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(weight.numel() for weight in network.parameters())
 
 
 def convolutions(network: nn.Module) -> list[nn.Conv3d]:
