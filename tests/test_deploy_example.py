@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +16,12 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-import torch
 from dicom_phantom import OBLIQUE, PATIENT, Grid, write_series
+from packed_copies import copy_sources, unpack, write_weights
 from pydicom.dataelem import DataElement
 from series_readers import by_hand
 
-from common.config import read_config
 from common.errors import UserError
-from common.raw_settings import settings_of
-from common.weights import info
 from tools.release.pack.release import pack
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,20 +45,9 @@ def synthesis() -> ModuleType:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release unpacked, with untrained weights of the demo's network."""
-    root = tmp_path_factory.mktemp("repository")
-    caches = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "common", root / "common", ignore=caches)
-    for part in ("configs", "docs", ONE):
-        shutil.copytree(ROOT / "bundles" / ONE / part, root / "bundles" / ONE / part, ignore=caches)
-    for name in ("setup.cfg", "requirements.txt", f"bundles/{ONE}/LICENSE"):
-        shutil.copy(ROOT / name, root / name)
-    parser = read_config([root / "bundles" / ONE / "configs" / f"{name}.yaml" for name in ("train", "demo")])
-    torch.manual_seed(0)
-    weights = root / "bundles" / ONE / "models" / "model.pt"
-    about = info.described(settings_of(parser), ONE)
-    info.save(parser.get_parsed_content("network_def").state_dict(), weights, about)
-    shutil.unpack_archive(pack(root, ONE, root, "demo"), root / "unpacked")
-    return root / "unpacked" / ONE
+    root = copy_sources(ROOT, tmp_path_factory.mktemp("repository"), [ONE])
+    write_weights(root, ONE)
+    return unpack(pack(root, ONE, root, "demo"), root / "unpacked")
 
 
 def study(root: Path) -> Path:

@@ -20,6 +20,8 @@ from PIL import Image
 
 from common.config import read_config
 from common.errors import UserError, user_error_in
+from common.raw_settings import settings_of
+from common.weights import info
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
@@ -169,6 +171,13 @@ class Bundle:
         if self.root != ROOT:
             own["PYTHONPATH"] = os.pathsep.join([str(self.root), str(self.folder)])
         return {**os.environ, **own}
+
+
+def save_drawn(parser: ConfigParser, bundle: Bundle, path: Path) -> Path:
+    """Weights of a configuration's network as it is drawn, with what is known of them."""
+    about = info.described(settings_of(parser), bundle.name)
+    info.save(parser.get_parsed_content("network_def").state_dict(), path, about)
+    return path
 
 
 def voxels(path: str | Path) -> np.ndarray:

@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import ROOT, Bundle, ok
+from bundle_commands import ROOT, Bundle, ok, save_drawn
 
-from common.raw_settings import settings_of
-from common.weights import checkpoints, info
+from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -130,10 +129,7 @@ def settings(tmp_path_factory):
     folder.mkdir()
     for name, case in zip(CASES, sorted(path for path in (root / "phantoms").iterdir() if path.is_dir()), strict=True):
         (case / "mr.nii.gz").rename(folder / f"{name}.nii.gz")
-    parser = ONE.parser("train", "demo")
-    network, about = parser.get_parsed_content("network_def"), info.described(settings_of(parser), ONE.name)
-    info.save(network.state_dict(), root / "model.pt", about)
-    return {"dataset_dir": folder, "weights": root / "model.pt"}
+    return {"dataset_dir": folder, "weights": save_drawn(ONE.parser("train", "demo"), ONE, root / "model.pt")}
 
 
 def infer(settings, **more) -> subprocess.Popen[str]:

@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from bundle_commands import TINY, Bundle, last_line, ok
+from bundle_commands import TINY, Bundle, last_line, ok, save_drawn
 
 from common.config import read_config
 from common.errors import CheckpointError
-from common.raw_settings import settings_of
-from common.weights import info
 from common.weights.shipped import shipped_weights
 from tools.release.pack.release import pack
 
@@ -123,16 +121,9 @@ def test_a_datalist(configs: list[str], tmp_path: Path) -> None:
     item = {"case": "a", "patient": "a", "image": name, "label": name}
     path = tmp_path / "list.json"
     path.write_text(json.dumps({"training": [item], "validation": [item], "test": [item]}))
-    weights = {"weights": written(tmp_path)} if configs == ["inference"] else {}
+    weights = {"weights": save_drawn(ONE.parser("train", **SMALL), ONE, tmp_path / "w" / "model.pt")}
+    weights = weights if configs == ["inference"] else {}
     done = ONE.run(None, configs, datalist=path, output_dir=tmp_path / "out", **weights)
     assert done.returncode == 2
     assert not (tmp_path / TOUCHED).exists()
     assert "no file at " in done.stderr, done.stderr[-500:]
-
-
-def written(folder: Path) -> Path:
-    """Weights of a small network, drawn at random."""
-    parser = ONE.parser("train", **SMALL)
-    about = info.described(settings_of(parser), ONE.name)
-    info.save(parser.get_parsed_content("network_def").state_dict(), path := folder / "w" / "model.pt", about)
-    return path

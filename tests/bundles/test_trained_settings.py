@@ -14,7 +14,7 @@ import in_process
 import numpy as np
 import pytest
 import torch
-from bundle_commands import TINY, Bundle, last_line, mistake, ok, voxels
+from bundle_commands import TINY, Bundle, last_line, mistake, ok, save_drawn, voxels
 from monai.bundle import ConfigParser, ConfigWorkflow
 from packed_copies import monai_bundle, unpack, without_repository
 
@@ -62,8 +62,7 @@ def words(options: dict[str, Any]) -> dict[str, str]:
 def odd_run(bundle, tiny_data, tmp_path_factory) -> Path:
     """A training of two steps with odd options."""
     folder = tmp_path_factory.mktemp(f"{bundle.name}_odd")
-    settings = {**TINY, "dataset_dir": tiny_data, "output_dir": folder, "crop_size": 48, "pad_size": 48}
-    settings = {name: value for name, value in settings.items() if name not in ("crop_size", "pad_size")}
+    settings = {**TINY, "dataset_dir": tiny_data, "output_dir": folder}
     if "crop_size" in bundle.raw("train"):
         settings |= {"crop_size": 48, "pad_size": 96}
     ok(bundle.run("training", ["train", "demo"], **settings, **bundle.small_patches, **words(ODD[bundle.name])))
@@ -202,12 +201,8 @@ def test_weights_in_a_folder_of_any_name_are_evaluated(bundle):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """Weights of a network at odd settings, drawn at random, in the folder of a run."""
-    folder = tmp_path_factory.mktemp("trained")
-    parser = ONE.parser("train", "demo", **ODD[ONE.name], **{"data::source": "t1"})
     torch.manual_seed(0)
-    about = info.described(settings_of(parser), ONE.name)
-    info.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt", about)
-    return folder
+    return written(tmp_path_factory.mktemp("trained"), **ODD[ONE.name], **{"data::source": "t1"})
 
 
 def prepared(trained: Path, *configs: str, **options: Any) -> ConfigParser:
@@ -218,8 +213,7 @@ def prepared(trained: Path, *configs: str, **options: Any) -> ConfigParser:
 def test_an_evaluation_is_that_of_the_overlays_of_its_training(tmp_path):
     """FLAIR in z-scores was scored as a CT, in its unit and window."""
     parser = ONE.parser("train", "flair", **{"data::source": "t2", "channels": 1})
-    about = info.described(settings_of(parser), ONE.name)
-    info.save(parser.get_parsed_content("network_def").state_dict(), tmp_path / "models" / "model.pt", about)
+    save_drawn(parser, ONE, tmp_path / "models" / "model.pt")
     (run := tmp_path / "run.json").write_text(json.dumps({"config": settings_of(parser)}, default=str))
     evaluated = prepared(tmp_path, "train", "evaluate")
     assert (evaluated["evaluation"]["unit"], evaluated["channels"]) == ("z", 1)
@@ -244,8 +238,7 @@ def test_an_evaluation_has_what_an_overlay_of_its_training_refers_to(name, overl
     """That of a perfusion knew no interval, and ended in a traceback."""
     bundle = Bundle(name)
     parser = bundle.parser("train", overlay, **option)
-    about = info.described(settings_of(parser), name)
-    info.save(parser.get_parsed_content("network_def").state_dict(), tmp_path / "models" / "model.pt", about)
+    save_drawn(parser, bundle, tmp_path / "models" / "model.pt")
     (tmp_path / "run.json").write_text(json.dumps({"config": settings_of(parser)}, default=str))
     evaluated = bundle.parser("train", "evaluate", output_dir=str(tmp_path), device=CPU)
     assert {each: evaluated[each] for each in option} == option
@@ -456,9 +449,7 @@ def test_label_trains_on_from_weights_with_their_settings(trained):
 
 def written(folder: Path, bundle: Bundle = ONE, **options: Any) -> Path:
     """The weights of a training with these options, in the folder of a run, as its writer describes them."""
-    parser = bundle.parser("train", "demo", **options)
-    about = info.described(settings_of(parser), bundle.name)
-    info.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt", about)
+    save_drawn(bundle.parser("train", "demo", **options), bundle, folder / "models" / "model.pt")
     return folder
 
 
