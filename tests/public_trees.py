@@ -9,9 +9,7 @@ import h5py
 import nibabel as nib
 import numpy as np
 import SimpleITK
-from numpy.typing import NDArray
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from dicom_phantom import Grid, changing, write_series
 from scipy.ndimage import binary_dilation
 
 OUTSIDE = -1024
@@ -67,7 +65,7 @@ def ixi(root: Path, subjects: int, shape: Sequence[int] = (40, 38, 20)) -> Path:
 
 def ldct(root: Path, patients: Sequence[str], without_low: Sequence[str] = (), side: int = 24, slices: int = 3) -> Path:
     """Series of DICOM by patient, study and description; of one manufacturer without those of low dose."""
-    rng = np.random.default_rng(0)
+    rng, grid = np.random.default_rng(0), Grid((side, side, slices), (2.0, 2.0, 3.0))
     for patient in (*patients, *without_low):
         study = root / "LDCT-and-Projection-data" / patient / "12-23-2021-NA-NA-61870"
         full = np.full((slices, side, side), OUTSIDE)
@@ -76,30 +74,9 @@ def ldct(root: Path, patients: Sequence[str], without_low: Sequence[str] = (), s
         series = {"Full Dose Images": full, "Low Dose Images": full + rng.normal(0, 60, full.shape)}
         for number, (name, volume) in enumerate(series.items(), 1):
             if not (patient in without_low and name.startswith("Low")):
-                _series(study / f"{number}.000000-{name}-0{number}{side}", volume, patient)
+                folder = study / f"{number}.000000-{name}-0{number}{side}"
+                write_series(folder, grid, "CT", 1, OUTSIDE, changing(PatientID=patient), values=volume.T.clip(OUTSIDE))
     return root
-
-
-def _series(folder: Path, volume: NDArray[np.floating], patient: str) -> None:
-    folder.mkdir(parents=True)
-    ids = [generate_uid() for _ in range(3)]
-    for number, pixels in enumerate(volume):
-        meta = FileMetaDataset()
-        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, CTImageStorage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        path = folder / f"1-{number + 1}.dcm"
-        image = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-        image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-        image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = ids
-        image.PatientID, image.Modality, image.InstanceNumber = patient, "CT", number + 1
-        image.PixelSpacing, image.SliceThickness, image.Rows, image.Columns = [2, 2], 3, *pixels.shape
-        image.ImageOrientationPatient, image.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 3 * number]
-        image.SamplesPerPixel, image.PhotometricInterpretation, image.PixelRepresentation = 1, "MONOCHROME2", 0
-        image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
-        image.RescaleSlope, image.RescaleIntercept, image.RescaleType = 1, -1024, "HU"
-        image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        image.PixelData = (pixels + 1024).round().clip(0, 4095).astype("<u2").tobytes()
-        image.save_as(path, enforce_file_format=True)
 
 
 def fastmri(root: Path, train: int, val: int, side: int = 32) -> Path:

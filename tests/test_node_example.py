@@ -19,8 +19,7 @@ from typing import Any
 import pydicom
 import pytest
 import yaml
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from dicom_phantom import Grid, write_series
 
 from medical_image_synthesis.node.settings import settings_in
 from tools.repository import ROOT
@@ -112,26 +111,9 @@ def test_orthanc_forwards_series_of_mr_and_not_what_the_node_sent(tmp_path: Path
 
 
 def series(folder: Path, modality: str) -> list[str]:
-    """Three instances of a series, of an image of four pixels each; their UIDs."""
-    folder.mkdir()
-    study, own, uids = generate_uid(), generate_uid(), []
-    for number in range(3):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        path = folder / f"{number}.dcm"
-        image = FileDataset(path, {}, b"\0" * 128, meta)
-        image.SOPClassUID, image.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
-        image.PatientID = image.StudyID = "1"
-        image.StudyInstanceUID, image.SeriesInstanceUID = study, own
-        image.Modality, image.InstanceNumber = modality, number
-        image.Rows = image.Columns = 2
-        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-        image.BitsAllocated = image.BitsStored = 16
-        image.HighBit, image.PixelRepresentation, image.PixelData = 15, 0, bytes(8)
-        image.save_as(path, enforce_file_format=True)
-        uids.append(str(image.SOPInstanceUID))
-    return uids
+    """Three instances of a series; their UIDs."""
+    write_series(folder, Grid((6, 5, 3)), modality)
+    return [str(pydicom.dcmread(path).SOPInstanceUID) for path in folder.iterdir()]
 
 
 def free_ports(count: int) -> list[int]:

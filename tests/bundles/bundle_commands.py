@@ -129,13 +129,6 @@ class Bundle:
         """The configuration in this process, with settings overridden as on the command line (``a::b`` for a leaf)."""
         return read_config(self.files(*configs), **settings)
 
-    def unprepared(self, *configs: str, **settings: Any) -> ConfigParser:
-        """The files and settings as MONAI merges them, before the first step of a command has composed anything."""
-        parser = ConfigParser()
-        parser.read_config(self.files(*configs))
-        parser.update(settings)
-        return parser
-
     def arguments(self, run_id: str | None, configs: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
         """``-m monai.bundle run ...``; configs by their stem, or by a path."""
         files = [name if name.endswith(".yaml") else str(self.configs / f"{name}.yaml") for name in configs]

@@ -256,14 +256,6 @@ def test_overlays_follow_the_config_and_a_broken_config_is_named(
     assert len(ran) == 1
 
 
-def test_replaces_a_file_only_on_request(place: Path, ran: Ran) -> None:
-    (place / "ct.nii.gz").write_text("before")
-    assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz"]) == 2
-    assert (place / "ct.nii.gz").read_text() == "before"
-    assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--overwrite"]) == 0
-    assert (place / "ct.nii.gz").read_text() == "volume"
-
-
 def test_a_failed_volume_leaves_nothing(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(place.iterdir())
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--fail", "1"]) == 1

@@ -13,6 +13,7 @@ from skimage.filters import threshold_otsu
 from torch import Tensor, nn
 
 from common.losses.features import hidden_features
+from common.segmenter.segmentation import dice
 from common.training.methods.base import Batch, GanMethod, Losses
 
 HALF = 127.5
@@ -66,8 +67,7 @@ def nuclei_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str,
         mask: the pixels to score, above 0 inside.
     """
     found, real = (np.asarray(each)[np.asarray(mask) > 0] > HALF for each in (pred, truth))
-    total = int(found.sum() + real.sum())
-    return {"dice_nuclei": 2 * int((found & real).sum()) / total if total else float("nan")}
+    return {"dice_nuclei": dice(found, real)}
 
 
 def otsu(picture: np.ndarray) -> np.ndarray:
