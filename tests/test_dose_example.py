@@ -18,7 +18,7 @@ from common.io import VolumeReader
 from examples.dose import __main__ as command
 from examples.dose import environment
 from examples.dose.measures import compare, coverage, dose_mae, near_minimum
-from examples.dose.volumes import Case, Names, Sphere, find_cases, load, sphere_in
+from examples.dose.volumes import Case, Sphere, find_cases, load, sphere_in
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = Path(os.environ.get("DOSE_PYTHON", ROOT / "build" / "dose-venv" / "bin" / "python"))
@@ -74,14 +74,14 @@ def test_cases_of_folders_are_paired_by_name(tmp_path: Path) -> None:
     for name in ("a", "b"):
         stored(tmp_path / "real" / name / "ct.nii.gz", box())
         stored(tmp_path / "made" / f"{name}_synthetic_ct.nii.gz", box())
-    cases = find_cases(tmp_path / "real", tmp_path / "made", None, None, Names(real="ct"))
+    cases = find_cases(tmp_path / "real", tmp_path / "made", None, None, {"real": "ct"})
     assert [(case.name, case.real.parent.name, case.synthetic.name) for case in cases] == [
         ("a", "a", "a_synthetic_ct.nii.gz"),
         ("b", "b", "b_synthetic_ct.nii.gz"),
     ]
     (tmp_path / "made" / "b_synthetic_ct.nii.gz").rename(tmp_path / "made" / "c_synthetic_ct.nii.gz")
     with pytest.raises(DataError, match=r"--real and --synthetic hold different cases \(b, c in one of them\)"):
-        find_cases(tmp_path / "real", tmp_path / "made", None, None, Names(real="ct"))
+        find_cases(tmp_path / "real", tmp_path / "made", None, None, {"real": "ct"})
 
 
 def test_volumes_are_turned_towards_left_posterior_superior_and_back(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,6 +125,26 @@ def test_without_kwave_the_command_says_so_before_it_reads(
     assert line.startswith("error: no package k-wave-python, which examples.ultrasound needs: pip install")
 
 
+@pytest.mark.parametrize(
+    ("targets", "words", "message"),
+    [
+        ("{", [], r"targets\.json has no targets \(Expecting .*: write"),
+        ('{"a": [1, 2]}', [], r"targets\.json has no targets \(cannot reshape .*: write"),
+        ("[1]", [], r"targets\.json has no targets \(.*: write"),
+        ("{}", ["--frequency", "0"], "--frequency is 0: pass a finite number above 0"),
+    ],
+)
+def test_targets_and_numbers_that_cannot_be_used_are_one_line(
+    targets: str, words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(command, "require_environment", lambda: None)
+    (tmp_path / "targets.json").write_text(targets)
+    given = ["--real", "a.nii", "--synthetic", "b.nii", "--targets", str(tmp_path / "targets.json"), *words]
+    assert command.main(given) == 2
+    assert re.match(f"error: {message}", capsys.readouterr().err)
+
+
 @needs_kwave
 def test_kwave_is_imported_without_a_download(monkeypatch: pytest.MonkeyPatch) -> None:
     own = environment.kwave("kgrid")
@@ -227,18 +248,9 @@ def test_the_command_compares_a_head_with_one_of_a_thinner_skull(tmp_path: Path)
         ct = np.where(radius < 74, np.where((radius > inner) & (radius < 68), 1000, 30), -1000)
         nib.save(nib.Nifti1Image(ct.astype(np.int16), np.diag([1.6, 1.6, 1.6, 1])), tmp_path / f"{name}.nii.gz")
     (tmp_path / "targets.json").write_text('{"middle": [80, 80, 110]}')
-    words = [
-        "--real",
-        "real.nii.gz",
-        "--synthetic",
-        "thin.nii.gz",
-        "--line",
-        "real.nii.gz",
-        "--targets",
-        "targets.json",
-    ]
+    words = ["--real", "real.nii.gz", "--synthetic", "thin.nii.gz", "--line", "real.nii.gz", "--dimensions", "2"]
     own = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    step = [str(PYTHON), "-W", "ignore", "-m", "examples.ultrasound", *words, "--dimensions", "2"]
+    step = [str(PYTHON), "-W", "ignore", "-m", "examples.ultrasound", "--targets", "targets.json", *words]
     done = subprocess.run(step, cwd=tmp_path, env=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     import pandas as pd

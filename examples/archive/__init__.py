@@ -1,1 +1,1 @@
-"""Algorithm container of the SynthRAD challenges; see docs/how-to/deployment.md."""
+"""An archive over several machines; see docs/how-to/deployment.md."""

@@ -23,7 +23,7 @@ from common.files import write_text
 from common.io.export.nifti import save_on
 from examples.dose.environment import require_environment
 from examples.dose.measures import compare
-from examples.dose.volumes import Case, Loaded, Names, checked_sphere, find_cases, load
+from examples.dose.volumes import Case, Loaded, checked_sphere, find_cases, load
 from medical_image_synthesis.options import add_reader, reader_of
 
 GANTRY = {"photons": (0.0, 72.0, 144.0, 216.0, 288.0), "protons": (90.0, 270.0)}
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _require_ranges(options)
     sphere = checked_sphere(options.radius, options.centre)
     _require_new(options.out, options.overwrite)
-    names = Names(**{kind: getattr(options, f"{kind}_name") for kind in KINDS})
+    names = {kind: getattr(options, f"{kind}_name") for kind in KINDS}
     cases = find_cases(options.real, options.synthetic, options.target, options.body, names)
     for case in cases if len(cases) > 1 else ():  # a plan takes minutes: what is wrong with the last case comes first
         load(case, reader_of(options), sphere)

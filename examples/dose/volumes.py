@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,16 +41,6 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Names:
-    """Names of the volumes in the cases' folders, without ending; None where cases are files."""
-
-    real: str | None = None
-    synthetic: str | None = None
-    target: str | None = None
-    body: str | None = None
-
-
-@dataclass(frozen=True)
 class Sphere:
     """Target in place of a file: its radius in mm, and its centre in the scanner's mm (right, anterior, superior);
     None for the middle of the body."""
@@ -84,9 +74,11 @@ class Loaded:
         return apply_orientation(volume, ornt_transform(axcodes2ornt(AXES), io_orientation(self.affine)))
 
 
-def find_cases(real: Path, synthetic: Path, target: Path | None, body: Path | None, names: Names) -> list[Case]:
+def find_cases(
+    real: Path, synthetic: Path, target: Path | None, body: Path | None, names: Mapping[str, str | None]
+) -> list[Case]:
     """The cases of two files or of two folders, which are paired by case as :mod:`common.reader_study.image_folders`
-    names them.
+    names them; ``names`` are those of the volumes in the cases' folders, without ending, by the kind of volume.
 
     Raises:
         DataError: a file and a folder, or cases that occur on one side alone.
@@ -98,7 +90,7 @@ def find_cases(real: Path, synthetic: Path, target: Path | None, body: Path | No
         raise DataError(mixed, "pass one volume of each, or a folder of cases for each")
     if not any(several.values()):
         return [Case(real.name.split(".")[0], real, synthetic, target, body)]
-    found = {kind: _listed(path, kind, getattr(names, kind)) for kind, path in given.items() if path is not None}
+    found = {kind: _listed(path, kind, names.get(kind)) for kind, path in given.items() if path is not None}
     cases = sorted(found["real"])
     for kind, listed in found.items():
         alone = sorted(listed.keys() ^ found["real"].keys() if kind == "synthetic" else set(cases) - listed.keys())

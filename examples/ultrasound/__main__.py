@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -39,13 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     require_environment()
     if (options.out / TABLE).exists() and not options.overwrite:
         raise OutputError(f"--out {options.out} already holds {TABLE}", "add --overwrite, or choose another --out")
+    for name in ("frequency", "spacing"):
+        if (value := getattr(options, name)) is not None and not 0 < value < math.inf:
+            raise ConfigError(f"--{name} is {value:g}", "pass a finite number above 0")
+    targets = _targets(options.targets, options.only)
     kilohertz = options.frequency
     spacing = options.spacing or 300 / kilohertz
     volumes, affine = _read({"real": options.real, "synthetic": options.synthetic, "line": options.line})
     mask = head_mask(volumes["real"], SKIN_HU, 2, "real")
     rows = []
-    for name, place in _targets(options.targets, options.only).items():
-        beam = field.beam_to(np.array(place, float), mask, affine)
+    for name, place in targets.items():
+        beam = field.beam_to(place, mask, affine)
         start = time.perf_counter()
         for row in _simulated(volumes, affine, beam, spacing, options, name):
             settings = {"target": name, "kHz": kilohertz, "mapping": options.mapping, "spacing_mm": spacing}
@@ -134,9 +139,12 @@ def _read(paths: dict[str, Path | None]) -> tuple[dict[str, NDArray[np.float32]]
     return volumes, affine
 
 
-def _targets(path: Path, only: Sequence[str] | None) -> dict[str, list[float]]:
-    """Places in mm by the names of targets."""
-    places: dict[str, list[float]] = json.loads(path.read_text())
+def _targets(path: Path, only: Sequence[str] | None) -> dict[str, NDArray[np.float64]]:
+    """Places (3,) in mm by the names of targets."""
+    try:
+        places = {name: np.array(place, float).reshape(3) for name, place in json.loads(path.read_text()).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path.name} has no targets ({error})", 'write {"NAME": [R, A, S]}, in mm') from error
     if unknown := set(only or ()) - places.keys():
         raise ConfigError(f"--only names {sorted(unknown)}, not in {path.name}", f"it has {', '.join(places)}")
     return {name: place for name, place in places.items() if not only or name in only}

@@ -157,7 +157,8 @@ def speckle_scores(pred: ArrayLike, truth: ArrayLike, channels: ArrayLike) -> di
 
     ``level_error`` of the mean level; ``js`` of the distribution of levels, the Jensen-Shannon divergence in bits;
     ``snr``, mean over deviation of the envelope in blocks of one tissue (1.91 for full speckle in large ones), and
-    ``snr_error`` and ``grain_error``, the latter of the correlation of neighbours along both axes.
+    ``snr_error`` and ``grain_error``, the latter of the correlation of neighbours along both axes; these three are nan
+    where no block is of one tissue.
 
     Args:
         pred: levels (X, Y, 1).
@@ -174,7 +175,7 @@ def speckle_scores(pred: ArrayLike, truth: ArrayLike, channels: ArrayLike) -> di
         if len(blocks := _blocks(labels, label)):
             grains.append([_speckle(np.stack([picture[block] for block in blocks])) for picture in (made, real)])
     level, divergence = np.mean(rows, axis=0)
-    grain = np.array(grains)  # tissues, made or real, measure
+    grain = np.array(grains or np.full((1, 2, 3), np.nan))  # tissues, made or real, measure
     difference = np.abs(grain[:, 0] - grain[:, 1]).mean(axis=0)
     names = {"level_error": level, "js": divergence, "snr": grain[:, 0, 0].mean(), "snr_error": difference[0]}
     return {name: float(value) for name, value in {**names, "grain_error": difference[1:].mean()}.items()}

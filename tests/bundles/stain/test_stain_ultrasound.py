@@ -84,6 +84,14 @@ def test_scores_of_equal_pictures_are_zero_and_others_those_by_hand() -> None:
     assert made["grain_error"] == pytest.approx((2 + 0) / 2 / 2)
 
 
+def test_tissues_finer_than_a_block_have_no_speckle_to_compare() -> None:
+    levels, labels = np.full((16, 16), 90.0), np.indices((16, 16)).sum(axis=0) % 2
+    source = np.stack([levels, labels * 60.0], axis=-1)[:, :, None]
+    found = speckle_scores(levels[..., None] + 10, levels[..., None], source)
+    assert (found["level_error"], found["js"]) == (10, pytest.approx(1))
+    assert np.isnan([found["snr"], found["snr_error"], found["grain_error"]]).all()
+
+
 def test_the_loss_sees_levels_and_no_grain() -> None:
     checks = torch.from_numpy(np.indices((16, 16)).sum(axis=0) % 2).float()[None, None]
     assert MeanLevelL1(8)(checks, 1 - checks).item() == pytest.approx(0)
