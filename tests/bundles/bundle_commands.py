@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ ONE_OF_EACH = ["mr2ct_pix2pix", "lesion_dcgan_aug"]
 """A bundle of pairs and one of patches by class; each has a selection of cases of its own."""
 WHOLE = ("train", "inference", "study")
 """Configs that are each complete in one file; a study is a task of bundles that have one. The others are overlays."""
+LINE = re.compile(r"error: .+[:;] .+")
+"""Fault and remedy, on the last line of stderr."""
 TINY = {"max_epochs": 1, "samples_per_epoch": 8, "val_interval": 1, "batch_size": 2}
 """Settings beside those of the demo overlay that end a training within two seconds."""
 
@@ -197,6 +200,15 @@ def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[st
 def last_line(text: str) -> str:
     """The last line that is not blank; a progress bar that returns to the start of its line is still on it."""
     return text.rstrip().split("\n")[-1]
+
+
+def refused(done: subprocess.CompletedProcess[str], pattern: str) -> None:
+    """The command ended as one that the user can fix: exit code 2, and the last line says how."""
+    line = last_line(done.stderr)
+    assert LINE.fullmatch(line), done.stderr[-2000:]
+    assert re.search(pattern, line), line
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
 
 
 def mistake(error: BaseException) -> UserError:
