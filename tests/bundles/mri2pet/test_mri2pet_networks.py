@@ -68,6 +68,3 @@ def test_two_layers_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_published_size_of_the_voxel_network() -> None:
     # 4 maps to 64 units to 1, with biases
     assert sum(weight.numel() for weight in VoxelNetwork().parameters()) == 4 * 64 + 64 + 64 + 1
-
-
-# ---- the discriminator ----------------------------------------------------------------------------------------------
