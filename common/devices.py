@@ -165,9 +165,15 @@ def _quota() -> float:
     return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else math.inf
 
 
+def total_memory() -> float:
+    """Bytes of the machine; infinity on Windows."""
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) if hasattr(os, "sysconf") else math.inf
+
+
 def free_memory() -> float:
-    """Bytes that can be taken without swapping, within the limits of a container."""
-    free = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    """Bytes that can be taken without swapping, within the limits of a container; all of the machine's on macOS, and
+    infinity on Windows, where Python has no way to ask."""
+    free = total_memory()
     if MEMINFO.is_file():
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
         free = int(lines["MemAvailable"].split()[0]) * 1024

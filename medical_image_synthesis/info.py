@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import re
@@ -115,9 +116,14 @@ def _computing() -> dict[str, Any]:
         "devices": {name: _device(name) for name in devices.names()},
         "cuda": torch.version.cuda,
         "threads": torch.get_num_threads(),
-        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GB, 1),
-        "free_memory_gb": round(devices.free_memory() / GB, 1),
+        "memory_gb": _gb(devices.total_memory()),
+        "free_memory_gb": _gb(devices.free_memory()),
     }
+
+
+def _gb(size: float) -> float | None:
+    """Bytes in GB; None where they are unknown."""
+    return round(size / GB, 1) if math.isfinite(size) else None
 
 
 def _device(name: str) -> str:
@@ -178,7 +184,7 @@ def _lines(about: Mapping[str, Any]) -> list[str]:
             *(f"device {name}: {what}" for name, what in computing["devices"].items()),
             f"CUDA of PyTorch: {computing['cuda'] or 'none'}",
             f"threads: {computing['threads']} of {about['cores']} cores",
-            f"memory: {computing['free_memory_gb']:g} of {computing['memory_gb']:g} GB free",
+            f"memory: {computing['free_memory_gb'] or 'unknown'} of {computing['memory_gb'] or 'unknown'} GB free",
         ]
     for bundle in about["bundles"]:
         place = f"{bundle['name']} {bundle['version']}: {bundle['folder']}"

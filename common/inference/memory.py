@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import resource
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -224,7 +223,7 @@ def _paths(image: Any) -> list[str]:
 
 
 def _gb(size: float) -> str:
-    return f"{size / GB:.1f} GB"
+    return f"{size / GB:.1f} GB" if math.isfinite(size) else "unknown"
 
 
 def _limit(given: float | None, taken: float, free: float) -> float:
@@ -240,7 +239,5 @@ def _device_limit(given: float | None, device: torch.device) -> float:
 
 
 def _taken() -> float:
-    """Resident memory of this process in bytes."""
-    if STATM.is_file():
-        return int(STATM.read_text().split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Resident memory of this process in bytes; none on systems that do not tell it."""
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if STATM.is_file() else 0.0

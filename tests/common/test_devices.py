@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import socket
 from pathlib import Path
 
@@ -122,6 +124,13 @@ def test_a_busy_machine_leaves_one_thread_unless_a_number_is_set(monkeypatch, ca
     assert taken == ([] if variables else [1])
     line = "threads: 1, not 2, at a load of 9.0; OMP_NUM_THREADS sets another number"
     assert caplog.messages == ([] if variables else [line])
+
+
+def test_without_a_way_to_ask_memory_is_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(devices, "CGROUPS", [])
+    monkeypatch.delattr(os, "sysconf")  # as on Windows
+    assert devices.total_memory() == devices.free_memory() == math.inf
 
 
 def test_a_container_has_less_memory_than_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
