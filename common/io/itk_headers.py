@@ -24,7 +24,7 @@ PATIENT_SPACES = (
 """Of NRRD; ITK turns the coordinates of all three into LPS, and leaves those of others as they are."""
 MM_OF_UNIT = {"mm": 1.0, "um": 1e-3, "\u00b5m": 1e-3, "cm": 10.0, "m": 1000.0, "?": 1.0, "": 1.0}
 """Sizes of the units of lengths; mm where it is unknown."""
-QUANTISED = ("old min", "old max", "oldmin", "oldmax")
+QUANTISED = ("oldmin", "oldmax")
 """Fields of NRRD with the range that the stored values stand for."""
 AWAY = 1e-3
 """Largest deviation of an axis from the length 1, and of its direction from letters."""
@@ -62,7 +62,8 @@ def read_itk_header(path: Path, where: Where) -> ItkHeader:
         raise VolumeError(where(NOT_HERE, "", GET_CONTENT))
     lines = start.decode("latin-1").splitlines()
     if path.suffix.lower() in NRRD:
-        return _nrrd(_fields(lines, ":", ""), where)
+        fields = _fields(lines, ":", "")  # by names that ITK reads in any case, and with or without the space
+        return _nrrd({"".join(name.lower().split()): value for name, value in fields.items()}, where)
     return _metaimage(_fields(lines, "=", "ElementDataFile"), where)
 
 
@@ -83,18 +84,18 @@ def _nrrd(fields: dict[str, str], where: Where) -> ItkHeader:
     if space.lower() not in PATIENT_SPACES:
         fault = f"the space is not one of {', '.join(PATIENT_SPACES[::2])}"
         raise VolumeError(where(fault, space, "export it in the patient's space"))
-    if "space directions" not in fields:
+    if "spacedirections" not in fields:
         raise VolumeError(where("no space directions in the header", "", EXPORT))
-    if "time" in fields.get("kinds", "").split():
+    if "time" in fields.get("kinds", "").lower().split():
         raise VolumeError(where("an axis is not one of space", f"kinds: {fields['kinds']}", "export 3-D volumes"))
     if name := next((name for name in QUANTISED if name in fields), None):
         value = f"{name}: {fields[name]}"
         raise VolumeError(where("the values were quantised", value, "export them in their unit"))
-    _require_next_to(fields.get("data file", fields.get("datafile", "")), where)
-    notes = [] if "space origin" in fields else [_assumed("no space origin in the header", "the origin at 0", where)]
-    if unit := fields.get("sample units", "").strip('" '):
+    _require_next_to(fields.get("datafile", ""), where)
+    notes = [] if "spaceorigin" in fields else [_assumed("no space origin in the header", "the origin at 0", where)]
+    if unit := fields.get("sampleunits", "").strip('" '):
         notes.append(where("sample units are given", unit, "values are read as they are stored", "warning"))
-    units = set(fields.get("space units", "").replace('"', " ").split())
+    units = set(fields.get("spaceunits", "").replace('"', " ").split())
     if len(units) > 1:
         raise VolumeError(where("axes have different units", ", ".join(sorted(units)), "export it in mm"))
     mm = _unit(units.pop() if units else "", notes, where)

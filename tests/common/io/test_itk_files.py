@@ -89,8 +89,10 @@ def test_all_three_spaces_of_patients_lead_to_one_affine(
         ({"space_directions": "(0,0,0) (0,2,0) (0,0,3)"}, r"ITK cannot read the file \("),
         ({"data_file": "../other/mr.raw"}, r"not in one file next to the header \(\.\./other/mr\.raw\); put both"),
         ({"kinds": "domain domain time"}, r"an axis is not one of space \(kinds: .* time\); export 3-D volumes"),
-        ({"old_min": "-1024"}, r"the values were quantised \(old min: -1024\); export them in their unit"),
-        ({"space_units": '"mm" "mm" "cm"'}, r"axes have different units \(cm, mm\); export it in mm"),
+        ({"old_min": "-1024"}, r"the values were quantised \(oldmin: -1024\); export them in their unit"),
+        ({"oldmax": "3000"}, r"the values were quantised \(oldmax: 3000\)"),
+        ({"KINDS": "domain domain Time"}, r"an axis is not one of space \(kinds: domain domain Time\)"),
+        ({"Space_Units": '"mm" "mm" "cm"'}, r"axes have different units \(cm, mm\); export it in mm"),
         ({"space_units": '"in" "in" "in"'}, r"the unit of lengths is unknown \(in\); export it in mm"),
     ],
 )
