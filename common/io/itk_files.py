@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import Finding, OutputError, VolumeError, Where
 from ..grids import is_invertible, show_affine
+from .file_checks import as_float32
 from .itk_headers import METAIMAGE, NRRD, read_itk_header
 from .stored_values import to_stored
 
@@ -38,8 +39,8 @@ def read_itk(
 
     Raises:
         VolumeError: where SimpleITK cannot read the file; for a header as
-            :func:`common.io.itk_headers.read_itk_header`; for other than 3 dimensions or 1 channel; for NaN or infinity
-            without ``nan_fill``.
+            :func:`common.io.itk_headers.read_itk_header`; for other than 3 dimensions or 1 channel; for values as
+            :func:`common.io.file_checks.as_float32`.
     """
     where = partial(Finding, case, path.name)
     header = read_itk_header(path, where)
@@ -50,17 +51,9 @@ def read_itk(
         raise VolumeError(where("ITK cannot read the file", reason, "copy or export it again")) from error
     if (header.slope, header.offset) != (1, 0):
         values = values * header.slope + header.offset
-    values = np.ascontiguousarray(values, dtype=np.float32)
-    if nan_fill is not None:
-        values = np.where(np.isfinite(values), values, np.float32(nan_fill))
-    if missing := int(np.count_nonzero(~np.isfinite(values))):
-        share = f"{missing} NaN or Inf"
-        raise VolumeError(
-            where("voxels are not finite", share, "repair the file; training and inference take --nan_fill 0")
-        )
     if not is_invertible(affine):
         raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "export it again"))
-    return values, affine, header.warnings
+    return as_float32(values, nan_fill, where), affine, header.warnings
 
 
 def voxels_of(image: Any, where: Where, mm: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import Finding, VolumeError, Where
-from ..files import GET_CONTENT, NOT_HERE, POINTERS, is_broken_link
+from .file_checks import first_bytes
 
 METAIMAGE = (".mha", ".mhd")
 NRRD = (".nrrd", ".nhdr")
@@ -48,19 +48,7 @@ def read_itk_header(path: Path, where: Where) -> ItkHeader:
     Raises:
         VolumeError: the file cannot be read, or a field leaves the place, the direction or the values of voxels open.
     """
-    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-        raise VolumeError(where("a pipe, socket or device, not a file", "", "copy the file itself"))
-    try:
-        with path.open("rb") as file:
-            start = file.read(HEADER_BYTES)
-    except OSError as error:
-        if is_broken_link(path):
-            raise VolumeError(where(NOT_HERE, "", GET_CONTENT)) from error
-        reason = error.strerror or str(error)
-        raise VolumeError(where("cannot read the file", reason, "check its path and permissions")) from error
-    if start.startswith(POINTERS):
-        raise VolumeError(where(NOT_HERE, "", GET_CONTENT))
-    lines = start.decode("latin-1").splitlines()
+    lines = first_bytes(path, HEADER_BYTES, where).decode("latin-1").splitlines()
     if path.suffix.lower() in NRRD:
         fields = _fields(lines, ":", "")  # by names that ITK reads in any case, and with or without the space
         return _nrrd({"".join(name.lower().split()): value for name, value in fields.items()}, where)

@@ -14,8 +14,8 @@ from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.spatialimages import HeaderDataError
 
 from ..errors import Finding, VolumeError, Where
-from ..files import GET_CONTENT, NOT_HERE, POINTERS, is_broken_link
 from ..grids import is_invertible, show_affine
+from .file_checks import as_float32, first_bytes, reason_of
 from .nifti.header_fields import check_size
 from .nifti.reading import DAMAGED, READ_ERRORS
 
@@ -89,41 +89,24 @@ def read_mgh(
         the values, float32 (X, Y, Z), or (C, X, Y, Z) with ``channels`` above 1, and the affine (4, 4) to RAS mm.
 
     Raises:
-        VolumeError: as :func:`read_mgh_grid`; a damaged file; NaN or infinity without ``nan_fill``.
+        VolumeError: as :func:`read_mgh_grid`; a damaged file; values as :func:`common.io.file_checks.as_float32`.
     """
     where = partial(Finding, case, path.name)
     grid = read_mgh_grid(path, case, channels)
     try:
-        values = np.asarray(nib.load(path).dataobj, dtype=np.float32)  # type: ignore[attr-defined]
+        stored = np.asarray(nib.load(path).dataobj)  # type: ignore[attr-defined]
     except READ_ERRORS as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise VolumeError(where(DAMAGED, reason, "copy or export it again")) from error
-    finite = np.isfinite(values)
-    if nan_fill is not None:
-        values = np.where(finite, values, np.float32(nan_fill))
-    elif not finite.all():
-        share = f"{np.count_nonzero(~finite)} NaN or Inf of {values.size} voxels"
-        raise VolumeError(
-            where("voxels are not finite", share, "repair the file; training and inference take --nan_fill 0")
-        )
-    if grid.frames > 1:
-        return np.ascontiguousarray(np.moveaxis(values, -1, 0)), grid.affine
-    return np.ascontiguousarray(values.reshape(grid.shape, order="F")), grid.affine
+        raise VolumeError(where(DAMAGED, reason_of(error), "copy or export it again")) from error
+    values = np.moveaxis(stored, -1, 0) if grid.frames > 1 else stored.reshape(grid.shape, order="F")
+    return as_float32(values, nan_fill, where), grid.affine
 
 
 def _start(path: Path, where: Where) -> bytes:
-    if is_broken_link(path):
-        raise VolumeError(where(NOT_HERE, "", GET_CONTENT))
-    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-        raise VolumeError(where("a pipe, socket or device, not a file", "", "copy the file itself"))
-    try:
-        with path.open("rb") as file:
-            start = file.read(HEADER_BYTES)
-        if start.startswith(POINTERS):
-            raise VolumeError(where(NOT_HERE, "", GET_CONTENT))
-        if path.suffix.lower() == ".mgz":
-            with gzip.open(path, "rb") as file:
-                return file.read(HEADER_BYTES)
+    start = first_bytes(path, HEADER_BYTES, where)
+    if path.suffix.lower() != ".mgz":
         return start
+    try:
+        with gzip.open(path, "rb") as file:
+            return file.read(HEADER_BYTES)
     except READ_ERRORS as error:
-        raise VolumeError(where("cannot read the file", f"{type(error).__name__}: {error}", "copy it again")) from error
+        raise VolumeError(where("cannot read the file", reason_of(error), "copy it again")) from error

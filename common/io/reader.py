@@ -19,6 +19,7 @@ from ..errors import ConfigError, DataError, Finding, VolumeError, Where
 from ..grids import ras_sides, show_sides
 from .dicom.reading.headers import holds_series
 from .dicom.reading.series import ALL, SeriesOptions, find_series, source_headers
+from .file_checks import as_float32
 from .itk_files import SUFFIXES, itk_grid, read_itk
 from .mgh_files import MGH, read_mgh, read_mgh_grid
 from .modality import CT
@@ -154,17 +155,7 @@ class VolumeReader:
             VolumeError: NaN or infinity without ``nan_fill``, values that do not fit float32, or no size of a scan.
         """
         where = partial(Finding, case, "")
-        finite = np.isfinite(values)
-        if self.nan_fill is None and not finite.all():
-            share = f"{np.count_nonzero(~finite)} NaN or Inf of {values.size} voxels"
-            raise VolumeError(where("voxels are not finite", share, "repair them; an inference takes nan_fill=0"))
-        with np.errstate(over="ignore"):  # refused below
-            copied = values.astype(np.float32)
-        if self.nan_fill is not None:
-            copied[~finite] = self.nan_fill
-        if not np.isfinite(copied).all():
-            raise VolumeError(where("values do not fit float32", f"{np.abs(values[finite]).max():.3g}", "rescale them"))
-        scan = Scan(copied, affine, ())
+        scan = Scan(as_float32(values, self.nan_fill, where, "repair them; an inference takes nan_fill=0"), affine, ())
         _require_possible_size(scan, where)
         padding_to_air(scan.values, where)
         return scan

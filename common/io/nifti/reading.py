@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import logging
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +13,11 @@ from typing import BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
-from nibabel.affines import voxel_sizes
 from nibabel.volumeutils import apply_read_scaling
 
 from ...errors import Finding, VolumeError, Where
-from ...files import GET_CONTENT, NOT_HERE, POINTERS, is_broken_link
-from ...grids import is_sheared
+from ..file_checks import FILL, NOT_FINITE, first_bytes, reason_of
 from . import header_fields as fields
-
-logger = logging.getLogger(__name__)
 
 HEADER_SIZES = (348, 540)
 FLAG_BYTES, SMALLEST_EXTENSION = 4, 16
@@ -37,9 +32,8 @@ PART_BYTES = 2**24
 class Header:
     """The checked header of a volume.
 
-    ``affine`` maps voxel indices to millimetres (RAS+), ``spacing`` is its voxel size in millimetres, ``axcodes`` its
-    closest axes such as ``"LAS"``; ``stored`` is nibabel's description of the voxels: shape on disk, dtype, byte
-    offset, slope, intercept. ``warnings`` are findings with which the volume remains usable.
+    ``affine`` maps voxel indices to millimetres (RAS+); ``stored`` is nibabel's description of the voxels: shape on
+    disk, dtype, byte offset, slope, intercept. ``warnings`` are findings with which the volume remains usable.
     """
 
     path: Path
@@ -47,10 +41,6 @@ class Header:
     shape: tuple[int, int, int]
     channels: int
     affine: np.ndarray
-    dtype: np.dtype
-    spacing: tuple[float, float, float]
-    axcodes: str
-    sheared: bool
     stored: tuple[tuple[int, ...], np.dtype, int, float, float]
     warnings: tuple[Finding, ...]
 
@@ -75,17 +65,12 @@ def read_header(path: str | Path, case: str, channels: int | None = None) -> Hea
     fields.check_size(path, dims, dtype, offset, where)
     slope, inter, notes = fields.scaling(raw, where)
     affine, more = fields.best_affine(raw, dims[:3], where)
-    zooms = voxel_sizes(affine)
     return Header(
         path=path,
         case=case,
         shape=cast("tuple[int, int, int]", dims[:3]),
         channels=count,
         affine=affine,
-        dtype=dtype,
-        spacing=cast("tuple[float, float, float]", tuple(float(z) for z in zooms)),
-        axcodes="".join(nib.aff2axcodes(affine)),
-        sheared=is_sheared(affine),
         stored=(dims, dtype, offset, slope, inter),
         warnings=(*notes, *more),
     )
@@ -115,7 +100,7 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
                     values[channel, :, :, part] = scaled if nan_fill is None else np.where(finite, scaled, nan_fill)
             rest = _rest(stream)
     except READ_ERRORS as error:
-        raise VolumeError(where(DAMAGED, _reason(error), "copy or export it again")) from error
+        raise VolumeError(where(DAMAGED, reason_of(error), "copy or export it again")) from error
     if extended and rest:
         place = f"vox_offset {header.stored[2]}, {rest} bytes after the voxels"
         raise VolumeError(where("voxels begin inside an extension of the header", place, "export the file again"))
@@ -125,9 +110,7 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
         raise VolumeError(where("the file holds more than its header claims", more, "export the file again"))
     if nan_fill is None and missing:
         share = f"{missing} NaN or Inf of {values.size} voxels"
-        raise VolumeError(
-            where("voxels are not finite", share, "repair the file; training and inference take --nan_fill 0")
-        )
+        raise VolumeError(where(NOT_FINITE, share, FILL))
     if largest > float(np.finfo(np.float32).max):
         raise VolumeError(where("values do not fit float32", f"{largest:.3g}", "rescale the file"))
     return values if header.channels > 1 else values[0]
@@ -162,26 +145,6 @@ def _fill(stream: BinaryIO, buffer: memoryview) -> int:
     return count
 
 
-def read_volume(
-    path: str | Path, case: str, nan_fill: float | None = None, channels: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Read a volume after the checks of its header; warnings, such as a constant image, are logged.
-
-    Returns:
-        the values, float32 of shape ``(X, Y, Z)`` (``(C, X, Y, Z)`` with ``channels``), and the affine ``(4, 4)``.
-
-    Raises:
-        VolumeError: as ``read_header`` and ``read_values``.
-    """
-    header = read_header(path, case, channels)
-    values = read_values(header, nan_fill)
-    for finding in header.warnings:
-        logger.warning("%s", finding)
-    if is_constant(values):
-        logger.warning("%s (%s): every voxel is %g", case, header.path.name, values.flat[0])
-    return values, header.affine
-
-
 def is_constant(values: np.ndarray) -> bool:
     """Whether all voxels have the same value."""
     return bool(values.min() == values.max())
@@ -199,27 +162,11 @@ def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _check_file(path: Path, where: Where) -> None:
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         remedy = "convert it to NIfTI (pickled arrays such as .npy are never opened)"
         raise VolumeError(where("not a .nii or .nii.gz file", f"'{path.suffix}'", remedy))
-    if is_broken_link(path):
-        raise VolumeError(where(NOT_HERE, "", GET_CONTENT))
-    if not path.exists():
-        raise VolumeError(where("no such file", str(path), "correct the path"))
-    if path.is_dir():
-        raise VolumeError(where("a directory, not a file", str(path), "give the file inside it"))
-    if not path.is_file():  # opening a pipe would wait for ever
-        raise VolumeError(where("a pipe, socket or device, not a file", "", "copy the file itself"))
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(64)
-    except OSError as error:
-        raise VolumeError(where("cannot read the file", _reason(error), "check its permissions")) from error
+    start = first_bytes(path, 64, where)
     if not start:
         raise VolumeError(where("the file is empty", "", "copy or export it again"))
     _check_start(start, path.name.lower().endswith(".gz"), where)
@@ -229,9 +176,7 @@ def _check_start(start: bytes, gzipped: bool, where: Where) -> None:
     is_gzip, is_raw = start[:2] == b"\x1f\x8b", _header_size(start) is not None
     if (is_gzip and gzipped) or (is_raw and not gzipped):
         return
-    if start.startswith(POINTERS):
-        finding = where(NOT_HERE, "", GET_CONTENT)
-    elif start.lstrip().startswith(b"<"):
+    if start.lstrip().startswith(b"<"):
         finding = where("a web page (HTML or XML), not a volume", "", "download it again, perhaps after logging in")
     elif is_gzip:
         finding = where("gzip data named .nii", "", "rename it to .nii.gz")
@@ -257,7 +202,7 @@ def parse_header(path: Path, where: Where) -> nib.Nifti1Header:
         with _open(path) as stream:
             block = stream.read(540)
     except READ_ERRORS as error:
-        raise VolumeError(where(DAMAGED, _reason(error), "copy or export it again")) from error
+        raise VolumeError(where(DAMAGED, reason_of(error), "copy or export it again")) from error
     size = _header_size(block)
     if size is None or len(block) < size:
         start = f"in its first {len(block)} bytes"

@@ -9,7 +9,7 @@ from lesion_dcgan_aug.data import rois
 from lesion_dcgan_aug.data.rois import cut_cases, cut_rois
 
 from common.errors import ConfigError, DataError, OutputError
-from common.io.nifti.reading import read_volume
+from common.io import VolumeReader
 from medical_image_synthesis.command import main as synthesize
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
@@ -129,7 +129,7 @@ def test_the_command_cuts_lists_and_records(root, tmp_path, capsys):
     assert len(items) == 6 * 3
     assert all(len([item for item in written[key] if item["class"] == name]) for key in written if key in
                ("training", "validation", "test") for name in ("cyst", "met"))  # fmt: skip
-    values, _ = read_volume(tmp_path / "out" / items[0]["image"], "patch")
+    values = VolumeReader().check(tmp_path / "out" / items[0]["image"], "patch").values
     assert values.shape == (64, 64, 1)
     assert "training: 12 patches of 4 patients (cyst 8, met 4)" in capsys.readouterr().out
 

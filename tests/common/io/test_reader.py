@@ -10,7 +10,7 @@ from monai.transforms import Compose
 from common.data.datasets.slices import SliceDataset
 from common.data.selection import training_cases
 from common.errors import ConfigError, VolumeError
-from common.io import nifti
+from common.io.nifti.reading import Header, read_values
 from common.io.reader import VolumeReader
 from common.transforms import HeadMaskd, LoadVolumed
 
@@ -57,9 +57,9 @@ def test_training_reads_each_file_once(tmp_path: Path, monkeypatch: pytest.Monke
             nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "data" / f"case_{number}" / f"{name}.nii.gz")
     read: list[str] = []
 
-    def counted(header: nifti.Header, *settings: object) -> np.ndarray:
+    def counted(header: Header, *settings: object) -> np.ndarray:
         read.append(str(header.path))
-        return nifti.read_values(header, *settings)
+        return read_values(header, *settings)
 
     monkeypatch.setattr("common.io.reader.read_values", counted)
     reader = VolumeReader()

@@ -18,8 +18,7 @@ from common.data.layouts.folders import patients_of
 from common.errors import ConfigError, DataError, OutputError
 from common.files import require_file_name
 from common.grids import require_grid
-from common.io.nifti.reading import read_volume
-from common.io.reader import NIFTI, Scan, VolumeReader, volume_path
+from common.io.reader import NIFTI, VolumeReader, volume_path
 
 SIZE = 64
 MARGIN = 0.2
@@ -126,10 +125,9 @@ def cut_cases(
     patients = _patients(root, [folder.name for folder in folders], patient_separator, one_patient_per_file)
     if existing := [name for name in classes if (out / name).exists()]:
         raise OutputError(f"{out} already has {', '.join(existing)}", "remove them, or choose another --out")
-    items = []
+    items, reader = [], reader or VolumeReader()
     for folder in tqdm(folders, desc="cutting", unit="case", disable=None):
-        scan = (reader or VolumeReader()).read(volume_path(folder, source, NIFTI)[0], folder.name)
-        found = _case(folder, scan, source, classes, margin, out)
+        found = _case(folder, source, classes, margin, out, reader)
         items += [item | {"patient": patients[folder.name]} for item in found]
     if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
         remedy = f"name masks {', '.join(f'<case>/{name}.nii.gz' for name in empty)}, or correct --classes"
@@ -137,16 +135,19 @@ def cut_cases(
     return items
 
 
-def _case(folder: Path, scan: Scan, source: str, classes: Sequence[str], margin: float, out: Path) -> Iterator[Item]:
+def _case(
+    folder: Path, source: str, classes: Sequence[str], margin: float, out: Path, reader: VolumeReader
+) -> Iterator[Item]:
+    scan = reader.read(volume_path(folder, source, NIFTI)[0], folder.name)
     for name in classes:
         path = next((path for suffix in NIFTI if (path := folder / f"{name}{suffix}").is_file()), None)
         if path is None:
             continue
-        mask, own = read_volume(path, folder.name)
-        remedy = f"draw or resample it on the grid of {source}"
-        require_grid(f"{folder.name}: {name}", mask.shape, own, scan.values.shape, scan.affine, remedy, source)
+        mask = reader.read(path, folder.name)
+        grids = mask.values.shape, mask.affine, scan.values.shape, scan.affine
+        require_grid(f"{folder.name}: {name}", *grids, f"draw or resample it on the grid of {source}", source)
         (out / name / MASKS).mkdir(parents=True, exist_ok=True)
-        for number, roi in enumerate(cut_rois(scan.values, scan.affine, mask, margin)):
+        for number, roi in enumerate(cut_rois(scan.values, scan.affine, mask.values, margin)):
             case = f"{folder.name}_{name}_{number}"
             paths = {"image": out / name / f"{case}.nii.gz", "lesion": out / name / MASKS / f"{case}.nii.gz"}
             arrays: dict[str, NDArray] = {"image": roi.values, "lesion": roi.lesion.astype(np.uint8)}

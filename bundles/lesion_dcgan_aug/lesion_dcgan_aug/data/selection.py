@@ -21,9 +21,9 @@ from common.data.run_split import Lists
 from common.data.selection import ALL, announce_split, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import ConfigError, DataError, Finding, VolumeError, choose
-from common.io.nifti.reading import is_constant, read_volume
-from common.io.picture_files import PICTURES, is_picture, read_picture
-from common.io.reader import NIFTI, volume_stem
+from common.io.nifti.reading import is_constant
+from common.io.picture_files import PICTURES, is_picture
+from common.io.reader import NIFTI, VolumeReader, volume_stem
 from lesion_dcgan_aug.data.rois import SIZE
 
 FRACTIONS = (0.6, 0.15, 0.25)
@@ -165,7 +165,7 @@ def check_patches(items: Sequence[Item]) -> list[Finding]:
         where = partial(Finding, item["case"], Path(item["image"]).name)
         try:
             coloured = is_picture(Path(item["image"]))
-            values, _ = (read_picture if coloured else read_volume)(Path(item["image"]), item["case"])
+            values = VolumeReader(pictures=coloured).read(item["image"], item["case"]).values
         except VolumeError as error:
             findings.append(error.finding)
             continue

@@ -12,7 +12,7 @@ import pytest
 from common.errors import OutputError
 from common.io.export.nifti import GRID_FIELDS, NiftiFormat, save_like
 from common.io.export.volume import OutputVolume
-from common.io.nifti.reading import read_header, read_volume
+from common.io.nifti.reading import read_header, read_values
 
 SHAPE = (4, 5, 6)
 OBLIQUE = np.array([[-1.8, 0.4, 0.1, 30.3], [0.36, 2.0, 0, -20.7], [0, 0.1, 2.5, -11.1], [0, 0, 0, 1]])
@@ -63,7 +63,7 @@ def test_grid_is_the_source_s_to_the_bit(tmp_path, name):
     for field in GRID_FIELDS:
         np.testing.assert_array_equal(result.header[field], own.header[field], err_msg=field)
     np.testing.assert_array_equal(result.get_fdata(), values)
-    np.testing.assert_array_equal(read_volume(path, "a")[0], own.get_fdata())
+    np.testing.assert_array_equal(read_values(read_header(path, "a")), own.get_fdata())
 
 
 PLAIN = ROTATED @ np.diag([1 / 1.1, 1 / 0.9, 1 / 2.3, 1])
