@@ -6,13 +6,13 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import CheckpointError, OutputError
 from ...files import require_file_name
 from ...weights import checkpoints
 from .dicom import DicomFormat
-from .nifti import NiftiFormat
+from .one_file import FileFormat
 from .outputs import (
     MANIFEST_NAME,
     OTHER_FOLDER,
@@ -26,10 +26,6 @@ from .outputs import (
 from .record import Provenance
 from .verdicts import MARK
 
-if TYPE_CHECKING:
-    from .itk import ItkFormat
-    from .picture import PictureFormat
-
 MAP_ENDING = "_uncertainty"
 
 
@@ -41,8 +37,8 @@ class CheckedOutputs:
     suffix: str
     weights: Path
     overwrite: bool
-    format: DicomFormat | NiftiFormat | ItkFormat | PictureFormat
-    maps: DicomFormat | NiftiFormat | None
+    format: DicomFormat | FileFormat
+    maps: DicomFormat | FileFormat | None
     provenance: Provenance
 
     def path(self, case: str) -> Path:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from monai.utils import MetaKeys, convert_to_numpy
 
@@ -17,22 +17,20 @@ from ...grids import channels_last, same_grid, show_affine
 from ...weights import checkpoints
 from ...weights.info import origin
 from ..dicom.writing.template import MapOf
+from ..picture_files import require_depth
 from ..reader import WARNINGS
 from ..stored_values import require_dtype
 from .checked_outputs import CheckedOutputs
 from .dicom import DicomFormat
-from .nifti import NiftiFormat
+from .one_file import NIFTI, FileFormat
 from .outputs import KEPT, written_about
 from .record import Provenance
 from .verdicts import MARK, QUALITY, REFUSE
 from .volume import OutputVolume, volume_of
 
-if TYPE_CHECKING:
-    from .itk import ItkFormat
-    from .picture import PictureFormat
-
 PICTURES = {"png": ".png", "tiff": ".tif", "ome-tiff": ".ome.tif"}
-FORMATS = ("nifti", "dicom", "nrrd", "mha", *PICTURES)
+FORMATS = {"nifti": NIFTI, "dicom": "", "nrrd": ".nrrd", "mha": ".mha", **PICTURES}
+"""Endings by format."""
 MAP_DTYPE = "float32"
 
 
@@ -87,30 +85,23 @@ class VolumeExporter(CheckedOutputs):
         self._as_series = DicomFormat(modality, unit, bundle, self.weights, **series)
         self.reader = self._as_series.reader
         self.format = self._format(output_format)
-        self.maps: DicomFormat | NiftiFormat | None = None
-        self._about_maps: dict[str, Any] = {}
+        self.maps: DicomFormat | FileFormat | None = None
+        self.about_maps: dict[str, Any] = {}
+        """What the sidecar says of a map; empty without maps."""
         self._hold = ""
         self.provenance = Provenance(bundle)
 
-    def _format(self, name: str) -> DicomFormat | NiftiFormat | ItkFormat | PictureFormat:
+    def _format(self, name: str) -> DicomFormat | FileFormat:
         if self.reader.pictures != (name in PICTURES):
             what = "pictures" if self.reader.pictures else "volumes"
             written = list(PICTURES) if self.reader.pictures else [each for each in FORMATS if each not in PICTURES]
             raise ConfigError(f"--output_format {name} is not for {what}", choose(written))
         if name == "dicom":
             return self._as_series
-        named = f"{self.bundle}, simulation-trained" if origin(self.weights) else self.bundle
-        if name == "nifti":
-            return NiftiFormat(named, self.dtype)
         if name in PICTURES:
-            from ..picture_files import require_depth
-            from .picture import PictureFormat
-
             require_depth(self.dtype)
-            return PictureFormat(named, self.dtype, PICTURES[name])
-        from .itk import ItkFormat  # few write it
-
-        return ItkFormat(named, self.dtype, f".{name}")
+        named = f"{self.bundle}, simulation-trained" if origin(self.weights) else self.bundle
+        return FileFormat(named, self.dtype, FORMATS[name])
 
     def of_case(self, case: str) -> VolumeExporter:
         """That of one case alone, which this one forgets."""
@@ -128,7 +119,7 @@ class VolumeExporter(CheckedOutputs):
         other.output_file, other.output_dir, other.overwrite = output, output.parent, overwrite
         other.format = self._format(output_format)
         if self.maps is not None:
-            other.add_maps(self._about_maps, self._hold)
+            other.add_maps(self.about_maps, self._hold)
         return other
 
     def add_maps(self, about: Mapping[str, Any], hold: str) -> None:
@@ -138,15 +129,10 @@ class VolumeExporter(CheckedOutputs):
             about: entries of the sidecar.
             hold: what the intervals hold, such as "90% of voxels in 90% of cases", for headers of series.
         """
-        as_file = NiftiFormat(f"uncertainty of {self.bundle}", MAP_DTYPE)
+        as_file = FileFormat(f"uncertainty of {self.bundle}", MAP_DTYPE, NIFTI)
         self.maps = self.format if isinstance(self.format, DicomFormat) else as_file
-        self._about_maps = dict(about)
+        self.about_maps = dict(about)
         self._hold = hold
-
-    @property
-    def about_maps(self) -> dict[str, Any]:
-        """What the sidecar says of a map; empty without maps."""
-        return dict(self._about_maps)
 
     @property
     def is_dicom(self) -> bool:
@@ -225,7 +211,7 @@ class VolumeExporter(CheckedOutputs):
         volume = volume_of(item, widths)
         if series_uid := of_volume.get("SeriesInstanceUID"):
             volume = replace(volume, map_of=MapOf(series_uid, self._hold))
-        return self._about_maps | self.maps.write(volume, self.map_path(volume.case))
+        return self.about_maps | self.maps.write(volume, self.map_path(volume.case))
 
 
 def _require_grid(item: Mapping[str, Any], pred: Any) -> None:

@@ -15,8 +15,6 @@ from ...grids import same_grid
 from ..nifti.header_fields import CODES, SCANNER, best_affine, reads_alike
 from ..nifti.reading import parse_header
 from ..stored_values import to_stored
-from .one_file import OneFile
-from .volume import OutputVolume
 
 DESCRIPTION_LENGTH = 79
 """Length of the ``descrip`` field of a NIfTI-1 header in characters."""
@@ -100,30 +98,6 @@ def image_on(affine: np.ndarray, stored: np.ndarray, description: str, code: int
         header["qform_code"] = 0  # of a sheared grid, which no qform has
     header.set_xyzt_units("mm")
     return _image(stored, affine, header, description)
-
-
-class NiftiFormat(OneFile):
-    """Writes a volume as ``.nii.gz``.
-
-    Args:
-        bundle: name and version, for the header.
-        dtype: stored type.
-    """
-
-    def __init__(self, bundle: str, dtype: str) -> None:
-        super().__init__(bundle, dtype, ".nii.gz")
-
-    def write(self, volume: OutputVolume, path: Path) -> dict[str, Any]:
-        """Write one volume and return further entries of its sidecar.
-
-        Raises:
-            OutputError: as :func:`save_like`.
-        """
-        if volume.is_nifti:
-            save_like(volume.source, volume.values, path, self.dtype, self.description)
-        else:
-            save_on(volume.affine, volume.values, path, self.dtype, self.description)
-        return {}
 
 
 def _image(stored: np.ndarray, affine: np.ndarray, header: nib.Nifti1Header, description: str) -> nib.Nifti1Image:

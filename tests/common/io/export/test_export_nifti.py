@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from common.errors import OutputError
-from common.io.export.nifti import GRID_FIELDS, NiftiFormat, save_like
+from common.io.export.nifti import GRID_FIELDS, save_like
+from common.io.export.one_file import FileFormat
 from common.io.export.volume import OutputVolume
 from common.io.nifti.reading import read_header, read_values
 
@@ -181,7 +182,7 @@ def test_a_nifti_2_source_and_one_of_a_single_time_point(tmp_path):
 
 def test_a_source_that_is_no_nifti_file_gives_its_affine(tmp_path):
     volume = OutputVolume("a", np.full(SHAPE, 7.0), ROTATED, tmp_path / "mr.mha", series_uid=None)
-    NiftiFormat("bundle 0.1.0", "int16").write(volume, tmp_path / "out.nii.gz")
+    FileFormat("bundle 0.1.0", "int16", ".nii.gz").write(volume, tmp_path / "out.nii.gz")
     result = nib.load(tmp_path / "out.nii.gz")
     np.testing.assert_allclose(result.affine, ROTATED, rtol=1e-6)
     assert (result.header["sform_code"], result.get_fdata().max()) == (1, 7)
