@@ -11,6 +11,8 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, 
 
 from .errors import DataError
 
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From DICOM's and ITK's axes to NIfTI's, or back."""
 GRID_TOLERANCE_MM = 0.1
 """Two affines are the same grid when no corner of the volume moves further than this."""
 SHEAR_COSINE = 1e-3

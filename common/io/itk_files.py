@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import Finding, OutputError, VolumeError, Where
-from ..grids import is_invertible, show_affine
+from ..grids import LPS_TO_RAS, is_invertible, show_affine
 from .file_checks import as_float32
 from .itk_headers import METAIMAGE, NRRD, read_itk_header
 from .stored_values import to_stored
 
 SUFFIXES = (*METAIMAGE, *NRRD)
-TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 RIGHT_ANGLE = 1e-4
 """Largest cosine between axes that count as being at right angles."""
 
@@ -45,7 +44,7 @@ def read_itk(
     where = partial(Finding, case, path.name)
     header = read_itk_header(path, where)
     try:
-        values, affine = voxels_of(_simpleitk().ReadImage(str(path)), where, header.mm)
+        values, affine = voxels_of(simpleitk().ReadImage(str(path)), where, header.mm)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise VolumeError(where("ITK cannot read the file", reason, "copy or export it again")) from error
@@ -67,7 +66,7 @@ def voxels_of(image: Any, where: Where, mm: float = 1.0) -> tuple[np.ndarray, np
     Raises:
         VolumeError: for other than 3 dimensions or 1 channel of real numbers.
     """
-    values = _simpleitk().GetArrayFromImage(image)
+    values = simpleitk().GetArrayFromImage(image)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or np.iscomplexobj(values):
         kind = "complex values" if np.iscomplexobj(values) else f"{image.GetNumberOfComponentsPerPixel()} channels"
         content = f"{image.GetDimension()} dimensions, {kind}"
@@ -84,7 +83,7 @@ def itk_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
         ValueError: it has other than 3 dimensions.
     """
     header = read_itk_header(path, partial(Finding, path.name, path.name))
-    reader = _simpleitk().ImageFileReader()
+    reader = simpleitk().ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
     return tuple(reader.GetSize()), _affine(reader, header.mm)
@@ -95,7 +94,7 @@ def _affine(image: Any, mm: float) -> np.ndarray:
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    return TO_RAS @ np.diag([mm, mm, mm, 1]) @ affine
+    return LPS_TO_RAS @ np.diag([mm, mm, mm, 1]) @ affine
 
 
 def write_itk(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, about: dict[str, str]) -> None:
@@ -112,7 +111,7 @@ def write_itk(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, abo
         OutputError: where axes are not at right angles, for a value that is not finite, or where it cannot be written.
     """
     name = Path(path).name
-    itk = _simpleitk()
+    itk = simpleitk()
     image = itk_image(to_stored(values, dtype, name), affine, name)
     for key, value in about.items():
         image.SetMetaData(key, value)
@@ -128,20 +127,21 @@ def itk_image(values: np.ndarray, affine: np.ndarray, name: str) -> Any:
     Raises:
         OutputError: where axes are not at right angles, with the name.
     """
-    lps = TO_RAS @ affine
+    lps = LPS_TO_RAS @ affine
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     direction = lps[:3, :3] / spacing
     if np.abs(direction.T @ direction - np.eye(3)).max() > RIGHT_ANGLE:
         fault = f"{name}: the axes of the affine {show_affine(affine)} are not at right angles"
         raise OutputError(fault, "write NIfTI")
-    image = _simpleitk().GetImageFromArray(np.ascontiguousarray(values.T))
+    image = simpleitk().GetImageFromArray(np.ascontiguousarray(values.T))
     image.SetSpacing(spacing.tolist())
     image.SetDirection(direction.ravel().tolist())
     image.SetOrigin(lps[:3, 3].tolist())
     return image
 
 
-def _simpleitk() -> ModuleType:
-    import SimpleITK  # slow to import
+def simpleitk() -> ModuleType:
+    """SimpleITK, which is slow to import."""
+    import SimpleITK
 
     return SimpleITK

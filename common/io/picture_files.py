@@ -16,14 +16,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ..errors import Finding, OutputError, VolumeError, Where, choose
+from ..grids import LPS_TO_RAS
 
 TIFF = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 PICTURES = (*TIFF, ".png", ".jpeg", ".jpg")
 """Endings of files with one picture."""
 DEPTHS = {"uint8": 1.0, "uint16": 257.0}
 """Stored types of pictures, with the steps of each in one level of 8 bits."""
-TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""Columns run to the patient's left and rows to the back, as those of an axial slice on a screen."""
 NO_LENGTH = dict.fromkeys(("pixel", "reference frame"), math.nan)
 MM = {"m": 1e3, "cm": 10.0, "mm": 1.0, "µm": 1e-3, "um": 1e-3, "nm": 1e-6, **NO_LENGTH}
 """Units of OME-XML in mm."""
@@ -67,7 +66,8 @@ def read_picture(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
         return _tiff(path, where) if path.name.lower().endswith(TIFF) else _other(path, where)
 
     pixels, sizes = _checked(path, case, pixels_of)
-    return _as_volume(pixels), TO_RAS @ np.diag([*sizes, 1.0, 1.0])
+    # columns run to the patient's left and rows to the back, as those of an axial slice on a screen
+    return _as_volume(pixels), LPS_TO_RAS @ np.diag([*sizes, 1.0, 1.0])
 
 
 def read_region(
@@ -108,7 +108,7 @@ def read_region(
     pixels, (sizes, coarser) = _checked(path, case, pixels_of)
     affine = np.diag([*(sizes * coarser), 1.0, 1.0])
     affine[:2, 3] = sizes * (coarser * corner + (coarser - 1) / 2)
-    return _as_volume(pixels), TO_RAS @ affine
+    return _as_volume(pixels), LPS_TO_RAS @ affine
 
 
 def _part(page: Any, left: int, top: int, columns: int, rows: int) -> np.ndarray:

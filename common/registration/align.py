@@ -6,13 +6,12 @@ Mutual information of Mattes et al. 2003, rigid alignment first, then free-form 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from ..io.itk_files import itk_image
+from ..io.itk_files import itk_image, simpleitk
 
 WORKING_MM = 2.0
 """Spacing on which transforms are estimated, or that of the fixed volume where it is coarser."""
@@ -171,10 +170,3 @@ def _warp(here: Any, there: Any, inside: Any, rigid: Any) -> Any:
     method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=WARP_STEPS)
     method.Execute(here, there)
     return spline
-
-
-def simpleitk() -> ModuleType:
-    """SimpleITK, which is slow to import."""
-    import SimpleITK
-
-    return SimpleITK

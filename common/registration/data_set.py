@@ -23,10 +23,10 @@ from ..data.split_record import DATALIST_NAME
 from ..errors import ConfigError, DataError, OutputError, failure, some
 from ..files import as_cell, remove, require_file_name, require_own_folder, write_text, write_whole, write_whole_folder
 from ..io import VolumeReader
-from ..io.itk_files import itk_image
+from ..io.itk_files import itk_image, simpleitk
 from ..transforms.body import distance_from_body
 from ..units import HU_OF_AIR
-from .align import Alignment, Grid, align, mask_on, on_grid, simpleitk
+from .align import Alignment, Grid, align, mask_on, on_grid
 from .inputs import Inputs, Registration, read_case
 from .page import checkerboards, write_page
 from .quality import array, measure, without_needless_move, without_needless_warp

@@ -15,7 +15,8 @@ from PIL import Image
 from ..evaluation.report.planes import three_planes
 from ..evaluation.report.standalone_page import as_it_is, embedded, template
 from ..files import write_text
-from .align import Alignment, Grid, mask_on, on_grid, simpleitk, working
+from ..io.itk_files import simpleitk
+from .align import Alignment, Grid, mask_on, on_grid, working
 from .quality import array
 
 FOLDER = Path(__file__).parent

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..data.checks.misregistration import binned, is_gain, mutual_information
-from .align import WORKING_MM, Alignment, Grid, mask_on, on_grid, simpleitk, working
+from ..io.itk_files import simpleitk
+from .align import WORKING_MM, Alignment, Grid, mask_on, on_grid, working
 
 SHIFT_MM = 4.0
 """Trial shift along each axis, or a voxel where that is longer, which measures the sharpness of a registration."""

@@ -19,9 +19,10 @@ from ..data.degraded_pairs import PairFolders, require_hu
 from ..data.layouts.data_sets import find_cases
 from ..errors import ConfigError, Finding
 from ..files import write_whole
+from ..grids import LPS_TO_RAS
 from ..io import VolumeReader
 from ..io.export.nifti import save_on
-from ..io.picture_files import TO_RAS, write_picture
+from ..io.picture_files import write_picture
 from ..metrics.line_integrals import checked_affine
 from .grid import Volume
 
@@ -171,7 +172,7 @@ def write_radiographs(item: Item, folder: Path, beam: RadiographBeam, output_for
     require_hu(scan.values, scan.affine, partial(Finding, case, Path(item["image"]).name))
     views, suffix = beam.views(scan.values, scan.affine), FORMATS[output_format]
     largest = float(max(view.max() for view, _ in views)) or 1.0
-    grid = TO_RAS @ np.diag([beam.pixel_mm, beam.pixel_mm, 1, 1])
+    grid = LPS_TO_RAS @ np.diag([beam.pixel_mm, beam.pixel_mm, 1, 1])
     for number, ((view, affine), angle) in enumerate(zip(views, beam.angles, strict=True)):
         path, text = folder / f"radiograph_{number:03d}{suffix}", beam.description(angle)
         if output_format == "nifti":

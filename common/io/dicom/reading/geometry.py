@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....errors import Finding, VolumeError, Where
-from ....grids import is_sheared
+from ....grids import LPS_TO_RAS, is_sheared
 from .acquisitions import STRAIGHT_MM, line_through
 from .headers import MISSING_SLICES, Slice, element_value
 from .orthogonal import OrthogonalGrid, orthogonal_grid
 from .stack import Stack
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 UNEVEN, TILTED = RESAMPLED = ("slices are unevenly spaced", "slices are not stacked along their normal")
 """Faults of stacks that ``resample_tilt`` resamples; a warning of such a volume begins with one."""
 LEAST_TILT = 0.5

@@ -15,11 +15,9 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from ....errors import OutputError
-from ....grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, is_sheared, show_affine
+from ....grids import GRID_TOLERANCE_MM, LPS_TO_RAS, grid_distance_mm, is_invertible, is_sheared, show_affine
 
 logger = logging.getLogger(__name__)
-LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""Conversion between both conventions, in either direction."""
 PARALLEL_COSINE = 0.999
 """Smallest cosine between the normals of parallel planes (2.6 degrees)."""
 ROUNDING_MM = 1e-4
@@ -46,7 +44,7 @@ def to_planes(values: np.ndarray, affine: np.ndarray, axial: bool, case: str) ->
     Raises:
         OutputError: for axes that are not at right angles, which DICOM slices cannot have.
     """
-    lps = LPS_RAS @ _at_right_angles(affine, values.shape, case)
+    lps = LPS_TO_RAS @ _at_right_angles(affine, values.shape, case)
     if not axial:
         return values, lps
     turn = io_orientation(lps)

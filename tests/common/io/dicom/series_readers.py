@@ -10,8 +10,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-
-LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from dicom_phantom import LPS_TO_RAS
 
 
 def by_hand(folder: Path) -> nib.Nifti1Image:
@@ -29,7 +28,7 @@ def by_hand(folder: Path) -> nib.Nifti1Image:
         each.pixel_array.T * float(each.get("RescaleSlope", 1)) + float(each.get("RescaleIntercept", 0))
         for each in slices
     ]
-    return nib.Nifti1Image(np.stack(planes, axis=2), LPS_RAS @ affine)
+    return nib.Nifti1Image(np.stack(planes, axis=2), LPS_TO_RAS @ affine)
 
 
 def by_simpleitk(folder: Path) -> nib.Nifti1Image:
@@ -39,7 +38,7 @@ def by_simpleitk(folder: Path) -> nib.Nifti1Image:
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    return nib.Nifti1Image(sitk.GetArrayFromImage(image).T.astype(float), LPS_RAS @ affine)
+    return nib.Nifti1Image(sitk.GetArrayFromImage(image).T.astype(float), LPS_TO_RAS @ affine)
 
 
 def by_monai(folder: Path) -> nib.Nifti1Image:

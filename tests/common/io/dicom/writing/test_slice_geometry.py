@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from common.errors import OutputError
-from common.io.dicom.writing.slice_geometry import LPS_RAS, nearest_slices, plane_items, to_planes
+from common.grids import LPS_TO_RAS
+from common.io.dicom.writing.slice_geometry import nearest_slices, plane_items, to_planes
 
 ROTATED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.1, -0.2, 0.3) * [1.1, 0.9, 2.3], [7.7, -8.8, 9.9])
 SHAPE = (3, 4, 5)
@@ -26,8 +27,8 @@ def test_axial_order_from_any_orientation_keeps_every_value_at_its_place(axcodes
     image = image.as_reoriented(turn)
     values, lps = to_planes(linear(image.affine, image.shape), image.affine, True, "a")
     assert values.shape == SHAPE
-    assert nib.aff2axcodes(LPS_RAS @ lps) == ("L", "P", "S")
-    np.testing.assert_allclose(values, linear(lps, values.shape, LPS_RAS), atol=1e-9)
+    assert nib.aff2axcodes(LPS_TO_RAS @ lps) == ("L", "P", "S")
+    np.testing.assert_allclose(values, linear(lps, values.shape, LPS_TO_RAS), atol=1e-9)
 
 
 def test_the_source_s_own_order_is_kept_unless_axial_is_asked_for():
@@ -72,7 +73,7 @@ def test_a_small_shear_is_taken_out_and_logged_and_moves_a_large_volume_too_far(
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
     np.testing.assert_allclose(axes[:2, :2], [[-1, -4.5e-4], [4.5e-4, -1]], atol=1e-6)
     centre = [50, 50, 0, 1]
-    np.testing.assert_allclose(lps @ centre, LPS_RAS @ SHEARED @ centre, atol=1e-9)
+    np.testing.assert_allclose(lps @ centre, LPS_TO_RAS @ SHEARED @ centre, atol=1e-9)
     assert "case_1: axes put at right angles for DICOM, which moves voxels by up to 0.032 mm" in caplog.text
     with pytest.raises(OutputError, match="axes of the source grid are not at right angles"):
         to_planes(np.zeros((401, 401, 1)), SHEARED, False, "case_1")
