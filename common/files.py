@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -29,6 +30,15 @@ NOT_HERE = "a link to content that is not here"
 GET_CONTENT = "get its content, as by git annex get or git lfs pull"
 POINTERS = (b"/annex/objects/", b"version https://git-lfs")
 """Beginnings of the small files by which git-annex and Git LFS stand for content that was not fetched."""
+
+
+def file_hash(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def is_broken_link(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import zipfile
@@ -15,14 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from ..files import cannot_write, parse_json, write_whole
+from ..files import cannot_write, file_hash, parse_json, write_whole
 
 WEIGHTS_NAME = "model.pt"
 RESUME_NAME = "last_checkpoint.pt"
 
 TRAIN = "train the bundle first, or pass --output_dir or --weights FILE"
-HASH_BLOCK = 2**20
-"""Bytes read at a time for a hash."""
 
 
 def save(content: Mapping[str, Any], path: Path, before: Callable[[str], None] | None = None) -> None:
@@ -150,11 +147,7 @@ def sha256(path: str | Path) -> str:
 
 @lru_cache(maxsize=16)
 def _sha256(path: str, size: int, changed: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(HASH_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_hash(path)
 
 
 def require_same_hash(path: Path, remedy: str = TRAIN) -> None:

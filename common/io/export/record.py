@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+from ...files import file_hash
 from ...path_names import is_path
 
 WITHOUT_EFFECT = ("bundle_root", "dataloader", "device", "max_memory_gb", "overwrite", "phantoms", "report", "resume")
@@ -78,17 +79,8 @@ def content_of(paths: Iterable[str | Path]) -> str:
     for path in map(Path, paths):
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         for file in files:
-            digest.update(os.fsencode(file.relative_to(path)) + f"\0{_sha256(file)}\n".encode())
-    return digest.hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    if not file.is_file():
-        return ""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+            own = file_hash(file) if file.is_file() else ""
+            digest.update(os.fsencode(file.relative_to(path)) + f"\0{own}\n".encode())
     return digest.hexdigest()
 
 
