@@ -7,7 +7,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -26,6 +26,7 @@ from .modality import CT
 from .nifti.reading import is_constant, read_header, read_values
 from .padding import padding_to_air
 from .picture_files import PICTURES, is_picture, read_picture
+from .scan import Scan
 
 logger = logging.getLogger(__name__)
 WARNINGS = "warnings"
@@ -45,21 +46,6 @@ KEPT_BYTES = 2 * 2**30
 """Limit of volumes kept from the data check for training; those beyond it are read twice."""
 KEPT_HEADERS = 8
 """Number of series whose headers are kept until their synthetic volume is written."""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """Values float32 (X, Y, Z) or (C, X, Y, Z), affine (4, 4) to RAS mm, and warnings.
-
-    For a DICOM series also its SeriesInstanceUID, its unit where headers give it, and its modality.
-    """
-
-    values: np.ndarray
-    affine: np.ndarray
-    warnings: tuple[Finding, ...]
-    series_uid: str | None = None
-    unit: str | None = None
-    modality: str | None = None
 
 
 class VolumeReader:
@@ -155,7 +141,7 @@ class VolumeReader:
             VolumeError: NaN or infinity without ``nan_fill``, values that do not fit float32, or no size of a scan.
         """
         where = partial(Finding, case, "")
-        scan = Scan(as_float32(values, self.nan_fill, where, "repair them; an inference takes nan_fill=0"), affine, ())
+        scan = Scan(as_float32(values, self.nan_fill, where, "repair them; an inference takes nan_fill=0"), affine)
         _require_possible_size(scan, where)
         padding_to_air(scan.values, where)
         return scan
@@ -223,12 +209,10 @@ class VolumeReader:
         Raises:
             VolumeError: as :meth:`check`.
         """
-        from .dicom.reading.headers import element_text
         from .dicom.reading.values import read_voxels
 
-        where = partial(Finding, case, path.name)
         stack, _ = find_series(path, case, self._options_of(series_uid))
-        return read_voxels(stack, element_text(stack.slices[0], "Modality", where), where).values
+        return read_voxels(stack, partial(Finding, case, path.name)).values
 
     def _options_of(self, series_uid: str | None) -> SeriesOptions:
         return self.options if ALL in self.options.wanted else replace(self.options, series=series_uid)
@@ -252,21 +236,21 @@ class VolumeReader:
             remedy = TO_PICTURES if self.pictures else FROM_PICTURES
             raise VolumeError(where(f"a {what}, where {wanted} are needed", "", remedy))
         if self.pictures:
-            return Scan(*read_picture(path, case), ())
+            return Scan(*read_picture(path, case))
         if path.is_dir():
             from .dicom.reading.volume import load_series
 
-            series = load_series(path, case, replace(self.options, modality=modality))
-            self._headers[str(path)] = series.headers
+            scan = load_series(path, case, replace(self.options, modality=modality))
+            self._headers[str(path)] = scan.headers
             while len(self._headers) > KEPT_HEADERS:
                 self._headers.popitem(last=False)
-            scan = Scan(series.values, series.affine, series.notes, series.uid, series.unit, series.modality)
+            scan = replace(scan, headers=[])  # which a volume that is kept would hold
         elif path.suffix.lower() in DICOM_SUFFIXES:
             raise VolumeError(where("a single file of a DICOM series", "", "give the folder of the series"))
         elif path.suffix.lower() in SUFFIXES:
             scan = Scan(*read_itk(path, case, self.nan_fill))
         elif path.suffix.lower() in MGH:
-            scan = Scan(*read_mgh(path, case, self.nan_fill, channels), ())
+            scan = Scan(*read_mgh(path, case, self.nan_fill, channels))
         else:
             header = read_header(path, case, channels)
             scan = Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
@@ -277,7 +261,7 @@ class VolumeReader:
 
 
 def _empty(shape: tuple[int, ...], affine: np.ndarray) -> Scan:
-    return Scan(np.broadcast_to(np.float32(0), shape), affine, ())
+    return Scan(np.broadcast_to(np.float32(0), shape), affine)
 
 
 def _require_possible_size(scan: Scan, where: Where) -> None:

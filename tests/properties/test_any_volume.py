@@ -22,7 +22,7 @@ from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, RLELossless
 
-from common.io.reader import Scan, VolumeReader
+from common.io import Scan, VolumeReader
 
 pytest.importorskip("SimpleITK")
 SHAPE, AFFINE = (6, 5, 4), np.diag([8.0, 9, 10, 1])

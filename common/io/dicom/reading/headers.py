@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pydicom
@@ -17,6 +18,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from ....errors import VolumeError, Where
 from ....files import GET_CONTENT, NOT_HERE
 
+Group = TypeVar("Group", str, Path)
 COPY_AGAIN = "copy or export the series again"
 LARGEST_ELEMENT = 1 << 20
 """Size of an element, in bytes, above which it stays on disk, so that a forged length allocates no gigabytes."""
@@ -164,6 +166,14 @@ def element_numbers(each: Slice, name: str, count: int, where: Where) -> np.ndar
         fault = f"{name} is not {count} finite number{'s' if count > 1 else ''}"
         raise VolumeError(where(fault, each.name, "export the series again"))
     return numbers
+
+
+def places_by(values: Iterable[Group]) -> dict[Group, list[int]]:
+    """The indices of equal values, such as of an element of each slice."""
+    places: dict[Group, list[int]] = {}
+    for place, value in enumerate(values):
+        places.setdefault(value, []).append(place)
+    return places
 
 
 def _header(path: Path, where: Where) -> Dataset | None:

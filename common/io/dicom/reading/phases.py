@@ -10,7 +10,7 @@ import numpy as np
 
 from ....errors import Finding, VolumeError, Where
 from .acquisitions import continue_each_other, left_out
-from .headers import Slice, element_text
+from .headers import Slice, element_text, places_by
 
 PHASE_ELEMENTS = (
     *("TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime", "NominalCardiacTriggerDelayTime"),
@@ -103,9 +103,7 @@ def _phases(
     slices: Sequence[Slice], levels: np.ndarray, positions: np.ndarray, several: int, where: Where
 ) -> tuple[str, list[list[int]]] | None:
     for key in PHASE_ELEMENTS:
-        groups: dict[str, list[int]] = {}
-        for place, each in enumerate(slices):
-            groups.setdefault(element_text(each, key, where), []).append(place)
+        groups = places_by(element_text(each, key, where) for each in slices)
         parts = [groups[name] for name in sorted(groups, key=_rank)]
         unique = len(parts) > 1 and all(len(set(levels[places])) == len(places) for places in parts)
         if unique and (len(parts) == several or continue_each_other(parts, levels, positions)):
@@ -128,9 +126,7 @@ def _kinds(
     slices: Sequence[Slice], where: Where, keys: Sequence[str] = KIND_ELEMENTS
 ) -> tuple[str, list[list[int]]] | None:
     for key in keys:
-        groups: dict[str, list[int]] = {}
-        for place, each in enumerate(slices):
-            groups.setdefault(_kind(each, key, where), []).append(place)
+        groups = places_by(_kind(each, key, where) for each in slices)
         if len(groups) > 1:
             return key, [groups[name] for name in sorted(groups, key=_rank)]
     return None

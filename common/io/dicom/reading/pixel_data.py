@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -151,11 +149,3 @@ def decode_plane(each: Slice, where: Where) -> np.ndarray:
     check_pixels(each, where)
     stored, _ = decode_pixels(each, where)
     return stored if each.frame is None else stored[each.frame]
-
-
-def places_by_file(slices: list[Slice]) -> dict[Path, list[int]]:
-    """The indices of the slices of each file."""
-    places: dict[Path, list[int]] = {}
-    for place, each in enumerate(slices):
-        places.setdefault(each.path, []).append(place)
-    return places

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from ....errors import ConfigError, Finding, VolumeError, Where, some
 from ...modality import require_modality
 from ..validation import without_validation
-from .headers import Slice, element_text, read_slices
+from .headers import Slice, element_text, places_by, read_slices
 from .stack import Stack, build_stack
 
 logger = logging.getLogger(__name__)
@@ -130,14 +130,12 @@ def _choose(slices: list[Slice], options: SeriesOptions, where: Where) -> list[S
 def _require_one_origin(slices: list[Slice], place: str, where: Where) -> None:
     """Refuse slices of two named patients, two studies or modalities in one series, or in several that are joined."""
     for name, what in ORIGIN.items():
-        groups: dict[str, list[Slice]] = {}
-        for each in slices:
-            groups.setdefault(element_text(each, name, where), []).append(each)
+        groups = places_by(element_text(each, name, where) for each in slices)
         if name == "PatientID":
             groups.pop("", None)
         if len(groups) > 1:
             shown = {value: f"{shown_modality(value)} in " if name == "Modality" else "" for value in groups}
-            listed = [f"{shown[value]}{len(group)} such as {group[0].name}" for value, group in groups.items()]
+            listed = [f"{shown[value]}{len(group)} such as {slices[group[0]].name}" for value, group in groups.items()]
             fault = f"slices of {len(groups)} {what} {place}"
             raise VolumeError(where(fault, some(listed), "move one into another folder"))
 

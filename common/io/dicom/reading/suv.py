@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pydicom
@@ -29,16 +28,8 @@ DOSE_BQ = (1e6, 2e10)
 """Of a diagnostic injection, with room for therapies; a dose in MBq or kBq is below it."""
 
 
-@dataclass(frozen=True)
-class SuvFactor:
-    """The factor from activity to SUV, or the reason for its absence: what the header lacks."""
-
-    factor: float | None
-    reason: str = ""
-
-
-def suv_factor(slices: Sequence[Slice], where: Where) -> SuvFactor:
-    """The factor from activity (Bq/ml) to SUV by body weight in g/ml.
+def suv_factor(slices: Sequence[Slice], where: Where) -> float | str:
+    """The factor from activity (Bq/ml) to SUV by body weight in g/ml, or the reason for its absence.
 
     After the vendor-neutral pseudo-code of the Quantitative Imaging Biomarkers Alliance (FDG-PET/CT profile):
     ``DecayCorrection`` START corrects to the start of the series (to the first acquisition where the series is dated
@@ -49,32 +40,30 @@ def suv_factor(slices: Sequence[Slice], where: Where) -> SuvFactor:
     """
     correction = {element_text(each, "DecayCorrection", where) for each in slices}
     if correction not in ({"START"}, {"ADMIN"}):
-        return SuvFactor(None, "DecayCorrection is neither START nor ADMIN")
+        return "DecayCorrection is neither START nor ADMIN"
     corrected = element_text(slices[0], "CorrectedImage", where).split("\\")
     if not {"ATTN", "DECY"} <= set(corrected):
-        return SuvFactor(None, "CorrectedImage names no correction for attenuation and decay")
+        return "CorrectedImage names no correction for attenuation and decay"
     weight = _positive(slices[0], "PatientWeight", where)
     tracers = element_value(slices[0], "RadiopharmaceuticalInformationSequence", where)
     if weight is None or tracers is None or len(tracers) != 1:
-        return SuvFactor(None, "no PatientWeight, or not one item in RadiopharmaceuticalInformationSequence")
+        return "no PatientWeight, or not one item in RadiopharmaceuticalInformationSequence"
     tracer = Slice(slices[0].path, slices[0].frame, tracers[0])
     dose = _positive(tracer, "RadionuclideTotalDose", where)
     half_life = _positive(tracer, "RadionuclideHalfLife", where)
     if dose is None or half_life is None:
-        return SuvFactor(None, "no RadionuclideTotalDose or RadionuclideHalfLife")
+        return "no RadionuclideTotalDose or RadionuclideHalfLife"
     decay = 1.0
     if correction == {"START"}:
         if len({_zone(each) for each in slices}) > 1:
-            return SuvFactor(None, "slices differ in TimezoneOffsetFromUTC")
+            return "slices differ in TimezoneOffsetFromUTC"
         times = _times(slices, tracer)
         if times is None:
-            return SuvFactor(
-                None, NO_ZONE if _needs_zone(tracer, _zone(slices[0])) else "no times of injection and scan"
-            )
+            return NO_ZONE if _needs_zone(tracer, _zone(slices[0])) else "no times of injection and scan"
         decay = 2.0 ** -_half_lives(*times, half_life, where)
     _require_within("PatientWeight", weight, WEIGHT_KG, "kg", where)
     _require_within("RadionuclideTotalDose", dose, DOSE_BQ, "Bq", where)
-    return SuvFactor(weight * 1000 / (dose * decay))
+    return weight * 1000 / (dose * decay)
 
 
 def _positive(each: Slice, name: str, where: Where) -> float | None:

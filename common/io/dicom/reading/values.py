@@ -13,8 +13,8 @@ from ....errors import Finding, VolumeError, Where, some
 from ....units import HU_OF_AIR
 from ...modality import CT
 from ...padding import padding_to_air
-from .headers import Slice, element_numbers, element_text, element_value
-from .pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
+from .headers import Slice, element_numbers, element_text, element_value, places_by
+from .pixel_data import check_pixels, decode_pixels, decode_plane, padding_of
 from .stack import Stack
 from .suv import SUV_FORMULA, suv_factor
 
@@ -37,28 +37,24 @@ PHILIPS_FACTORS = {f"(7053,10{byte:02x})": (0x7053, 0x1000 + byte) for byte in (
 
 @dataclass(frozen=True)
 class _Unit:
-    """A unit, the factor from rescaled values with its formula, and a note for PET that keeps its stored unit."""
+    """A unit, the factor from rescaled values, and a note for PET that keeps its stored unit."""
 
     name: str | None
     factor: float = 1.0
     notes: tuple[Finding, ...] = ()
-    formula: str = ""
 
 
 @dataclass(frozen=True)
 class Voxels:
-    """Values (X, Y, Z) along columns, rows and slices, their unit where the headers give one, and notes.
-
-    ``formula`` is the formula of a computed unit.
-    """
+    """Values (X, Y, Z) along columns, rows and slices, modality, unit where the headers give one, and notes."""
 
     values: np.ndarray
+    modality: str
     unit: str | None
     notes: tuple[Finding, ...]
-    formula: str = ""
 
 
-def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
+def read_voxels(stack: Stack, where: Where) -> Voxels:
     """Decode every slice and apply its own slope and intercept.
 
     CT is in HU, and refused where its RescaleType says another unit. PET in Bq/ml is converted to SUV by body weight
@@ -71,6 +67,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
         VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
             with different values; values beyond float32; negative HU stored as unsigned numbers.
     """
+    modality = element_text(stack.slices[0], "Modality", where)
     for each in stack.slices:
         check_pixels(each, where)
     lines = [_slope_intercept(each, modality, where) for each in stack.slices]
@@ -82,7 +79,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     values = np.empty((*stack.plane.shape, len(stack.slices)), np.float32)
     padding: dict[int, np.ndarray] = {}
     strayed = 0
-    for places in places_by_file(stack.slices).values():
+    for places in places_by(each.path for each in stack.slices).values():
         stored, stray = decode_pixels(stack.slices[places[0]], where)
         for place in places:
             frame = stack.slices[place].frame
@@ -104,7 +101,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     if not np.isfinite(values).all():
         raise VolumeError(where("values do not fit float32", "NaN or Inf after rescaling", "export the series again"))
     notes += [*unit.notes, *_implausible(values, unit.name, where), *_unsigned(values, stack, lines, modality, where)]
-    return Voxels(values, unit.name, tuple(notes), unit.formula)
+    return Voxels(values, modality, unit.name, tuple(notes))
 
 
 def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modality: str, where: Where) -> None:
@@ -184,10 +181,7 @@ def _unsigned(values: np.ndarray, stack: Stack, lines: Sequence[object], modalit
 
 def _of_ct(slices: Sequence[Slice], where: Where) -> list[Finding]:
     """Refuse values of a CT that are no HU by their header, such as of iodine or effective atomic number."""
-    types = {element_text(each, "RescaleType", where) for each in slices}
-    if len(types) > 1:
-        raise VolumeError(where("slices differ in RescaleType", f"{len(types)} values", "export the series again"))
-    (kind,) = types
+    kind = _of_all(slices, "RescaleType", where)
     if kind in HU_TYPES:
         return []
     shown = f"RescaleType {kind}" if re.fullmatch(r"[A-Z0-9_%]{1,16}", kind) else "another RescaleType"
@@ -196,15 +190,20 @@ def _of_ct(slices: Sequence[Slice], where: Where) -> list[Finding]:
     return [where("the header does not say HU", shown, "HU are assumed: check the values", "warning")]
 
 
+def _of_all(slices: Sequence[Slice], name: str, where: Where) -> str:
+    """The text of an element that all slices have in common."""
+    values = {element_text(each, name, where) for each in slices}
+    if len(values) > 1:
+        raise VolumeError(where(f"slices differ in {name}", f"{len(values)} values", "export the series again"))
+    return values.pop()
+
+
 def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
     if modality == CT:
         return _Unit("HU", notes=tuple(_of_ct(slices, where)))
     if modality != "PT":
         return _Unit(None)
-    units = {element_text(each, "Units", where) for each in slices}
-    if len(units) > 1:
-        raise VolumeError(where("slices differ in Units", f"{len(units)} values", "export the series again"))
-    code = units.pop()
+    code = _of_all(slices, "Units", where)
     unit = PET_UNITS.get(code)
     kind = element_text(slices[0], "SUVType", where)
     if unit == SUV and kind in ("", "BW"):  # the standard takes an absent type for BW
@@ -217,9 +216,10 @@ def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
     if factors := " and ".join(private):
         reason += f", Philips' private {factors} not applied"
     if code == "BQML":
-        scale = suv_factor(slices, where)
-        if scale.factor is not None:
-            return _Unit(SUV, scale.factor, formula=SUV_FORMULA)
-        reason = scale.reason
+        found = suv_factor(slices, where)
+        if isinstance(found, float):
+            logger.info("%s", where("activity in Bq/ml", "", f"converted to {SUV_FORMULA}"))
+            return _Unit(SUV, found)
+        reason = found
     kept = f"the stored unit ({unit or 'unknown'}) is kept"
     return _Unit(unit, notes=(where("PET without SUV by body weight", reason, kept, "warning"),))

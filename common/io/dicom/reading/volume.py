@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from pydicom.dataset import Dataset
-
 from ....errors import Finding, Where
+from ...scan import Scan
 from ..validation import without_validation
 from .geometry import stack_geometry
 from .headers import Slice, element_text
@@ -19,34 +15,9 @@ from .orthogonal import resample
 from .series import SeriesOptions, find_series
 from .values import read_voxels
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SeriesVolume:
-    """A series as a volume.
-
-    Attributes:
-        values: float32 (X, Y, Z) along columns, rows and slices.
-        affine: (4, 4) to RAS mm.
-        uid: SeriesInstanceUID.
-        modality: such as CT.
-        unit: HU for CT, SUV (or the stored unit) for PET, None where headers give none.
-        notes: warnings about ignored files, assumptions and corrections.
-        headers: one for each slice of the series; see :func:`common.io.dicom.reading.series.source_headers`.
-    """
-
-    values: np.ndarray
-    affine: np.ndarray
-    uid: str
-    modality: str
-    unit: str | None
-    notes: tuple[Finding, ...]
-    headers: list[Dataset]
-
 
 @without_validation
-def load_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> SeriesVolume:
+def load_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> Scan:
     """Read one series of a folder; pixels are decoded only after all headers passed their checks.
 
     Args:
@@ -62,18 +33,15 @@ def load_series(folder: str | Path, case: str, options: SeriesOptions | None = N
     where = partial(Finding, case, folder.name)
     stack, notes = find_series(folder, case, options)
     geometry = stack_geometry(stack, options.resample_tilt, where)
-    modality = element_text(stack.slices[0], "Modality", where)
-    voxels = read_voxels(stack, modality, where)
-    if voxels.formula:
-        logger.info(f"{case}: {voxels.formula}")
+    voxels = read_voxels(stack, where)
     values = voxels.values if geometry.resampling is None else resample(voxels.values, geometry.resampling)
-    return SeriesVolume(
+    return Scan(
         values,
         geometry.affine,
-        element_text(stack.slices[0], "SeriesInstanceUID", where),
-        modality,
-        voxels.unit,
         (*notes, *geometry.notes, *voxels.notes, *_of_an_animal(stack.slices, where)),
+        element_text(stack.slices[0], "SeriesInstanceUID", where),
+        voxels.unit,
+        voxels.modality,
         [each.header for each in stack.slices],
     )
 

@@ -269,7 +269,7 @@ def test_awkward_series(real, name, wanted):
         assert wanted in str(caught.value)
         return
     volume = load_series(folder, "a")
-    assert (volume.values.shape, volume.notes) == (wanted, ())
+    assert (volume.values.shape, volume.warnings) == (wanted, ())
     expected = by_simpleitk(folder)
     if name != "generic/anatomical/002_non_isotropic":  # ITK leaves a rescale of MR aside
         np.testing.assert_array_equal(volume.values, expected.get_fdata())

@@ -108,7 +108,7 @@ def test_a_tilt_that_positions_do_not_show(tmp_path, degrees, notes):
     volume = load_series(written(tmp_path / "ct", change=changing(GantryDetectorTilt=degrees)), "case7")
     np.testing.assert_allclose(volume.affine, Grid().affine)
     fault = "GantryDetectorTilt, but slices are stacked along their normal"
-    assert [note.fault for note in volume.notes] == [fault] * notes
+    assert [note.fault for note in volume.warnings] == [fault] * notes
 
 
 def test_a_slice_twice(tmp_path):
@@ -116,7 +116,7 @@ def test_a_slice_twice(tmp_path):
     (folder / "copy.dcm").write_bytes((folder / "002.dcm").read_bytes())
     volume = load_series(folder, "case7")
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
-    assert [str(note) for note in volume.notes] == [
+    assert [str(note) for note in volume.warnings] == [
         "case7 (ct): duplicate slices (1 with identical values: copy.dcm); duplicates are ignored"
     ]
 
@@ -194,7 +194,7 @@ def test_frames_that_are_not_what_their_object_says(tmp_path, change, match):
 def test_a_good_series_is_not_resampled(tmp_path):
     volume = load_series(written(tmp_path / "ct"), "case7", ON_REQUEST)
     np.testing.assert_allclose(volume.affine, Grid().affine, atol=1e-9)
-    assert volume.notes == ()
+    assert volume.warnings == ()
 
 
 @pytest.mark.parametrize("orientation", [AXIAL, OBLIQUE])
@@ -229,9 +229,10 @@ def test_uneven_slices_are_resampled_exactly_to_the_usual_gap(tmp_path):
     assert volume.values.shape == (6, 5, 6)
     np.testing.assert_allclose(volume.affine, Grid().affine, atol=1e-6)
     np.testing.assert_allclose(volume.values, Grid().values()[:, :, :1] + 12.5 * np.arange(6), atol=0.06)
-    assert "resampled onto an orthogonal grid of 6 x 5 x 6 voxels, 2.500 mm from slice to slice" in str(volume.notes[0])
-    assert str(volume.notes[1]) == "case7 (ct): slices are missing, and interpolated (1 of 6); look at them with care"
-    assert [note.severity for note in volume.notes] == ["warning"] * 2
+    resampled, missing = volume.warnings
+    assert "resampled onto an orthogonal grid of 6 x 5 x 6 voxels, 2.500 mm from slice to slice" in str(resampled)
+    assert str(missing) == "case7 (ct): slices are missing, and interpolated (1 of 6); look at them with care"
+    assert resampled.severity == missing.severity == "warning"
 
 
 @pytest.mark.parametrize(("height", "notes"), [(103, 1), (103.75, 1), (107.5, 2)])
@@ -243,7 +244,7 @@ def test_slices_are_missing_where_none_lies_within_half_a_step(tmp_path, height,
             header.ImagePositionPatient = [-20, 30, height + 2.5]
 
     volume = load_series(written(tmp_path / "ct", Grid(shape=(6, 5, 4)), change=moved), "case7", ON_REQUEST)
-    assert len(volume.notes) == notes
+    assert len(volume.warnings) == notes
 
 
 def test_a_slice_gone_astray_does_not_fill_the_memory(tmp_path):

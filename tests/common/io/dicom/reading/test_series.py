@@ -44,7 +44,7 @@ def test_what_is_no_slice_is_left_out_and_counted_in_one_note(tmp_path):
     (tmp_path / "ct" / "empty.dcm").touch()
     volume = load_series(tmp_path / "ct", "case7")
     assert is_the_phantom(volume)
-    assert [str(note) for note in volume.notes] == [
+    assert [str(note) for note in volume.warnings] == [
         "case7 (ct): other files or frames in the folder (2 not DICOM, 1 without an image, 4 localizers);"
         " they are ignored"
     ]
@@ -69,7 +69,7 @@ def test_a_screen_save_in_a_series_is_left_out_and_counted(tmp_path, fields):
     write_series(tmp_path / "ct", screen, change=picture, series=series, prefix="screen", values=np.zeros(screen.shape))
     volume = load_series(tmp_path / "ct", "case7")
     assert is_the_phantom(volume)
-    assert [str(note) for note in volume.notes] == [
+    assert [str(note) for note in volume.warnings] == [
         "case7 (ct): other files or frames in the folder (1 screen saves without a position); they are ignored"
     ]
 
@@ -87,7 +87,7 @@ def test_series_data_of_philips_with_rows_but_without_pixels_are_no_slice(tmp_pa
     data.save_as(tmp_path / "ct" / "XX_0001")
     volume = load_series(tmp_path / "ct", "case7")
     assert is_the_phantom(volume)
-    assert "(1 without an image)" in str(volume.notes[0])
+    assert "(1 without an image)" in str(volume.warnings[0])
 
 
 def test_folders_without_slices(tmp_path):
@@ -146,11 +146,11 @@ def two(tmp_path):
 def test_the_series_asked_for_is_read(two):
     volume = load_series(two, "case7", SeriesOptions(series="1.2.3"))
     assert is_the_phantom(volume)
-    assert (volume.uid, volume.modality) == ("1.2.3", "CT")
-    assert "(3 of other series)" in str(volume.notes[0])
+    assert (volume.series_uid, volume.modality) == ("1.2.3", "CT")
+    assert "(3 of other series)" in str(volume.warnings[0])
     other = load_series(two, "case7", SeriesOptions(series=["9.9", "1.2.4"]))
     assert other.values.shape == (6, 5, 3)
-    assert other.uid == "1.2.4"
+    assert other.series_uid == "1.2.4"
 
 
 def test_several_series_none_or_two_of_which_are_asked_for_are_listed(two):
@@ -165,14 +165,14 @@ def test_several_series_none_or_two_of_which_are_asked_for_are_listed(two):
 
 def test_of_several_series_the_one_of_the_wanted_modality_is_read(two):
     volume = load_series(two, "case7", SeriesOptions(modality="MR"))
-    assert volume.uid == "1.2.4"
-    assert [str(note) for note in volume.notes] == [
+    assert volume.series_uid == "1.2.4"
+    assert [str(note) for note in volume.warnings] == [
         "case7 (ct): other files or frames in the folder (4 of other series); the only MR series is used"
     ]
     refused(two, r"2 series: 1\.2\.3 .* choose one by --series UID", modality="PT")
     write_series(two, modality="MR", series="1.2.5", prefix="third")
     refused(two, "3 series: .* choose one by --series UID", modality="MR")
-    assert load_series(two, "case7", SeriesOptions(series="1.2.5", modality="MR")).uid == "1.2.5"
+    assert load_series(two, "case7", SeriesOptions(series="1.2.5", modality="MR")).series_uid == "1.2.5"
 
 
 def test_another_modality_is_named_before_its_geometry(tmp_path, two):
@@ -195,7 +195,7 @@ def test_slices_that_are_series_of_their_own_can_be_joined(tmp_path):
     refused(tmp_path / "ct", message)
     volume = load_series(tmp_path / "ct", "case7", SeriesOptions(series="all"))
     assert is_the_phantom(volume, Grid(shape=(6, 5, 40)))
-    assert [note.fault for note in volume.notes] == ["several series in the folder"]
+    assert [note.fault for note in volume.warnings] == ["several series in the folder"]
     assert len(source_headers(tmp_path / "ct", "case7", SeriesOptions(series="all"))) == 40
 
 
@@ -321,7 +321,7 @@ def test_acquisitions_that_continue_each_other_are_one_volume(tmp_path, blocks, 
     folder = acquisitions(tmp_path / "mr", [list(block) for block in blocks], LONG, key=key)
     volume = load_series(folder, "case7")
     assert is_the_phantom(volume, LONG)
-    joined, duplicates = volume.notes
+    joined, duplicates = volume.warnings
     number = f"{len(blocks)} that differ in {key}"
     assert joined.summary == f"acquisitions that continue each other ({number})"
     assert duplicates.summary.startswith(f"duplicate slices ({copies} with identical values: t1")
@@ -333,7 +333,7 @@ def test_a_phase_of_acquisitions_that_continue_each_other_is_a_part_with_a_warni
     for phase, count, covered in ((1, 6, "15 of 25 mm"), (2, 5, "12.5 of 25 mm")):
         volume = load_series(folder, "case7", SeriesOptions(phase=phase))
         assert volume.values.shape == (6, 5, count)
-        (note,) = volume.notes
+        (note,) = volume.warnings
         assert note.summary == f"the phase covers a part of the field of view ({covered})"
 
 

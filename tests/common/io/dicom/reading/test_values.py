@@ -53,7 +53,7 @@ def test_a_ct_is_in_hu_unless_its_header_says_another_unit(tmp_path, kind, notes
     volume = load_series(written(tmp_path / "ct", changing(RescaleType=kind)), "case7")
     assert volume.unit == "HU"
     told = "the header does not say HU (RescaleType {}); HU are assumed: check the values"
-    assert [str(note) for note in volume.notes] == [f"case7 (ct): {told.format(kind)}"] * notes
+    assert [str(note) for note in volume.warnings] == [f"case7 (ct): {told.format(kind)}"] * notes
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,11 @@ def test_a_ct_whose_negative_hu_are_unsigned_is_refused_and_read_as_signed(tmp_p
         header.save_as(path)
     np.testing.assert_array_equal(load_series(tmp_path / "ct", "case7").values, hu)
     high = load_series(written(tmp_path / "high", slope=1, intercept=-1024, values=unsigned - 1024), "case7")
-    assert "(high): voxels are above 32767 HU (" in str(high.notes[0])
+    assert "(high): voxels are above 32767 HU (" in str(high.warnings[0])
     written(tmp_path / "extended", slope=1, intercept=0, values=np.clip(unsigned, 0, 30_000))
-    assert load_series(tmp_path / "extended", "case7").notes == ()
-    assert load_series(written(tmp_path / "mr", slope=1, intercept=0, values=unsigned, modality="MR"), "a").notes == ()
+    assert load_series(tmp_path / "extended", "case7").warnings == ()
+    mr = load_series(written(tmp_path / "mr", slope=1, intercept=0, values=unsigned, modality="MR"), "a")
+    assert mr.warnings == ()
 
 
 def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
@@ -118,7 +119,7 @@ def test_monochrome1_keeps_its_values_and_it_and_an_animal_have_a_note(tmp_path)
     change = changing(PhotometricInterpretation="MONOCHROME1", AnatomicalOrientationType="QUADRUPED")
     volume = load_series(written(tmp_path / "mr", change), "case7")
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
-    assert {str(note) for note in volume.notes} == {
+    assert {str(note) for note in volume.warnings} == {
         "case7 (mr): higher values are shown darker (MONOCHROME1); the stored values are kept, not inverted",
         "case7 (mr): the patient is an animal (AnatomicalOrientationType QUADRUPED); networks were trained on persons:"
         " results may look plausible and be wrong",
@@ -141,7 +142,7 @@ def test_a_value_above_bits_stored_is_read_without_its_upper_bits_and_noted(tmp_
 
     volume = load_series(written(tmp_path / "ct", change), "case7")
     assert (volume.values[1, 1, 0], volume.values[0, 0, 1], volume.values[1, 1, 1]) == (904, -5, 40)
-    assert [str(note) for note in volume.notes] == [STRAY.format(29)]
+    assert [str(note) for note in volume.warnings] == [STRAY.format(29)]
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -160,7 +161,7 @@ def test_bits_outside_the_stored_ones_are_ignored(tmp_path, signed, high, garbag
     volume = load_series(written(tmp_path / "ct", change), "case7")
     np.testing.assert_array_equal(volume.values, wanted.transpose(2, 1, 0))
     outside = garbage & ~(0xFFF << (high - 11)) & 0xFFFF
-    noted = [str(note) for note in volume.notes]
+    noted = [str(note) for note in volume.warnings]
     assert noted == [STRAY.format(120)] * bool(outside) or signed and high == 11 and outside == 0xF000
 
 
@@ -351,8 +352,8 @@ def test_activity_becomes_suv_with_the_formula_logged(tmp_path, caplog):
     assert volume.unit == "SUV"
     np.testing.assert_allclose(volume.values, Grid().values() * FACTOR, atol=0.06 * FACTOR)
     assert caplog.messages == [
-        "case7: SUV (body weight) = activity in Bq/ml x weight in g / (injected dose in Bq x 2^(-(reference time of the"
-        " decay correction - injection time) / half-life))"
+        "case7 (pt): activity in Bq/ml; converted to SUV (body weight) = activity in Bq/ml x weight in g / (injected"
+        " dose in Bq x 2^(-(reference time of the decay correction - injection time) / half-life))"
     ]
 
 
@@ -410,7 +411,7 @@ def test_activity_that_stays_with_a_note(tmp_path, others, reason, unit):
     volume = loaded(tmp_path / "pt", **others)
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
     assert volume.unit == unit
-    (note,) = volume.notes
+    (note,) = volume.warnings
     assert reason in note.value
     assert note.remedy == f"the stored unit ({unit or 'unknown'}) is kept"
 
@@ -442,11 +443,11 @@ def test_suv_of_implausible_elements_is_refused(tmp_path, others, match):
 def test_suv_beyond_a_body_is_warned_of(tmp_path):
     values = np.full(Grid().shape, 300.0)
     volume = load_series(written(tmp_path / "pt", pet(Units="GML"), modality="PT", values=values), "case7")
-    assert [str(note) for note in volume.notes] == [
+    assert [str(note) for note in volume.warnings] == [
         "case7 (pt): percentile 99.9 of the SUV is above 100 (300); check weight, dose and times"
     ]
     values[:] = 90
-    assert not load_series(written(tmp_path / "b", pet(Units="GML"), modality="PT", values=values), "case7").notes
+    assert not load_series(written(tmp_path / "b", pet(Units="GML"), modality="PT", values=values), "case7").warnings
 
 
 def test_units_that_change_are_refused(tmp_path):
