@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -19,14 +15,14 @@ from typing import Any
 import pydicom
 import pytest
 import yaml
-from dicom_phantom import Grid, write_series
+from dicom_phantom import write_series
 
 from medical_image_synthesis.node.settings import settings_in
+from tests.pacs.real_servers import ORTHANC, Server, free_ports, until
 from tools.repository import ROOT
 
 EXAMPLE = ROOT / "examples" / "node"
 UNIT = EXAMPLE / "synthesize-node.service"
-ORTHANC = shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin")
 DOCKERFILE = ROOT / "docker" / "Dockerfile"
 
 
@@ -92,53 +88,21 @@ def test_orthanc_forwards_series_of_mr_and_not_what_the_node_sent(tmp_path: Path
     (tmp_path / "orthanc.json").write_text(json.dumps(settings))
     received = tmp_path / "received"
     received.mkdir()
-    files = {name: series(tmp_path / name, modality) for name, modality in
-             (("mr", "MR"), ("ct", "CT"), ("returned", "MR"))}  # fmt: skip
-    environment = os.environ | {"ORTHANC_PASSWORD": "of the test"}
-    with (
-        running([str(ORTHANC), str(tmp_path / "orthanc.json")], dicom, env=environment),
-        running(["storescp", "-aet", "SYNTHESIZE", "-od", str(received), str(node)], node),
-    ):
+    for name, modality in (("mr", "MR"), ("ct", "CT"), ("returned", "MR")):
+        write_series(tmp_path / name, modality=modality)
+    archive = Server([str(ORTHANC), tmp_path / "orthanc.json"], tmp_path, "orthanc")
+    scp = Server(["storescp", "-aet", "SYNTHESIZE", "-od", received, str(node)], tmp_path, "storescp")
+    try:
+        archive.start_on(dicom, ORTHANC_PASSWORD="of the test")
+        scp.start_on(node)
         for name, title in (("ct", "STORESCU"), ("returned", "SYNTHESIZE"), ("mr", "STORESCU")):
             send = ["storescu", "-aet", title, "-aec", "ORTHANC", "127.0.0.1", str(dicom), "+sd", str(tmp_path / name)]
             subprocess.run(send, check=True, timeout=60)
-        deadline = time.monotonic() + 60
-        while len(list(received.iterdir())) < 3 and time.monotonic() < deadline:
-            time.sleep(0.2)
+        until(lambda: len(list(received.iterdir())) >= 4, "the series of MR")
         time.sleep(3)  # anything more, of the series that came before, would be there now
-    found = sorted(str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in received.iterdir())
-    assert found == sorted(files["mr"])
-
-
-def series(folder: Path, modality: str) -> list[str]:
-    """Three instances of a series; their UIDs."""
-    write_series(folder, Grid((6, 5, 3)), modality)
-    return [str(pydicom.dcmread(path).SOPInstanceUID) for path in folder.iterdir()]
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-@contextmanager
-def running(command: list[str], port: int, **options: Any) -> Iterator[None]:
-    """A server, from when it listens to the end of the block."""
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert server.poll() is None, f"{command[0]} has ended"
-                assert time.monotonic() < deadline, f"{command[0]} does not listen"
-                time.sleep(0.1)
-        yield
     finally:
-        server.terminate()
-        server.wait(30)
+        archive.stop()
+        scp.stop()
+    sent, found = ({str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in folder.iterdir()}
+                   for folder in (tmp_path / "mr", received))  # fmt: skip
+    assert (found, len(found)) == (sent, 4)

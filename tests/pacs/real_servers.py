@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,19 @@ class Server:
             self._process = subprocess.Popen(
                 self._words, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=os.environ | environment
             )
+
+    def start_on(self, port: int, **environment: str) -> None:
+        """Start it, and wait until it listens on a port of this machine."""
+
+        def listens() -> bool:
+            assert self.runs, f"{self._words[0]} ended:\n{self.log}"
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return True
+            return False
+
+        self._start(**environment)
+        until(listens, self._words[0], log=lambda: self.log)
 
     def stop(self) -> None:
         """Ask it to end, and wait for it."""
