@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import nibabel as nib
-import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from real_servers import Node, Orthanc
+from series_readers import stacked
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 SYNTHETIC = 0x0008001C
@@ -49,17 +49,7 @@ def derived_of(orthanc: Orthanc) -> dict[str, list[str]]:
 
 def volume(slices: Sequence[Dataset]) -> nib.Nifti1Image:
     """Values with the affine to RAS mm, from the elements of the slices alone, in the order closest to RAS."""
-    first = slices[0]
-    across, down = np.reshape(np.asarray(first.ImageOrientationPatient, float), (2, 3))
-    normal = np.cross(across, down)
-    ordered = sorted(slices, key=lambda each: float(np.dot(np.asarray(each.ImagePositionPatient, float), normal)))
-    places = np.array([each.ImagePositionPatient for each in ordered], float)
-    values = [each.pixel_array.T * float(each.RescaleSlope) + float(each.RescaleIntercept) for each in ordered]
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1] = across * float(first.PixelSpacing[1]), down * float(first.PixelSpacing[0])
-    affine[:3, 2] = (places[-1] - places[0]) / (len(places) - 1)
-    affine[:3, 3] = places[0]
-    return nib.as_closest_canonical(nib.Nifti1Image(np.stack(values, axis=-1), np.diag([-1.0, -1, 1, 1]) @ affine))
+    return nib.as_closest_canonical(stacked(slices))
 
 
 def spooled(node: Node, series: str) -> list[Dataset]:

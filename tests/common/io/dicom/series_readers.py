@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel as nib
@@ -14,9 +15,13 @@ from dicom_phantom import LPS_TO_RAS
 
 
 def by_hand(folder: Path) -> nib.Nifti1Image:
+    return stacked(map(pydicom.dcmread, folder.glob("*.dcm")))
+
+
+def stacked(slices: Iterable[pydicom.Dataset]) -> nib.Nifti1Image:
     """Equation C.7.6.2.1-1 of PS3.3, with the third column from the outermost slices."""
-    slices = [pydicom.dcmread(path) for path in folder.glob("*.dcm")]
-    row, column = np.reshape(np.array(slices[0].ImageOrientationPatient, float), (2, 3))
+    first, *_ = slices = list(slices)
+    row, column = np.reshape(np.array(first.ImageOrientationPatient, float), (2, 3))
     slices.sort(key=lambda each: np.dot(np.cross(row, column), each.ImagePositionPatient))
     first, last = (np.array(slices[i].ImagePositionPatient, float) for i in (0, -1))
     between_rows, between_columns = map(float, slices[0].PixelSpacing)

@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_phantom import values_on
 
 from common.errors import OutputError
 from common.grids import LPS_TO_RAS
@@ -13,27 +14,20 @@ SHAPE = (3, 4, 5)
 ORIENTATIONS = ["RAS", "LPS", "LAS", "PIR", "ASL", "SRP", "IPL"]
 
 
-def linear(affine, shape, to_ras=None):
-    """A number for every point in space, at the voxels of a grid."""
-    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
-    ras = (to_ras if to_ras is not None else np.eye(4)) @ affine
-    return (grid @ ras[:3, :3].T + ras[:3, 3]) @ [2.0, 3.0, 5.0]
-
-
 @pytest.mark.parametrize("axcodes", ORIENTATIONS)
 def test_axial_order_from_any_orientation_keeps_every_value_at_its_place(axcodes):
     image = nib.Nifti1Image(np.zeros(SHAPE), ROTATED)
     turn = nib.orientations.ornt_transform(nib.io_orientation(ROTATED), nib.orientations.axcodes2ornt(axcodes))
     image = image.as_reoriented(turn)
-    values, lps = to_planes(linear(image.affine, image.shape), image.affine, True, "a")
+    values, lps = to_planes(values_on(image.affine, image.shape), image.affine, True, "a")
     assert values.shape == SHAPE
     assert nib.aff2axcodes(LPS_TO_RAS @ lps) == ("L", "P", "S")
-    np.testing.assert_allclose(values, linear(lps, values.shape, LPS_TO_RAS), atol=1e-9)
+    np.testing.assert_allclose(values, values_on(LPS_TO_RAS @ lps, values.shape), atol=1e-9)
 
 
 def test_the_source_s_own_order_is_kept_unless_axial_is_asked_for():
     sagittal = np.array([[0, 0, 4.0, 1], [2, 0, 0, 2], [0, -3, 0, 3], [0, 0, 0, 1]])
-    values = linear(sagittal, SHAPE)
+    values = values_on(sagittal, SHAPE)
     kept, lps = to_planes(values, sagittal, False, "a")
     assert kept is values
     np.testing.assert_allclose(lps, [[0, 0, -4, -1], [-2, 0, 0, -2], [0, -3, 0, 3], [0, 0, 0, 1]], atol=1e-12)
