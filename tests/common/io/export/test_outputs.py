@@ -47,6 +47,10 @@ INPUTS = {
     "a link by the name of an output": lambda source, output: link(output, source),
     "a hard link": lambda source, output: os.link(source, output) or source,
     "in a link to the folder": lambda source, output: link(source.parent / "link", output.parent) / output.name,
+    "in the folder that theirs is a link to": lambda source, output: (
+        link(output.parent, output.parent.rename(source.parent / "disk"))
+        and source.rename(source.parent / "disk" / output.name)
+    ),
     "from the working directory": lambda source, output: Path("data", "..", "out", output.name),
 }
 
