@@ -140,7 +140,8 @@ class Node:
         fault = self.pipeline.fault
         return {
             "status": fault or "ok", "version": version(), "ae_title": self.settings.ae_title,
-            "counts": self.spool.counts(), "destinations_away": self.pipeline.away, "last_faults": self.spool.faults(),
+            "counts": self.spool.counts(), "destinations_away": dict(self.pipeline.away),
+            "last_faults": self.spool.faults(),
         }  # fmt: skip
 
     def close(self) -> None:

@@ -9,9 +9,10 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from pydicom import dcmread
@@ -62,11 +63,12 @@ class Pipeline:
     def __init__(self, settings: NodeSettings, spool: Spool, receiver: Receiver, worker: WorkerProcess) -> None:
         self.settings, self.spool, self.receiver, self.worker = settings, spool, receiver, worker
         self._stop = threading.Event()
-        self._away: dict[str, str] = {}
+        self.away: dict[str, str] = {}
+        """Why a destination took nothing at its last try, by its name."""
         self._emptied = 0.0
         spool.fail_without(list(settings.destinations))
         loops: dict[str, Callable[[], bool]] = {"routes": self._route_complete, "inference": self._infer_next}
-        loops |= {f"delivery to {name}": self._sender(name) for name in settings.destinations}
+        loops |= {f"delivery to {name}": partial(self._send_next, name) for name in settings.destinations}
         self._threads = [
             threading.Thread(target=self._repeat, args=(name, step), name=name, daemon=True)
             for name, step in loops.items()
@@ -95,26 +97,18 @@ class Pipeline:
             return f"the spool is gone ({error.strerror})"
         return None
 
-    @property
-    def away(self) -> Mapping[str, str]:
-        """Why a destination took nothing at its last try, by its name."""
-        return dict(self._away)
-
     def _repeat(self, name: str, step: Callable[[], bool]) -> None:
         """Take steps until the end; after one that did nothing, or failed, wait."""
         while not self._stop.is_set():
             try:
-                did = step()
+                pause = 0 if step() else TICK
             except (OSError, sqlite3.Error, UserError) as error:  # a full disk: all states stay as they are
                 log.error("%s: %s", name, getattr(error, "strerror", None) or error)
-                self._stop.wait(FIRST_WAIT)
-                continue
+                pause = FIRST_WAIT
             except Exception as error:  # a fault of the node must not end it; its text may quote a header
                 log.error("%s: unexpected %s", name, type(error).__name__)
-                self._stop.wait(FIRST_WAIT)
-                continue
-            if not did:
-                self._stop.wait(TICK)
+                pause = FIRST_WAIT
+            self._stop.wait(pause)
 
     # ---------------------------------------------------------------- routes
 
@@ -280,15 +274,11 @@ class Pipeline:
 
     # ---------------------------------------------------------------- delivery
 
-    def _sender(self, name: str) -> Callable[[], bool]:
-        def send_next() -> bool:
-            job = self.spool.next(name)
-            if job is None:
-                return False
+    def _send_next(self, destination: str) -> bool:
+        job = self.spool.next(destination)
+        if job is not None:
             self._send(job)
-            return True
-
-        return send_next
+        return job is not None
 
     def _send(self, job: Job) -> None:
         files = self.spool.outgoing_files(job)
@@ -299,7 +289,7 @@ class Pipeline:
             deliver(files, self.settings.destinations[job.destination], self.settings)
         except Exception as error:
             told = str(error) if isinstance(error, NotDeliveredError) else f"unexpected {type(error).__name__}"
-            self._away[job.destination] = told
+            self.away[job.destination] = told
             waited = time.time() - job.changed
             if waited > DAY * self.settings.retry_days:
                 log.error("series %s: given up after %.1f days: %s", job.series, waited / DAY, told)
@@ -309,6 +299,6 @@ class Pipeline:
             log.warning("series %s: %s; again in %.0f s", job.series, told, wait)
             self.spool.later(job, MADE, wait, told)
             return
-        self._away.pop(job.destination, None)
+        self.away.pop(job.destination, None)
         self.spool.end(job, job.outcome, job.message if job.outcome != SENT else "")
         log.info("series %s: sent to %s, files: %d", job.series, job.destination, len(files))

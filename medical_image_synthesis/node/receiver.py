@@ -139,17 +139,16 @@ class Receiver:
         """Reject who may not call from there, and who calls somebody else."""
         asked: Any = event.assoc.requestor.primitive
         address = str(event.assoc.requestor.address)
-        reason = None
-        if not self.settings.admits(str(asked.calling_ae_title).strip(), address):
-            reason = CALLING_UNKNOWN
-        elif str(asked.called_ae_title).strip() not in self.settings.titles:
-            reason = CALLED_UNKNOWN
-        if reason is not None:
-            title = asked.calling_ae_title if reason == CALLING_UNKNOWN else asked.called_ae_title
-            what = "may not call from there" if reason == CALLING_UNKNOWN else "is no AE title of this node"
-            log.warning("rejected an association from %s: %r %s", address, str(title).strip(), what)
-            event.assoc.acse.send_reject(*reason)
-            event.assoc.kill()
+        calling, called = str(asked.calling_ae_title).strip(), str(asked.called_ae_title).strip()
+        if not self.settings.admits(calling, address):
+            title, what, reason = calling, "may not call from there", CALLING_UNKNOWN
+        elif called not in self.settings.titles:
+            title, what, reason = called, "is no AE title of this node", CALLED_UNKNOWN
+        else:
+            return
+        log.warning("rejected an association from %s: %r %s", address, title, what)
+        event.assoc.acse.send_reject(*reason)
+        event.assoc.kill()
 
     def _store(self, event: evt.Event) -> int:
         try:

@@ -166,18 +166,16 @@ class NodeSettings:
 
     def admits(self, ae_title: str, address: str) -> bool:
         """Whether an AE may call from an address."""
-        there = _plain(ipaddress.ip_address(address.partition("%")[0]))
-        return any(each.ae_title == ae_title and there in each.network for each in self.callers)
+        return ae_title in self._titles_at(address)
 
     def knows(self, address: str) -> bool:
         """Whether anybody may call from an address."""
-        there = _plain(ipaddress.ip_address(address.partition("%")[0]))
-        return any(there in each.network for each in self.callers)
+        return bool(self._titles_at(address))
 
-
-def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address that a socket of IPv6 shows as part of one of its own."""
-    return getattr(address, "ipv4_mapped", None) or address
+    def _titles_at(self, address: str) -> set[str]:
+        there = ipaddress.ip_address(address.partition("%")[0])
+        there = getattr(there, "ipv4_mapped", None) or there  # which a socket of IPv6 shows as part of one of its own
+        return {each.ae_title for each in self.callers if there in each.network}
 
 
 def settings_in(path: Path) -> NodeSettings:

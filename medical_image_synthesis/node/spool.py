@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -388,19 +389,16 @@ class Spool:
 
     def counts(self) -> dict[str, int]:
         """Series and jobs by their state."""
-        of_jobs = {row["state"]: row["n"] for row in self._rows("SELECT state, COUNT(*) AS n FROM job GROUP BY state")}
-        of_series = {
-            row["state"]: row["n"] for row in self._rows("SELECT state, COUNT(*) AS n FROM series GROUP BY state")
-        }
+        of_jobs, of_series = (
+            Counter(
+                {row["state"]: row["n"] for row in self._rows(f"SELECT state, COUNT(*) AS n FROM {table} GROUP BY 1")}
+            )
+            for table in ("job", "series")
+        )
         (repeats,) = self._rows("SELECT COALESCE(SUM(repeats), 0) AS n FROM series")
-        shown = {
-            RECEIVING: of_series.get(RECEIVING, 0),
-            QUEUED: of_jobs.get(QUEUED, 0),
-            RUNNING: of_jobs.get(RUNNING, 0),
-        }
-        shown["sending"] = of_jobs.get(MADE, 0)
-        shown |= {state: of_jobs.get(state, 0) for state in ENDED}
-        return {**shown, "duplicate": repeats["n"], UNROUTED: of_series.get(UNROUTED, 0)}
+        working = {RECEIVING: of_series[RECEIVING], QUEUED: of_jobs[QUEUED], RUNNING: of_jobs[RUNNING]}
+        ended = {state: of_jobs[state] for state in ENDED}
+        return {**working, "sending": of_jobs[MADE], **ended, "duplicate": repeats["n"], UNROUTED: of_series[UNROUTED]}
 
     def faults(self, most: int = 20) -> list[Mapping[str, Any]]:
         """The last jobs that failed, were refused or wait to be tried again, with the reason."""
