@@ -10,8 +10,8 @@ import pytest
 from movements import errors_mm, mapped, moving
 from scipy import ndimage
 
-from common.registration.align import Alignment, Grid, align
-from common.registration.quality import Limits, Quality, measure, without_needless_warp
+from common.registration.align import Alignment, Grid, align, mask_on, working
+from common.registration.quality import Limits, Quality, array, measure, without_needless_warp
 from common.transforms.body import distance_from_body
 
 itk = pytest.importorskip("SimpleITK")
@@ -56,8 +56,10 @@ def registered(fixed: Grid, other: Grid, deform: bool) -> tuple[Alignment, Quali
     """The alignment and its numbers, by the outlines of the heads."""
     outlines = [distance_from_body(*volume, 6) for volume in (fixed, other)]
     rim, bodies = (outlines[0][0] <= 6, outlines[0][1]), [(distance <= 0, affine) for distance, affine in outlines]
-    alignment = without_needless_warp(fixed, other, bodies[0], align(fixed, other, (rim, bodies[1]), deform))
-    return alignment, measure(fixed, other, tuple(bodies), alignment)
+    here, there = working(*fixed), working(*other)
+    body = array(mask_on(bodies[0], here)) > 0
+    alignment = without_needless_warp(here, there, body, align(here, there, (rim, bodies[1]), deform))
+    return alignment, measure(here, there, body, bodies[1], alignment)
 
 
 def errors(transform, fixed: Grid, move, belongs=None) -> np.ndarray:

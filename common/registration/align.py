@@ -50,27 +50,24 @@ Grid = tuple[np.ndarray, np.ndarray]
 """Values (X, Y, Z) and affine (4, 4) to RAS mm."""
 
 
-def align(
-    fixed: Grid, moving: Grid, masks: tuple[Grid, Grid], deform: bool = False, centred: bool = False
-) -> Alignment:
+def align(here: Any, there: Any, masks: tuple[Grid, Grid], deform: bool = False, centred: bool = False) -> Alignment:
     """Estimate the transform that brings the moving volume onto the fixed one.
 
     The alignment starts from the given affines or with the centres of the masks on each other, whichever agrees better
     after the coarsest level.
 
     Args:
-        fixed: volume that stays, in any unit, finite.
-        moving: the other volume.
+        here: image of :func:`working` of the volume that stays.
+        there: that of the other volume.
         masks: bool, of head or body in each volume, on grids of their own; the metric is measured inside the first.
         deform: whether a B-spline follows the rigid alignment.
         centred: start from the centres alone.
 
     Raises:
-        OutputError: the axes of a volume are not at right angles.
+        OutputError: the axes of a mask are not at right angles.
         RuntimeError: ITK finds too few voxels that overlap.
     """
     itk = simpleitk()
-    here, there = (working(*volume) for volume in (fixed, moving))
     inside = mask_on(masks[0], here)
     centres = [_centre(*mask) for mask in masks]
     rigid = _rigid(here, there, inside, centres, centred)
@@ -79,7 +76,15 @@ def align(
 
 
 def working(values: np.ndarray, affine: np.ndarray) -> Any:
-    """A volume as ITK's image of about ``WORKING_MM``, float32 in [0, 1] between its 0.5th and 99.5th percentile."""
+    """A volume as ITK's image of about ``WORKING_MM``, float32 in [0, 1] between its 0.5th and 99.5th percentile.
+
+    Args:
+        values: (X, Y, Z) in any unit, finite.
+        affine: (4, 4) to RAS mm.
+
+    Raises:
+        OutputError: its axes are not at right angles.
+    """
     low, high = np.percentile(values, (0.5, 99.5))
     scaled = np.clip((values - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1).astype(np.float32)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)

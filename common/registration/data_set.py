@@ -26,7 +26,7 @@ from ..io import VolumeReader
 from ..io.itk_files import itk_image, simpleitk
 from ..transforms.body import distance_from_body
 from ..units import HU_OF_AIR
-from .align import Alignment, Grid, align, mask_on, on_grid
+from .align import Alignment, Grid, align, mask_on, on_grid, working
 from .inputs import Inputs, Registration, read_case
 from .page import checkerboards, write_page
 from .quality import array, measure, without_needless_move, without_needless_warp
@@ -106,16 +106,18 @@ def _register(
     record: dict[str, Any] = {"case": case, "result": LEFT_OUT, "fault": "", "quality": None}
     try:
         inputs = read_case(item, plan, reader)
-        fixed, moving = (_grid(inputs.scans[names[0]]) for names in (plan.still, plan.moved))
-        outlines = [distance_from_body(*volume, MARGIN_MM) for volume in (fixed, moving)]
-        here, there = ((distance <= 0, affine) for distance, affine in outlines)
-        alignment = _aligned(case, fixed, moving, (_region(inputs, plan, outlines[0]), there), plan)
+        fixed, moving = (inputs.scans[names[0]] for names in (plan.still, plan.moved))
+        here, there = (working(volume.values, volume.affine) for volume in (fixed, moving))
+        outlines = [distance_from_body(volume.values, volume.affine, MARGIN_MM) for volume in (fixed, moving)]
+        bodies = [(distance <= 0, affine) for distance, affine in outlines]
+        alignment = _aligned(case, here, there, (_region(inputs, plan, outlines[0]), bodies[1]), plan)
+        body = array(mask_on(bodies[0], here)) > 0
         if plan.deform:
-            alignment = without_needless_warp(fixed, moving, here, alignment)
-        alignment = without_needless_move(fixed, moving, here, alignment)
+            alignment = without_needless_warp(here, there, body, alignment)
+        alignment = without_needless_move(here, there, body, alignment)
     except DataError as error:
         return record | {"fault": str(error)}, None
-    quality = measure(fixed, moving, (here, there), alignment)
+    quality = measure(here, there, body, bodies[1], alignment)
     record["quality"] = asdict(quality)
     if fault := "; ".join(quality.faults(plan.limits)):
         remedy = f"look at it in {PAGE}: another patient's scan, one cut off, or a deformation"
@@ -127,12 +129,12 @@ def _register(
         write_whole_folder(folder, write, folders.is_own)
     after = f"mutual information {quality.information[0]:.3f} to {quality.information[1]:.3f}"
     logger.info(f"{case}: {record['result']}, {after}, Dice {quality.dice[1]:.3f}, {quality.displacement:.1f} mm")
-    return record, checkerboards(fixed, moving, here, alignment)
+    return record, checkerboards(here, there, body, fixed.affine, alignment)
 
 
-def _aligned(case: str, fixed: Grid, moving: Grid, masks: tuple[Grid, Grid], plan: Registration) -> Alignment:
+def _aligned(case: str, here: Any, there: Any, masks: tuple[Grid, Grid], plan: Registration) -> Alignment:
     try:
-        return align(fixed, moving, masks, plan.deform, plan.centred)
+        return align(here, there, masks, plan.deform, plan.centred)
     except RuntimeError as error:  # of ITK, where too few voxels overlap
         reason = str(error).strip().splitlines()[-1]
         raise DataError(f"{case}: ITK cannot align the volumes ({reason})", "pass --centred, or exclude it") from error
@@ -144,10 +146,6 @@ def _region(inputs: Inputs, plan: Registration, outline: Grid) -> Grid:
     if mask is not None and on_one_grid(inputs.scans[plan.still[0]], mask):
         return mask.values > 0, mask.affine
     return outline[0] <= MARGIN_MM, outline[1]
-
-
-def _grid(scan: CheckedVolume) -> Grid:
-    return scan.values, scan.affine
 
 
 def _write(

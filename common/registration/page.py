@@ -16,7 +16,7 @@ from ..evaluation.report.planes import three_planes
 from ..evaluation.report.standalone_page import as_it_is, embedded, template
 from ..files import write_text
 from ..io.itk_files import simpleitk
-from .align import Alignment, Grid, mask_on, on_grid, working
+from .align import Alignment, on_grid
 from .quality import array
 
 FOLDER = Path(__file__).parent
@@ -27,19 +27,16 @@ GAP = 4
 """White pixels between planes."""
 
 
-def checkerboards(fixed: Grid, moving: Grid, body: Grid, alignment: Alignment) -> bytes:
+def checkerboards(here: Any, there: Any, body: np.ndarray, affine: np.ndarray, alignment: Alignment) -> bytes:
     """PNG of three planes through the middle of the body: source and target in turns, before and, below, after.
 
     Args:
-        fixed: volume that stays.
-        moving: the other volume, as it was given.
-        body: bool, in the fixed volume.
-        alignment: of the moving volume.
+        here, there, body, alignment: as of :func:`common.registration.quality.without_needless_warp`.
+        affine: (4, 4) of the volume that stays, to RAS mm.
     """
-    here, there = working(*fixed), working(*moving)
-    turn = nib.orientations.io_orientation(fixed[1])
+    turn = nib.orientations.io_orientation(affine)
     spacing = np.array(here.GetSpacing())[np.argsort(turn[:, 0])]
-    inside = np.argwhere(apply_orientation(array(mask_on(body, here)), turn))
+    inside = np.argwhere(apply_orientation(body, turn))
     x, y, z = (int(each) for each in inside.mean(0))
     still = apply_orientation(array(here), turn)
     places = (step * place for step, place in zip(spacing, np.ogrid[tuple(map(slice, still.shape))], strict=True))

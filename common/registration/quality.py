@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.checks.misregistration import binned, is_gain, mutual_information
 from ..io.itk_files import simpleitk
-from .align import WORKING_MM, Alignment, Grid, mask_on, on_grid, working
+from .align import WORKING_MM, Alignment, Grid, mask_on, on_grid
 
 SHIFT_MM = 4.0
 """Trial shift along each axis, or a voxel where that is longer, which measures the sharpness of a registration."""
@@ -81,62 +81,49 @@ class Quality:
             yield f"the deformation reaches {self.displacement:.1f} mm, over {limits.displacement:g} mm"
 
 
-def without_needless_warp(fixed: Grid, moving: Grid, body: Grid, alignment: Alignment) -> Alignment:
+def without_needless_warp(here: Any, there: Any, body: np.ndarray, alignment: Alignment) -> Alignment:
     """The rigid alignment alone where the B-spline raises mutual information by no more than noise explains.
 
     [measured] On a rigidly moved CT of a head it moved the brain away by 1.5 mm, and raised nothing.
 
     Args:
-        fixed: volume that stays.
-        moving: the other volume, as it was given.
-        body: bool, of the body in the fixed volume, on a grid of its own.
+        here: image of :func:`common.registration.align.working` of the volume that stays.
+        there: that of the other volume, as it was given.
+        body: bool, of the body, on the grid of ``here``.
         alignment: of the moving volume.
     """
-    here, there = working(*fixed), working(*moving)
-    inside = array(mask_on(body, here)) > 0
     still = array(here)
-    rigid, whole = (_information(still, there, here, each, inside) for each in (alignment.rigid, alignment.whole))
+    rigid, whole = (_information(still, there, here, each, body) for each in (alignment.rigid, alignment.whole))
     needed = is_gain(rigid, whole)
     return alignment if needed else Alignment(alignment.rigid, simpleitk().CompositeTransform([alignment.rigid]))
 
 
-def without_needless_move(fixed: Grid, moving: Grid, body: Grid, alignment: Alignment) -> Alignment:
+def without_needless_move(here: Any, there: Any, body: np.ndarray, alignment: Alignment) -> Alignment:
     """No movement where it is below half a working voxel in the body, and lowers mutual information.
 
     Args:
-        fixed: volume that stays.
-        moving: the other volume, as it was given.
-        body: bool, of the body in the fixed volume, on a grid of its own.
-        alignment: of the moving volume.
+        here, there, body, alignment: as of :func:`without_needless_warp`.
     """
     itk = simpleitk()
-    here, there = working(*fixed), working(*moving)
-    inside = array(mask_on(body, here)) > 0
-    far = np.linalg.norm(_displacement(alignment.whole, here), axis=0)[inside]
+    far = np.linalg.norm(_displacement(alignment.whole, here), axis=0)[body]
     if far.max(initial=0) > WORKING_MM / 2:
         return alignment
     none = itk.Euler3DTransform()
-    before, after = (_information(array(here), there, here, each, inside) for each in (none, alignment.whole))
+    before, after = (_information(array(here), there, here, each, body) for each in (none, alignment.whole))
     return Alignment(none, itk.CompositeTransform([none])) if after < before else alignment
 
 
-def measure(fixed: Grid, moving: Grid, bodies: tuple[Grid, Grid], alignment: Alignment) -> Quality:
+def measure(here: Any, there: Any, body: np.ndarray, body_there: Grid, alignment: Alignment) -> Quality:
     """Measure a registration on the working grid of the fixed volume.
 
     Args:
-        fixed: volume that stays.
-        moving: the other volume, as it was given.
-        bodies: bool, of the body in each volume, on grids of their own.
-        alignment: of the moving volume.
+        here, there, body, alignment: as of :func:`without_needless_warp`.
+        body_there: bool, of the body in the other volume, on a grid of its own.
     """
-    itk = simpleitk()
-    here, there = working(*fixed), working(*moving)
-    body = array(mask_on(bodies[0], here)) > 0
-    still, seen = array(here), (np.ones(moving[0].shape, bool), moving[1])
-    agreement = []
-    for transform in (itk.Transform(), alignment.whole):
-        inside = array(mask_on(seen, here, transform)) > 0
-        both, other = body & inside, array(mask_on(bodies[1], here, transform)) > 0
+    still, agreement = array(here), []
+    for transform in (simpleitk().Transform(), alignment.whole):
+        inside = _covered(there, here, transform)
+        both, other = body & inside, array(mask_on(body_there, here, transform)) > 0
         dice = 2 * (both & other).sum() / max(1, both.sum() + other.sum())
         agreement.append((_information(still, there, here, transform, both), float(dice), float(inside[body].mean())))
     whole, rigid = (_displacement(transform, here) for transform in (alignment.whole, alignment.rigid))
@@ -145,9 +132,7 @@ def measure(fixed: Grid, moving: Grid, bodies: tuple[Grid, Grid], alignment: Ali
     turn = np.reshape(alignment.rigid.GetMatrix(), (3, 3))
     return Quality(
         information=(agreement[0][0], agreement[1][0]),
-        sharpness=_sharpness(
-            still, there, here, alignment.rigid, body & (array(mask_on(seen, here, alignment.rigid)) > 0)
-        ),
+        sharpness=_sharpness(still, there, here, alignment.rigid, body & _covered(there, here, alignment.rigid)),
         dice=(agreement[0][1], agreement[1][1]),
         covered=agreement[1][2],
         jacobian=(float(stretched.min()), float(stretched.max())),
@@ -156,6 +141,15 @@ def measure(fixed: Grid, moving: Grid, bodies: tuple[Grid, Grid], alignment: Ali
         rotation=float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))),
         translation=float(np.linalg.norm(alignment.rigid.GetTranslation())),
     )
+
+
+def _covered(there: Any, here: Any, transform: Any) -> np.ndarray:
+    """Which voxels of a grid an image covers that is moved, bool."""
+    itk = simpleitk()
+    seen = itk.Image(there.GetSize(), itk.sitkUInt8) + 1
+    seen.CopyInformation(there)
+    covered: np.ndarray = array(on_grid(seen, here, itk.sitkNearestNeighbor, transform)) > 0
+    return covered
 
 
 def _sharpness(still: np.ndarray, there: Any, here: Any, rigid: Any, region: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import pytest
 from moved_heads import AFFINE, SHAPE, errors_mm, moving, volume
 
 from common.errors import OutputError
-from common.registration.align import Grid, align
+from common.registration.align import Grid, align, working
 
 itk = pytest.importorskip("SimpleITK")
 
@@ -18,7 +18,7 @@ def body(values: np.ndarray) -> Grid:
 
 
 def found(fixed: np.ndarray, moved: np.ndarray, deform: bool = False, **settings: bool):
-    return align((fixed, AFFINE), (moved, AFFINE), (body(fixed), body(moved)), deform, **settings)
+    return align(working(fixed, AFFINE), working(moved, AFFINE), (body(fixed), body(moved)), deform, **settings)
 
 
 @pytest.mark.parametrize("names", [("mr", "mr"), ("mr", "ct")])
@@ -43,7 +43,8 @@ def test_the_centres_are_a_start_where_the_headers_are_far_off():
     fixed, moved = volume("mr"), volume("ct", move)
     away = np.array(AFFINE)
     away[:3, 3] += (400, -300, 1000)
-    alignment = align((fixed, AFFINE), (moved, away), (body(fixed), (body(moved)[0], away)), False, centred=True)
+    masks = body(fixed), (body(moved)[0], away)
+    alignment = align(working(fixed, AFFINE), working(moved, away), masks, False, centred=True)
     assert errors_mm(alignment.whole, lambda points: move(points - (400, -300, 1000))).mean() < 0.5
 
 
@@ -61,6 +62,5 @@ def test_more_threads_change_nothing():
 def test_a_sheared_volume_is_refused():
     sheared = np.array(AFFINE)
     sheared[0, 1] = 0.5
-    values = np.zeros(SHAPE, np.float32)
     with pytest.raises(OutputError, match="not at right angles"):
-        align((values, sheared), (values, AFFINE), ((values > 0, AFFINE), (values > 0, AFFINE)))
+        working(np.zeros(SHAPE, np.float32), sheared)

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 from moved_heads import AFFINE, SHAPE, volume
 
-from common.registration.align import Alignment
+from common.registration.align import Alignment, working
 from common.registration.quality import Limits, Quality, measure, without_needless_move, without_needless_warp
 
 itk = pytest.importorskip("SimpleITK")
 GOOD = Quality((0.3, 0.6), 0.6, (0.8, 0.97), 1.0, (0.8, 1.3), 6.0, 2.0, 8.0, 12.0)
+
+
+def image(name: str, *given):
+    """The working image of a head, on the grid of its volume, whose voxels are larger than the least."""
+    return working(volume(name, *given), AFFINE)
+
+
+BODY = volume("mr") > 0
 
 
 def stretched(factor: float) -> Alignment:
@@ -21,9 +29,8 @@ def stretched(factor: float) -> Alignment:
 
 
 def test_numbers_of_a_given_stretch():
-    head = volume("mr"), AFFINE
-    body = head[0] > 0, AFFINE
-    quality = measure(head, head, (body, body), stretched(1.25))
+    head = image("mr")
+    quality = measure(head, head, BODY, (BODY, AFFINE), stretched(1.25))
     assert quality.jacobian == pytest.approx((1.25, 1.25), abs=1e-6)
     assert quality.displacement == pytest.approx(0.25 * 66, abs=6)
     assert quality.dice[0] == 1
@@ -33,10 +40,9 @@ def test_numbers_of_a_given_stretch():
 
 
 def test_a_volume_that_is_cut_off_covers_less_and_is_compared_where_it_is():
-    head, half = volume("mr"), SHAPE[2] // 2
-    body = head > 0, AFFINE
-    cut = head[..., :half], AFFINE
-    quality = measure((head, AFFINE), cut, (body, (body[0][..., :half], AFFINE)), stretched(1.0))
+    half = SHAPE[2] // 2
+    cut = working(volume("mr")[..., :half], AFFINE)
+    quality = measure(image("mr"), cut, BODY, (BODY[..., :half], AFFINE), stretched(1.0))
     assert quality.covered == pytest.approx(0.5, abs=0.04)
     assert quality.dice[1] == 1
 
@@ -60,40 +66,38 @@ def test_faults(changed, limits, said):
 
 
 def test_a_warp_that_gains_nothing_is_dropped():
-    head = volume("mr"), AFFINE
+    head = image("mr")
     kept, needless = stretched(1.25), stretched(1.01)
-    found = [without_needless_warp(head, head, (head[0] > 0, AFFINE), each) for each in (kept, needless)]
+    found = [without_needless_warp(head, head, BODY, each) for each in (kept, needless)]
     assert [each.whole.GetNumberOfTransforms() for each in found] == [1, 1]
-    wide = volume("mr", lambda points: points * (0.8, 1, 1)), AFFINE
-    assert without_needless_warp(head, wide, (head[0] > 0, AFFINE), kept) is kept
+    wide = image("mr", lambda points: points * (0.8, 1, 1))
+    assert without_needless_warp(head, wide, BODY, kept) is kept
 
 
 def test_an_aligned_pair_is_not_moved():
-    head = volume("mr"), AFFINE
-    body = head[0] > 0, AFFINE
+    head = image("mr")
     found = []
     for shift in (0.3, 3.0):
         rigid = itk.Euler3DTransform()
         rigid.SetTranslation((shift, 0, 0))
         alignment = Alignment(rigid, itk.CompositeTransform([rigid]))
-        quality = measure(head, head, (body, body), without_needless_move(head, head, body, alignment))
+        quality = measure(head, head, BODY, (BODY, AFFINE), without_needless_move(head, head, BODY, alignment))
         found.append((quality.translation, quality.information[1] < quality.information[0]))
     assert found == [(0, False), (3, True)]
 
 
 def test_another_person_is_less_sharp():
-    head = volume("mr"), AFFINE
-    body = head[0] > 0, AFFINE
-    found = [measure(head, (volume("ct", person=n), AFFINE), (body, body), stretched(1.0)).sharpness for n in (0, 1)]
+    head = image("mr")
+    others = (image("ct", None, person) for person in (0, 1))
+    found = [measure(head, other, BODY, (BODY, AFFINE), stretched(1.0)).sharpness for other in others]
     assert found[0] > 0.09 > found[1]
 
 
 def test_a_rotation_is_measured():
-    head = volume("mr"), AFFINE
+    head = image("mr")
     turn = itk.Euler3DTransform()
     turn.SetRotation(0, np.radians(30), 0)
     turn.SetTranslation((3, 4, 0))
-    body = head[0] > 0, AFFINE
-    quality = measure(head, head, (body, body), Alignment(turn, itk.CompositeTransform([turn])))
+    quality = measure(head, head, BODY, (BODY, AFFINE), Alignment(turn, itk.CompositeTransform([turn])))
     assert (quality.rotation, quality.translation) == (pytest.approx(30), pytest.approx(5))
     assert quality.displacement == pytest.approx(0, abs=1e-9)
