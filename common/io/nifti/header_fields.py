@@ -100,7 +100,7 @@ def unknown_codes(raw: nib.Nifti1Header) -> list[str]:
 
 def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> tuple[np.ndarray, list[Finding]]:
     """The sform, otherwise the qform, otherwise the default of nibabel and MONAI, with findings about the choice."""
-    sform, qform = raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
+    sform, qform = _forms(raw)
     warnings = [
         where(f"{name} is not 0 to 5", f"{raw[name]}", "one above 0 is valid, as for NIfTI's library", "warning")
         for name in unknown_codes(raw)
@@ -150,7 +150,7 @@ def _of_itk(raw: nib.Nifti1Header, shape: tuple[int, ...]) -> tuple[str, np.ndar
     pixdim.
     """
     sizes = np.diag([*raw["pixdim"][1:4], 1.0])
-    sform, qform = raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
+    sform, qform = _forms(raw)
     if sform is None:
         return ("pixdim from 0", np.diag([-1.0, -1, 1, 1]) @ sizes) if qform is None else ("the qform", qform)
     if qform is not None and (raw["sform_code"] != SCANNER or is_sheared(sform) or not _fits_pixdim(raw, shape, sform)):
@@ -164,7 +164,7 @@ def _of_itk(raw: nib.Nifti1Header, shape: tuple[int, ...]) -> tuple[str, np.ndar
 
 def reads_alike(raw: nib.Nifti1Header, shape: tuple[int, ...]) -> bool:
     """Whether all readers find the same grid in mm: by pixdim or qform as ITK, by the sform, or by the unit's code."""
-    forms = raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
+    forms = _forms(raw)
     there = [form for form in forms if form is not None]
     return (
         bool(there)
@@ -191,6 +191,11 @@ def _fits_pixdim(raw: nib.Nifti1Header, shape: tuple[int, ...], affine: np.ndarr
 
 def _sizes(sizes: np.ndarray) -> str:
     return " x ".join(f"{size:.6g}" for size in sizes)
+
+
+def _forms(raw: nib.Nifti1Header) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The sform and the qform; None for one whose code says that it is not set."""
+    return raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
 
 
 def _qform(raw: nib.Nifti1Header) -> np.ndarray | None:

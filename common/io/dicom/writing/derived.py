@@ -53,7 +53,7 @@ def derived_slices(
     """
     values, lps = to_planes(values, affine, axial, case)
     pixels = (TO_PIXELS if synthesis.map_of is None else TO_MAP_PIXELS)[synthesis.modality](values, case)
-    template = series_template(source, synthesis, pixels, values.shape[2])
+    template = series_template(source, synthesis, pixels)
     template.SeriesInstanceUID = _series_uid(source, synthesis, pixels, lps)
     slices = [_slice(template, source, pixels, lps, index) for index in range(values.shape[2])]
     if synthesis.map_of is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,21 +87,19 @@ def patient_and_study(header: Dataset, case: str) -> Dataset:
     Raises:
         OutputError: for an item that cannot be decoded and copied.
     """
-    with warnings.catch_warnings():  # pydicom's warnings quote values, which can be a patient's
-        warnings.simplefilter("ignore")
-        try:
-            items = _copied(header)
-        except Exception as error:  # pydicom's converters raise many types for damaged bytes
-            reason = type(error).__name__  # its text may quote a value
-            fault = f"{case}: cannot read the patient and study items of the source series ({reason})"
-            raise OutputError(fault, "export the series again") from None
-        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
-            if not items.get(keyword):
-                setattr(items, keyword, generate_uid(entropy_srcs=[keyword, str(header.SeriesInstanceUID)]))
-        if lost := [item.keyword for item in items if UNDECODABLE in str(item.value)]:
-            fault = f"{case}: letters of {some(lost)} are outside the character set of the header, and lost in DICOM"
-            logger.warning(f"{fault}: correct SpecificCharacterSet of the source")
-        return items
+    try:
+        items = _copied(header)
+    except Exception as error:  # pydicom's converters raise many types for damaged bytes
+        reason = type(error).__name__  # its text may quote a value
+        fault = f"{case}: cannot read the patient and study items of the source series ({reason})"
+        raise OutputError(fault, "export the series again") from None
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+        if not items.get(keyword):
+            setattr(items, keyword, generate_uid(entropy_srcs=[keyword, str(header.SeriesInstanceUID)]))
+    if lost := [item.keyword for item in items if UNDECODABLE in str(item.value)]:
+        fault = f"{case}: letters of {some(lost)} are outside the character set of the header, and lost in DICOM"
+        logger.warning(f"{fault}: correct SpecificCharacterSet of the source")
+    return items
 
 
 @without_validation
@@ -117,10 +114,8 @@ def reference_of_series(headers: Sequence[Dataset], case: str) -> SourceReferenc
         OutputError: for an item that cannot be decoded and copied.
     """
     items = patient_and_study(headers[0], case)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        slices = tuple(_slice(header) for header in headers)
-        return SourceReference(items, str(headers[0].SeriesInstanceUID), series_number(headers[0]), slices)
+    slices = tuple(_slice(header) for header in headers)
+    return SourceReference(items, str(headers[0].SeriesInstanceUID), series_number(headers[0]), slices)
 
 
 def reference_of_file(path: Path) -> SourceReference:

@@ -107,14 +107,13 @@ class Synthesis:
         return "" if self.trained_on is None else f" trained on {self.trained_on}, alone"
 
 
-def series_template(source: SourceReference, synthesis: Synthesis, pixels: Pixels, slices: int) -> Dataset:
+def series_template(source: SourceReference, synthesis: Synthesis, pixels: Pixels) -> Dataset:
     """The items common to all slices, without UIDs of series and instances.
 
     Args:
         source: patient, study and frame of reference.
         synthesis: bundle, weights, modality and unit.
-        pixels: as stored, for the rescale slope.
-        slices: number of slices.
+        pixels: as stored.
     """
     template = copy.deepcopy(source.items)
     template.SpecificCharacterSet = "ISO_IR 192"
@@ -126,7 +125,7 @@ def series_template(source: SourceReference, synthesis: Synthesis, pixels: Pixel
     _add_pixel_format(template, pixels)
     _add_window(template, pixels, synthesis)
     template.AcquisitionNumber = None
-    OWN_ITEMS[synthesis.modality](template, synthesis, slices)
+    OWN_ITEMS[synthesis.modality](template, synthesis, pixels)
     return template
 
 
@@ -187,14 +186,14 @@ def _add_window(template: Dataset, pixels: Pixels, synthesis: Synthesis) -> None
     template.WindowCenter, template.WindowWidth = format_number_as_ds(centre), format_number_as_ds(width)
 
 
-def _add_ct(template: Dataset, synthesis: Synthesis, slices: int) -> None:
+def _add_ct(template: Dataset, synthesis: Synthesis, pixels: Pixels) -> None:
     template.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     # planning systems take densities from series in HU, which half-widths are not
     template.RescaleType = "HU" if synthesis.map_of is None else UNSPECIFIED
     template.KVP = None
 
 
-def _add_mr(template: Dataset, synthesis: Synthesis, slices: int) -> None:
+def _add_mr(template: Dataset, synthesis: Synthesis, pixels: Pixels) -> None:
     template.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     template.ScanningSequence = "RM"  # research mode
     template.SequenceVariant = "NONE"
@@ -203,14 +202,14 @@ def _add_mr(template: Dataset, synthesis: Synthesis, slices: int) -> None:
     template.RepetitionTime, template.EchoTime = synthesis.timing or (None, None)
 
 
-def _add_pet(template: Dataset, synthesis: Synthesis, slices: int) -> None:
+def _add_pet(template: Dataset, synthesis: Synthesis, pixels: Pixels) -> None:
     template.ImageType = ["DERIVED", "PRIMARY"]
     template.SeriesType = ["STATIC", "IMAGE"]
     template.Units = "NONE"
     template.CountsSource = "EMISSION"
     template.DecayCorrection = "NONE"
     template.CorrectedImage = template.CollimatorType = ""
-    template.NumberOfSlices = slices
+    template.NumberOfSlices = pixels.stored.shape[2]
     template.FrameReferenceTime = "0"
     template.ActualFrameDuration = None
     template.AcquisitionDate = template.AcquisitionTime = ""
@@ -220,5 +219,5 @@ def _add_pet(template: Dataset, synthesis: Synthesis, slices: int) -> None:
     del template.PatientPosition  # replaced by PatientOrientationCodeSequence
 
 
-OWN_ITEMS: dict[str, Callable[[Dataset, Synthesis, int], None]] = {"CT": _add_ct, "MR": _add_mr, "PT": _add_pet}
+OWN_ITEMS: dict[str, Callable[[Dataset, Synthesis, Pixels], None]] = {"CT": _add_ct, "MR": _add_mr, "PT": _add_pet}
 """Adds the items that are specific to a modality."""

@@ -28,9 +28,9 @@ def source_items():
 
 
 def template(modality, unit="HU", bundle="mr2ct_pix2pix 1.2.3", timing=None, number=3):
-    pixels = TO_PIXELS[modality](np.array([0, 1000.0]).reshape(1, 2, 1).repeat(3, axis=0), "a")
+    pixels = TO_PIXELS[modality](np.array([0, 1000.0]).reshape(1, 2, 1).repeat(3, axis=0).repeat(4, axis=2), "a")
     synthesis, items = Synthesis(modality, unit, bundle, HASH, MOMENT, timing), source_items()
-    made = series_template(SourceReference(items, "1.2.3", number, ()), synthesis, pixels, 7)
+    made = series_template(SourceReference(items, "1.2.3", number, ()), synthesis, pixels)
     assert items == source_items(), "the source's items stay"
     return made
 
@@ -56,7 +56,7 @@ def test_comments_tell_origin_and_warnings():
     pixels = TO_PIXELS["CT"](np.zeros((2, 2, 2)), "a")
     source = SourceReference(source_items(), "1.2.3", 0, ())
     known = Synthesis("CT", "HU", "b 1", HASH, MOMENT, None, "simulated heads, no patient", ("one", "two"))
-    made = series_template(source, known, pixels, 2)
+    made = series_template(source, known, pixels)
     assert made.ImageComments.split("\r\n") == [
         "SYNTHETIC, research use only, not for clinical use. Weights trained on simulated heads, no patient, alone.",
         "Warning: one",
@@ -70,7 +70,7 @@ def test_comments_tell_origin_and_warnings():
         "SYNTHETIC, research use only, not for clinical use. Weights of a training."
     )
     many = Synthesis("CT", "HU", "b 1", HASH, MOMENT, None, None, ("x" * 9000, "y" * 9000))
-    assert len(series_template(source, many, pixels, 2).ImageComments) == 10240
+    assert len(series_template(source, many, pixels).ImageComments) == 10240
 
 
 def test_a_map_is_no_image():
@@ -78,7 +78,7 @@ def test_a_map_is_no_image():
     pixels = TO_MAP_PIXELS["CT"](np.arange(1001.0).reshape(1001, 1, 1), "a")
     of = MapOf("1.2.3.4", "90% of voxels in 95% of cases")
     synthesis = Synthesis("CT", "HU", "mr2ct_pix2pix 1.2.3", HASH, MOMENT, map_of=of)
-    made = series_template(SourceReference(source_items(), "1.2.3", 3, ()), synthesis, pixels, 1)
+    made = series_template(SourceReference(source_items(), "1.2.3", 3, ()), synthesis, pixels)
     assert made.SeriesDescription == "SYNTHETIC uncertainty in HU, research use only: mr2ct_pix2pix 1."
     assert (made.SeriesNumber, made.Modality, made.RescaleType) == (10003, "CT", "US")
     assert made.RescaleSlope == pytest.approx(1000 / 65535)
@@ -104,7 +104,7 @@ def test_the_list_of_series_shows_the_verdict_and_the_comments_its_reasons(modal
     synthesis = Synthesis(
         modality, "HU", bundle, HASH, MOMENT, verdict="review", quality="quality: review; the head is tilted"
     )
-    made = series_template(SourceReference(items, "1.2.3", 3, ()), synthesis, pixels, 2)
+    made = series_template(SourceReference(items, "1.2.3", 3, ()), synthesis, pixels)
     assert made.SeriesDescription == described
     assert len(described) <= 64
     assert made.ImageComments.split("\r\n")[1:] == ["Quality: review; the head is tilted."]
@@ -141,7 +141,7 @@ def test_pet():
     assert made.SeriesType == ["STATIC", "IMAGE"]
     assert (made.Units, made.DecayCorrection, made.CountsSource) == ("NONE", "NONE", "EMISSION")
     assert (made.RescaleIntercept, made.RescaleSlope) == (0, 0.0152590218967)  # 1000 by 65535
-    assert (made.FrameReferenceTime, made.NumberOfSlices) == (0, 7)
+    assert (made.FrameReferenceTime, made.NumberOfSlices) == (0, 4)
     for name in ("Radiopharmaceutical Information", "Patient Orientation Code", "Patient Gantry Relationship Code"):
         assert len(made[name.replace(" ", "") + "Sequence"].value) == 0
     assert "PatientPosition" not in made
