@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,24 +28,16 @@ GOOD_RAS = slice(28, 30)
 than FreeSurfer: superior for inferior, and posterior for anterior."""
 
 
-@dataclass(frozen=True)
-class MghGrid:
-    """Shape (X, Y, Z), affine (4, 4) to RAS mm, and number of frames."""
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-    frames: int
-
-
-def read_mgh_grid(path: Path, case: str, channels: int | None = None) -> MghGrid:
+def read_mgh_grid(path: Path, case: str, channels: int | None = None) -> tuple[tuple[int, ...], np.ndarray]:
     """Read and check the header; no memory is allocated for the voxels.
-
-    The affine is that of the scanner, not of FreeSurfer's surfaces.
 
     Args:
         path: with one of ``MGH``.
         case: for messages.
         channels: number of frames; None accepts one.
+
+    Returns:
+        shape (X, Y, Z), and the affine (4, 4) to RAS mm of the scanner, not of FreeSurfer's surfaces.
 
     Raises:
         VolumeError: the file cannot be read, or holds less than its header claims, another number of frames, no
@@ -71,7 +63,7 @@ def read_mgh_grid(path: Path, case: str, channels: int | None = None) -> MghGrid
         raise VolumeError(where("no orientation in the header", "goodRASFlag is 0", "export it again by mri_convert"))
     if not is_invertible(affine):
         raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "export it again"))
-    return MghGrid(shape[:3], affine, shape[3])
+    return shape[:3], affine
 
 
 def read_mgh(
@@ -92,13 +84,13 @@ def read_mgh(
         VolumeError: as :func:`read_mgh_grid`; a damaged file; values as :func:`common.io.file_checks.as_float32`.
     """
     where = partial(Finding, case, path.name)
-    grid = read_mgh_grid(path, case, channels)
+    shape, affine = read_mgh_grid(path, case, channels)
     try:
         stored = np.asarray(nib.load(path).dataobj)  # type: ignore[attr-defined]
     except READ_ERRORS as error:
         raise VolumeError(where(DAMAGED, reason_of(error), "copy or export it again")) from error
-    values = np.moveaxis(stored, -1, 0) if grid.frames > 1 else stored.reshape(grid.shape, order="F")
-    return as_float32(values, nan_fill, where), grid.affine
+    values = np.moveaxis(stored, -1, 0) if stored.size > math.prod(shape) else stored.reshape(shape, order="F")
+    return as_float32(values, nan_fill, where), affine
 
 
 def _start(path: Path, where: Where) -> bytes:

@@ -179,8 +179,7 @@ class VolumeReader:
         if path.suffix.lower() in SUFFIXES:
             return _empty(*itk_grid(path))
         if path.suffix.lower() in MGH:
-            mgh = read_mgh_grid(path, case, channels)
-            return _empty(mgh.shape, mgh.affine)
+            return _empty(*read_mgh_grid(path, case, channels))
         header = read_header(path, case, channels)
         return _empty(header.shape, header.affine)
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..errors import DataError
 from ..grids import require_grid
+from ..io.export.image_grid import to_grey
 from ..io.reader import VolumeReader
 from ..transforms.head import head_mask
 from .image_folders import StudyImage
@@ -101,7 +102,5 @@ def png_of(pixels: np.ndarray, window: tuple[float, float]) -> bytes:
     It is not compressed: a synthetic image compresses otherwise than a real one, so that the number of bytes would
     give away which is real.
     """
-    low, high = window
-    grey = np.rint(np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-    Image.fromarray(grey).save(stream := io.BytesIO(), "PNG", compress_level=0)
+    Image.fromarray(to_grey(pixels, window)).save(stream := io.BytesIO(), "PNG", compress_level=0)
     return stream.getvalue()
