@@ -1,4 +1,4 @@
-"""Series that the tests send: an MR of a head, CT of a cylinder, PET, and noise; several can be of one study."""
+"""Series that the tests send: an MR of a head, CT of a cylinder, and noise; several can be of one study."""
 
 from __future__ import annotations
 
@@ -41,8 +41,6 @@ class Study:
             if modality == "MR":  # an MR has no rescale
                 del header.RescaleSlope, header.RescaleIntercept
                 header.ScanningSequence, header.SequenceVariant, header.MRAcquisitionType = "SE", "NONE", "2D"
-            if modality == "PT":
-                header.Units = "CNTS"
 
         intercept = CT_INTERCEPT if of_ct else 0.0
         return write_series(folder, grid, modality, 1.0, intercept, change, values=np.rint(values))
@@ -66,13 +64,6 @@ def cylinder_ct(seed: int, size: int = 64, slices: int = 8) -> np.ndarray:
     inside = (places < 0.4 * size)[..., None]
     noise = np.random.default_rng(seed).normal(0, 30, (size, size, slices))
     return np.where(inside, noise + 40, -1000.0)
-
-
-def spot_pet(size: int = 32, slices: int = 8) -> np.ndarray:
-    """A warm cylinder with a hot spot."""
-    places = np.hypot(*(np.indices((size, size)) - (size - 1) / 2))
-    activity = np.where(places < 0.4 * size, 100.0, 1.0) + np.where(places < 4, 900.0, 0.0)
-    return np.repeat(activity[..., None], slices, axis=2)
 
 
 def files(folder: Path) -> list[Path]:
