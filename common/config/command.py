@@ -23,6 +23,8 @@ from ..raw_settings import Settings
 from .checks import LISTED
 from .files import read_file
 
+OF_MONAI = {*inspect.signature(ConfigWorkflow.__init__).parameters, "workflow_name"}
+"""Arguments of MONAI's command, which a file of arguments may hold next to settings."""
 OPTION = re.compile("--|-[a-zA-Z]")
 """Beginning of a word that Fire, which reads MONAI's command line, takes as the name of an option."""
 WORDS = {"true": True, "false": False, "null": None}
@@ -72,6 +74,7 @@ def running_command() -> Command:
         return Command(parser)
     stored: dict[str, Any] = ConfigParser.load_config_files(named.get("args_file") or {})
     given = {**stored, **{key: value for key, value in named.get("override", {}).items() if value is not None}}
+    given = {key: value for key, value in given.items() if key not in OF_MONAI}
     files = ensure_tuple(named.get("config_file") or stored.get("config_file") or ())
     return Command(
         parser,

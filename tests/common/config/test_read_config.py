@@ -61,5 +61,5 @@ def test_a_command_is_asked_for_its_files_and_options(tmp_path: Path) -> None:
     bundle.run("run", args_file=str(stored), depth=5, **{"reader#phase": 2})
     files, options, run_id = json.loads(out.read_text())
     assert files == [str(path)]
-    assert (options["depth"], options["plane"], options["reader::phase"]) == (5, "axial", 2)
+    assert options == {"depth": 5, "plane": "axial", "reader::phase": 2}
     assert run_id == "run"
