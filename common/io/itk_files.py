@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import Finding, OutputError, VolumeError, Where
 from ..grids import LPS_TO_RAS, is_invertible, show_affine
+from .compressed_voxels import require_whole
 from .file_checks import as_float32
 from .itk_headers import METAIMAGE, NRRD, read_itk_header
 from .stored_values import to_stored
@@ -46,13 +47,21 @@ def read_itk(
     try:
         values, affine = voxels_of(simpleitk().ReadImage(str(path)), where, header.mm)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = _reason(error)
         raise VolumeError(where("ITK cannot read the file", reason, "copy or export it again")) from error
+    if header.compressed is not None:
+        require_whole(header.compressed, values.nbytes, where)
     if (header.slope, header.offset) != (1, 0):
         values = values * header.slope + header.offset
     if not is_invertible(affine):
         raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "export it again"))
     return as_float32(values, nan_fill, where), affine, header.warnings
+
+
+def _reason(error: RuntimeError) -> str:
+    """ITK's reason; for voxels that it lacks of a MetaImage it gives the system's last error, whatever call had it."""
+    last = str(error).strip().splitlines()[-1]
+    return "voxels are missing" if last.startswith("Reason:") else last
 
 
 def voxels_of(image: Any, where: Where, mm: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -6,13 +6,15 @@ docs/reference/data-formats.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import Finding, VolumeError, Where
+from .compressed_voxels import GZIP, ZLIB, CompressedVoxels
 from .file_checks import first_bytes
 
 METAIMAGE = (".mha", ".mhd")
@@ -34,12 +36,16 @@ EXPORT = "export it with its geometry"
 
 @dataclass(frozen=True)
 class ItkHeader:
-    """What ITK does not apply: the unit of lengths in mm, slope and offset of the values; and warnings."""
+    """What ITK does not apply: the unit of lengths in mm, slope and offset of the values; and warnings.
+
+    ``compressed`` is where compressed voxels lie, which ITK reads without comparing their checksum.
+    """
 
     mm: float = 1.0
     slope: float = 1.0
     offset: float = 0.0
     warnings: tuple[Finding, ...] = ()
+    compressed: CompressedVoxels | None = None
 
 
 def read_itk_header(path: Path, where: Where) -> ItkHeader:
@@ -48,11 +54,14 @@ def read_itk_header(path: Path, where: Where) -> ItkHeader:
     Raises:
         VolumeError: the file cannot be read, or a field leaves the place, the direction or the values of voxels open.
     """
-    lines = first_bytes(path, HEADER_BYTES, where).decode("latin-1").splitlines()
+    start = first_bytes(path, HEADER_BYTES, where)
+    lines = start.decode("latin-1").splitlines()
     if path.suffix.lower() in NRRD:
         fields = _fields(lines, ":", "")  # by names that ITK reads in any case, and with or without the space
-        return _nrrd({"".join(name.lower().split()): value for name, value in fields.items()}, where)
-    return _metaimage(_fields(lines, "=", "ElementDataFile"), where)
+        fields = {"".join(name.lower().split()): value for name, value in fields.items()}
+        return replace(_nrrd(fields, where), compressed=_compressed_nrrd(path, start, fields))
+    fields = _fields(lines, "=", "ElementDataFile")
+    return replace(_metaimage(fields, where), compressed=_compressed_metaimage(path, start, fields, where))
 
 
 def _fields(lines: Iterable[str], separator: str, last: str) -> dict[str, str]:
@@ -110,6 +119,28 @@ def _metaimage(fields: dict[str, str], where: Where) -> ItkHeader:
         line = f"{slope:g} x stored value + {offset:g}"
         notes.append(where("ElementToIntensityFunction is given", line, "applied, which ITK does not", "warning"))
     return ItkHeader(_unit(fields.get("DistanceUnits", ""), notes, where), slope, offset, tuple(notes))
+
+
+def _compressed_nrrd(path: Path, start: bytes, fields: dict[str, str]) -> CompressedVoxels | None:
+    """Where the voxels of an NRRD file by gzip lie: after the empty line, or in a file of their own."""
+    if fields.get("encoding", "").lower() not in ("gzip", "gz") or "lineskip" in fields:
+        return None
+    if (data := fields.get("datafile")) is not None:
+        return CompressedVoxels(path.parent / data, GZIP)
+    ends = [match.end() for match in re.finditer(rb"\r?\n\r?\n", start)]
+    return CompressedVoxels(path, GZIP, ends[0]) if ends else None
+
+
+def _compressed_metaimage(path: Path, start: bytes, fields: dict[str, str], where: Where) -> CompressedVoxels | None:
+    """Where the compressed voxels of a MetaImage lie: after the last line of its header, or in a file of their own."""
+    if not fields.get("CompressedData", "").lower().startswith(("t", "1")):
+        return None
+    size = int(_numbers(fields, "CompressedDataSize", "0", where)[0]) or None
+    if (data := fields.get("ElementDataFile", "")).upper() != "LOCAL":
+        return CompressedVoxels(path.parent / data, ZLIB, 0, size)
+    if size is None:
+        raise VolumeError(where("no CompressedDataSize in the header", "", "export the file again"))
+    return CompressedVoxels(path, ZLIB, start.index(b"\n", start.index(b"ElementDataFile")) + 1, size)
 
 
 def _check_direction(fields: dict[str, str], notes: list[Finding], where: Where) -> None:
@@ -182,5 +213,5 @@ def _assumed(fault: str, what: str, where: Where) -> Finding:
 
 def _require_next_to(data: str, where: Where) -> None:
     """Refuse data in another folder, which a moved or forged header may name, and lists of files."""
-    if Path(data).name != data or data.upper().startswith("LIST"):
+    if Path(data) != Path(Path(data).name) or data.upper().startswith("LIST"):
         raise VolumeError(where("the voxels are not in one file next to the header", data, "put both into one folder"))

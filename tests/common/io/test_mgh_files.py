@@ -65,6 +65,11 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         ),
         ("text", tmp_path / "text.mgz", "cannot read the file .*; copy it again"),
         ("cut", tmp_path / "cut.mgz", "the file cannot be read to its end .*; copy or export it again"),
+        (
+            "sum",
+            tmp_path / "sum.mgz",
+            r"the file cannot be read to its end \(BadGzipFile: CRC check failed .*; copy or",
+        ),
         ("nii", tmp_path / "nii.mgz", "not FreeSurfer's MGH data"),
         ("none", tmp_path / "none.mgz", r"no such file \("),
     ):
@@ -72,6 +77,8 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
             path.write_text("a scan")
         elif name == "cut":
             path.write_bytes(whole[:-12])
+        elif name == "sum":
+            path.write_bytes(whole[:-8] + b"damaged!")
         elif name == "nii":
             path.write_bytes(gzip.compress(nib.Nifti1Image(VALUES, LIA).to_bytes()))
         with pytest.raises(VolumeError, match=rf"a \({name}.mgz\): {fault}"):
