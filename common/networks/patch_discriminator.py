@@ -5,6 +5,7 @@ from __future__ import annotations
 from monai.networks.layers.factories import Conv, Norm
 from torch import Tensor, nn
 
+from ..errors import ConfigError
 from .initialisation import normal_
 from .stabilise import stabilise
 
@@ -22,6 +23,9 @@ class PatchGanDiscriminator(nn.Module):
         spatial_dims: 2 for slices, 3 for volumes.
         norm: of all layers but the first and the last: ``batch``, ``instance`` or ``none``.
         spectral_norm: divide each layer's weights by their largest singular value.
+
+    Raises:
+        ConfigError: in the forward pass, for images without a whole patch.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class PatchGanDiscriminator(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.least = 3 * 2**layers  # two layers with stride 1 leave one of three voxels
         conv, batch_norm = Conv[Conv.CONV, spatial_dims], Norm[Norm.BATCH, spatial_dims]
         blocks: list[nn.Module] = [conv(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         count = width
@@ -47,5 +52,10 @@ class PatchGanDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of every patch being real."""
+        if min(x.shape[2:]) < self.least:
+            fault = (
+                f"the discriminator gets images of {' x '.join(map(str, x.shape[2:]))}, {self.least} a side are needed"
+            )
+            raise ConfigError(fault, "raise --crop_size or --patch_size, or lower its layers")
         logits: Tensor = self.layers(x)
         return logits

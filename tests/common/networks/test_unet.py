@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from common.errors import CheckpointError
+from common.errors import CheckpointError, ConfigError
 from common.networks.patch_discriminator import PatchGanDiscriminator
 from common.networks.unet import UNetGenerator
 
@@ -141,6 +141,16 @@ def test_receptive_field(layers: int, field: int) -> None:
     reached = _reach(layers, 256)
     assert (reached.amax(0) - reached.amin(0) + 1).tolist() == [field, field]
     assert len(reached) == field**2
+
+
+@pytest.mark.parametrize(("layers", "side"), [(3, 24), (1, 6)])
+def test_images_without_a_whole_patch_are_refused(layers: int, side: int) -> None:
+    network = PatchGanDiscriminator(1, width=2, layers=layers)
+    assert network(torch.zeros(1, 1, side, 40)).shape[2] == 1
+    with pytest.raises(
+        ConfigError, match=rf"gets images of 40 x {side - 1}, {side} a side are needed: raise --crop_si"
+    ):
+        network(torch.zeros(1, 1, 40, side - 1))
 
 
 @pytest.mark.parametrize("network", [UNetGenerator(depth=6, width=16), PatchGanDiscriminator(2, width=32)])
