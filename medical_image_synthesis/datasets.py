@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,9 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     add_folder(command, LAYOUTS)
     window = ("LOW", "HIGH")
     several = "window of the images; repeat the option for further channels, in their order"
-    command.add_argument("--source_range", type=float, nargs=2, metavar=window, action="append", help=several)
-    command.add_argument("--target_range", type=float, nargs=2, metavar=window, help="window of the labels")
+    add = partial(command.add_argument, type=float, nargs=2, metavar=window)
+    add("--source_range", "--source_window", action="append", help=several)  # the second name is that of a training
+    add("--target_range", "--target_window", help="window of the labels")
     command.add_argument("--channels", type=int, help="number of channels of an image")
     command.add_argument("--resample", action="store_true", help="warn of differing grids instead of refusing them")
     command.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")

@@ -129,7 +129,7 @@ def test_the_windows_and_names_of_a_bundle(root: Path, tmp_path: Path, capsys: p
     assert "values do not reach below -200 and above 200 HU, as those of a CT (" in printed
     assert "or give the window of its own unit (--target_window)\n8 cases checked: 8 errors, 8 warnings\n" in printed
     assert main([*folder, "--source_range", "-1000", "1000", "--target_range", "0", "255"]) == 0
-    windows = [*folder, "--source_range", "-1000", "1000", "--target_range", "0", "200"]
+    windows = [*folder, "--source_window", "-1000", "1000", "--target_window", "0", "200"]
     capsys.readouterr()
     assert main(windows) == 0
     assert capsys.readouterr().out.count("--target_window [0, 200] cuts over 1% of the foreground") == 1
