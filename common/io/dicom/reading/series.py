@@ -16,7 +16,7 @@ from ....errors import ConfigError, Finding, VolumeError, Where, some
 from ...modality import require_modality
 from ..validation import without_validation
 from .headers import Slice, element_text, places_by, read_slices
-from .stack import Stack, build_stack
+from .stack import ONE_UID, Stack, build_stack
 
 logger = logging.getLogger(__name__)
 ALL = "all"
@@ -120,8 +120,11 @@ def _choose(slices: list[Slice], options: SeriesOptions, where: Where) -> list[S
         return fitting[0]
     number = f"{len(groups)} series" + (f", {len(requested)} of them requested" if options.wanted else "")
     if max(map(len, groups.values())) == 1:
-        fault, remedy = "every slice is a series of its own", f"join them by --series {ALL}"
-        raise VolumeError(where(fault, number, remedy))
+        studies = {element_text(each, "StudyInstanceUID", where) for each in slices}
+        what, remedy = "series", f"join them by --series {ALL}"
+        if len(studies) == len(slices):
+            what, remedy = "study", ONE_UID
+        raise VolumeError(where(f"every slice is a {what} of its own", number, remedy))
     listed = some([_shown(uid, group, where) for uid, group in sorted(groups.items())])
     remedy = f"choose one by --series UID, or join parts of one volume by --series {ALL}"
     raise VolumeError(where("several series in the folder", f"{number}: {listed}", remedy))

@@ -18,6 +18,8 @@ SAME_DIRECTION = 1e-4
 SAME_PLACE_MM = 0.01
 FARTHEST_MM = 1e5
 LARGEST_SPACING_MM = 1e3
+ONE_UID = "anonymise again with one UID for all slices of the series"
+"""Remedy where each slice has another value of a UID that a whole series shares."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def _plane(slices: Sequence[Slice], where: Where) -> Plane:
     frames = {element_text(each, "FrameOfReferenceUID", where) for each in slices}
     if len(frames) > 1:
         number = f"{len(frames)} values of FrameOfReferenceUID"
-        raise VolumeError(where("slices of several frames of reference", number, "keep one of them"))
+        remedy = ONE_UID if len(frames) == len(slices) else "keep one of them"
+        raise VolumeError(where("slices of several frames of reference", number, remedy))
     return Plane((int(columns), int(rows)), (column_mm, row_mm), across / lengths[0], down / lengths[1])
 
 

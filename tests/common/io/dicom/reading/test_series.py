@@ -199,6 +199,22 @@ def test_slices_that_are_series_of_their_own_can_be_joined(tmp_path):
     assert len(source_headers(tmp_path / "ct", "case7", SeriesOptions(series="all"))) == 40
 
 
+def test_slices_that_an_anonymisation_has_separated_are_not_joined(tmp_path):
+    def separated(header, number):
+        header.SeriesInstanceUID, header.StudyInstanceUID = f"1.2.{number}", f"1.3.{number}"
+
+    remedy = "anonymise again with one UID for all slices of the series$"
+    write_series(tmp_path / "ct", change=separated)
+    refused(tmp_path / "ct", rf"every slice is a study of its own \(4 series\); {remedy}")
+
+    def moved(header, number):
+        header.FrameOfReferenceUID = f"1.4.{number}"
+
+    write_series(tmp_path / "mr", change=moved)
+    fault = r"slices of several frames of reference \(4 values of FrameOfReferenceUID\)"
+    refused(tmp_path / "mr", f"{fault}; {remedy}")
+
+
 def test_joined_series_are_those_of_the_wanted_modality_and_of_one_study(tmp_path):
     write_series(tmp_path / "ct", change=a_series_a_slice)
     write_series(tmp_path / "ct", modality="MR", series="1.3", prefix="mr")
