@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import monai
 import numpy as np
 import torch
 from torch import nn
@@ -311,7 +310,6 @@ class Evaluation:
             errors=errors.picture(f"{MODEL}, all {len(self.cases[self.section])} cases") if errors else None,
             log_csv=log if log.is_file() else None,
             settings=plain_settings(config_of(self.record)),
-            versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             notes=[
                 f"model: {identity(root / 'models' / checkpoints.WEIGHTS_NAME)}",
                 f"{baseline}: {'the source as it is' if baseline == COPY else fitted}",

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import monai
-import nibabel as nib
 import numpy as np
-import torch
+from nibabel.affines import voxel_sizes
 
+from ..grids import reoriented
 from ..io.export import VolumeExporter
 from ..io.export.outputs import REFUSED
 from ..io.export.verdicts import ACCEPT, QUALITY, VERDICTS, in_words
@@ -87,7 +86,6 @@ class InferenceReport:
             summary=summarise(rows),
             panels=panels,
             settings=plain_settings(self.settings),
-            versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             notes=[f"weights: {identity(self.exporter.weights)}", *_verdicts(verdicts)],
             reference=METHOD,
             warnings={case: warnings for case, warnings in notes.items() if warnings},
@@ -109,11 +107,8 @@ class InferenceReport:
         keys = ("image", "pred")
         item = {"case": case, "image": image, "pred": str(self.exporter.path(case))}
         loaded: Any = LoadVolumed(keys, self.exporter.reader)(item)  # type: ignore[arg-type]
-        source, synthetic = (_as_ras(loaded[key]) for key in keys)
-        affine = np.asarray(loaded["image"].affine)
-        to_ras = nib.orientations.io_orientation(affine)
-        ras = affine @ nib.orientations.inv_ornt_aff(to_ras, loaded["image"].shape[1:])
-        x, y, z = np.linalg.norm(ras[:3, :3], axis=0).tolist()
+        (source, affine), (synthetic, _) = (_as_ras(loaded[key]) for key in keys)
+        x, y, z = voxel_sizes(affine).tolist()
         ends = np.percentile(synthetic, [0.5, 99.5]).tolist()
         shown = window or (ends[0], max(ends[1], ends[0] + 1e-6))
         is_ct = loaded["image"].meta.get(MODALITY) == "CT"
@@ -129,7 +124,7 @@ class InferenceReport:
             source_window=shown if is_ct and self.exporter.unit == HU else None,
             unit=self.exporter.unit,
             window=shown,
-            affine=ras,
+            affine=affine,
         )
 
 
@@ -174,8 +169,6 @@ def _failure(outcome: Mapping[str, Any]) -> list[str]:
     return [f"failed: {outcome['reason']}"] if outcome["status"] == "failed" else []
 
 
-def _as_ras(volume: Any) -> np.ndarray:
-    """First channel (X, Y, Z) of a loaded volume, reoriented to RAS."""
-    turn = nib.orientations.io_orientation(np.asarray(volume.affine))
-    turned: np.ndarray = nib.orientations.apply_orientation(np.asarray(volume[0], dtype=np.float32), turn)
-    return turned
+def _as_ras(volume: Any) -> tuple[np.ndarray, np.ndarray]:
+    """First channel (X, Y, Z) of a loaded volume, reoriented to RAS, and its affine."""
+    return reoriented(np.asarray(volume[0], dtype=np.float32), np.asarray(volume.affine), np.eye(4))

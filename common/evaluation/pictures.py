@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 from PIL import Image
 
+from ..grids import reoriented
 from ..io.picture_files import luminance
 from .held_out_case import Case, own_window
 from .report import ExtraImage, Panel
 from .report.contents import Picture
+from .report.standalone_page import png_of
 
 GAP = 4
 """Pixels between the pictures of a figure in colour."""
@@ -43,13 +44,12 @@ class Pictures:
         """Panel of a case with a method's prediction (X, Y, Z), reoriented to RAS; of one in colour the luminance."""
         source, truth, prediction = luminance(case.copied), case.truth, luminance(prediction)
         truth = None if truth is None else luminance(truth)
-        to_ras = nib.orientations.io_orientation(case.affine)
 
         def turned(volume: np.ndarray) -> np.ndarray:
-            oriented: np.ndarray = nib.orientations.apply_orientation(volume, to_ras)
-            return oriented
+            return reoriented(volume, case.affine, np.eye(4))[0]
 
-        x, y, z = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])].tolist()
+        _, affine = reoriented(source, case.affine, np.eye(4))
+        x, y, z = voxel_sizes(affine).tolist()
         window = own_window(case) if self.window is None else (self.window[0], self.window[1])
         extras = [ExtraImage("Synthetic − source", turned(prediction - source), self.unit)] * self.show_residual
         extras += [
@@ -70,7 +70,7 @@ class Pictures:
             source_window=window if self.source_unit == self.unit else None,
             unit=self.unit,
             window=window,
-            affine=case.affine @ nib.orientations.inv_ornt_aff(to_ras, case.source.shape),
+            affine=affine,
         )
 
 
@@ -83,7 +83,5 @@ def in_colour(case: Case, method: str, prediction: np.ndarray) -> Picture | None
     gap = np.full((pixels[0].shape[0], GAP, 3), 255, np.uint8)
     image = Image.fromarray(np.concatenate([part for each in pixels for part in (each, gap)][:-1], axis=1))
     image.thumbnail((WIDEST, WIDEST))
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
     names = "source, synthetic and true picture" if case.truth is not None else "source and synthetic picture"
-    return Picture(f"{case.name}, {method}", stream.getvalue(), f"From left to right: {names}.")
+    return Picture(f"{case.name}, {method}", png_of(image), f"From left to right: {names}.")

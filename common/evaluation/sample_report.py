@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import monai
-import numpy as np
-import torch
 from PIL import Image
 
 from ..config.record import RunRecord, config_of
 from ..training.handlers import LOG_NAME
 from .report import Picture, Report, format_table, summarise, write_report, write_tables
+from .report.standalone_page import png_of
 
 
 def report_samples(
@@ -43,7 +40,6 @@ def report_samples(
         summary=summary,
         log_csv=log if log.is_file() else None,
         settings={key: value for key, value in config_of(record).items() if not isinstance(value, dict)},
-        versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
         notes=[*notes, *verdicts],
         **shown,
     )
@@ -54,6 +50,4 @@ def report_samples(
 
 def as_picture(title: str, image: Image.Image, caption: str) -> Picture:
     """An image as a picture of the page."""
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
-    return Picture(title, stream.getvalue(), caption)
+    return Picture(title, png_of(image), caption)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from nibabel.orientations import apply_orientation
 from PIL import Image
 
 from ..evaluation.report.planes import three_planes
-from ..evaluation.report.standalone_page import as_it_is, embedded, template
+from ..evaluation.report.standalone_page import as_it_is, embedded, png_of, template
 from ..files import write_text
 from ..io.itk_files import simpleitk
 from .align import Alignment, on_grid
@@ -45,9 +44,7 @@ def checkerboards(here: Any, there: Any, body: np.ndarray, affine: np.ndarray, a
     for transform in (simpleitk().Transform(), alignment.whole):
         moved = apply_orientation(array(on_grid(there, here, simpleitk().sitkLinear, transform)), turn)
         rows += [_row(three_planes(np.where(tiles, moved, still), (x, y, z)), spacing)]
-    stream = io.BytesIO()
-    Image.fromarray(np.concatenate(rows)).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
+    return png_of(Image.fromarray(np.concatenate(rows)))
 
 
 def _row(planes: Sequence[np.ndarray], spacing: np.ndarray) -> np.ndarray:

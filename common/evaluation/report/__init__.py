@@ -3,12 +3,11 @@
 from .contents import ExtraImage, Panel, Picture, Report, plain_settings
 from .groups import by_group, write_groups
 from .html import write_report
-from .metric_info import MetricInfo, metric_info
+from .metric_info import metric_info
 from .tables import format_table, summarise, worse_than_baseline, write_tables
 
 __all__ = [
     "ExtraImage",
-    "MetricInfo",
     "Panel",
     "Picture",
     "Report",

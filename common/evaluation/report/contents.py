@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ConfigError, DataError
-from .metric_info import MetricInfo
+from ...runs.versions import software_versions
 from .tables import Summary
 
 
@@ -114,7 +114,6 @@ class Report:
         settings: the settings of the run; nested mappings are shown with dotted names.
         versions: versions of the software.
         notes: sentences at the top, such as the hash of the weights.
-        metrics: direction and unit of metrics that ``metric_info`` does not know, by name.
         reference: the method that the others are compared with in the paired tests, and by which cases are ordered.
         errors: distribution of the errors of ``reference``, by tissue.
         warnings: about a method, the input of a case, or why it failed, by its name.
@@ -133,9 +132,8 @@ class Report:
     pictures: Sequence[Picture] = ()
     log_csv: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=software_versions)
     notes: Sequence[str] = ()
-    metrics: Mapping[str, MetricInfo] = field(default_factory=dict)
     reference: str = "model"
     errors: Picture | None = None
     warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from ...errors import DataError
 from ...files import text_of_cell
-from .metric_info import MetricInfo, metric_info
+from .metric_info import metric_info
 from .panels import STYLE, figure_image
+from .standalone_page import png_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Curve:
     best: int | None
 
 
-def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) -> list[Curve]:
+def read_curves(log_csv: Path) -> list[Curve]:
     """Numeric columns of a log with one row per epoch, in order, without the epochs that lack a value.
 
     Columns of a known metric, such as ``val_mae_HU``, have a best epoch.
@@ -48,7 +47,7 @@ def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) 
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float)
         kept = np.isfinite(values)
         if kept.any():
-            info = metric_info(str(name).removeprefix("val_").replace("/", "_"), metrics)
+            info = metric_info(str(name).removeprefix("val_").replace("/", "_"))
             best = int(epochs[kept][np.argmin(info.badness(values[kept]))])
             curves.append(Curve(str(name), epochs[kept], values[kept], None if info.direction == "unknown" else best))
     return curves
@@ -69,6 +68,4 @@ def curve_png(curve: Curve) -> bytes:
         axes.set_xlabel("epoch")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="0.92")
-        stream = io.BytesIO()
-        figure_image(figure, 110).save(stream, "PNG", optimize=True)
-        return stream.getvalue()
+        return png_of(figure_image(figure, 110))

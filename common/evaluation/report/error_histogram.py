@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from ...units import HU, tissues_of
 from .contents import Picture
 from .panels import STYLE, figure_image
+from .standalone_page import png_of
 
 BINS = 80
 SHARE_OF_WINDOW = 0.25
@@ -82,6 +82,4 @@ class ErrorHistogram:
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(color="0.92")
             axes.legend(frameon=False, fontsize=9, loc="upper left")
-            stream = io.BytesIO()
-            figure_image(figure, 110).quantize(32).save(stream, "PNG", optimize=True)
-            return stream.getvalue()
+            return png_of(figure_image(figure, 110).quantize(32))

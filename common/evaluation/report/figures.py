@@ -98,7 +98,7 @@ def _picture(panel: Panel, limit: float | None, max_bytes: int) -> dict[str, Any
 def _score(report: Report, ranking: Ranking, case: str) -> str:
     if ranking.metric is None:
         return ""
-    info = metric_info(ranking.metric, report.metrics)
+    info = metric_info(ranking.metric)
     rows = (row for row in report.rows if str(row["case"]) == case and row["method"] == report.reference)
     values: list[Mapping[str, Any]] = [row for row in rows if ranking.metric in row]
     return f"{info.name} {number(values[0][ranking.metric])} {info.in_unit(report.unit)}".rstrip() if values else ""

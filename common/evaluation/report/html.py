@@ -48,8 +48,8 @@ def write_report(path: Path, report: Report) -> None:
         OutputError: the file cannot be written.
     """
     layout = template(FOLDER / "template.html.j2")
-    ranking = ranked(report.rows, report.reference, report.metrics)
-    comparisons = compare(report.rows, report.reference, report.metrics)
+    ranking = ranked(report.rows, report.reference)
+    comparisons = compare(report.rows, report.reference)
     contents: dict[str, Any] = {
         "report": report,
         "style": as_it_is(FOLDER / "page.css"),
@@ -67,11 +67,11 @@ def write_report(path: Path, report: Report) -> None:
         "errors": None if report.errors is None else {"about": report.errors, "png": embedded(report.errors.png)},
         "curves": [
             {"name": curve.name, "best": curve.best, "epochs": len(curve.epochs), "png": embedded(curve_png(curve))}
-            for curve in (read_curves(Path(report.log_csv), report.metrics) if report.log_csv else [])
+            for curve in (read_curves(Path(report.log_csv)) if report.log_csv else [])
         ],
         "settings": flattened(report.settings),
         "truth": not report.panels or any(panel.truth is not None for panel in report.panels),
-        "order_name": metric_info(ranking.metric, report.metrics).name if ranking.metric else "",
+        "order_name": metric_info(ranking.metric).name if ranking.metric else "",
         "shown": [],
         "left_out": 0,
         "viewer": "",

@@ -44,12 +44,8 @@ class TableCell:
 
 def headings(report: Report) -> list[Heading]:
     """Columns of the tables of metrics."""
-    return [_heading(name, report) for name in metric_names(report.summary)]
-
-
-def _heading(name: str, report: Report) -> Heading:
-    info = metric_info(name, report.metrics)
-    return Heading(name, info.name, info.arrow, info.in_unit(report.unit), info.meaning)
+    known = {name: metric_info(name) for name in metric_names(report.summary)}
+    return [Heading(key, each.name, each.arrow, each.in_unit(report.unit), each.meaning) for key, each in known.items()]
 
 
 def summary_cells(report: Report) -> dict[str, list[TableCell]]:
@@ -66,7 +62,7 @@ def _cells(report: Report, summary: Summary, marked: bool) -> dict[str, list[Tab
     table: dict[str, list[TableCell]] = {method: [] for method in summary}
     for name in metric_names(report.summary):
         found = {method: cells[name] for method, cells in summary.items() if name in cells}
-        info = metric_info(name, report.metrics)
+        info = metric_info(name)
         best = _best({method: cell["mean"] for method, cell in found.items()}, info) if marked else set()
         for method in table:
             table[method].append(_cell(found.get(method, NO_CASE), info, method in best))
@@ -102,7 +98,7 @@ def comparison_rows(report: Report, comparisons: Sequence[Comparison]) -> list[d
     """Table of the paired tests with formatted numbers; ``span`` as in ``_spans``, ``folded`` as the columns are."""
     order, rows = metric_names(report.summary), []
     for test in sorted(comparisons, key=lambda test: order.index(test.metric)):
-        info = metric_info(test.metric, report.metrics)
+        info = metric_info(test.metric)
         name = f"{info.name}, distance to {info.ideal:g}" if info.direction == "ideal" else info.name
         texts = {"p": _p_text(test.p), "p_holm": _p_text(test.p_holm), "difference": _signed(test.difference)}
         about = {"metric": name, "key": test.metric, "meaning": info.meaning, "unit": info.in_unit(report.unit)}

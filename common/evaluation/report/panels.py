@@ -22,11 +22,13 @@ from .planes import (
     PLANES,
     difference_limit,
     difference_planes,
+    percentiles,
     plane_centre,
     plane_sizes,
     symmetric_limit,
     three_planes,
 )
+from .standalone_page import png_of
 
 MAX_BYTES = 250_000
 BEST_DPI, LEAST_DPI = 115.0, 40.0
@@ -63,7 +65,7 @@ def columns(panel: Panel, limit: float | None = None) -> list[Column]:
     centre = plane_centre(panel)
     source = three_planes(panel.source, centre)
     shown = [
-        Column("Source", source, *(panel.source_window or _percentiles(source)), "gray", panel.source_unit),
+        Column("Source", source, *(panel.source_window or _ends(source)), "gray", panel.source_unit),
         Column("Synthetic", three_planes(panel.synthetic, centre), *panel.window, "gray", panel.unit),
     ]
     if panel.truth is not None:
@@ -74,16 +76,13 @@ def columns(panel: Panel, limit: float | None = None) -> list[Column]:
     for extra in panel.extras:
         planes = three_planes(extra.values, centre)
         bound = symmetric_limit(planes)
-        low, high = (-bound, bound) if extra.signed else _percentiles(planes)
+        low, high = (-bound, bound) if extra.signed else _ends(planes)
         shown.append(Column(extra.name, planes, low, high, DIVERGING if extra.signed else "gray", extra.unit))
     return shown
 
 
-def _percentiles(planes: Sequence[np.ndarray]) -> tuple[float, float]:
-    values = np.concatenate([plane.ravel() for plane in planes])
-    values = values[np.isfinite(values)]
-    low, high = np.percentile(values, [0.5, 99.5]) if values.size else (0.0, 1.0)
-    return float(low), float(high) if high > low else float(low) + 1.0
+def _ends(planes: Sequence[np.ndarray]) -> tuple[float, float]:
+    return percentiles(np.concatenate([plane.ravel() for plane in planes]), 0.5, 99.5)
 
 
 def panel_png(panel: Panel, limit: float | None = None, max_bytes: int = MAX_BYTES) -> bytes:
@@ -93,9 +92,7 @@ def panel_png(panel: Panel, limit: float | None = None, max_bytes: int = MAX_BYT
         figure = _draw(panel, columns(panel, limit))
         while not png or (len(png) > max_bytes and dpi > LEAST_DPI):
             dpi = dpi if not png else max(LEAST_DPI, min(0.95, (max_bytes / len(png)) ** 0.6) * dpi)
-            stream = io.BytesIO()
-            with_palette(figure_image(figure, dpi)).save(stream, "PNG", optimize=True)
-            png = stream.getvalue()
+            png = png_of(with_palette(figure_image(figure, dpi)))
     return png
 
 

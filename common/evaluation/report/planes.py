@@ -56,6 +56,13 @@ def difference_planes(panel: Panel) -> list[np.ndarray]:
     return [np.where(mask != 0, plane, np.nan) for plane, mask in zip(planes, masks, strict=True)]
 
 
+def percentiles(values: np.ndarray, below: float, above: float) -> tuple[float, float]:
+    """Two percentiles of the finite values as ends of a grey scale, the second above the first; 0 and 1 without any."""
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, [below, above]).tolist() if finite.size else (0.0, 1.0)
+    return low, high if high > low else low + 1.0
+
+
 def symmetric_limit(planes: Sequence[np.ndarray]) -> float:
     """Limit v of a colour range [-v, v]: the 99th percentile of the finite |values|, robust to outliers.
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from .contents import Panel
-from .metric_info import MetricInfo, metric_info
+from .metric_info import metric_info
 from .tables import metrics_frame
 
 MAIN_METRIC = "mae"
@@ -38,9 +38,7 @@ class Ranking:
         return sorted(order, key=lambda case: ("worst", "best", "median", None).index(self.roles.get(case)))[:count]
 
 
-def ranked(
-    rows: Sequence[Mapping[str, Any]], reference: str = "model", metrics: Mapping[str, MetricInfo] | None = None
-) -> Ranking:
+def ranked(rows: Sequence[Mapping[str, Any]], reference: str = "model") -> Ranking:
     """Cases of ``rows`` by the main metric of the method ``reference``.
 
     Raises:
@@ -52,11 +50,11 @@ def ranked(
     usable = [
         name
         for name in sorted(own.columns[1:], key=lambda name: name != MAIN_METRIC)
-        if metric_info(name, metrics).direction != "unknown" and own[name].notna().any()
+        if metric_info(name).direction != "unknown" and own[name].notna().any()
     ]
     if not usable:
         return Ranking(None, everyone, {})
-    costs = metric_info(usable[0], metrics).badness(own[usable[0]].to_numpy())
+    costs = metric_info(usable[0]).badness(own[usable[0]].to_numpy())
     worst_first = [own.index[place] for place in np.argsort(-costs, kind="stable") if not np.isnan(costs[place])]
     count = len(worst_first)
     places = {"worst": 0, "best": count - 1, "median": count // 2} if count > 1 else {}

@@ -64,9 +64,7 @@ def signed_rank_p(differences: np.ndarray) -> float:
     return float(wilcoxon(differing, alternative="two-sided").pvalue) if differing.size else 1.0
 
 
-def compare(
-    rows: Sequence[Mapping[str, Any]], reference: str = "model", metrics: Mapping[str, MetricInfo] | None = None
-) -> list[Comparison]:
+def compare(rows: Sequence[Mapping[str, Any]], reference: str = "model") -> list[Comparison]:
     """Paired tests of ``reference`` against every other method for each metric, over the cases of both.
 
     Metrics with an ideal value (``sharpness``, ``bias``) are compared by their distance to it.
@@ -84,7 +82,7 @@ def compare(
     comparisons = []
     for name in frame.columns[2:]:
         table = frame.pivot(index="case", columns="method", values=name)
-        info = metric_info(name, metrics)
+        info = metric_info(name)
         pairs = [table[[reference, other]].to_numpy() for other in others]
         costs = [_cost_differences(pair[~np.isnan(pair).any(axis=1)], info) for pair in pairs]
         p = [signed_rank_p(cost) for cost in costs]

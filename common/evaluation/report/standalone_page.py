@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
+from PIL.Image import Image
 
 
 def template(path: Path) -> Template:
@@ -26,6 +28,13 @@ def as_it_is(path: Path) -> Markup:
 def script_json(data: Any) -> str:
     """JSON that can stand in an HTML script element."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def png_of(image: Image) -> bytes:
+    """An image as the content of a PNG file, as small as it gets."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
 
 
 def embedded(png: bytes) -> str:

@@ -12,7 +12,7 @@ from ...units import HU
 from .contents import Panel
 from .figures import ShownCase
 from .panels import DIFFERENCE
-from .planes import symmetric_limit
+from .planes import percentiles, symmetric_limit
 from .standalone_page import script_json
 from .volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_of, linear_scale, packed
 
@@ -122,12 +122,12 @@ def images_of(panels: Sequence[Panel]) -> Iterator[Image]:
     first = panels[0]
     target = HU_SCALE if first.unit == HU else linear_scale(*_range(first.synthetic, first.truth, first.window))
     inside = first.synthetic if first.mask is None else first.synthetic[first.mask > 0]
-    windows = list(_presets(first, target.ends, _percentiles(inside, 2, 98)).values())
+    windows = list(_presets(first, target.ends, percentiles(inside, 2, 98)).values())
     if first.source_window is not None and first.source_unit == first.unit:
         yield Image("Source", None, first.source, first.source_unit, target, windows)
     else:
-        low, high = _percentiles(first.source, 0.1, 99.9)
-        shown = first.source_window or _percentiles(first.source, 0.5, 99.5)
+        low, high = percentiles(first.source, 0.1, 99.9)
+        shown = first.source_window or percentiles(first.source, 0.5, 99.5)
         scale = linear_scale(low, high, SOURCE_LEVELS)
         yield Image("Source", None, first.source, first.source_unit, scale, [shown] * len(windows))
     for panel in panels:
@@ -137,7 +137,7 @@ def images_of(panels: Sequence[Panel]) -> Iterator[Image]:
     for panel in panels:
         for extra in panel.extras:
             bound = symmetric_limit([extra.values])
-            low, high = (-bound, bound) if extra.signed else _percentiles(extra.values, 0.5, 99.5)
+            low, high = (-bound, bound) if extra.signed else percentiles(extra.values, 0.5, 99.5)
             levels = linear_scale(low, high, SOURCE_LEVELS + 1)  # an odd number has a level of zero
             ends = [(low, high)] * len(windows)
             yield Image(extra.name, panel.method, extra.values, extra.unit, levels, ends, extra.signed)
@@ -152,11 +152,5 @@ def _presets(panel: Panel, ends: tuple[float, float], middle: tuple[float, float
 
 def _range(synthetic: np.ndarray, truth: np.ndarray | None, window: tuple[float, float]) -> tuple[float, float]:
     both = synthetic if truth is None else np.concatenate([synthetic.ravel(), truth.ravel()])
-    low, high = _percentiles(both, 0.05, 99.95)
+    low, high = percentiles(both, 0.05, 99.95)
     return min(low, window[0]), max(high, window[1])
-
-
-def _percentiles(values: np.ndarray, below: float, above: float) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, [below, above]).tolist() if finite.size else (0.0, 1.0)
-    return low, high if high > low else low + 1.0

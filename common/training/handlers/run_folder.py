@@ -13,8 +13,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
-import monai
-import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 
@@ -23,6 +21,7 @@ from ...config.record import RunRecord, config_of
 from ...data.split_record import DATALIST_NAME, move_split, write_split
 from ...errors import CheckpointError, ConfigError, OutputError, UserError, choose
 from ...files import as_cell, remove_unfinished, write_text, write_whole
+from ...runs.versions import software_versions
 from ...weights import checkpoints, info
 from ...weights.info import RUN_NAME
 from ...weights.module_names import portable
@@ -164,7 +163,7 @@ class RunFolder:
         logger.warning(f"{self.root} held a run: moved to {aside} (--resume true continues a run)")
 
     def _write_settings(self) -> None:
-        about = {"config": config_of(self.record), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
+        about = {"config": config_of(self.record), "versions": software_versions()}
         write_text(self.root / RUN_NAME, portable(json.dumps(about, indent=2, default=str)))
 
     def _restore(self, engine: SynthesisTrainer, last: Path) -> None:

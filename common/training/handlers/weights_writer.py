@@ -8,15 +8,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import monai
-import numpy as np
-import torch
 from monai.engines import Evaluator
 
 from ...config.record import RunRecord, config_of
 from ...data.origins import cases_of_program
 from ...data.split_record import SplitRecord
 from ...raw_settings import followed
+from ...runs.versions import software_versions
 from ...weights import info
 from .. import SynthesisTrainer
 
@@ -59,7 +57,7 @@ class WeightsWriter:
                 **_start(record),
             },
             "seed": self._config.get("seed"),
-            "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
+            "versions": software_versions(),
             "reader": {
                 key: followed(self._config, value)
                 for key, value in info.without_order(self._config.get(info.READER, {})).items()
