@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,25 +11,14 @@ from torch.optim import Optimizer
 
 from ..errors import ConfigError
 
+if TYPE_CHECKING:
+    from .trainer import SynthesisTrainer
+
 EXECUTION = ("fused", "foreach", "capturable", "differentiable")
 """Options of an optimiser that set how its updates are computed, not their values; they depend on the machine."""
 
 
-class Resumable(Protocol):
-    """The parts of a trainer that a checkpoint holds."""
-
-    state: Any
-    method: Any
-    ema: Any
-    optimizers: dict[str, Optimizer]
-    schedulers: list[Any]
-    grad_scaler: Any
-    loss_sums: dict[str, Tensor]
-    loss_counts: dict[str, int]
-    seed: int
-
-
-def state_of(trainer: Resumable) -> dict[str, Any]:
+def state_of(trainer: SynthesisTrainer) -> dict[str, Any]:
     """The state that a resumed run needs: tensors, numbers and strings only."""
     return {
         "iteration": trainer.state.iteration,
@@ -45,7 +34,7 @@ def state_of(trainer: Resumable) -> dict[str, Any]:
     }
 
 
-def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
+def restore(trainer: SynthesisTrainer, saved: Mapping[str, Any]) -> None:
     """Restore what :func:`state_of` returned, in the middle of an epoch too.
 
     Raises:
@@ -86,8 +75,7 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
         scheduler.load_state_dict({**state, **own})
     trainer.grad_scaler.load_state_dict(saved["scaler"])
     trainer.loss_sums = {name: value.to(trainer.state.device) for name, value in saved["loss_sums"].items()}
-    done = saved["iteration"] % saved["epoch_length"]  # runs before loss_counts had each loss in each step
-    trainer.loss_counts = dict(saved.get("loss_counts", dict.fromkeys(trainer.loss_sums, done)))
+    trainer.loss_counts = dict(saved["loss_counts"])
     trainer.state.iteration = saved["iteration"]
     trainer.state.epoch = saved["iteration"] // trainer.state.epoch_length
 

@@ -21,20 +21,9 @@ RATES = ("learning_rate", "lr", "discriminator_rate")
 COMPARED = (*NETWORK, "preprocessing", "validate")
 """What the best validation so far depends on."""
 FREE = (
-    *(
-        "device",
-        "bundle_root",
-        "output_dir",
-        "run_dir",
-        "variant",
-        "resume",
-        "run",
-        "training",
-        "initialize",
-        "prepare",
-    ),
-    *("acceleration", "dataset_dir", "demo_data", "datalist", "phantoms", "network", "max_epochs", "val_interval"),
-    *("pretrained", "shipped_weights", "trained_with"),  # the last one in runs of an earlier version
+    *("device", "bundle_root", "output_dir", "run_dir", "variant", "resume", "run", "training", "initialize"),
+    *("prepare", "acceleration", "dataset_dir", "demo_data", "datalist", "phantoms", "network", "max_epochs"),
+    *("val_interval", "pretrained", "shipped_weights"),
 )
 """Where and how long a run goes on; its data are compared by what they are, with the split."""
 FREE_PARTS = (*FREE, "target_dir", "data_check", "keep_split", "num_workers")

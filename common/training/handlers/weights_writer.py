@@ -10,7 +10,7 @@ from typing import Any
 
 from monai.engines import Evaluator
 
-from ...config.record import RunRecord, config_of
+from ...config.record import RunRecord
 from ...data.origins import cases_of_program
 from ...data.split_record import SplitRecord
 from ...raw_settings import followed
@@ -34,9 +34,9 @@ class WeightsWriter:
 
     def __init__(self, models: Path, record: RunRecord | None = None) -> None:
         self.models = models
-        self._record = record
+        self._record = record or RunRecord({})
+        self._config = self._record.config
         self._about: dict[str, Any] = {}
-        self._config = config_of(record)
 
     def describe(self, split: Path) -> None:
         """Note what the weights of this run are trained with, before the first ones are written.
@@ -45,7 +45,7 @@ class WeightsWriter:
             split: the record of the run's cases, where it has one.
         """
         record = self._record
-        if record is None:
+        if not record.config:
             logger.warning(f"the run was not recorded: weights in {self.models} get no settings")
         self._about = {
             **_bundle(record),
@@ -87,19 +87,18 @@ class WeightsWriter:
         return {**self._about, **kept, "settings": settings}
 
 
-def _bundle(record: RunRecord | None) -> dict[str, Any]:
+def _bundle(record: RunRecord) -> dict[str, Any]:
     """Name, version and unit of the bundle whose training runs."""
-    root = None if record is None else record.bundle_root
-    if record is None or root is None:
+    if (root := record.bundle_root) is None:
         return {"bundle": ""}
     metadata = info.bundle_metadata(root)
     output = {**metadata.get("traits", {}), **record.config.get(info.OUTPUT, {})}
     return {"bundle": info.bundle_name(root), "version": metadata.get("version"), "unit": output.get("unit")}
 
 
-def _data(record: RunRecord | None) -> str:
+def _data(record: RunRecord) -> str:
     """Whether the running training is on phantoms, on simulations without end, or on images of the user."""
-    if record is None or "dataset_dir" not in record.config or cases_of_program(record) is not None:
+    if "dataset_dir" not in record.config or cases_of_program(record) is not None:
         return info.IMAGES
     if "simulation" in record.config:
         return info.SIMULATED
@@ -108,20 +107,20 @@ def _data(record: RunRecord | None) -> str:
     return info.PHANTOMS if generated else info.IMAGES
 
 
-def _maps(record: RunRecord | None) -> dict[str, Any]:
+def _maps(record: RunRecord) -> dict[str, Any]:
     """Hashes of the label maps that simulated heads are drawn from, by their names; none for the average head."""
-    heads = getattr(None if record is None else record.built("simulation"), "heads", None)
+    heads = getattr(record.built("simulation"), "heads", None)
     hashes = heads.hashes() if heads is not None else {}
     return {"label_maps": hashes} if hashes else {}
 
 
-def _start(record: RunRecord | None) -> dict[str, Any]:
+def _start(record: RunRecord) -> dict[str, Any]:
     """What the weights are and saw that the running training starts from; nothing where it starts from random ones."""
-    start = None if record is None else record.weights
+    start = record.weights
     return {"started_from": {"sha256": start.sha256, **start.trained_on}} if start is not None else {}
 
 
-def _cases(split: Path, record: RunRecord | None) -> dict[str, Any]:
+def _cases(split: Path, record: RunRecord) -> dict[str, Any]:
     """How many cases each section of the run's split has, and a hash over the hashes of their images."""
     own = cases_of_program(record)
     if own is not None or not split.is_file():

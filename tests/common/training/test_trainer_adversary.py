@@ -105,16 +105,6 @@ def test_interrupted_between_critic_steps_and_resumed_equals_uninterrupted(steps
     assert rest.state.metrics == whole.state.metrics
 
 
-def test_a_run_saved_without_counts_is_resumed() -> None:
-    trainer = train(gan(), loader(scalars((1, 3), (2, 1))))
-    saved = trainer.state_to_save()
-    del saved["loss_counts"]
-    again = SynthesisTrainer(CPU, 2, loader(scalars((1, 3), (2, 1))), gan(), SGD)
-    again.load_saved_state(saved)
-    again.run()
-    assert again.state.epoch == 2
-
-
 def test_more_critic_steps_than_updates_are_refused() -> None:
     with pytest.raises(ConfigError, match="--critic_steps is 3, not between 1 and the 2 updates of an epoch"):
         train(gan(), loader(scalars((1, 3), (2, 1))), critic_steps=3)
