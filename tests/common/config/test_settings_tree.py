@@ -110,6 +110,7 @@ def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> No
         ("seed", 2**64, f"{2**64}, not from 0 to below 2.64"),
         ("losses::l1::weight", -1, "-1, not zero or above: give zero or a positive number"),
         ("num_workers", 10**9, "1000000000, not a whole number from 0 to 1024"),
+        ("max_memory_gb", [4, True], r"\[4, True\], not above zero: give a positive number"),
     ],
 )
 def test_values_of_another_type_or_out_of_range(place: str, value: Any, message: str) -> None:

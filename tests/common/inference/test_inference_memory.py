@@ -16,8 +16,7 @@ from monai.transforms import Compose
 from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import nn
 
-from common.config.checks import check_range
-from common.errors import CasesFailedError, ConfigError, DataError
+from common.errors import CasesFailedError, DataError
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
 from common.inference.memory import MemoryPlan
 from common.io import VolumeReader
@@ -251,14 +250,6 @@ def test_an_accelerator_has_a_limit_of_its_own(tmp_path, bare, monkeypatch):
     found.admit(item(tmp_path, "a"))
     assert found.inferer_of("a").batch_size == 2
     assert found.limit == 1e9  # of the host, half of what is free
-
-
-@pytest.mark.parametrize("value", [0, -1, "4 GB", True, [4, "a"]])
-def test_a_limit_of_no_size_is_refused(value):
-    for size in (None, 4, 0.5, "@limit"):
-        check_range("dataset::max_memory_gb", size)
-    with pytest.raises(ConfigError, match="^--dataset::max_memory_gb is .*, not above zero: give a positive number$"):
-        check_range("dataset::max_memory_gb", value)
 
 
 def test_an_image_of_other_channels_than_the_network_is_refused_with_the_remedy(tmp_path, bare):
