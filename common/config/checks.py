@@ -447,7 +447,8 @@ def _check_window(key: str, value: Any) -> None:
 def _check_unit(config: Mapping[str, Any]) -> None:
     """An output in HU needs a target window that spans soft tissue; with another window the unit is another one."""
     output, window = config.get("output"), config.get("target_window")
-    if not isinstance(output, Mapping) or output.get("unit") != HU or not isinstance(window, list | tuple):
+    is_known = isinstance(window, list | tuple) and all(isinstance(end, int | float) for end in window)
+    if not is_known or not isinstance(output, Mapping) or output.get("unit") != HU:
         return
     if not window[0] <= HU_MINIMUM < HU_MAXIMUM <= window[1]:
         fault = f"--target_window {list(window)} does not span {HU_MINIMUM} to {HU_MAXIMUM}, but --output::unit is HU"
@@ -495,7 +496,7 @@ def refuse_idle(
         if is_lost or before is not None and "::" in key and lookup(config, key) != lookup(before, key):
             fault = f"--{key} has no effect on the network of the weights in use"
             raise ConfigError(fault, "omit it, or name weights that it fits by --weights or --output_dir")
-        if name in known or name in TRACKING or name not in config or _names(text, name):
+        if name in known or name in (*TRACKING, FOR_PROGRAMS) or name not in config or _names(text, name):
             continue
         having = {file: content for file, content in files.content.items() if name in map(top, content)}
         if others := [file for file, content in having.items() if "run" in content]:

@@ -111,6 +111,7 @@ class MemoryPlan:
 
         Raises:
             DataError: for a case that is refused, or does not fit even alone.
+            ConfigError: for windows that are too small for the network.
         """
         case = str(item["case"])
         grid = self._grid(case, item["image"], item.get(SOURCE_MODALITY))
@@ -197,10 +198,12 @@ class MemoryPlan:
             return
         frugal: FrugalInferer = self.inferer
         source = FLOAT_BYTES * channels * within
-        for words, inferer in frugal.smaller():
+        for place, (words, inferer) in enumerate(frugal.smaller()):
             try:
                 needed = source + MARGIN * inferer.bytes_needed(self.network, channels, working)
             except ConfigError:  # windows or tiles of that size are all halo
+                if place == 0:  # as it is configured
+                    raise
                 return
             except RuntimeError as error:
                 if "channel" not in str(error):

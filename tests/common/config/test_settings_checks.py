@@ -141,7 +141,8 @@ def test_another_target_needs_its_unit():
     with pytest.raises(ConfigError, match=r"^--target_window \[0, 255\] does not span -200 to 200, but --output::unit"):
         check({"output": {"unit": "HU"}, "target_window": [0, 255]}, shipped)
     check({"output": {"unit": "a.u."}, "target_window": [0, 255]}, shipped)
-    check({"output": {"unit": "HU"}, "target_window": [-1024, 2000]}, shipped)
+    for window in ([-1024, 2000], ["$-1024", 255], [[0, 255], [0, 1]]):  # what is no two numbers others check
+        check({"output": {"unit": "HU"}, "target_window": window}, shipped)
 
 
 @pytest.mark.parametrize("key", ["dataset_dir", "output_dir", "datalist", "weights"])
@@ -170,6 +171,7 @@ def test_an_option_is_refused_that_the_settings_of_the_weights_leave_without_an_
         (WHOLE, BEFORE, ["size", "inferer::roi"]),
         (WHOLE, WHOLE, ["mode"]),  # named by neither, which is another rule
         (BEFORE, BEFORE, ["mode"]),
+        ({**WHOLE, "initialize": "%prepare"}, None, ["initialize"]),  # which MONAI takes, in any bundle
     ],
 )
 def test_other_options_are_taken(config, before, options):

@@ -16,7 +16,7 @@ from monai.transforms import Compose
 from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import nn
 
-from common.errors import CasesFailedError, DataError
+from common.errors import CasesFailedError, ConfigError, DataError
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
 from common.inference.memory import MemoryPlan
 from common.io import VolumeReader
@@ -250,6 +250,13 @@ def test_an_accelerator_has_a_limit_of_its_own(tmp_path, bare, monkeypatch):
     found.admit(item(tmp_path, "a"))
     assert found.inferer_of("a").batch_size == 2
     assert found.limit == 1e9  # of the host, half of what is free
+
+
+def test_windows_below_the_receptive_field_are_refused_with_the_remedy(tmp_path, bare):
+    small = PatchStitchingInferer("fast", 16, 16, receptive_field=30, max_voxels=16**3)
+    model, case = nn.Conv3d(1, 1, 3, padding=1), item(tmp_path, "a", (40, 40, 40))
+    with pytest.raises(ConfigError, match="^max_voxels is 4096, too few for .*: raise it, or use mode faithful$"):
+        MemoryPlan(1.0, torch.device("cpu"), model, small, None, VolumeReader()).admit(case)
 
 
 def test_an_image_of_other_channels_than_the_network_is_refused_with_the_remedy(tmp_path, bare):
