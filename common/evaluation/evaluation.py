@@ -139,8 +139,8 @@ class Evaluation:
             DataError: there are no cases to evaluate, a prediction is not on the source's grid, or a truth is not in HU
                 where it should be.
             CheckpointError: there is no trained model, or weights do not fit.
-            ConfigError: weights were trained to another unit, a reference has the name of another method, or a metric
-                wants what no case has.
+            ConfigError: weights were trained to another unit, a reference or variant has the name of another row, or a
+                metric wants what no case has.
         """
         items = self.cases[self.section]
         if not items:
@@ -209,7 +209,7 @@ class Evaluation:
         own = root / "models" / checkpoints.WEIGHTS_NAME
         require_unit(own, self.unit, self.standardise, "evaluation")
         methods[MODEL].load(own, self.device)
-        for name, weights in variants(root).items():
+        for name, weights in variants(root, (MODEL, COPY, LINE)).items():
             require_unit(weights, self.unit, self.standardise, "evaluation")
             shown = name + unfinished(weights, self.record)
             methods[shown] = variant(weights, self.record)

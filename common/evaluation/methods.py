@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ..grids import channels_last, require_grid
 from ..raw_settings import references
 from ..units import ARBITRARY
 from ..weights import checkpoints
-from ..weights.info import READER, known_unit, read_info
+from ..weights.info import OUTPUT, READER, known_info, read_info
 from .held_out_case import Case
 
 RESTORE = "restore"
@@ -74,11 +74,23 @@ class EvaluatedMethod:
         return done
 
 
-def variants(output_dir: Path) -> dict[str, Path]:
-    """Weights of every trained variant under ``variants/``, by its name."""
-    return {
-        path.parents[1].name: path for path in sorted(output_dir.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))
-    }
+def variants(output_dir: Path, rows: Collection[str]) -> dict[str, Path]:
+    """Weights of every trained variant under ``variants/``, by its name.
+
+    Args:
+        output_dir: folder of the run.
+        rows: names of the other rows of a table.
+
+    Raises:
+        ConfigError: a variant has the name of another row, whose scores would be taken for its own.
+    """
+    paths = sorted(output_dir.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))
+    found = {path.parents[1].name: path for path in paths}
+    for name in found:
+        if name in rows:
+            fault = f"variant {output_dir / 'variants' / name} has the name of another row, of {', '.join(rows)}"
+            raise ConfigError(fault, "rename its folder")
+    return found
 
 
 def trained_networks(
@@ -94,9 +106,10 @@ def trained_networks(
 
     Raises:
         CheckpointError: there is no trained model, or weights do not fit.
+        ConfigError: see :func:`variants`.
     """
     found = {model: (network, output_dir / "models" / checkpoints.WEIGHTS_NAME)}
-    for name, weights in variants(output_dir).items():
+    for name, weights in variants(output_dir, [model]).items():
         found[name] = ConfigParser(variant_config(weights, record)).get_parsed_content("network_def"), weights
     for each, weights in found.values():
         checkpoints.load_weights(each, weights)
@@ -115,7 +128,8 @@ def require_unit(weights: Path, unit: str, standardised: bool, asking: str) -> N
     Raises:
         ConfigError: for such weights.
     """
-    trained = known_unit(weights)
+    about = known_info(weights)
+    trained = None if about is None else about.settings.get(OUTPUT, {}).get("unit")  # None: that of the bundle
     if trained is not None and trained != (ARBITRARY if standardised else unit):
         remedy = "pass the overlay of that training as the last of the config files"
         raise ConfigError(f"{asking} is in {unit}, but {weights} were trained in {trained}", remedy)

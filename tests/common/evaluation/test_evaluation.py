@@ -291,6 +291,14 @@ def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases, running):
         assert difference == pytest.approx(250, abs=1e-3)
 
 
+@pytest.mark.parametrize("name", ["model", "linear_fit"])
+def test_a_variant_by_the_name_of_another_row_is_refused(tmp_path, cases, name):
+    """Its scores would be those of the model, or be lost to the baseline."""
+    save_model(tmp_path / "run" / "variants" / name, Scale(0.5))
+    with pytest.raises(ConfigError, match=f"^variant .*{name} has the name of another row, .*: rename its folder$"):
+        evaluation(tmp_path, cases).run()
+
+
 @pytest.mark.parametrize(("epochs", "row"), [((1, 2), "half (epoch 2 of 6)"), ((1, 2, 3, 4, 5, 6), "half")])
 def test_a_variant_that_is_half_trained_says_so(tmp_path, cases, running, epochs, row):
     folder = tmp_path / "run" / "variants" / "half"
