@@ -47,8 +47,8 @@ class CaseDataset(Dataset):
             raise ConfigError(f"--dataset::data is {repr(data)[:80]}, not a list of cases", "pass --datalist instead")
         super().__init__(devices.deal(data), transform)
         self.max_memory_gb = max_memory_gb
-        self.before: Callable[[dict[str, Any]], None] = _nothing
-        """Called with an item before it is read; it waits, or raises to let the case fail."""
+        self.before: list[Callable[[dict[str, Any]], None]] = []
+        """Called one by one with an item before it is read; one may wait, or raise to let the case fail."""
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
         item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
@@ -57,7 +57,8 @@ class CaseDataset(Dataset):
                 return {"case": item["case"], ERROR_KEY: item[FAULT]}
             if self.transform is None:
                 return item
-            self.before(item)
+            for step in self.before:
+                step(item)
             done = dict(self.transform(item))
             if SOURCE_MODALITY in item:
                 require_modality(item["case"], item[SOURCE_MODALITY], done["image"].meta.get(MODALITY, UNKNOWN))
@@ -108,20 +109,6 @@ def emptied(volume: MetaTensor, shape: Sequence[int] | None = None) -> MetaTenso
 
 def _is_volume(value: Any) -> bool:
     return isinstance(value, MetaTensor) and value.ndim > 3
-
-
-def in_order(*steps: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """Steps before a case is read as one, such as a :attr:`CaseDataset.before`."""
-
-    def before(item: dict[str, Any]) -> None:
-        for step in steps:
-            step(item)
-
-    return before
-
-
-def _nothing(item: dict[str, Any]) -> None:
-    """Let every case be read at once."""
 
 
 def require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None:

@@ -33,12 +33,13 @@ from ..transforms.body import OUTSIDE
 from ..trust.case_verdicts import CaseVerdicts, NetworkInput
 from ..trust.input_check import CASE_LOADED
 from .autocast import AutocastInferer
-from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
+from .dataset import ERROR_KEY, CaseDataset, emptied, reason_of, require_contrast
 from .memory import MemoryPlan
 from .outcomes import CaseOutcomes, KeptCase, require_volumes
 from .restoring import Restoring
 
 if TYPE_CHECKING:
+    from ..evaluation.inference_report import InferenceReport
     from ..trust.maps import UncertaintyMaps
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,11 @@ class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
         self.exporter = exporter
         exporter.provenance.note_settings(settings)
         self.resume = resume
-        self._report = self._report_of(exporter, settings) if report else None
+        self._report: InferenceReport | None = None
+        if report:
+            from ..evaluation.inference_report import InferenceReport  # whose libraries inference does without
+
+            self._report = InferenceReport(exporter, settings)
         self._with_maps = uncertainty
         self._maps: UncertaintyMaps | None = None
         self.refuses = refuse or exporter.is_dicom
@@ -282,7 +287,7 @@ class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
             MAP_VOLUMES if self._with_maps else 0,
             HeadSize(self.exporter.weights),
         )
-        dataset.before = in_order(self.exporter.provenance.note_source, self._memory.admit)
+        dataset.before = [self.exporter.provenance.note_source, self._memory.admit]
 
     def _require_an_image(self) -> None:
         """Fail a case whose output has one value: the network is untrained, or trained on other sources."""

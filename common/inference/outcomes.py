@@ -138,13 +138,6 @@ class CaseOutcomes:
         self.outcomes[case] = {"case": case, "status": "failed", "reason": reason, **known}
         self._release(case)
 
-    @staticmethod
-    def _report_of(exporter: VolumeExporter, settings: Mapping[str, Any]) -> InferenceReport:
-        """The page's writer, imported here since it needs libraries that inference does without."""
-        from ..evaluation.inference_report import InferenceReport
-
-        return InferenceReport(exporter, settings)
-
 
 def require_volumes(outcomes: Sequence[Mapping[str, Any]], manifest: Path) -> None:
     """Print why cases were refused, and raise if any of the outcomes is not a volume.

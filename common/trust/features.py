@@ -179,16 +179,14 @@ def standardised(volume: Volume, head: NDArray[np.bool_]) -> Volume:
 
 
 def _of_source(source: Volume, head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
-    extents, z_scores, ratios = extents_and_quantiles(source[0], head)
-    for axis, extent in zip(AXES, extents, strict=True):
-        yield f"head extent in mm, {axis}", extent
+    scores = standardised(source[0], head)
+    z_scores, ratios = np.percentile(scores[head], PERCENTILES), depth_ratios(source[0], head)
     for percentile, score, ratio in zip(PERCENTILES, z_scores, ratios, strict=True):
         yield f"z-score in the head, percentile {percentile}", score
         yield f"value over the median deep in the head, percentile {percentile}", ratio
     for number, channel in enumerate(source):
         for percentile, value in zip((10, 50, 90), np.percentile(channel[head], (10, 50, 90)), strict=True):
             yield f"network input in the head, channel {number + 1}, percentile {percentile}", value
-    scores = standardised(source[0], head)
     yield "grain of the source", _grain(scores, head)
     around = scores[~ndimage.binary_dilation(head, iterations=2)]
     yield "signal around the head", around.std() if around.size else 0.0
@@ -198,9 +196,11 @@ def _of_source(source: Volume, head: NDArray[np.bool_]) -> Iterator[tuple[str, f
 
 
 def _of_shape(head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
-    """Where the mask has its centre, how it is tilted, and which share of its section lies at an end of the volume."""
+    """Extent of the mask, its centre, its tilt, and which share of its section lies at an end of the volume."""
     places = np.argwhere(head)
     low, size = places.min(axis=0), np.ptp(places, axis=0) + 1
+    for name, extent in zip(AXES, size * GRID_MM, strict=True):
+        yield f"head extent in mm, {name}", extent
     places = (places - low + 0.5) / size - 0.5
     for name, centre in zip(AXES, places.mean(axis=0), strict=True):
         yield f"centre of the head in its box, {name}", centre
@@ -229,16 +229,6 @@ def _of_both(source: Volume, shown: Volume, head: NDArray[np.bool_]) -> Iterator
     yield "output explained by the source", correlation_ratio(bins[0], other)
     yield "source explained by the output", correlation_ratio(bins[1], one)
     yield "information shared by source and output", mutual_information(*bins)
-
-
-def extents_and_quantiles(image: Volume, head: NDArray[np.bool_]) -> tuple[Volume, Volume, Volume]:
-    """Extent of the head along each axis in mm, quantiles of its z-scores, and :func:`depth_ratios`."""
-    values = image[head]
-    mean, deviation = values.mean(dtype=float), values.std(dtype=float)
-    quantiles = np.percentile(values, PERCENTILES, overwrite_input=True).astype(float)
-    places = [np.flatnonzero(head.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
-    extents = np.array([each[-1] - each[0] + 1 for each in places]) * GRID_MM
-    return extents, (quantiles - mean) / max(deviation, 1e-9), depth_ratios(image, head)
 
 
 def depth_ratios(image: Volume, head: NDArray[np.bool_]) -> Volume:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from monai.utils.type_conversion import convert_to_numpy
 
 from ..errors import UnsuitedError
 from ..units import HU
-from ..weights.info import exported_unit, known_contrasts
+from ..weights.info import known_info
 from .axes import turned_axes
 from .contrast import ORDERS, contrast_seen, head_places
 from .stripping import looks_stripped
@@ -126,8 +127,10 @@ class InputCheck:
     """
 
     def __init__(self, weights: str) -> None:
-        self.contrasts = known_contrasts(weights)
-        self.to_ct = bool(self.contrasts) and exported_unit(weights) == HU
+        about = known_info(Path(weights))
+        known = {} if about is None else about.metadata
+        self.contrasts = list(known.get("contrasts", []))
+        self.to_ct = bool(self.contrasts) and known.get("unit") == HU
 
     def attach(self, engine: Engine) -> None:
         """Check each case before its inference."""

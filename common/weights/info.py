@@ -246,19 +246,6 @@ def identity(weights: str | Path) -> str:
     return f"sha256 {checkpoints.sha256(weights)}" + (f", trained on {trained_on}" if trained_on else "")
 
 
-def known_unit(weights: str | Path) -> str | None:
-    """Unit of what a network synthesises, where its training set one; None for that of the bundle."""
-    about = known_info(Path(weights))
-    unit: str | None = None if about is None else about.settings.get(OUTPUT, {}).get("unit")
-    return unit
-
-
-def exported_unit(weights: str | Path) -> str | None:
-    """Unit of what shipped weights synthesise; None for others, and where nothing is known of them."""
-    about = known_info(Path(weights))
-    return None if about is None else about.metadata.get("unit")
-
-
 def known_contrasts(weights: str | Path) -> list[str]:
     """Weightings that weights were trained on, such as ``T1``; empty where nothing is known of them."""
     about = known_info(Path(weights))
