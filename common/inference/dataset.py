@@ -27,8 +27,8 @@ class CaseDataset(Dataset):
     """Preprocesses one case at a time; a case that cannot be read becomes an error message instead of an exception.
 
     Args:
-        data: items with ``case`` and ``image``, and ``source_modality`` where a case of another modality is to fail;
-            under torchrun each process takes its share.
+        data: items with ``image`` and ``case``, else named by their numbers from 0, and ``source_modality`` where a
+            case of another modality is to fail; under torchrun each process takes its share.
         transform: preprocessing; of the volumes that it gives only ``image`` is kept.
         max_memory_gb: memory of the process in GB (10^9 bytes) that a case may lead to; see
             :class:`common.inference.memory.MemoryPlan`. None for half of what is free.
@@ -45,13 +45,14 @@ class CaseDataset(Dataset):
     ) -> None:
         if not all(isinstance(item, dict) for item in data):
             raise ConfigError(f"--dataset::data is {repr(data)[:80]}, not a list of cases", "pass --datalist instead")
-        super().__init__(devices.deal(data), transform)
+        named = [{"case": str(number), **item} for number, item in enumerate(data)]
+        super().__init__(devices.deal(named), transform)
         self.max_memory_gb = max_memory_gb
         self.before: list[Callable[[dict[str, Any]], None]] = []
         """Called one by one with an item before it is read; one may wait, or raise to let the case fail."""
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
+        item: dict[str, Any] = dict(self.data[index])
         try:
             if FAULT in item:
                 return {"case": item["case"], ERROR_KEY: item[FAULT]}

@@ -116,8 +116,10 @@ def _parsed(content: Mapping[str, Any]) -> TrustRecord:
         raise ValueError(f"spread {known['spread']!r}")
     if not isinstance(known["data"], str):
         raise ValueError(f"data {known['data']!r}")
-    if not features or set(deviations) != {REVIEW, REFUSE}:
-        raise ValueError(f"limits of {len(features)} features, {sorted(deviations)}")
+    if not features or not baselines or set(deviations) != {REVIEW, REFUSE}:
+        raise ValueError(f"limits of {len(features)} features, {len(baselines)} baselines, {sorted(deviations)}")
+    if flat := [name for name, usual in features.items() if usual.deviation <= 0]:
+        raise ValueError(f"no deviation of {flat[0]}")
     if known["intervals"].keys() != groups_of(np.zeros(1), known["unit"]).keys():
         raise ValueError(f"intervals of {sorted(known['intervals'])}")
     return TrustRecord(**known)

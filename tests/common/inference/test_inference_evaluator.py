@@ -136,6 +136,11 @@ def test_an_error_of_no_user_is_named_with_its_type(tmp_path, cases, network):
     assert reason == "the inference fails (RuntimeError: out of memory): check the case and the settings"
 
 
+def test_cases_without_names_are_numbered(tmp_path, cases, network):
+    build(tmp_path, [{"image": item["image"]} for item in cases[:2]], network).run()
+    assert list(outcomes(tmp_path)) == ["0", "1"]
+
+
 def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "case_2_ct.nii.gz").write_bytes(b"earlier")
