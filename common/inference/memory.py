@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -38,16 +38,6 @@ RESAMPLING = 61
 STATM = Path("/proc/self/statm")
 
 
-class FrugalInferer(Protocol):
-    """An inferer that knows its memory, and others with the same result that need less."""
-
-    def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
-        """Memory without the volume; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
-
-    def smaller(self) -> Iterator[tuple[str, Any]]:
-        """This inferer first; see :meth:`common.stitching.PlaneInferer.smaller`."""
-
-
 class Choice(NamedTuple):
     """How a case is inferred: bytes in host memory and on the device, the inferer, and what it is in words."""
 
@@ -70,7 +60,8 @@ class MemoryPlan:
             memory. None: what is taken already, and half of what is free, shared by the processes of the machine.
         device: of the network.
         network: with its weights loaded.
-        inferer: a :class:`FrugalInferer`; any other is used as it is, and counted as if it took nothing.
+        inferer: with ``bytes_needed`` and ``smaller`` as :class:`common.stitching.PlaneInferer` has them; any other is
+            used as it is, and counted as if it took nothing.
         transform: preprocessing, in which a :class:`common.transforms.WorkingSpacingd` is looked for.
         reader: of the sources.
         further: volumes in host memory in addition to those of a forward pass, as of an uncertainty map.
@@ -196,9 +187,8 @@ class MemoryPlan:
         if not hasattr(self.inferer, "smaller"):
             yield Choice(fixed, 0, self.inferer, "")
             return
-        frugal: FrugalInferer = self.inferer
         source = FLOAT_BYTES * channels * within
-        for place, (words, inferer) in enumerate(frugal.smaller()):
+        for place, (words, inferer) in enumerate(self.inferer.smaller()):
             try:
                 needed = source + MARGIN * inferer.bytes_needed(self.network, channels, working)
             except ConfigError:  # windows or tiles of that size are all halo
