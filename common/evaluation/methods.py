@@ -16,7 +16,7 @@ from torch import nn
 from ..config.record import RunRecord, config_of
 from ..errors import CheckpointError, ConfigError
 from ..grids import channels_last, require_grid
-from ..raw_settings import references
+from ..raw_settings import lookup, references
 from ..units import ARBITRARY
 from ..weights import checkpoints
 from ..weights.info import OUTPUT, READER, known_info, read_info
@@ -129,7 +129,7 @@ def require_unit(weights: Path, unit: str, standardised: bool, asking: str) -> N
         ConfigError: for such weights.
     """
     about = known_info(weights)
-    trained = None if about is None else about.settings.get(OUTPUT, {}).get("unit")  # None: that of the bundle
+    trained = None if about is None else lookup(about.settings, f"{OUTPUT}::unit")  # None: that of the bundle
     if trained is not None and trained != (ARBITRARY if standardised else unit):
         remedy = "pass the overlay of that training as the last of the config files"
         raise ConfigError(f"{asking} is in {unit}, but {weights} were trained in {trained}", remedy)

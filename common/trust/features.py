@@ -6,7 +6,7 @@ for a scan at any resolution. None needs a further pass of the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -32,32 +32,6 @@ DEPTH = 0.35
 """Smallest depth of the inner head, relative to its deepest point."""
 AIR_PERCENTILE = 1
 """Percentile of the volume taken as air or removed tissue, since a network's input may be shifted and scaled."""
-
-LEAST: Mapping[str, float] = {
-    "head extent in mm": 5.0,
-    "z-score in the head": 0.1,
-    "value over the median deep in the head": 0.1,
-    "network input in the head": 0.05,
-    "slice thickness in mm": 0.5,
-    "centre of the head in its box": 0.02,
-    "tilt of the head": 0.01,
-    "head at the edge of the volume": 0.1,
-    "symmetry of the source": 0.03,
-    "grain of the source": 0.02,
-    "signal around the head": 0.02,
-    "HU in the output": 20.0,
-    "z-score in the output": 0.1,
-    "share in the output": 0.01,
-    "grain of the output": 0.02,
-    "output explained by the source": 0.02,
-    "source explained by the output": 0.02,
-    "information shared by source and output": 0.03,
-    "tissue outside the body": 0.1,
-    "overlap of the heads": 0.01,
-    "overlap of tissue": 0.03,
-    "brain found": 0.02,
-}
-"""[chosen] Smallest standard deviation of the features of each kind over cases: less is chance or rounding."""
 
 LONGEST_PERIOD = 8
 """In voxels."""
@@ -105,7 +79,7 @@ class CaseFeatures:
         self.networks = [segmenter(modality) for modality in tissues]
 
     def __call__(self, source: Volume, output: Volume, thickness: float) -> dict[str, float]:
-        """The features by their names, which begin with a key of :data:`LEAST`.
+        """The features by their names, which begin with a kind of :data:`common.trust.words.KINDS`.
 
         Args:
             source: (C, X, Y, Z) as the network takes it, on the grid of :func:`on_grid`.

@@ -14,9 +14,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from ..io.export.verdicts import ACCEPT, REFUSE, REVIEW
-from .features import LEAST
 from .input_check import UNSUITED
-from .words import in_words, kind_of
+from .words import KINDS, in_words, kind_of
 
 CHANCE = {REVIEW: 0.1, REFUSE: 0.01}
 """[chosen] Probability that any feature of a case from the calibrated distribution lies beyond its limit."""
@@ -67,8 +66,8 @@ def usual_of(cases: Sequence[Mapping[str, float]]) -> dict[str, Usual]:
     features = {}
     for name in cases[0]:
         values = [case[name] for case in cases]
-        least = next(least for kind, least in LEAST.items() if name.startswith(kind))
-        features[name] = Usual(float(np.mean(values)), max(float(np.std(values, ddof=1)), least))
+        deviation = max(float(np.std(values, ddof=1)), KINDS[kind_of(name)].least)
+        features[name] = Usual(float(np.mean(values)), deviation)
     return features
 
 
