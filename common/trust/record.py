@@ -15,13 +15,15 @@ from ..errors import CheckpointError
 from ..files import parse_json, write_text
 from ..io.export.verdicts import REFUSE, REVIEW
 from ..weights import checkpoints
-from .intervals import Interval, groups_of
+from .intervals import Interval, groups_of, require_level
 from .variations import SPREADS, VARIED
 from .verdict import Usual, VerdictLimits
 
 SCHEMA_VERSION = 1
 HELD_OUT = "held out"
 """Calibration cases of which no more is known."""
+OF_TYPES = {"sha256": str, "unit": str, "cases": list, "files": list, "inference": dict, "tissues": list, "data": str}
+"""Entries that are taken as they stand in the file."""
 REMEDY = "calibrate the weights by synthesize calibrate BUNDLE --output_dir OUT"
 
 
@@ -96,7 +98,7 @@ def read_record(weights: Path) -> TrustRecord:
         if content["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema_version {content['schema_version']}, this version reads {SCHEMA_VERSION}")
         record = _parsed(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # sections that are none, too
         raise CheckpointError(f"cannot read the calibration at {path} ({repr(error)[:200]})", REMEDY) from error
     if (own := checkpoints.sha256(weights)) != record.sha256:
         fault = f"{path} calibrates the weights {record.sha256[:12]}..., and these are {own[:12]}..."
@@ -114,8 +116,11 @@ def _parsed(content: Mapping[str, Any]) -> TrustRecord:
     known["intervals"] = {group: Interval(**_finite(each)) for group, each in known["intervals"].items()}
     if known["spread"] not in SPREADS:
         raise ValueError(f"spread {known['spread']!r}")
-    if not isinstance(known["data"], str):
-        raise ValueError(f"data {known['data']!r}")
+    for name, kind in OF_TYPES.items():
+        if not isinstance(known[name], kind):
+            raise ValueError(f"{name} {known[name]!r}")
+    require_level("level", known["level"])
+    require_level("case_level", known["case_level"])
     if not features or not baselines or set(deviations) != {REVIEW, REFUSE}:
         raise ValueError(f"limits of {len(features)} features, {len(baselines)} baselines, {sorted(deviations)}")
     if flat := [name for name, usual in features.items() if usual.deviation <= 0]:

@@ -95,7 +95,10 @@ def test_other_weights_are_refused(weights, record, caplog):
     ("place", "value"),
     [
         (("schema_version",), 2),
+        (("level",), "0.9"),
+        (("tissues",), None),
         (("intervals",), {}),
+        (("intervals",), None),
         (("intervals", "soft", "constant"), "NaN"),
         (("limits", "features"), {}),
         (("limits", "features", TILT, "mean"), float("nan")),
