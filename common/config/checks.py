@@ -447,8 +447,9 @@ def _check_window(key: str, value: Any) -> None:
 def _check_unit(config: Mapping[str, Any]) -> None:
     """An output in HU needs a target window that spans soft tissue; with another window the unit is another one."""
     output, window = config.get("output"), config.get("target_window")
-    is_known = isinstance(window, list | tuple) and all(isinstance(end, int | float) for end in window)
-    if not is_known or not isinstance(output, Mapping) or output.get("unit") != HU:
+    if not isinstance(window, list | tuple) or not all(isinstance(end, int | float) for end in window):
+        return
+    if not isinstance(output, Mapping) or output.get("unit") != HU:
         return
     if not window[0] <= HU_MINIMUM < HU_MAXIMUM <= window[1]:
         fault = f"--target_window {list(window)} does not span {HU_MINIMUM} to {HU_MAXIMUM}, but --output::unit is HU"
