@@ -5,6 +5,7 @@ What ITK guesses or passes over in a header is in :mod:`common.io.itk_headers`.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -44,13 +45,16 @@ def read_itk(
     """
     where = partial(Finding, case, path.name)
     header = read_itk_header(path, where)
+    reader = simpleitk().ImageFileReader()
+    reader.SetFileName(str(path))
     try:
-        values, affine = voxels_of(simpleitk().ReadImage(str(path)), where, header.mm)
+        reader.ReadImageInformation()
+        if header.compressed is not None:  # first, since ITK takes what is in memory for voxels that are damaged
+            require_whole(header.compressed, _bytes_claimed(reader), where)
+        values, affine = voxels_of(reader.Execute(), where, header.mm)
     except RuntimeError as error:
         reason = _reason(error)
         raise VolumeError(where("ITK cannot read the file", reason, "copy or export it again")) from error
-    if header.compressed is not None:
-        require_whole(header.compressed, values.nbytes, where)
     if (header.slope, header.offset) != (1, 0):
         values = values * header.slope + header.offset
     if not is_invertible(affine):
@@ -62,6 +66,13 @@ def _reason(error: RuntimeError) -> str:
     """ITK's reason; for voxels that it lacks of a MetaImage it gives the system's last error, whatever call had it."""
     last = str(error).strip().splitlines()[-1]
     return "voxels are missing" if last.startswith("Reason:") else last
+
+
+def _bytes_claimed(reader: Any) -> int:
+    """Bytes of the voxels by the header that a reader of SimpleITK has read."""
+    channels = reader.GetNumberOfComponents()
+    voxel = simpleitk().Image([1] * reader.GetDimension(), reader.GetPixelID(), channels)
+    return math.prod((*reader.GetSize(), channels, int(voxel.GetSizeOfPixelComponent())))
 
 
 def voxels_of(image: Any, where: Where, mm: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

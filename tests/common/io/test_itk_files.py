@@ -209,7 +209,7 @@ def test_fields_of_a_metaimage_that_are_refused(tmp_path: Path, changed: dict[st
 @pytest.mark.parametrize(
     ("name", "voxels"), [("a.mha", "a.mha"), ("a.mhd", "a.zraw"), ("a.nrrd", "a.nrrd"), ("a.nhdr", "a.raw.gz")]
 )
-def test_compressed_voxels_are_compared_with_their_checksum(tmp_path: Path, name: str, voxels: str) -> None:
+def test_damaged_compressed_voxels_are_refused_before_itk_reads_them(tmp_path: Path, name: str, voxels: str) -> None:
     values = np.random.default_rng(0).integers(-1000, 1000, (32, 32, 32), np.int16)
     image = itk.GetImageFromArray(values.T)
     itk.WriteImage(image, str(tmp_path / name), useCompression=True)
@@ -218,7 +218,6 @@ def test_compressed_voxels_are_compared_with_their_checksum(tmp_path: Path, name
     middle = len(content) // 2
     content[middle : middle + 16] = b"\xff" * 16
     (tmp_path / voxels).write_bytes(content)
-    assert itk.ReadImage(str(tmp_path / name)).GetSize() == (32, 32, 32), "ITK says nothing"
     with pytest.raises(VolumeError, match=rf"a \({name}\): the file cannot be read to its end .*; copy or export"):
         VolumeReader().check(tmp_path / name, "a")
 
