@@ -36,6 +36,8 @@ POSTPROCESSING = "postprocessing"
 INFERER = "validate::inferer"
 OUTPUT = "output"
 """What the network synthesises: modality in DICOM, unit and suffix of files, where a bundle has it as a setting."""
+MODALITY = "source_modality"
+"""What the network takes, where a bundle has it as a setting: files of another modality are refused in inference."""
 READER = "reader"
 """Says how the files of the training were read; it belongs to these files, not to the weights."""
 CONTRASTS = ("source", "target", "mask")
@@ -99,7 +101,7 @@ def needed_settings(config: Mapping[str, Any], network: str = "network_def") -> 
     """
     known = without_order({**config, "network_def": config.get(network)})
     known.pop(READER, None)  # its settings belong to the files
-    names = references(known, (*NETWORK, *SCALING, POSTPROCESSING, OUTPUT, INFERER)) - {INFERER}
+    names = references(known, (*NETWORK, *SCALING, POSTPROCESSING, OUTPUT, MODALITY, INFERER)) - {INFERER}
     inferer = lookup(known, INFERER)
     return {name: lookup(known, name) for name in sorted(names)} | ({"inferer": inferer} if inferer else {})
 

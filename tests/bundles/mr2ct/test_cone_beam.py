@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from bundle_commands import Bundle
 from mr2ct_pix2pix.cone_beam import OUTSIDE_HU, ConeBeam, _extended
+
+from common.config.start import read_config
+from common.raw_settings import settings_of
+from common.weights import info
 
 PIXEL = 3.0
 PLACES = np.arange(81) - 40
@@ -47,3 +54,13 @@ def test_rays_beyond_the_panel_fade_from_the_last_by_a_cosine() -> None:
     # the middle is ray 3, one to each side is measured; then a half and the end of the cosine squared
     assert _extended(integrals, 1)[:, 0].tolist() == pytest.approx([0, 1, 2, 5, 4, 2, 0], abs=1e-12)
     np.testing.assert_array_equal(_extended(integrals, 3), integrals)
+
+
+def test_weights_of_the_overlay_take_ct_instead_of_mr(tmp_path: Path) -> None:
+    configs = Bundle("mr2ct_pix2pix").configs
+    parser = read_config([configs / "train.yaml", configs / "cbct2ct.yaml"])
+    weights = tmp_path / "model.pt"
+    info.save({}, weights, info.described(settings_of(parser), "mr2ct_pix2pix"))
+    (volume := tmp_path / "scan.nii").touch()
+    inference = read_config(configs / "inference.yaml", weights=str(weights), dataset_dir=str(volume))
+    assert inference.get_parsed_content("data") == [{"case": "scan", "image": str(volume), "source_modality": "CT"}]
