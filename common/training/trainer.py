@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -252,8 +253,10 @@ class SynthesisTrainer(SupervisedTrainer):
         self.state.metrics = {name: float(total) / self.loss_counts[name] for name, total in self.loss_sums.items()}
         self.state.metrics["learning_rate"] = float(self.optimizers["generators"].param_groups[0]["lr"])
         self.loss_sums, self.loss_counts = {}, {}
-        for scheduler in self.schedulers:
-            scheduler.step()
+        with warnings.catch_warnings():  # discriminators without a loss have had no step, nor has one that fp16 skips
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+            for scheduler in self.schedulers:
+                scheduler.step()
 
     # ---- deployment and resume ----------------------------------------------------------------------------------
 

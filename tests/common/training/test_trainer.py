@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -17,7 +18,7 @@ from toy_networks import Scale
 from toy_training import ADAM, Pairs, Toy, convolutions, loader, on, regression, scalars, train, weight_of
 
 from common.errors import ConfigError
-from common.training import SynthesisTrainer
+from common.training import ConstantThenLinear, SynthesisTrainer
 from common.training.methods.base import Batch, GanMethod, Losses
 
 NAMES = ("discriminator", "adversarial", "l1", "loss")
@@ -50,7 +51,10 @@ def test_the_discriminator_moves_first_and_the_generator_faces_it_moved() -> Non
 
 def test_weight_zero_leaves_the_discriminator_alone() -> None:
     method = Toy(Scale(0.5), Scale(1.0), adversarial=0, l1=2)
-    train(method, loader(scalars((1, 3))))
+    schedule = partial(ConstantThenLinear, constant_epochs=1, decay_epochs=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # PyTorch's, of a schedule whose optimiser had no step
+        train(method, loader(scalars((1, 3))), schedule=schedule)
     assert len(method.discriminators["d"].given) == 0
     assert weight_of(method.discriminators["d"]) == 1.0
     assert weight_of(method.generators["g"]) == pytest.approx(0.7)
