@@ -57,6 +57,8 @@ PRIVATE = (
     *(f"1.3.46.670589.11.0.0.12.{end}" for end in range(1, 5)),
 )  # fmt: skip
 """SOP classes of GE, Siemens and Philips that lie in studies: a sender to whom one is refused keeps back the images."""
+POSITION, NUMBER = 0x00200032, 0x00200013
+"""Tags of ImagePositionPatient and InstanceNumber."""
 OF_PLACE = frozenset({0x00080054, 0x00080056, 0x00080005, 0x00083001, 0x00880130, 0x00880140, 0xFFFCFFFC})
 """Elements that say where an instance lies or how it is encoded, not what it shows."""
 
@@ -269,6 +271,8 @@ def instance_of(data: bytes) -> Instance:
         AttributeError: it lacks a UID; pydicom raises others for damaged bytes.
     """
     header = dcmread(BytesIO(data))
+    # some series have one UID for all slices; as bytes, since a damaged number must not keep an instance out
+    place = [str(getattr(header.get_item(tag), "value", None)) for tag in (POSITION, NUMBER)]
     study, series, own = (
         str(header[name].value) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     )
@@ -276,7 +280,7 @@ def instance_of(data: bytes) -> Instance:
         raise AttributeError("a UID is empty")
     content = hashlib.sha256()
     _add(content, header)
-    return Instance(short_hash(study, series), short_hash(own), content.hexdigest(), _announced(header), data)
+    return Instance(short_hash(study, series), short_hash(own, *place), content.hexdigest(), _announced(header), data)
 
 
 def _announced(header: Dataset) -> int | None:

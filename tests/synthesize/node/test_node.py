@@ -71,6 +71,18 @@ def test_a_changed_patient_is_another_content(start: Start, tmp_path: Path) -> N
     wait(node, sent=2)
 
 
+def test_slices_that_share_one_uid_are_all_kept(start: Start, tmp_path: Path) -> None:
+    node, files = start(routes=(route(do="wait"),)), scan(tmp_path / "scan", SOPInstanceUID="1.2.840.99.5")
+    send(node, files)
+    wait(node, running=1)
+    kept = {float(pydicom.dcmread(each).ImagePositionPatient[2]) for each in (tmp_path / "spool").rglob("*.dcm")}
+    assert len(kept) == 4
+    (tmp_path / "spool" / "go").touch()
+    wait(node, sent=1)
+    send(node, files)
+    wait(node, duplicate=1)
+
+
 def test_an_instance_that_comes_late_gives_the_whole_series(start: Start, pacs: Pacs, tmp_path: Path) -> None:
     node, files = start(routes=(route(do="wait"),)), scan(tmp_path / "scan", SeriesDescription="T1")
     send(node, files[:3])
