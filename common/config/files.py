@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,32 @@ def merged(files: Iterable[Settings]) -> Settings:
         for key, value in content.items():
             merge_kv(parser, key, value)
     return dict(parser.get())
+
+
+def require_of_bundle(paths: Iterable[str | Path], folder: Path) -> None:
+    """Refuse a config that lies in another bundle: its settings may have the names of this one's, and other meanings.
+
+    Args:
+        paths: of the config files of a command; one in no bundle is the user's own.
+        folder: the bundle's ``configs``.
+
+    Raises:
+        ConfigError: for the first such file.
+    """
+    own = _bundle_in(folder)
+    for path in paths:
+        other = Path(path).resolve().parent
+        if own is not None and _bundle_in(other) not in (own, None):
+            fault = f"{path} is a config of another bundle ({_bundle_in(other)}) than this one ({own})"
+            raise ConfigError(fault, "omit it, or copy it to a folder of yours if its settings are meant")
+
+
+def _bundle_in(folder: Path) -> str | None:
+    """The name of the bundle whose configs lie in a folder; None where its metadata say none."""
+    with suppress(OSError, ValueError, AttributeError):
+        name: str | None = json.loads((folder / "metadata.json").read_text()).get("name")
+        return name
+    return None
 
 
 def top(key: str) -> str:

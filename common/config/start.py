@@ -20,7 +20,17 @@ from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
 from ..weights.module_names import with_local_targets
 from .checks import check, check_references, refuse_idle, require_known
 from .command import Command, as_meant, is_own_process, running_command, set_options
-from .files import INSTALLED, BundleFiles, files_of, merged, outside_installation, read_file, set_by, top
+from .files import (
+    INSTALLED,
+    BundleFiles,
+    files_of,
+    merged,
+    outside_installation,
+    read_file,
+    require_of_bundle,
+    set_by,
+    top,
+)
 from .mistakes import end_command
 from .record import RECORD, RunRecord, show
 from .weights import RunningBundle, require_trained, with_weights
@@ -97,6 +107,7 @@ def start(parser: ConfigParser, command: Command, bundle_root: str) -> None:
             sys.excepthook = hook  # PyTorch has wrapped it, and loses the line of a hook that ends the process
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
+    require_of_bundle(overlays, Path(bundle_root, "configs"))
     files = files_of(Path(bundle_root, "configs"))
     config, options = _with_options(config, with_local_targets(command.options), files)
     is_shown = config.pop(SHOW, False) is True

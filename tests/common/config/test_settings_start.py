@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser, run
 
 from common.config import prepare
 from common.config.checks import check
-from common.config.files import BundleFiles
+from common.config.files import BundleFiles, require_of_bundle
 from common.errors import ConfigError
 
 
@@ -121,3 +121,15 @@ def test_a_component_may_be_replaced_by_what_it_would_make():
     check({"device": "cpu", "bundle_root": "/srv/bundle"}, files)
     with pytest.raises(ConfigError, match="--check is 'cpu', not a section: pass --check::NAME VALUE"):
         check({"check": "cpu"}, files)
+
+
+def test_a_config_of_another_bundle_is_refused_and_one_in_no_bundle_is_not(tmp_path):
+    for folder, metadata in (("a", '{"name": "A"}'), ("b", '{"name": "B"}'), ("own", None), ("list", "[]")):
+        (tmp_path / folder).mkdir()
+        if metadata:
+            (tmp_path / folder / "metadata.json").write_text(metadata)
+    files = [tmp_path / folder / "train.yaml" for folder in ("a", "own", "list", "b")]
+    require_of_bundle(files[:3], tmp_path / "a")
+    require_of_bundle(files, tmp_path / "own")
+    with pytest.raises(ConfigError, match=re.escape(f"{files[3]} is a config of another bundle (B) than this one (A)")):
+        require_of_bundle(files, tmp_path / "a")
