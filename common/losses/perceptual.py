@@ -77,7 +77,8 @@ def vgg_of(path: str | Path) -> Vgg19:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has a dozen types for a file that is no checkpoint
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # PyTorch's own text would advise to load the file unsafely
+        reason = getattr(error, "strerror", None) or "not a file of weights"
         fault = f"cannot read --losses::NAME::function::vgg {path} ({reason})"
         raise CheckpointError(fault, "pass the state_dict of torchvision.models.vgg19, or null") from error
     network = Vgg19()

@@ -76,6 +76,9 @@ def test_with_a_file_it_is_the_mean_square_of_the_last_convolution_of_vgg19(publ
 def test_other_files_and_small_slices_are_refused(published: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"cannot read --losses::NAME::function::vgg .*none\.pth \(.*: pass"):
         PerceptualDistance("CT", WINDOW, tmp_path / "none.pth")
+    (damaged := tmp_path / "damaged.pth").write_bytes(bytes(100))
+    with pytest.raises(CheckpointError, match=r"damaged\.pth \(not a file of weights\): pass"):
+        PerceptualDistance("CT", WINDOW, damaged)
     weights = torch.load(published)
     for shape, changed in {"none": None, r"\(512, 512, 1, 1\)": torch.zeros(512, 512, 1, 1)}.items():
         torch.save({**weights, "features.34.weight": changed}, tmp_path / "other.pth")
