@@ -58,7 +58,7 @@ class UNetGenerator(nn.Module):
             if not outer:
                 block.append(_norm(norm, produced))
             if level > 3 and not inner:
-                block.append(nn.Dropout(dropout))
+                block.append(nn.Dropout(float(dropout)))  # TorchScript takes no whole number
             if outer and bounded:
                 block.append(nn.Tanh())
             self.decoder.insert(0, nn.Sequential(*block))

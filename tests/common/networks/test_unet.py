@@ -97,6 +97,13 @@ def test_dropout_is_in_three_inner_blocks_of_unet_256_and_in_none_of_depth_five(
     assert levels(5) == []
 
 
+def test_torchscript_takes_a_dropout_that_is_a_whole_number() -> None:
+    torch.manual_seed(0)
+    network, image = UNetGenerator(depth=6, width=1, dropout=0, norm="instance").eval(), torch.rand(1, 1, 128, 128)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.script(network)(image), network(image))
+
+
 def test_with_instance_norm_a_slice_has_its_own_statistics_in_training_and_inference_alike() -> None:
     torch.manual_seed(0)
     network, slices = UNetGenerator(depth=3, width=4, norm="instance"), torch.rand(2, 1, 16, 16)
