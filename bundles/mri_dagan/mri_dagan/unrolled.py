@@ -41,7 +41,18 @@ class UnrolledNetwork(nn.Module):
     Args:
         cascades: their number.
         width: features of the outermost level of a U-Net, twice as many in the next ones, at most eight times.
+
+    Attributes:
+        channel_names: what the input has of a single coil, for metadata: no convolution of the network takes it.
     """
+
+    channel_names = (
+        "magnitude MR with aliasing",
+        "real part of the image of the coil",
+        "real part of the image of the point",
+        "imaginary part of the image of the coil",
+        "imaginary part of the image of the point",
+    )
 
     def __init__(self, cascades: int = 5, width: int = 8) -> None:
         super().__init__()

@@ -48,16 +48,19 @@ def resized(metadata: str, published: str, merged: str) -> str:
 def _set_channels(image: dict[str, Any], network: torch.nn.Module) -> bool:
     """Describe the channels of the first convolution, where the network does not take those that are described.
 
-    A network of noise says itself what it takes, ``latent_shape``.
+    A network whose first convolution sees something else than the input says itself what it takes: one of noise by
+    ``latent_shape``, others by ``channel_names``.
     """
     sides = [int(re.findall(r"\d+", str(side))[0]) for side in image["spatial_shape"]]
     first = next((each for each in network.modules() if isinstance(each, CONVOLUTIONS)), None)
-    taken = getattr(network, "latent_shape", None) or (None if first is None else (first.in_channels,))
-    if taken is None or taken[0] == image["num_channels"] or _takes(network, [image["num_channels"], *sides]):
+    names = dict(enumerate(getattr(network, "channel_names", ())))
+    noise = getattr(network, "latent_shape", None)
+    taken = len(names) or (noise[0] if noise else None if first is None else first.in_channels)
+    if taken is None or taken == image["num_channels"] or _takes(network, [image["num_channels"], *sides]):
         return False
-    named = image.get("channel_def", {})
-    image["num_channels"] = taken[0]
-    image["channel_def"] = {str(n): named.get(str(n), f"channel {n}") for n in range(taken[0])}
+    named = {str(n): name for n, name in names.items()} or image.get("channel_def", {})
+    image["num_channels"] = taken
+    image["channel_def"] = {str(n): named.get(str(n), f"channel {n}") for n in range(taken)}
     return True
 
 

@@ -13,9 +13,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from monai.bundle import ConfigParser
+from mri_dagan.kspace_scan import channels_of
 from packed_copies import BUNDLES, Released, copy_sources, package_of, version_of, write_weights
 
 from common.errors import ConfigError
@@ -294,6 +296,17 @@ def test_metadata_of_another_network_have_its_channels_and_no_bounds() -> None:
     assert network["inputs"]["image"]["num_channels"] == 3
     assert network["inputs"]["image"]["channel_def"] == {"0": "MR slice", "1": "channel 1", "2": "channel 2"}
     assert network["outputs"]["pred"]["value_range"] == []
+
+
+def test_metadata_of_an_unrolled_network_have_the_channels_of_a_scan_by_one_coil() -> None:
+    published = "network_def: {_target_: toy.Bounded}\n"
+    merged = "network_def: {_target_: mri_dagan.networks.UnrolledNetwork, cascades: 1, width: 2}\n"
+    image = {"num_channels": 1, "spatial_shape": ["16*n", "16*n"], "channel_def": {"0": "MR"}}
+    text = json.dumps({"network_data_format": {"inputs": {"image": image}, "outputs": {"pred": {}}}})
+    image = json.loads(resized(text, published, merged))["network_data_format"]["inputs"]["image"]
+    taken = channels_of(np.ones((1, 1, 16, 16), np.complex64), np.ones((16, 16), bool))
+    assert image["num_channels"] == len(taken) == 5
+    assert image["channel_def"]["2"] == "real part of the image of the point"
 
 
 def test_a_release_has_the_network_of_its_weights_and_settings_that_only_they_have() -> None:
