@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
+from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver, update_kwargs
 from monai.utils import ensure_tuple
 
 from ..errors import ConfigError, choose
@@ -72,7 +72,7 @@ def running_command() -> Command:
         frame = frame.f_back
     if named is None:
         return Command(parser)
-    stored: dict[str, Any] = ConfigParser.load_config_files(named.get("args_file") or {})
+    stored: dict[str, Any] = update_kwargs(named.get("args_file") or {})  # options as they are, "a::b" a name
     given = {**stored, **{key: value for key, value in named.get("override", {}).items() if value is not None}}
     given = {key: value for key, value in given.items() if key not in OF_MONAI}
     files = ensure_tuple(named.get("config_file") or stored.get("config_file") or ())

@@ -57,9 +57,9 @@ def test_a_command_is_asked_for_its_files_and_options(tmp_path: Path) -> None:
     imports = ["$import json", "$from pathlib import Path", "$import common.config.command as command"]
     run = [f"$Path({str(out)!r}).write_text(json.dumps({asked}))"]
     path = write(tmp_path, "train", imports=imports, reader=READER, depth=8, run=run)
-    stored = write(tmp_path, "stored", depth=7, plane="axial", config_file=str(path))
+    stored = write(tmp_path, "stored", depth=7, plane="axial", config_file=str(path), **{"reader::size": 3})
     bundle.run("run", args_file=str(stored), depth=5, **{"reader#phase": 2})
     files, options, run_id = json.loads(out.read_text())
     assert files == [str(path)]
-    assert options == {"depth": 5, "plane": "axial", "reader::phase": 2}
+    assert options == {"depth": 5, "plane": "axial", "reader::size": 3, "reader::phase": 2}
     assert run_id == "run"
