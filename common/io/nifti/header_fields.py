@@ -31,21 +31,26 @@ MAX_DEFLATE_RATIO = 1032
 
 
 def dimensions(raw: nib.Nifti1Header, channels: int | None, where: Where) -> tuple[tuple[int, ...], int]:
-    """The dimensions on disk, and the number of channels: 1, or the length of a declared fourth dimension."""
+    """The dimensions on disk without further ones of length 1, and the number of channels.
+
+    Channels lie along the fourth dimension, or along the fifth, where NIfTI has those of vectors and ITK and TorchIO
+    write them: 1, or a declared length.
+    """
     rank = int(raw["dim"][0])
     dims = tuple(int(n) for n in raw["dim"][1 : 1 + max(rank, 0)])
     if not 1 <= rank <= 7 or min(dims) < 1:
         fields = f"dim {[int(n) for n in raw['dim']]}"
         raise VolumeError(where("invalid dimensions in the header", fields, "export the file again"))
     shape = "x".join(map(str, dims))
-    if rank not in (3, 4):
+    further = tuple(length for length in dims[3:] if length > 1)
+    if rank < 3 or len(further) > 1:
         raise VolumeError(where("not a 3-D volume", f"{rank}-D, {shape}", "export 3-D volumes"))
-    count = dims[3] if rank == 4 else 1
+    count = further[0] if further else 1
     if count != (channels or 1):
         remedy = "set reader::channels, or split the time points or channels into files of their own"
         lengths = f"{count} instead of {channels or 1}, shape {shape}"
         raise VolumeError(where("wrong length of the fourth dimension", lengths, remedy))
-    return dims, count
+    return (*dims[:3], *further), count
 
 
 def stored_type(raw: nib.Nifti1Header, where: Where) -> tuple[np.dtype, int]:

@@ -244,6 +244,16 @@ def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path:
         read_header(two, "case", channels=3)
 
 
+def test_channels_along_the_fifth_dimension_as_itk_writes_vectors_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.nii"
+    voxels = np.arange(2 * 3 * 4 * 3, dtype=np.float32).reshape(2, 3, 4, 3)  # z, y, x, channel
+    itk.WriteImage(itk.GetImageFromArray(voxels, isVector=True), path)
+    assert nib.load(path).shape == (4, 3, 2, 1, 3)
+    np.testing.assert_array_equal(VolumeReader().read(path, "case", channels=3).values, voxels.transpose(3, 2, 1, 0))
+    with pytest.raises(VolumeError, match=r"not a 3-D volume \(5-D, 3x4x5x2x2\); export 3-D"):
+        read(save(tmp_path / "two.nii", ramp((3, 4, 5, 2, 2))))
+
+
 def formed(path: Path, sform: np.ndarray | None, qform: np.ndarray | None, *codes: int) -> Path:
     """A file of 4 x 5 x 6 voxels of 2, 3 and 4 mm by its pixdim."""
     header = nib.Nifti1Header()
