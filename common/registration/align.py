@@ -139,7 +139,11 @@ def _method(inside: Any, levels: Levels) -> Any:
 
 
 def _rigid(here: Any, there: Any, inside: Any, centres: list[np.ndarray], centred: bool) -> Any:
-    """The rigid transform; the coarsest level is tried from each start."""
+    """The rigid transform; the coarsest level is tried from each start.
+
+    No movement where the given affines agree better than what was found: coarse levels can lead away from them, and
+    edges between uniform regions on one grid have a peak too narrow to be climbed again.
+    """
     shifts = [centres[1] - centres[0]] if centred else [np.zeros(3), centres[1] - centres[0]]
     found: list[tuple[Any, float]] = []
     for shift in shifts:
@@ -152,7 +156,21 @@ def _rigid(here: Any, there: Any, inside: Any, centres: list[np.ndarray], centre
             if shift is shifts[-1] and not found:
                 raise
     best = min(found, key=lambda each: each[1])[0]
-    return _stepped(here, there, inside, best, RIGID_LEVELS[1:], STEPS_MM[0] / 4)[0]
+    best = _stepped(here, there, inside, best, RIGID_LEVELS[1:], STEPS_MM[0] / 4)[0]
+    given = simpleitk().Euler3DTransform()
+    given.SetCenter(centres[0].tolist())
+    candidates = [best] if centred else [best, given]
+    return min(candidates, key=lambda each: _disagreement(here, there, inside, each))
+
+
+def _disagreement(here: Any, there: Any, inside: Any, transform: Any) -> float:
+    """The metric of a transform on the working grid, the smaller the better; infinite where too few voxels overlap."""
+    method = _method(inside, ((max(inside.GetSpacing()), 0.0),))
+    method.SetInitialTransform(transform)
+    try:
+        return float(method.MetricEvaluate(here, there))
+    except RuntimeError:
+        return float("inf")
 
 
 def _stepped(here: Any, there: Any, inside: Any, start: Any, levels: Levels, step: float) -> tuple[Any, float]:

@@ -7,6 +7,7 @@ import pytest
 from moved_heads import AFFINE, SHAPE, errors_mm, moving, volume
 
 from common.errors import OutputError
+from common.registration import align as aligning
 from common.registration.align import Grid, align, working
 
 itk = pytest.importorskip("SimpleITK")
@@ -46,6 +47,15 @@ def test_the_centres_are_a_start_where_the_headers_are_far_off():
     masks = body(fixed), (body(moved)[0], away)
     alignment = align(working(fixed, AFFINE), working(moved, away), masks, False, centred=True)
     assert errors_mm(alignment.whole, lambda points: move(points - (400, -300, 1000))).mean() < 0.5
+
+
+@pytest.mark.parametrize(("shift", "centred", "moved"), [(8.0, False, 0.0), (8.0, True, 8.0), (0.0, False, 0.0)])
+def test_a_search_that_leads_away_from_an_aligned_pair_is_not_followed(monkeypatch, shift, centred, moved):
+    away = itk.Euler3DTransform()
+    away.SetTranslation((shift, 0, 0))
+    monkeypatch.setattr(aligning, "_stepped", lambda *_: (away, 0.0))
+    alignment = found(volume("mr"), volume("ct"), centred=centred)
+    assert alignment.rigid.GetTranslation() == (moved, 0, 0)
 
 
 def test_more_threads_change_nothing():
