@@ -215,9 +215,9 @@ def _adopted(
     ``by_default`` where the user named none.
     """
     about.require_safe(given=str(config))
-    require_recorded(about, bundle.files)
     if about.bundle not in ("", name := bundle_name(bundle.root)):
         raise CheckpointError(f"{about.path} has weights of {about.bundle}", f"pass weights of {name}")
+    require_recorded(about, bundle.files)  # of this bundle: the settings of another one are no fault of the file
     changes = Adoption(about, config, bundle.files.whole, bundle.given, same_files).changes()
     adopted: Settings = copied(config)
     for place, value in changes.items():

@@ -334,11 +334,12 @@ def test_a_later_version_is_refused(trained, tmp_path):
     )
 
 
-def test_weights_of_another_bundle_are_refused(trained, tmp_path):
+@pytest.mark.parametrize("name", ["pd2t2_dcgan_acm", "brain3d_alphagan"])  # the spacing of one is never null
+def test_weights_of_another_bundle_are_refused(trained, name):
     places = {"weights": str(trained / "models" / "model.pt"), "device": CPU}
     with pytest.raises(Exception, match=".") as caught:
-        Bundle("pd2t2_dcgan_acm").parser("inference", **places)
-    assert "has weights of mr2ct_pix2pix: pass weights of pd2t2_dcgan_acm" in str(mistake(caught.value))
+        Bundle(name).parser("inference", **places)
+    assert f"has weights of mr2ct_pix2pix: pass weights of {name}" in str(mistake(caught.value))
 
 
 def test_a_process_killed_between_both_files_leaves_a_pair_that_loads(trained, tmp_path, monkeypatch):
