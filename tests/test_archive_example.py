@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ def test_each_case_is_done_by_one_task_of_an_array_and_once(tmp_path, monkeypatc
     assert {said for _, said in printed[2]} == {" there already"}
     assert "it is unlike" in dict(printed[1])["case_3"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.nii.gz" for name in CASES if name != "case_3"]
+
+
+def test_without_dask_a_line_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(program, "model_of", lambda *settings: Model())
+    monkeypatch.setattr("sys.argv", ["examples.archive", str(tmp_path), str(tmp_path)])
+    monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
+    monkeypatch.setitem(sys.modules, "dask.distributed", None)
+    assert program.main() == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "error: no package distributed, Dask's, which examples.archive needs here: "
+        "pip install distributed, or start it as a task of a Slurm array"
+    ]
 
 
 @pytest.mark.slow

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import medical_image_synthesis as mis
+from common.errors import ConfigError, exit_code_of_user_errors
 
 
 @lru_cache(maxsize=1)
@@ -42,8 +44,11 @@ def of_array(items: list[dict[str, Any]], *settings: Any) -> Iterator[str]:
 
 def of_dask(items: list[dict[str, Any]], scheduler: str | None, *settings: Any) -> Iterator[str]:
     """Each case by the next free worker; Dask gives the case of one that died to another."""
-    from dask.distributed import Client, as_completed
-
+    try:
+        from dask.distributed import Client, as_completed
+    except ImportError as error:
+        remedy = "pip install distributed, or start it as a task of a Slurm array"
+        raise ConfigError("no package distributed, Dask's, which examples.archive needs here", remedy) from error
     local = {} if scheduler else {"n_workers": 2, "threads_per_worker": 1}
     with Client(scheduler, **local) as client:
         tasks = [client.submit(synthesise, item, *settings, key=item["case"]) for item in items]
@@ -51,7 +56,8 @@ def of_dask(items: list[dict[str, Any]], scheduler: str | None, *settings: Any) 
             yield task.result()
 
 
-def main() -> None:
+@exit_code_of_user_errors
+def main() -> int:
     """Print a line for each case."""
     parser = argparse.ArgumentParser(prog="python -m examples.archive", description=__doc__)
     parser.add_argument("cases", type=Path)
@@ -65,7 +71,8 @@ def main() -> None:
     is_array = "SLURM_ARRAY_TASK_ID" in os.environ
     for line in of_array(items, *settings) if is_array else of_dask(items, options.scheduler, *settings):
         print(line, flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
