@@ -92,7 +92,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(BIDS_VENV) $(PYDICOM_2) $(INTEROP_VENV) $(SLICER_CORE) build/ends-* bundles/*/demo_data bundles/*/demo
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) $(BIDS_VENV) $(PYDICOM_2) $(INTEROP_VENV) $(SLICER_CORE) build/ends-* bundles/*/demo_data* bundles/*/demo
 
 $(RUNTIME): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
 	@echo "installing PyTorch, MONAI and what they need into $(VENV), a minute or more:"

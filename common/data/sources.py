@@ -93,11 +93,13 @@ def inference_cases(
 
 
 def _volumes(root: Path) -> list[Path]:
-    """The volumes directly in a folder, or the pictures of one without; the log counts hidden files, such as those of
-    macOS, and names folders.
+    """The volumes directly in a folder, else its pictures, else its files of k-space.
+
+    The log counts hidden files, such as those of macOS, and names folders.
     """
     held = sorted(root.iterdir())
-    read = next((kind for kind in (VOLUMES, PICTURES) if any(path.name.lower().endswith(kind) for path in held)), None)
+    kinds = (VOLUMES, PICTURES, KSPACE)
+    read = next((kind for kind in kinds if any(path.name.lower().endswith(kind) for path in held)), None)
     if read is None:
         return []
     paths = [path for path in held if path.name.lower().endswith((*read, *NOT_READ))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from monai.bundle import ConfigParser
 
-from common.config import read_config
 from common.errors import ConfigError, DataError, exit_code_of_user_errors
 from tools.release.verify.schema import FOLDER
-from tools.repository import config_path
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 """Interpreters that releases are made for."""
@@ -119,11 +119,20 @@ def _use(releases: list[Path], python: str, monai: str | None, scratch: Path) ->
             archive.extractall(scratch / "releases")
             folders.append(folder := scratch / "releases" / archive.namelist()[0].split("/")[0])
         data = scratch / "data" / folder.name  # drawn here: phantoms need packages that metadata do not name
-        read_config([config_path(folder.name, "train")], **SMALL).get_parsed_content("phantoms")(data)
+        _phantoms(folder)(data)
         _install(own, [f"monai=={monai}" if monai and pin.startswith("monai==") else pin for pin in pins_of(release)])
         passed &= _run_all(own, folder, use(folder, data))
     _install(own, OF_THE_CI)
     return all([passed, *(_run_all(own, folder, of_the_zoo()) for folder in folders)])
+
+
+def _phantoms(folder: Path) -> Any:
+    """What draws the phantoms of a release, by its settings and from modules of the repository."""
+    text = (folder / "configs" / "train.yaml").read_text()
+    text = re.sub(rf"\b({folder.name})_v\d\w*\.(common\.)?", lambda found: found[2] or f"{found[1]}.", text)
+    parser = ConfigParser(yaml.safe_load(text))
+    parser.update(SMALL)
+    return parser.get_parsed_content("phantoms")
 
 
 def _install(python: str, wanted: Iterable[str]) -> None:

@@ -45,7 +45,7 @@ def require_h5py() -> None:
         ConfigError: it is not installed.
     """
     if not has_h5py:
-        raise ConfigError(f"h5py {NOT_INSTALLED}, which --kspace needs", "pip install h5py")
+        raise ConfigError(f"h5py {NOT_INSTALLED}, which writes k-space", "pip install h5py")
 
 
 def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axis: int, simulated: bool = True) -> None:

@@ -1,4 +1,7 @@
-"""Phantoms of fast, thick, noisy MR: ``ROOT/<case>/{mr,zero_filled,thick,noisy,mask,lesion}.nii.gz``."""
+"""Phantoms of fast, thick, noisy MR: ``ROOT/<case>/{mr,zero_filled,thick,noisy,mask,lesion}.nii.gz``.
+
+For networks of complex input there is ``zero_filled.h5``, a k-space, in place of its magnitude.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from common.simulation.corruptions.undersampling import Undersampled
 from common.simulation.dataset import save_nifti, write_heads
 from common.simulation.head import head_anatomy
 from common.simulation.mr import render_pd_t2
+from mri_dagan.kspace_files import require_h5py, write_kspace
 
 NOISE = 0.005
 """[chosen] noise of the fully sampled MR relative to water, half of that of the pairs of PD and T2."""
@@ -27,7 +31,9 @@ SCAN = 0
 """Seed of the mask and the simulated phase, which all cases share: the paper trains a network for each mask."""
 
 
-def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, acceleration: float = 4.0) -> None:
+def write_dagan(
+    root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, acceleration: float = 4.0, kspace: bool = False
+) -> None:
     """Write T2-weighted MR of random heads with the same from fewer samples, in thick slices, with noise.
 
     Everything about the acquisition is simulated, the phase of the images too. ``zero_filled`` has random lines of
@@ -36,23 +42,31 @@ def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
     without one has no such file. The dataset is written atomically.
 
     Args and Raises: see :func:`common.simulation.dataset.write_heads`; ``acceleration``, above 1, is that of
-    ``zero_filled``, all lines over the measured ones.
+    ``zero_filled``, all lines over the measured ones; ``kspace`` writes it as ``zero_filled.h5`` (fastMRI's layout) in
+    place of its magnitude.
     """
+    if kspace:
+        require_h5py()
+    undersampled = Undersampled("cartesian", acceleration)
     ways: dict[str, Corruption] = {
-        "zero_filled": Undersampled("cartesian", acceleration),
         "thick": ThickSlices(SLICES * spacing),
         "noisy": RicianNoise(NOISY),
     }
-    write_heads(root, cases, spacing, seed, partial(_write_case, ways), acceleration=acceleration)
+    write = partial(_write_case, undersampled, ways, kspace)
+    write_heads(root, cases, spacing, seed, write, acceleration=acceleration)
 
 
-def _write_case(ways: dict[str, Corruption], folder: Path, seed: int, spacing: float) -> None:
+def _write_case(
+    undersampled: Undersampled, ways: dict[str, Corruption], kspace: bool, folder: Path, seed: int, spacing: float
+) -> None:
     anatomy, rng = head_anatomy(seed, spacing), np.random.default_rng((seed, 1))
     _, image = render_pd_t2(anatomy, rng, NOISE)
-    volumes = {"mr": image}
-    for name, way in ways.items():
-        drawn = np.random.default_rng(SCAN) if name == "zero_filled" else rng
-        volumes[name] = way(image, [spacing] * 3, drawn)
+    scanned = undersampled.scan(image, np.random.default_rng(SCAN))
+    volumes = {"mr": image} | {name: way(image, [spacing] * 3, rng) for name, way in ways.items()}
+    if kspace:
+        write_kspace(folder / "zero_filled.h5", scanned, anatomy.affine, undersampled.axis)
+    else:
+        volumes["zero_filled"] = scanned.volume
     for name, volume in volumes.items():
         save_nifti(folder / f"{name}.nii.gz", np.rint(volume).astype(np.int16), anatomy.affine)
     save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)

@@ -14,7 +14,7 @@ from ...errors import DataError, some
 from ...files import GET_CONTENT, NOT_HERE, is_broken_link, read_rows, text_of_cell
 from ...io.dicom.reading.headers import holds_series
 from ...io.picture_files import PICTURES
-from ...io.reader import NIFTI, VOLUMES, volume_path
+from ...io.reader import KSPACE, NIFTI, VOLUMES, volume_path
 from ..datalist import Item
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ DEFAULT_MASK = "mask"
 """Default name of the mask, which cases may lack; a mask of any other name is required."""
 SEARCHED_DEPTH = 4
 """Folders below a root in which cases at the wrong place are looked for."""
-READ = (*VOLUMES, *PICTURES)
+READ = (*VOLUMES, *PICTURES, *KSPACE)
 IN_FOLDERS = "arrange them as ROOT/<case>/<name>.png, for a bundle of pictures"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import in_process
@@ -19,6 +20,7 @@ from monai.transforms import Orientation
 from mri_dagan.classical import tv_reconstruction
 from mri_dagan.kspace_files import write_kspace
 from mri_dagan.kspace_scan import channels_of
+from mri_dagan.phantoms import write_dagan
 from mri_dagan.reader import DataConsistencyd, KspaceReader, LoadKspaced
 from mri_dagan.simulation import AnyUndersampling
 from mri_dagan.unrolled import UnrolledNetwork, mask_of
@@ -159,6 +161,22 @@ def test_files_of_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(VolumeError, match=r"^one \(mr.nii.gz\): the network takes k-space, not a magnitude image"):
         LoadKspaced("image", KspaceReader(), complex_input=True)(item)
     assert LoadKspaced("image", KspaceReader())(item)["image"].shape == (1, *volume.shape)
+
+
+def test_demo_data_of_a_network_of_kspace_have_it_and_a_folder_of_such_files_is_inferred(tmp_path: Path) -> None:
+    small = {"phantoms::cases": 4, "phantoms::spacing": 8.0, "demo_data": str(tmp_path / "demo")}
+    lists = BUNDLE.parser("train", "demo", "unrolled", output_dir=str(tmp_path), **small).get_parsed_content("data")
+    images = {item["case"]: Path(item["image"]) for items in lists.values() for item in items}
+    assert [path.name for path in images.values()] == ["zero_filled.h5"] * 4
+    write_dagan(tmp_path / "magnitudes", 4, 8.0)
+    (tmp_path / "scans").mkdir()
+    for case, path in images.items():
+        rounded = nib.load(tmp_path / "magnitudes" / case / "zero_filled.nii.gz").get_fdata()
+        np.testing.assert_allclose(KspaceReader().read(path, case).values, rounded, atol=0.51)
+        shutil.copy(path, tmp_path / "scans" / f"{case}.h5")
+    given = {"dataset_dir": str(tmp_path / "scans"), "predictions_dir": str(tmp_path / "out")}
+    found = BUNDLE.parser("inference", "demo", **given).get_parsed_content("data")
+    assert [Path(item["image"]).name for item in found] == [f"phantom_{number:03d}.h5" for number in range(4)]
 
 
 @pytest.mark.parametrize(("plane", "axis"), [("axial", 2), ("sagittal", 0)])
