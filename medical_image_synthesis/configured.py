@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from monai.bundle import ConfigParser, ReferenceResolver
 
-from common.config.command import Command, as_meant, read_option, set_options
-from common.config.files import BundleFiles, files_of, merged, read_file, top
+from common.config.command import Command, as_meant, merged, read_option, set_options
+from common.config.files import BundleFiles, files_of, read_file, top
 from common.config.start import start
 from common.errors import ConfigError
 from common.path_names import texts
@@ -52,7 +52,7 @@ def run_files(config_files: Sequence[str], options: Mapping[str, Any]) -> RunFil
                 f"--{name} is the expression {value}", "pass a value, or write it in a file for --overlay"
             )
     files = fitting({path: read_file(path) for path in config_files}, files_of(Path(config_files[0]).parent))
-    parser = ConfigParser(merged(files.values()))
+    parser = ConfigParser(merged(files))
     set_options(parser, given)
     return RunFiles(parser, files, given)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver, update_kwargs
+from monai.bundle.utils import merge_kv
 from monai.utils import ensure_tuple
 
 from ..errors import ConfigError, choose
@@ -31,6 +32,8 @@ WORDS = {"true": True, "false": False, "null": None}
 """Words of YAML, next to Python's."""
 NAMES = ("variant", "suffix", "series")
 """Options that name a folder, the end of a file, or a series."""
+UNREACHED = (KeyError, ValueError, IndexError, TypeError)
+"""Errors of a setting whose section is not there, or is none."""
 
 
 class Command(NamedTuple):
@@ -148,6 +151,25 @@ def _is_name(key: str) -> bool:
     return is_path(key) or key.rpartition("::")[2] in NAMES
 
 
+def merged(files: Mapping[str, Settings]) -> Settings:
+    """The settings of config files as MONAI merges them, later ones over earlier ones.
+
+    Args:
+        files: raw settings of each file, by its path.
+
+    Raises:
+        ConfigError: an id reaches into what the files before it do not have, or adds to a setting of another kind.
+    """
+    parser = ConfigParser({})
+    for path, content in files.items():
+        for key, value in content.items():
+            try:
+                merge_kv(parser, key, value)
+            except UNREACHED as error:
+                raise _out_of_reach(parser.get(), key, value, path) from error
+    return dict(parser.get())
+
+
 def set_options(parser: ConfigParser, options: Mapping[str, Any]) -> None:
     """Set options one after the other, as MONAI's command does.
 
@@ -161,34 +183,41 @@ def set_options(parser: ConfigParser, options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         try:
             parser[key] = value
-        except (KeyError, ValueError, IndexError, TypeError) as error:
+        except UNREACHED as error:
             raise _out_of_reach(parser.get(), key, value) from error
 
 
-def _out_of_reach(config: Any, key: str, value: Any) -> ConfigError:
-    """The error of an option, with the section that is missing or is none."""
+def _out_of_reach(config: Any, key: str, value: Any, file: str | None = None) -> ConfigError:
+    """The error of an option, or of a setting in a file, with the section that is missing or is none."""
+    said = f"--{key}" if file is None else f"{key} in {file}"
     place: list[str] = []
-    names = ReferenceResolver.split_id(key)
-    while isinstance(config, Mapping) and len(names) > 1 and names[0] in config:
-        config = config[names[0]]
+    names = ReferenceResolver.split_id(key.lstrip("+"))
+    while len(names) > 1:
+        try:
+            config = config[int(names[0])] if isinstance(config, list) else config[names[0]]
+        except UNREACHED:
+            break
         place.append(names.pop(0))
     outer = "::".join(place)
+    if key.startswith("+") and len(names) == 1:
+        return ConfigError(f"{said} adds {value!r} to a setting of another kind", "add a section to one, or a list")
+    if isinstance(config, list):
+        return ConfigError(f"{said} reaches into {outer}, which is a list of {len(config)}", "count its parts from 0")
     if not isinstance(config, Mapping):
-        fault = f"--{key} reaches into {outer}, which is"
-        if config is None:
-            return ConfigError(f"{fault} null", f"pass --{outer} {_as_yaml(names, value)}")
-        if isinstance(config, list):
-            return ConfigError(f"{fault} a list of {len(config)}", "count its parts from 0")
-        return ConfigError(f"{fault} {config!r}", f"pass --{outer} VALUE")
+        fault = f"{said} reaches into {outer}, which is {'null' if config is None else repr(config)}"
+        return ConfigError(fault, _given(outer, *((names, value) if config is None else ((), "VALUE")), file))
     missing = "::".join([*place, names[0]])
-    fault = f"--{key} reaches into {missing}, which this configuration does not have"
+    fault = f"{said} reaches into {missing}, which this configuration does not have"
     if not place:
         nearest = difflib.get_close_matches(missing, config, n=1)
         return ConfigError(fault, f"did you mean {nearest[0]}?" if nearest else LISTED)
     parts = choose(sorted(name for name in config if not name.startswith("_")))
-    return ConfigError(fault, f"{parts} in {outer}, or pass --{missing} {_as_yaml(names[1:], value)}")
+    return ConfigError(fault, f"{parts} in {outer}, or {_given(missing, names[1:], value, file)}")
 
 
-def _as_yaml(names: Sequence[str], value: Any) -> str:
-    """A setting at the end of a path of names, as an option has it: ``'{weight: 1}'``."""
-    return f"'{''.join(f'{{{name}: ' for name in names)}{value}{'}' * len(names)}'"
+def _given(place: str, names: Sequence[str], value: Any, file: str | None) -> str:
+    """How a setting at the end of a path of names in a section is given: ``--losses::gdl '{weight: 1}'``."""
+    shown = f"{''.join(f'{{{name}: ' for name in names)}{value}{'}' * len(names)}"
+    if file is not None:
+        return f"write {place}: {shown}"
+    return f"pass --{place} {shown!r}" if names else f"pass --{place} {shown}"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser, ReferenceResolver
-from monai.bundle.utils import merge_kv
 
 from ..errors import ConfigError
 from ..path_names import is_reference
@@ -94,15 +93,6 @@ def _parsed(path: Path, changed: int) -> Settings:
             if not str(error).startswith(TWICE):
                 raise
             raise ConfigError(f"{path} has a setting twice ({error})", "remove one of the two") from error
-
-
-def merged(files: Iterable[Settings]) -> Settings:
-    """The settings of config files as MONAI merges them, later ones over earlier ones."""
-    parser = ConfigParser({})
-    for content in files:
-        for key, value in content.items():
-            merge_kv(parser, key, value)
-    return dict(parser.get())
 
 
 def require_of_bundle(paths: Iterable[str | Path], folder: Path) -> None:

@@ -19,12 +19,11 @@ from ..raw_settings import Settings, copied, put, resolved, settings_of
 from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
 from ..weights.module_names import with_local_targets
 from .checks import check, check_references, refuse_idle, require_known
-from .command import Command, as_meant, is_own_process, running_command, set_options
+from .command import Command, as_meant, is_own_process, merged, running_command, set_options
 from .files import (
     INSTALLED,
     BundleFiles,
     files_of,
-    merged,
     outside_installation,
     read_file,
     require_of_bundle,
@@ -164,7 +163,7 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
     """
     paths = [Path(path) for path in ensure_tuple(files)]
     parser = ConfigParser()
-    parser.read_config(merged(read_file(path) for path in paths))
+    parser.read_config(merged({str(path): read_file(path) for path in paths}))
     given = as_meant(options)
     set_options(parser, given)
     known = files_of(paths[0].parent, paths)

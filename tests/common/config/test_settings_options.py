@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from monai.bundle import ConfigParser
 
-from common.config.command import read_option, set_options
+from common.config.command import merged, read_option, set_options
 from common.errors import ConfigError
 
-CONFIG = {"losses": {"l1": {"weight": 1}, "adversarial": {}}, "augmentation": None, "steps": [{}, {}], "depth": 5}
+CONFIG = {"losses": {"l1": {"weight": 1}, "adversarial": {}}, "augmentation": None, "steps": [{}, {"c": 1}], "depth": 5}
 
 
 def set_in(options: dict[str, Any]) -> Any:
@@ -43,6 +43,10 @@ def test_options_are_set_one_after_the_other() -> None:
             "synthesize config BUNDLE",
         ),
         ("steps::2::name", "steps, which is a list of 2: count its parts from 0"),
+        (
+            "steps::1::a::b",
+            "steps::1::a, which this configuration does not have: choose c in steps::1, or pass --steps::1::a '{b: 5}'",
+        ),
         ("depth::x", "depth, which is 5: pass --depth VALUE"),
     ],
 )
@@ -50,6 +54,25 @@ def test_an_id_that_reaches_too_far_is_refused(option: str, message: str) -> Non
     with pytest.raises(ConfigError) as caught:
         set_in({option: 5})
     assert str(caught.value) == f"--{option} reaches into {message}"
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (
+            "losses::gdl::weight",
+            "reaches into losses::gdl, which this configuration does not have: choose adversarial or l1 in losses, or "
+            "write losses::gdl: {weight: 5}",
+        ),
+        ("augmentation::rotation", "reaches into augmentation, which is null: write augmentation: {rotation: 5}"),
+        ("depth::x", "reaches into depth, which is 5: write depth: VALUE"),
+        ("+losses", "adds 5 to a setting of another kind: add a section to one, or a list"),
+    ],
+)
+def test_a_setting_of_an_overlay_that_reaches_too_far_is_refused_with_its_file(key: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        merged({"train.yaml": CONFIG, "own.yaml": {key: 5}})
+    assert str(caught.value) == f"{key} in own.yaml {message}"
 
 
 @pytest.mark.parametrize(
