@@ -15,10 +15,10 @@ import numpy as np
 
 from ..errors import Finding, OutputError, VolumeError, Where
 from ..grids import LPS_TO_RAS, is_invertible, show_affine
-from .compressed_voxels import require_whole
 from .file_checks import as_float32
 from .itk_headers import METAIMAGE, NRRD, read_itk_header
 from .stored_values import to_stored
+from .voxel_bytes import require_whole
 
 SUFFIXES = (*METAIMAGE, *NRRD)
 RIGHT_ANGLE = 1e-4
@@ -49,8 +49,8 @@ def read_itk(
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        if header.compressed is not None:  # first, since ITK takes what is in memory for voxels that are damaged
-            require_whole(header.compressed, _bytes_claimed(reader), where)
+        if header.voxels is not None:  # first, since ITK takes what is in memory for voxels that are damaged
+            require_whole(header.voxels, _bytes_claimed(reader), where)
         values, affine = voxels_of(reader.Execute(), where, header.mm)
     except RuntimeError as error:
         reason = _reason(error)

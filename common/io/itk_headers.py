@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import Finding, VolumeError, Where
-from .compressed_voxels import GZIP, ZLIB, CompressedVoxels
 from .file_checks import first_bytes
+from .voxel_bytes import GZIP, RAW, ZLIB, VoxelBytes
 
 METAIMAGE = (".mha", ".mhd")
 NRRD = (".nrrd", ".nhdr")
@@ -38,14 +38,15 @@ EXPORT = "export it with its geometry"
 class ItkHeader:
     """What ITK does not apply: the unit of lengths in mm, slope and offset of the values; and warnings.
 
-    ``compressed`` is where compressed voxels lie, which ITK reads without comparing their checksum.
+    ``voxels`` is where they lie, of which ITK compares no checksum and passes over the rest; None where they are text,
+    or the header leaves their beginning to ITK.
     """
 
     mm: float = 1.0
     slope: float = 1.0
     offset: float = 0.0
     warnings: tuple[Finding, ...] = ()
-    compressed: CompressedVoxels | None = None
+    voxels: VoxelBytes | None = None
 
 
 def read_itk_header(path: Path, where: Where) -> ItkHeader:
@@ -59,9 +60,9 @@ def read_itk_header(path: Path, where: Where) -> ItkHeader:
     if path.suffix.lower() in NRRD:
         fields = _fields(lines, ":", "")  # by names that ITK reads in any case, and with or without the space
         fields = {"".join(name.lower().split()): value for name, value in fields.items()}
-        return replace(_nrrd(fields, where), compressed=_compressed_nrrd(path, start, fields))
+        return replace(_nrrd(fields, where), voxels=_nrrd_voxels(path, start, fields, where))
     fields = _fields(lines, "=", "ElementDataFile")
-    return replace(_metaimage(fields, where), compressed=_compressed_metaimage(path, start, fields, where))
+    return replace(_metaimage(fields, where), voxels=_metaimage_voxels(path, start, fields, where))
 
 
 def _fields(lines: Iterable[str], separator: str, last: str) -> dict[str, str]:
@@ -121,26 +122,38 @@ def _metaimage(fields: dict[str, str], where: Where) -> ItkHeader:
     return ItkHeader(_unit(fields.get("DistanceUnits", ""), notes, where), slope, offset, tuple(notes))
 
 
-def _compressed_nrrd(path: Path, start: bytes, fields: dict[str, str]) -> CompressedVoxels | None:
-    """Where the voxels of an NRRD file by gzip lie: after the empty line, or in a file of their own."""
-    if fields.get("encoding", "").lower() not in ("gzip", "gz") or "lineskip" in fields:
+def _nrrd_voxels(path: Path, start: bytes, fields: dict[str, str], where: Where) -> VoxelBytes | None:
+    """Where the voxels of an NRRD file lie: after the empty line, or in a file of their own."""
+    form = {"raw": RAW, "gzip": GZIP, "gz": GZIP}.get(fields.get("encoding", "").lower())
+    skipped = int(_numbers(fields, "byteskip", "0", where)[0])
+    if form is None or "lineskip" in fields or skipped < 0:
         return None
     if (data := fields.get("datafile")) is not None:
-        return CompressedVoxels(path.parent / data, GZIP)
+        return VoxelBytes(path.parent / data, form, skipped=skipped)
     ends = [match.end() for match in re.finditer(rb"\r?\n\r?\n", start)]
-    return CompressedVoxels(path, GZIP, ends[0]) if ends else None
+    return VoxelBytes(path, form, ends[0], skipped=skipped) if ends else None
 
 
-def _compressed_metaimage(path: Path, start: bytes, fields: dict[str, str], where: Where) -> CompressedVoxels | None:
-    """Where the compressed voxels of a MetaImage lie: after the last line of its header, or in a file of their own."""
-    if not fields.get("CompressedData", "").lower().startswith(("t", "1")):
+def _metaimage_voxels(path: Path, start: bytes, fields: dict[str, str], where: Where) -> VoxelBytes | None:
+    """Where the voxels of a MetaImage lie: after the last line of its header, or in a file of their own."""
+    data = fields.get("ElementDataFile", "")
+    file, begin = path.parent / data, 0
+    if data.upper() == "LOCAL":
+        last = re.search(rb"^[ \t]*ElementDataFile[^\n]*\n", start, re.MULTILINE)
+        file, begin = path, last.end() if last else len(start)
+    if _is_true(fields, "CompressedData"):
+        size = int(_numbers(fields, "CompressedDataSize", "0", where)[0]) or None
+        if begin and size is None:
+            raise VolumeError(where("no CompressedDataSize in the header", "", "export the file again"))
+        return VoxelBytes(file, ZLIB, begin, size)
+    skipped = int(_numbers(fields, "HeaderSize", "0", where)[0])  # from the beginning of the file
+    if not _is_true(fields, "BinaryData") or skipped < 0 or "%" in data:  # a pattern is for files of one slice each
         return None
-    size = int(_numbers(fields, "CompressedDataSize", "0", where)[0]) or None
-    if (data := fields.get("ElementDataFile", "")).upper() != "LOCAL":
-        return CompressedVoxels(path.parent / data, ZLIB, 0, size)
-    if size is None:
-        raise VolumeError(where("no CompressedDataSize in the header", "", "export the file again"))
-    return CompressedVoxels(path, ZLIB, start.index(b"\n", start.index(b"ElementDataFile")) + 1, size)
+    return VoxelBytes(file, RAW, skipped or begin)
+
+
+def _is_true(fields: dict[str, str], name: str) -> bool:
+    return fields.get(name, "").lower().startswith(("t", "1"))
 
 
 def _check_direction(fields: dict[str, str], notes: list[Finding], where: Where) -> None:

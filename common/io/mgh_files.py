@@ -15,10 +15,10 @@ from nibabel.spatialimages import HeaderDataError
 
 from ..errors import Finding, VolumeError, Where
 from ..grids import is_invertible, show_affine
-from .compressed_voxels import GZIP, CompressedVoxels, require_whole
 from .file_checks import as_float32, first_bytes, reason_of
 from .nifti.header_fields import check_size
 from .nifti.reading import DAMAGED, READ_ERRORS
+from .voxel_bytes import GZIP, VoxelBytes, require_whole
 
 MGH = (".mgz", ".mgh")
 HEADER_BYTES = 90
@@ -91,7 +91,7 @@ def read_mgh(
     except READ_ERRORS as error:
         raise VolumeError(where(DAMAGED, reason_of(error), "copy or export it again")) from error
     if path.suffix.lower() == ".mgz":
-        require_whole(CompressedVoxels(path, GZIP), 0, where)
+        require_whole(VoxelBytes(path, GZIP), None, where)
     values = np.moveaxis(stored, -1, 0) if stored.size > math.prod(shape) else stored.reshape(shape, order="F")
     return as_float32(values, nan_fill, where), affine
 

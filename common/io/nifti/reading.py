@@ -24,6 +24,7 @@ FLAG_BYTES, SMALLEST_EXTENSION = 4, 16
 """A header is followed by four bytes; the first is not 0 before an extension. Extensions have multiples of 16 bytes."""
 READ_ERRORS = (OSError, EOFError, zlib.error, ValueError)
 DAMAGED = "the file cannot be read to its end"
+LONGER = "the file holds more than its header claims"
 PART_BYTES = 2**24
 """Stored voxels that are in memory besides the float32 volume while it is read."""
 
@@ -107,7 +108,7 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
     plane = header.stored[1].itemsize * header.shape[0] * header.shape[1]
     if rest >= plane:
         more = f"{rest} bytes after {'x'.join(map(str, header.shape))} voxels"
-        raise VolumeError(where("the file holds more than its header claims", more, "export the file again"))
+        raise VolumeError(where(LONGER, more, "export the file again"))
     if nan_fill is None and missing:
         share = f"{missing} NaN or Inf of {values.size} voxels"
         raise VolumeError(where(NOT_FINITE, share, FILL))

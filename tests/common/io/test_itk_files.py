@@ -222,6 +222,38 @@ def test_damaged_compressed_voxels_are_refused_before_itk_reads_them(tmp_path: P
         VolumeReader().check(tmp_path / name, "a")
 
 
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd", "a.nrrd", "a.nhdr"])
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_more_voxels_than_the_header_claims_are_refused(write: Write, name: str, is_compressed: bool) -> None:
+    """ITK takes the first ones for a smaller volume, here that of one row less."""
+    path = write(VALUES, name)
+    itk.WriteImage(itk.ReadImage(str(path)), str(path), useCompression=is_compressed)
+    content = path.read_bytes()
+    smaller = {b"DimSize = 2 3 4": b"DimSize = 2 2 4", b"sizes: 2 3 4": b"sizes: 2 2 4"}
+    for claimed, less in smaller.items():
+        content = content.replace(claimed, less)
+    path.write_bytes(content)
+    with pytest.raises(VolumeError, match=r"more than its header claims \(96 bytes for 64\); export the file again"):
+        VolumeReader().check(path, "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "field"), [("a.mhd", "ElementDataFile", "HeaderSize = "), ("a.nhdr", "data file", "byte skip: ")]
+)
+@pytest.mark.parametrize("skipped", ["8", "-1"])
+def test_bytes_before_the_voxels_are_skipped_where_the_header_says_so(
+    write: Write, name: str, last: str, field: str, skipped: str
+) -> None:
+    path = write(VALUES, name)
+    raw = path.with_suffix(".raw")
+    raw.write_bytes(b"8 bytes." + raw.read_bytes())
+    with pytest.raises(VolumeError, match=r"more than its header claims \(104 bytes for 96\)"):
+        VolumeReader().check(path, "a")
+    before, word, after = path.read_text().rpartition(last)
+    path.write_text(f"{before}{field}{skipped}\n{word}{after}")
+    np.testing.assert_array_equal(VolumeReader().check(path, "a").values, VALUES)
+
+
 def test_a_compressed_metaimage_needs_the_size_by_which_itk_finds_its_voxels(write: Write) -> None:
     path = write(VALUES)
     itk.WriteImage(itk.ReadImage(str(path)), str(path), useCompression=True)
@@ -267,8 +299,8 @@ def test_other_files_are_refused(write: Write, tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-20])
     for name, fault in {
         "colour.nrrd": r"not a 3-D volume .* \(3 dimensions, 3 channels\)",
-        **dict.fromkeys(("text.mha", "cut.nrrd"), r"ITK cannot read the file \("),
-        "cut.mha": r"ITK cannot read the file \(voxels are missing\); copy or export it again",
+        "text.mha": r"ITK cannot read the file \(",
+        **dict.fromkeys(("cut.mha", "cut.nrrd"), r"the file cannot be read to its end \(76 of 96 bytes\); copy or"),
         **dict.fromkeys(("annex.mha", "link.nrrd"), "a link to content that is not here; get its content"),
         "pipe.mha": "a pipe, socket or device, not a file; copy the file itself",
         "no.mha": r"no such file \(",
