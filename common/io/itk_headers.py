@@ -147,7 +147,9 @@ def _metaimage_voxels(path: Path, start: bytes, fields: dict[str, str], where: W
             raise VolumeError(where("no CompressedDataSize in the header", "", "export the file again"))
         return VoxelBytes(file, ZLIB, begin, size)
     skipped = int(_numbers(fields, "HeaderSize", "0", where)[0])  # from the beginning of the file
-    if not _is_true(fields, "BinaryData") or skipped < 0 or "%" in data:  # a pattern is for files of one slice each
+    if (
+        not _is_true({"BinaryData": "True", **fields}, "BinaryData") or skipped < 0 or "%" in data
+    ):  # a pattern is for files of one slice each
         return None
     return VoxelBytes(file, RAW, skipped or begin)
 

@@ -6,7 +6,8 @@ Values are levels of 8 bits, 0 to 255, whether 8 or 16 bits are stored.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,13 @@ PICTURES = (*TIFF, ".png", ".jpeg", ".jpg")
 """Endings of files with one picture."""
 DEPTHS = {"uint8": 1.0, "uint16": 257.0}
 """Stored types of pictures, with the steps of each in one level of 8 bits."""
-NO_LENGTH = dict.fromkeys(("pixel", "reference frame"), math.nan)
-MM = {"m": 1e3, "cm": 10.0, "mm": 1.0, "µm": 1e-3, "um": 1e-3, "nm": 1e-6, **NO_LENGTH}
-"""Units of OME-XML in mm."""
+MM = {
+    "km": 1e6, "m": 1e3, "dm": 100.0, "cm": 10.0, "mm": 1.0, "um": 1e-3, "\N{GREEK SMALL LETTER MU}m": 1e-3, "nm": 1e-6,
+    "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": 1e-7, "pm": 1e-9,
+    "thou": 0.0254, "pt": 25.4 / 72, "li": 25.4 / 12, "in": 25.4, "ft": 304.8, "yd": 914.4,
+    "pixel": math.nan, "reference frame": math.nan,
+}  # fmt: skip
+"""Units of OME-XML in mm, those of a picture, in their letters of Unicode's form NFKC; nan for what is no length."""
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 CENTIMETRE = 3
@@ -103,7 +108,7 @@ def read_region(
                 raise VolumeError(where("a plane of each colour, read whole only", "", "save it as RGB pixels"))
             coarser = np.array([whole.imagewidth / page.imagewidth, whole.imagelength / page.imagelength])
             pixels = _part(page, left, top, columns, rows)
-            return _inverted(pixels, page), (np.array(_sizes(whole, file.ome_metadata)), coarser)
+            return _inverted(pixels, page), (np.array(_sizes(whole, file.ome_metadata, where)), coarser)
 
     pixels, (sizes, coarser) = _checked(path, case, pixels_of)
     affine = np.diag([*(sizes * coarser), 1.0, 1.0])
@@ -186,7 +191,7 @@ def _tiff(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
         pixels = series.asarray()
         if series.axes.startswith("S"):  # planes of a colour each
             pixels = np.moveaxis(pixels, 0, -1)
-        return _inverted(pixels, file.pages.first), _sizes(file.pages.first, file.ome_metadata)
+        return _inverted(pixels, file.pages.first), _sizes(file.pages.first, file.ome_metadata, where)
 
 
 @contextmanager
@@ -214,29 +219,37 @@ def _inverted(pixels: np.ndarray, page: Any) -> np.ndarray:
     return np.iinfo(pixels.dtype).max - pixels if page.photometric.name == "MINISWHITE" else pixels
 
 
-def _sizes(page: Any, ome: str | None) -> tuple[float, ...]:
+def _sizes(page: Any, ome: str | None, where: Where) -> tuple[float, ...]:
     """Width and height of a pixel in mm, of OME-XML or TIFF's pixels per cm; 1 where there is neither, or no length.
 
     Programs write 0/0 and 0 for a resolution that they do not know.
     """
     try:
-        sizes = _stated_sizes(page, ome)
+        sizes = _stated_sizes(page, ome, where)
     except ZeroDivisionError:
         return 1.0, 1.0
     return sizes if all(0 < size < math.inf for size in sizes) else (1.0, 1.0)
 
 
-def _stated_sizes(page: Any, ome: str | None) -> tuple[float, ...]:
+def _stated_sizes(page: Any, ome: str | None, where: Where) -> tuple[float, ...]:
     if ome is not None:
         found = ElementTree.fromstring(ome).find(".//{*}Pixels")
         about = {} if found is None else found.attrib
         if {"PhysicalSizeX", "PhysicalSizeY"} <= about.keys():
-            units = (about.get(f"PhysicalSize{axis}Unit", "µm") for axis in "XY")
-            return tuple(float(about[f"PhysicalSize{axis}"]) * MM[unit] for axis, unit in zip("XY", units, strict=True))
+            return tuple(float(about[f"PhysicalSize{axis}"]) * _mm(about, axis, where) for axis in "XY")
     tags = page.tags
     if "ResolutionUnit" in tags and tags["ResolutionUnit"].value == CENTIMETRE:
         return tuple(10 * below / above for above, below in (tags[f"{axis}Resolution"].value for axis in "XY"))
     return 1.0, 1.0
+
+
+def _mm(about: Mapping[str, str], axis: str, where: Where) -> float:
+    """The unit of an axis of OME-XML in mm."""
+    unit = about.get(f"PhysicalSize{axis}Unit", "um")
+    size = MM.get(unicodedata.normalize("NFKC", unit))
+    if size is None:
+        raise VolumeError(where(f"PhysicalSize{axis} has an unknown unit", unit, "save it in \N{MICRO SIGN}m"))
+    return size
 
 
 def require_depth(dtype: str) -> None:

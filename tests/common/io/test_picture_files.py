@@ -95,6 +95,28 @@ def test_a_resolution_that_is_no_length_counts_as_none(tmp_path: Path) -> None:
         assert np.array_equal(np.diag(read_picture(place, "a")[1]), [-1, -1, 1, 1]), place.name
 
 
+@pytest.mark.parametrize(
+    ("unit", "mm"),
+    [
+        *(("\N{MICRO SIGN}m", 1e-3), ("\N{GREEK SMALL LETTER MU}m", 1e-3), ("pm", 1e-9), ("in", 25.4), ("ft", 304.8)),
+        *(("\N{ANGSTROM SIGN}", 1e-7), ("\N{LATIN CAPITAL LETTER A WITH RING ABOVE}", 1e-7), ("thou", 0.0254)),
+    ],
+)
+def test_units_of_ome(tmp_path: Path, unit: str, mm: float) -> None:
+    sizes = {f"PhysicalSize{axis}": size for axis, size in (("X", 2), ("Y", 3))}
+    units = dict.fromkeys(("PhysicalSizeXUnit", "PhysicalSizeYUnit"), unit)
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((2, 3), np.uint8), metadata={**sizes, **units})
+    affine = read_picture(tmp_path / "a.ome.tif", "a")[1]
+    np.testing.assert_allclose(np.diag(affine), [-2 * mm, -3 * mm, 1, 1])
+
+
+def test_an_unknown_unit_of_ome_is_refused(tmp_path: Path) -> None:
+    metadata = {"PhysicalSizeX": 2, "PhysicalSizeY": 2, "PhysicalSizeXUnit": "inch"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((2, 3), np.uint8), metadata=metadata)
+    with pytest.raises(VolumeError, match=r"a \(a.ome.tif\): PhysicalSizeX has an unknown unit \(inch\); save it in"):
+        read_picture(tmp_path / "a.ome.tif", "a")
+
+
 def test_inverted_grey_and_planes_of_colour_are_read_as_seen(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 255]], np.uint8), photometric="miniswhite")
     assert read_picture(tmp_path / "a.tif", "a")[0][:, 0, 0].tolist() == [255, 0]
