@@ -147,8 +147,10 @@ def as_dicom(source: str, sidecar: str, weights: str, out: str, settings: Mappin
         raise CheckpointError("the weights have been replaced since", "infer the scan again")
     uid = about["Source"].removeprefix(SERIES) if scan.is_dir() else None
     reader = VolumeReader(**{"series": uid, **{name: given[name] for name in OF_READER if name in given}})
-    axial = given.get("dicom_axial", False)
-    series = DicomFormat(about["Modality"], about["Unit"], about["Bundle"], Path(weights), axial, reader=reader)
+    axial, same = given.get("dicom_axial", False), about.get("SameScan", False)
+    series = DicomFormat(
+        about["Modality"], about["Unit"], about["Bundle"], Path(weights), axial, reader=reader, same_scan=same
+    )
     made = VolumeReader().check(result.with_suffix(".nii.gz"), "the result")
     grid = reader.extent(scan, "the scan")  # not rounded to single precision, as that of NIfTI is
     affine = made.affine if grid is None else grid.affine

@@ -36,6 +36,7 @@ class DicomFormat:
             this is always so.
         timing: (repetition, echo) times in ms of the sequence that an MR target represents, where known.
         reader: that has read the sources.
+        same_scan: the target is the source with less noise or contrast, whose voltage and kernel hold for it.
 
     Raises:
         ConfigError: for another modality, or times that are not two positive numbers.
@@ -52,6 +53,7 @@ class DicomFormat:
         dicom_axial: bool = False,
         timing: Sequence[float] | None = None,
         reader: VolumeReader | None = None,
+        same_scan: bool = False,
     ) -> None:
         if modality not in TO_PIXELS and not (reader and reader.pictures):
             raise ConfigError(f"--output::modality is {modality!r}", choose(TO_PIXELS))
@@ -65,6 +67,7 @@ class DicomFormat:
         self.dicom_axial = dicom_axial
         self.timing = None if timing is None else (float(timing[0]), float(timing[1]))
         self.reader = reader or VolumeReader()
+        self.same_scan = same_scan
 
     def least_bytes(self, source: Path) -> int:
         """Lower limit of the output size of a case in bytes; 0 where it is unknown before the source is read."""
@@ -100,6 +103,7 @@ class DicomFormat:
             map_of=volume.map_of,
             verdict=None if volume.quality is None else volume.quality["verdict"],
             quality=None if volume.quality is None else in_words(volume.quality),
+            same_scan=self.same_scan,
         )
         axial = self.dicom_axial or not volume.is_series
         slices, pixels = derived_slices(

@@ -49,7 +49,8 @@ class VolumeExporter(CheckedOutputs):
         output_dtype: stored type of files; for DICOM the modality determines it.
         overwrite: replace existing outputs.
         output_file: of the one volume of a run, in the place of its name in ``predictions_dir``; there is no manifest.
-        **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``.
+        **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``,
+            ``same_scan``.
 
     Raises:
         ConfigError: for another format, stored type or modality, or a suffix that cannot be part of a file name.
@@ -200,6 +201,7 @@ class VolumeExporter(CheckedOutputs):
             "Content": self.suffix.replace("_", " "),
             "Modality": self.modality,
             "Unit": self.unit,
+            **({"SameScan": True} if self._as_series.same_scan else {}),
             "Warnings": list(volume.warnings),
             **more,
             "Quality": item.get(QUALITY),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from monai.utils import ensure_tuple
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
+from pydicom.valuerep import format_number_as_ds
 
 from ....errors import OutputError, some
 from ....weights.checkpoints import sha256
@@ -37,13 +41,17 @@ COPIED = (
 )
 """Copied items of other groups: those that identify patient and study, animals too, and what concerns the image. Not
 copied: free text (StudyDescription, PatientComments, history), private tags, overlays, icon, window, padding, minimum
-and maximum, dose, contrast agent, radiopharmaceutical, acquisition parameters and equipment."""
+and maximum, dose, contrast agent, radiopharmaceutical, acquisition parameters other than ``OF_SCAN``, equipment."""
+OF_SCAN = ("KVP", "ConvolutionKernel")
+"""Items on which HU and noise of a CT depend, copied where the synthetic one is of the same scan."""
 EMPTY_WHERE_UNKNOWN = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "PatientPosition"),
 )
 """Items that every series must have, possibly empty (type 2)."""
 
+SHORT = 16
+"""Maximum length of a short string (VR SH)."""
 UNDECODABLE = "\N{REPLACEMENT CHARACTER}"
 """In place of bytes that are no letters of the character set that a header names."""
 
@@ -67,13 +75,15 @@ class SourceSlice:
 class SourceReference:
     """The source of a derived series.
 
-    ``items`` are copied into every slice; ``uid`` identifies the source; ``slices`` is empty for other than DICOM.
+    ``items`` are copied into every slice; ``uid`` identifies the source; ``slices`` is empty for other than DICOM;
+    ``scan`` has those of ``OF_SCAN`` that are the same in all slices of a CT.
     """
 
     items: Dataset
     uid: str
     series_number: int
     slices: tuple[SourceSlice, ...]
+    scan: Dataset = field(default_factory=Dataset)
 
 
 @without_validation
@@ -115,7 +125,8 @@ def reference_of_series(headers: Sequence[Dataset], case: str) -> SourceReferenc
     """
     items = patient_and_study(headers[0], case)
     slices = tuple(_slice(header) for header in headers)
-    return SourceReference(items, str(headers[0].SeriesInstanceUID), series_number(headers[0]), slices)
+    uid = str(headers[0].SeriesInstanceUID)
+    return SourceReference(items, uid, series_number(headers[0]), slices, _scan(headers))
 
 
 def reference_of_file(path: Path) -> SourceReference:
@@ -156,6 +167,22 @@ def _fill(items: Dataset) -> None:
     method = items.get("DeidentificationMethod") or items.get("DeidentificationMethodCodeSequence")
     if items.get("PatientIdentityRemoved") == "YES" and not method:
         items.DeidentificationMethod = "Not stated by the source"  # type 1C: needs a value
+
+
+def _scan(headers: Sequence[Dataset]) -> Dataset:
+    """The items of ``OF_SCAN`` that all slices of a CT share."""
+    scan = Dataset()
+    if headers[0].get("Modality") != "CT":
+        return scan
+    with suppress(Exception):  # pydicom's converters raise many types for damaged bytes, which do not matter for a copy
+        voltage, *others = {float(header.KVP) for header in headers}
+        if not others and 0 < voltage < math.inf:
+            scan.KVP = format_number_as_ds(voltage)
+    with suppress(Exception):
+        kernel, *others = {tuple(ensure_tuple(header.ConvolutionKernel)) for header in headers}
+        if not others and all(len(name) <= SHORT and name.isascii() and name.isprintable() for name in kernel):
+            scan.ConvolutionKernel = list(kernel)
+    return scan
 
 
 def series_number(header: Dataset) -> int:

@@ -53,7 +53,8 @@ class Synthesis:
     weights, the ``moment`` of writing, for MR the (repetition, echo) times in ms where known, what the weights were
     ``trained_on`` where that is no image of a patient, ``warnings`` about the input, without names, ``map_of`` where it
     is no image but a map of half-widths in ``unit``, the ``verdict`` on its quality, a word, and a line about its
-    ``quality``.
+    ``quality``; and whether it is the ``same_scan`` as its source with less noise or contrast, whose voltage and kernel
+    hold for it.
     """
 
     modality: str
@@ -67,6 +68,7 @@ class Synthesis:
     map_of: MapOf | None = None
     verdict: str | None = None
     quality: str | None = None
+    same_scan: bool = False
 
     @property
     def series_description(self) -> str:
@@ -126,6 +128,8 @@ def series_template(source: SourceReference, synthesis: Synthesis, pixels: Pixel
     _add_window(template, pixels, synthesis)
     template.AcquisitionNumber = None
     OWN_ITEMS[synthesis.modality](template, synthesis, pixels)
+    if synthesis.same_scan and synthesis.map_of is None:
+        template.update(source.scan)
     return template
 
 

@@ -101,6 +101,34 @@ def test_the_map_of_a_series_is_a_second_one_with_the_values_of_the_file(make, t
     assert widened.SeriesInstanceUID == about["dicom"]["SeriesInstanceUID"]
 
 
+@pytest.mark.parametrize(
+    ("same", "modality", "voltages", "kernels", "found"),
+    [
+        (True, "CT", "110.0", ["Br40d", "3"], (110, ["Br40d", "3"])),
+        (False, "CT", "110.0", ["Br40d", "3"], (None, None)),
+        (True, "CT", ("80", "140", "80", "140"), "B", (None, "B")),
+        (True, "CT", "-1", ("A", "B", "A", "B"), (None, None)),
+        (True, "CT", "", "non-ASCII \u00e9", (None, None)),
+        (True, "MR", "110.0", "B", (None, None)),
+    ],
+)
+def test_voltage_and_kernel_are_those_of_the_scan_that_was_restored(
+    make, tmp_path, same, modality, voltages, kernels, found
+):
+    def change(header, number):
+        header.KVP = voltages[number] if isinstance(voltages, tuple) else voltages
+        header.ConvolutionKernel = kernels[number] if isinstance(kernels, tuple) else kernels
+
+    write_series(tmp_path / "in", GRID, modality, change=change)
+    exporter = make(same_scan=same)
+    exporter.add_maps({"Level": 0.9}, "90% of voxels in 90% of cases")
+    path = exporter.write(loaded(tmp_path / "in"), GRID.values(), np.abs(GRID.values()))
+    made = pydicom.dcmread(path / "IM0001.dcm")
+    assert (made.KVP, made.get("ConvolutionKernel")) == found
+    assert pydicom.dcmread(exporter.map_path("case_1") / "IM0001.dcm").KVP is None
+    assert json.loads(exporter.sidecar("case_1").read_text()).get("SameScan", False) == same
+
+
 def test_the_sidecar_of_a_series_names_it_by_its_uid_alone(make, tmp_path):
     source = series(tmp_path / "DOE_JANE", series="1.2.3.4")
     make().write(loaded(source), GRID.values())
