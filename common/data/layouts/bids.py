@@ -16,6 +16,8 @@ ANOTHER_IMAGE = re.compile(r"(ce|part|inv|chunk)-[^_]+")
 """Entities of an image that its suffix alone does not name: after a contrast agent, phase of a complex one, of one of
 two inversions, part of the field of view."""
 MAGNITUDE = "part-mag"
+RUN, FIRST_RUN = "_run-", re.compile(r"run-0*1_")
+"""An entity that is left out where there is one run alone."""
 
 
 def subject_files(
@@ -30,7 +32,8 @@ def subject_files(
     ``ROOT/sub-01/ses-02/anat/sub-01_ses-02_acq-mprage_T1w.nii.gz`` is ``T1w`` or ``acq-mprage_T1w`` of the case
     ``sub-01_ses-02``. Folders of sessions, and of the kind of data, may be absent; derivatives are not looked at. A
     file with an entity of ``ANOTHER_IMAGE`` is no plain ``T1w``; it is read by its name, ``ce-gadolinium_T1w``. A case
-    with such a file alone, or with a link to content that is not here, is excluded, and the warning says why.
+    with such a file alone, or with a link to content that is not here, is excluded, and the warning says why. Where
+    ``run-1_T1w`` is asked for, a case without runs gives its ``T1w``.
 
     Args:
         root: of the raw data.
@@ -80,14 +83,21 @@ def _files(
 
 def _file(folder: Path, case: str, name: str) -> Path | None:
     """The file of a suffix, alone or after other entities."""
-    several = [path for path in _matching(folder, case, name) if not _is_another_image(path, case, name)]
-    exact = [path for path in several if volume_stem(path) == f"{case}_{name}"]
-    matching = exact or several
+    matching = _plain(folder, case, name)
+    if not matching and FIRST_RUN.search(name):
+        alone = _plain(folder, case, FIRST_RUN.sub("", name, count=1))
+        matching = [path for path in alone if RUN not in path.name]
     if len(matching) > 1:
         both = " and ".join(path.name for path in matching[:2])
         named = volume_stem(matching[0]).removeprefix(f"{case}_")
         raise DataError(f"{case} has two files {name}, {both}", f"name one with its entities, such as {named}")
     return matching[0] if matching else None
+
+
+def _plain(folder: Path, case: str, name: str) -> list[Path]:
+    """The file that is called so, else those with other entities before it that make it no other image."""
+    several = [path for path in _matching(folder, case, name) if not _is_another_image(path, case, name)]
+    return [path for path in several if volume_stem(path) == f"{case}_{name}"] or several
 
 
 def _matching(folder: Path, case: str, name: str) -> list[Path]:

@@ -48,6 +48,18 @@ def test_channels_files_without_a_kind_and_inference(raw: Path) -> None:
     assert [item["case"] for item in find_cases(raw, "bids", "T1w", None)][-1] == "sub-03"
 
 
+def test_the_first_run_of_a_case_without_runs_is_its_only_image(tmp_path: Path) -> None:
+    """BIDS numbers the runs of an image where there are several; other numbers are not those of one alone."""
+    for name in ("01/anat/sub-01_run-1", "01/anat/sub-01_run-2", "02/anat/sub-02", "03/anat/sub-03_run-2"):
+        make(tmp_path, f"sub-{name}_T1w.nii.gz")
+    with pytest.raises(DataError, match=r"sub-01 has two files T1w, .*: name one .*, such as run-1_T1w"):
+        find_cases(tmp_path, "bids", "T1w", None)
+    found = [Path(item["image"]).name for item in find_cases(tmp_path, "bids", "run-1_T1w", None)]
+    assert found == ["sub-01_run-1_T1w.nii.gz", "sub-02_T1w.nii.gz"]
+    found = [Path(item["image"]).name for item in find_cases(tmp_path, "bids", "run-2_T1w", None)]
+    assert found == ["sub-01_run-2_T1w.nii.gz", "sub-03_run-2_T1w.nii.gz"]
+
+
 def test_several_files_of_a_suffix_need_their_entities(raw: Path) -> None:
     make(raw, "sub-01/ses-1/anat/sub-01_ses-1_acq-space_T1w.nii.gz")
     with pytest.raises(DataError, match=r"sub-01_ses-1 has two files T1w, .*acq-mprage.* and .*acq-space"):
