@@ -81,8 +81,9 @@ class SynthesisTrainer(SupervisedTrainer):
         inferer: part of MONAI's interface; methods call their networks themselves.
 
     Raises:
-        ConfigError: for another ``precision``, where an epoch has no batch or fewer updates than ``critic_steps``, or
-            for a gradient penalty on discriminators with batch normalisation; while running, where a batch has not what
+        ConfigError: for another ``precision``, where an epoch has no batch or fewer updates than ``critic_steps``, for
+            a gradient penalty on discriminators with batch normalisation, or a method of pairs on unpaired data; while
+            running, where a batch has not what
             a loss needs.
         TrainingError: while running, when a loss is not finite; names the step and the cases.
     """
@@ -136,6 +137,7 @@ class SynthesisTrainer(SupervisedTrainer):
         self.method = method
         self.critic_steps = critic_steps
         self._require_stable()
+        self._require_pairs(getattr(train_data_loader, "dataset", None))
         self.optimizers = optimizers
         self.schedulers = [schedule(each) for each in optimizers.values()] if schedule is not None else []
         for scheduler in self.schedulers[:1]:
@@ -170,6 +172,12 @@ class SynthesisTrainer(SupervisedTrainer):
             fault = "--adversarial_loss::gradient_penalty excludes batch normalisation, which mixes images' gradients"
             remedy = "add --discriminator_def::norm instance or none to each discriminator, or use r1"
             raise ConfigError(fault, remedy)
+
+    def _require_pairs(self, dataset: Any) -> None:
+        """Refuse images and targets drawn without regard to each other for a method that compares them."""
+        if self.method.paired and not getattr(dataset, "paired", True):
+            fault = f"{type(self.method).__name__} compares images with their targets, which {type(dataset).__name__}"
+            raise ConfigError(f"{fault} draws apart", "name an overlay of unpaired training last, or omit it")
 
     def _record_steps(self) -> None:
         """Replay steps as a CUDA graph, unless a handler listens to events within them."""

@@ -166,6 +166,9 @@ class UnpairedSliceDataset(Dataset[dict[str, Any]]):
         **slicing: further arguments of :class:`SliceDataset`, for both pools.
     """
 
+    paired = False
+    """Whether ``label`` is the true target of ``image``, as methods of that name need."""
+
     def __init__(
         self,
         data: Sequence[dict[str, Any]],

@@ -127,6 +127,17 @@ def test_a_key_that_the_data_lack_is_refused_before_the_first_step() -> None:
 # ---- an epoch -----------------------------------------------------------------------------------------------------
 
 
+def test_a_method_of_pairs_is_refused_on_images_and_targets_drawn_apart() -> None:
+    """Overlays may combine to this: that of unpaired training before one of a regression."""
+    unpaired = scalars((1, 3))
+    unpaired.paired = False  # type: ignore[attr-defined]
+    method = Toy(Scale(1.0), Scale(1.0), l1=1)
+    with pytest.raises(ConfigError, match=r"^Toy compares images with their targets, which Pairs draws apart: name an"):
+        train(method, loader(unpaired))
+    method.paired = False
+    train(method, loader(unpaired))
+
+
 def test_named_losses_are_averaged_over_each_epoch() -> None:
     steps: list[dict[str, float]] = []
     means: list[dict[str, float]] = []
