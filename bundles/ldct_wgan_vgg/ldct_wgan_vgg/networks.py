@@ -89,6 +89,8 @@ def noise_of(image: Tensor, low: float, high: float, side: int = 5, quantile: fl
     It is 0 where a slice has no square of ``side`` pixels whose mean is between ``low`` and ``high``. The quantile is
     [chosen]: the larger deviations have edges. TorchScript takes numbers of functions, not of modules.
     """
+    if min(image.shape[-2], image.shape[-1]) < side:
+        return torch.zeros_like(image[:, :, :1, :1])
     shifted = image - (low + high) / 2  # squares of large numbers would lose weak noise
     mean, squares = avg_pool2d(shifted, side, 1), avg_pool2d(shifted * shifted, side, 1)
     deviations = (squares - mean * mean).clamp(min=0).sqrt()

@@ -66,6 +66,8 @@ def test_noise_is_found_in_soft_tissue_alone() -> None:
     soft = ChainGenerator().soft
     levels = noise_of(torch.cat([tissue, half, bone]), *soft) * 2000
     torch.testing.assert_close(levels.flatten(), torch.tensor([five, five, 0.0]), rtol=1e-3, atol=0)
+    narrow = torch.cat([tissue, half])[..., :4]  # narrower than the squares in which noise is measured
+    assert noise_of(narrow, *soft).tolist() == [[[[0.0]]], [[[0.0]]]]
 
 
 def test_results_change_by_a_multiple_of_the_noise_and_training_by_all() -> None:
