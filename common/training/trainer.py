@@ -83,8 +83,7 @@ class SynthesisTrainer(SupervisedTrainer):
     Raises:
         ConfigError: for another ``precision``, where an epoch has no batch or fewer updates than ``critic_steps``, for
             a gradient penalty on discriminators with batch normalisation, or a method of pairs on unpaired data; while
-            running, where a batch has not what
-            a loss needs.
+            running, where a batch has not what a loss needs.
         TrainingError: while running, when a loss is not finite; names the step and the cases.
     """
 

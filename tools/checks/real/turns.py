@@ -42,8 +42,7 @@ METHODS: dict[str, tuple[list[str], dict[str, Any]]] = {
 PEER = "KonfAI"
 SETTINGS = {
     "max_epochs": 10000, "constant_epochs": 10000, "samples_per_epoch": 80, "keep": "last", "batch_size": 4,
-    "learning_rate": 1.0e-3, "ema_decay": 0.995, "data_check": "false", "spacing": "[2,2,2]",
-    "pad_size": 96, "crop_size": 80,
+    "learning_rate": 1.0e-3, "ema_decay": 0.995, "data_check": "false", "pad_size": 192, "crop_size": 128,
 }  # fmt: skip
 """An epoch is twenty updates, since one that is cut off is lost."""
 Z_RANGE = (-3.0, 8.0)
