@@ -205,7 +205,8 @@ def _out_of_reach(config: Any, key: str, value: Any, file: str | None = None) ->
         return ConfigError(f"{said} reaches into {outer}, which is a list of {len(config)}", "count its parts from 0")
     if not isinstance(config, Mapping):
         fault = f"{said} reaches into {outer}, which is {'null' if config is None else repr(config)}"
-        return ConfigError(fault, _given(outer, *((names, value) if config is None else ((), "VALUE")), file))
+        remedy = _given(outer, names, value, file) if config is None else _given(outer, (), "VALUE", file)
+        return ConfigError(fault, remedy)
     missing = "::".join([*place, names[0]])
     fault = f"{said} reaches into {missing}, which this configuration does not have"
     if not place:

@@ -175,12 +175,12 @@ def _scan(headers: Sequence[Dataset]) -> Dataset:
     if headers[0].get("Modality") != "CT":
         return scan
     with suppress(Exception):  # pydicom's converters raise many types for damaged bytes, which do not matter for a copy
-        voltage, *others = {float(header.KVP) for header in headers}
-        if not others and 0 < voltage < math.inf:
+        voltage, *voltages = {float(header.KVP) for header in headers}
+        if not voltages and 0 < voltage < math.inf:
             scan.KVP = format_number_as_ds(voltage)
     with suppress(Exception):
-        kernel, *others = {tuple(ensure_tuple(header.ConvolutionKernel)) for header in headers}
-        if not others and all(len(name) <= SHORT and name.isascii() and name.isprintable() for name in kernel):
+        kernel, *kernels = {tuple(ensure_tuple(header.ConvolutionKernel)) for header in headers}
+        if not kernels and all(len(name) <= SHORT and name.isascii() and name.isprintable() for name in kernel):
             scan.ConvolutionKernel = list(kernel)
     return scan
 
