@@ -147,9 +147,8 @@ def _metaimage_voxels(path: Path, start: bytes, fields: dict[str, str], where: W
             raise VolumeError(where("no CompressedDataSize in the header", "", "export the file again"))
         return VoxelBytes(file, ZLIB, begin, size)
     skipped = int(_numbers(fields, "HeaderSize", "0", where)[0])  # from the beginning of the file
-    if (
-        not _is_true({"BinaryData": "True", **fields}, "BinaryData") or skipped < 0 or "%" in data
-    ):  # a pattern is for files of one slice each
+    is_text = not _is_true({"BinaryData": "True", **fields}, "BinaryData")
+    if is_text or skipped < 0 or "%" in data:  # a pattern of names is for files of one slice each
         return None
     return VoxelBytes(file, RAW, skipped or begin)
 
