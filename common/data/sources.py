@@ -40,8 +40,8 @@ def inference_cases(
 ) -> list[Item]:
     """Select the cases to synthesise from; no target is needed.
 
-    ``dataset_dir`` may be one file (NIfTI, MetaImage, NRRD, a picture), a folder of such files, a folder with a DICOM
-    series, a folder of such folders (one per case), a folder of cases as in training, or of nested studies
+    ``dataset_dir`` may be one file (NIfTI, MetaImage, NRRD, a picture, k-space), a folder of such files, a folder with
+    a DICOM series, a folder of such folders (one per case), a folder of cases as in training, or of nested studies
     (``PATIENT/STUDY/SERIES``, a case for each series of ``source_modality`` that is no localizer). Of a
     datalist, of the phantoms and of a run the cases of ``section`` are used.
 
