@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -192,8 +191,6 @@ class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
 
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
             self._maps.require_same_inference(self.inferer, self.network)
-            if passes := self._maps.passes:
-                logger.info(f"a case with its uncertainty takes about {passes + 1} times as long, {passes} more passes")
             self.exporter.add_maps(self._maps.metadata(), self._maps.record.hold)
         self._has_read_calibration = True
 
@@ -234,7 +231,8 @@ class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
         if self._memory is not None:
             self.inferer.inferer = self._memory.inferer_of(case)
         self.fire_event(CASE_LOADED)
-        is_needed = self._maps is not None or self._restoring.needs_source
+        needed_by_map = self._maps is not None and self._maps.needs_source
+        is_needed = needed_by_map or self._restoring.needs_source
         outline = {} if is_needed else self._restoring.outline(batchdata["image"][0])
         trim_memory()  # what reading, and then the network, took in small parts
         super()._iteration(self, batchdata)
@@ -264,10 +262,9 @@ class CaseEvaluator(CaseOutcomes, SupervisedEvaluator):
         self._tell(case, done.get(QUALITY))
         widths = None
         if self._maps is not None and values is not None:
-            predicted = (image.to(self.state.device), values, self.inferer, self.network)
-            of_item = partial(self.exporter.on_host, item)
-            widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored({"pred": pred})["pred"]))
-            del predicted
+            before = self.exporter.on_host(item, restored({"pred": image})["pred"]) if needed_by_map else None
+            widths = self._maps.half_widths(values, self.network, before)
+            del before
         loaded.clear()  # not kept while the case before is still written
         del image
         self._hand_over(done, values, widths)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..config.record import RunRecord
 from ..data.datalist import Item
-from ..errors import ConfigError, DataError, choose
+from ..errors import ConfigError, DataError
 from ..io import VolumeReader
 from ..units import ARBITRARY, PERCENT
 from ..weights import checkpoints
@@ -25,7 +25,6 @@ from .held_out_errors import CaseErrors, HeldOutErrors
 from .intervals import cases_needed, conformal_quantile, fitted, require_level
 from .maps import inference_options, target_window
 from .record import HELD_OUT, TrustRecord, read_record
-from .variations import SPREADS, VARIED
 from .verdict import VerdictLimits, allowed_deviations, usual_of
 
 logger = logging.getLogger(__name__)
@@ -50,8 +49,8 @@ class Calibration:
         standardise: compare z-scores inside the head, as :func:`common.evaluation.held_out_case.load_case` makes them;
             otherwise a network with the scale of its targets answers in their unit.
         copied: source and target have one unit: weights no better than the copied source have every case refused.
-        spread: what half-widths may grow with: how far the output of a ``varied`` input moves, or what a restoration
-            in one unit ``removed`` around a voxel.
+        by_removed: half-widths may grow with what a restoration removed around a voxel; source and target have one
+            unit.
         level: share of the voxels of a case and group within the interval.
         case_level: share of the cases in which they are.
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
@@ -71,7 +70,7 @@ class Calibration:
     reader: VolumeReader | None = None
     standardise: bool = False
     copied: bool = False
-    spread: str = VARIED
+    by_removed: bool = False
     level: float = 0.9
     case_level: float = 0.9
     section: str | None = None
@@ -82,8 +81,6 @@ class Calibration:
         if self.unit == ARBITRARY:
             fault = f"--calibration::unit is {self.unit}, whose scale differs between scans"
             raise ConfigError(fault, f"give z with standardise, or {PERCENT}")
-        if self.spread not in SPREADS:
-            raise ConfigError(f"--calibration::spread is {self.spread!r}", choose(SPREADS))
         require_level("level", self.level)
         require_level("case_level", self.case_level)
 
@@ -94,7 +91,7 @@ class Calibration:
             DataError: too few cases with a target, or cases that the run was trained on.
             CheckpointError: there are no weights, or they do not fit.
         """
-        infer = self._inference(self.spread)
+        infer = self._inference()
         items = self.held_out.items(SECTIONS[0])
         needed = max(LEAST_CASES, cases_needed(self.case_level))
         if len(items) < needed:
@@ -103,7 +100,7 @@ class Calibration:
             raise DataError(fault, "pass --section test and a --datalist with more cases in that section")
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        cases = [infer(item, with_spread=True) for item in tqdm(items, "calibration", unit="case", disable=None)]
+        cases = [infer(item, self.by_removed) for item in tqdm(items, "calibration", unit="case", disable=None)]
         record = TrustRecord(
             sha256=checkpoints.sha256(self.held_out.weights),
             unit=self.unit,
@@ -115,7 +112,6 @@ class Calibration:
             intervals=fitted([case.voxels for case in cases], self.unit, self.level, self.case_level),
             tissues=list(self.tissues),
             limits=self._limits(cases),
-            spread=self.spread,
             data=origin(self.held_out.weights) or HELD_OUT,
         )
         path = record.write(self.held_out.weights)
@@ -131,9 +127,9 @@ class Calibration:
         """
         record = read_record(self.held_out.weights)
         items = self.held_out.to_check(record.files, record.unit, self.unit)
-        print(f"\n{table(checked_cases(items, self._inference(record.spread), record), record)}")
+        print(f"\n{table(checked_cases(items, self._inference(), record), record)}")
 
-    def _inference(self, spread: str) -> HeldOutErrors:
+    def _inference(self) -> HeldOutErrors:
         compared = ARBITRARY if self.unit == PERCENT else self.unit
         return HeldOutErrors(
             self.held_out.method(compared, self.standardise, "calibration"),
@@ -145,7 +141,6 @@ class Calibration:
             self.standardise,
             self.copied,
             target_window(self.held_out.weights),
-            spread,
         )
 
     def _limits(self, cases: Sequence[CaseErrors]) -> VerdictLimits:
@@ -169,7 +164,7 @@ def _print(record: TrustRecord, path: Path) -> None:
     limits = record.limits
     print(f"\ncalibrated on {len(record.cases)} cases; intervals hold {record.hold}")
     for name, each in record.intervals.items():
-        spread = f" + {each.per_spread:.3g} x spread" if each.per_spread else ""
+        spread = f" + {each.per_spread:.3g} x removed noise" if each.per_spread else ""
         print(f"{name:6} +- {each.constant:.4g}{spread} {record.unit}, {each.cases} cases")
     others = "".join(f", {name} {value:.4g}" for name, value in limits.baselines.items())
     print(f"MAE {limits.expected_mae:.4g} {record.unit}, up to {limits.upper_mae:.4g}{others}")

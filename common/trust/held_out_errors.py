@@ -17,9 +17,8 @@ from ..transforms.body import OUTSIDE
 from ..units import PERCENT
 from .case_verdicts import NetworkInput, features_of
 from .features import CaseFeatures
-from .intervals import VoxelErrors
+from .intervals import VoxelErrors, removed_around
 from .maps import brightness
-from .variations import VARIED, spread_of
 
 CONSTANT = "best constant"
 COPIED = "copied source"
@@ -57,7 +56,6 @@ class HeldOutErrors:
         head_threshold, reader, standardise: see :func:`common.evaluation.held_out_case.load_case`.
         copied: source and target have one unit, so that copying the source is an answer.
         window: range of the training targets, where one is recorded.
-        spread: a name of :data:`common.trust.variations.SPREADS`.
     """
 
     method: EvaluatedMethod
@@ -69,7 +67,6 @@ class HeldOutErrors:
     standardise: bool = False
     copied: bool = False
     window: tuple[float, float] | None = None
-    spread: str = VARIED
 
     def __call__(self, item: Item, with_spread: bool = False) -> CaseErrors:
         """Errors of a case with a target; without ``with_spread`` the spread is 0.
@@ -94,13 +91,11 @@ class HeldOutErrors:
         )
 
     def _voxels(self, case: Case, inferred: dict[str, Any], output: np.ndarray, with_spread: bool) -> VoxelErrors:
-        def restore(varied: torch.Tensor) -> np.ndarray:
-            return self.method.restored(case, {**inferred, "pred": varied.cpu()})
-
         assert case.truth is not None
-        image, network = inferred["image"].to(self.device), self.method.network
-        given = (image, output, self.method.inferer, network, restore, self.spread)
-        spread = spread_of(*given) if with_spread else np.zeros(output.shape)
+        spread = np.zeros(output.shape)
+        if with_spread:
+            source = self.method.restored(case, {**inferred, "pred": inferred["image"]})
+            spread = removed_around(source, output)
         unit = brightness(output) / 100 if self.unit == PERCENT else 1.0  # the truth is unknown to a map
         parts = (output, spread, np.abs(output - case.truth))
         inside = VoxelErrors(*((part[case.mask] / unit).astype(np.float32) for part in parts))

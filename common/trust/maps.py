@@ -13,9 +13,8 @@ from ..errors import ConfigError
 from ..stitching import FlowInferer, MirrorInferer, PatchStitchingInferer
 from ..units import ARBITRARY, PERCENT, Z_SCORES
 from ..weights.info import read_info, sidecar
-from .intervals import cut, half_widths, use_spread
+from .intervals import cut, half_widths, removed_around, use_spread
 from .record import REMEDY, read_record
-from .variations import PASSES, VARIED, spread_of
 
 
 def brightness(prediction: np.ndarray) -> float:
@@ -61,7 +60,7 @@ class UncertaintyMaps:
         unit: of the predictions.
 
     Attributes:
-        passes: further passes of the network that a map takes.
+        needs_source: intervals grow with what was removed from the source.
 
     Raises:
         CheckpointError: see :func:`common.trust.record.read_record`.
@@ -72,8 +71,7 @@ class UncertaintyMaps:
         self.record = read_record(weights)
         self.unit = unit
         self.window = target_window(weights)
-        self.is_spread = use_spread(self.record.intervals)
-        self.passes = PASSES if self.is_spread and self.record.spread == VARIED else 0
+        self.needs_source = use_spread(self.record.intervals)
         scaled = PERCENT if unit == ARBITRARY else unit
         if self.record.unit not in (scaled, Z_SCORES):
             raise ConfigError(f"--uncertainty is calibrated in {self.record.unit}, not in {unit}", REMEDY)
@@ -93,18 +91,15 @@ class UncertaintyMaps:
                 fault = f"--uncertainty is calibrated for {name} {calibrated}, not {value}"
                 raise ConfigError(fault, f"omit it, or infer with {name} {calibrated}")
 
-    def half_widths(
-        self,
-        image: Tensor,
-        prediction: np.ndarray,
-        inferer: Callable[..., Tensor],
-        network: nn.Module,
-        restore: Callable[[Tensor], np.ndarray],
-    ) -> np.ndarray:
-        """The map of a case, float32 (X, Y, Z), in the unit of its prediction; arguments of
-        :func:`common.trust.variations.spread_of`."""
-        given = (image, prediction, inferer, network, restore, self.record.spread)
-        spread = spread_of(*given) if self.is_spread else np.zeros(1)
+    def half_widths(self, prediction: np.ndarray, network: nn.Module, source: np.ndarray | None = None) -> np.ndarray:
+        """The map of a case, float32 (X, Y, Z), in the unit of its prediction.
+
+        Args:
+            prediction: (X, Y, Z) on the source's grid.
+            network: that predicted.
+            source: in the unit of the prediction, where :attr:`needs_source`.
+        """
+        spread = np.zeros(1) if source is None else removed_around(source, prediction)
         scale = self._scale(prediction, network)
         intervals = {
             name: each._replace(constant=each.constant * scale) for name, each in self.record.intervals.items()

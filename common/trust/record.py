@@ -15,11 +15,12 @@ from ..errors import CheckpointError
 from ..files import parse_json, write_text
 from ..io.export.verdicts import REFUSE, REVIEW
 from ..weights import checkpoints
-from .intervals import Interval, groups_of, require_level
-from .variations import SPREADS, VARIED
+from .intervals import Interval, groups_of, require_level, use_spread
 from .verdict import Usual, VerdictLimits
 
 SCHEMA_VERSION = 1
+SPREAD = "removed"
+"""What half-widths grow with, in the file: those of earlier versions may have another."""
 HELD_OUT = "held out"
 """Calibration cases of which no more is known."""
 OF_TYPES = {"sha256": str, "unit": str, "cases": list, "files": list, "inference": dict, "tissues": list, "data": str}
@@ -42,7 +43,6 @@ class TrustRecord:
         intervals: by group, see :func:`common.trust.intervals.groups_of`.
         tissues: see :class:`common.trust.features.CaseFeatures`.
         limits: of the verdicts.
-        spread: what half-widths grow with, a name of :data:`common.trust.variations.SPREADS`.
         data: what the cases are, in words.
     """
 
@@ -56,7 +56,6 @@ class TrustRecord:
     intervals: dict[str, Interval]
     tissues: list[str]
     limits: VerdictLimits
-    spread: str = VARIED
     data: str = HELD_OUT
 
     @property
@@ -75,7 +74,7 @@ class TrustRecord:
         features = {name: each._asdict() for name, each in self.limits.features.items()}
         about["limits"] = {**self.limits._asdict(), "features": features}
         path = path_of(weights)
-        write_text(path, json.dumps({"schema_version": SCHEMA_VERSION, **about}, indent=1) + "\n")
+        write_text(path, json.dumps({"schema_version": SCHEMA_VERSION, **about, "spread": SPREAD}, indent=1) + "\n")
         return path
 
 
@@ -107,15 +106,15 @@ def read_record(weights: Path) -> TrustRecord:
 
 
 def _parsed(content: Mapping[str, Any]) -> TrustRecord:
-    content = {"data": HELD_OUT, "spread": VARIED, **content}
+    content = {"data": HELD_OUT, **content}
     known: dict[str, Any] = {name: content[name] for name in TrustRecord.__dataclass_fields__}
     limits = dict(known["limits"])
     features = {name: Usual(**_finite(each)) for name, each in limits.pop("features").items()}
     deviations, baselines = _finite(limits.pop("deviations")), _finite(limits.pop("baselines"))
     known["limits"] = VerdictLimits(features, deviations, **_finite(limits), baselines=baselines)
     known["intervals"] = {group: Interval(**_finite(each)) for group, each in known["intervals"].items()}
-    if known["spread"] not in SPREADS:
-        raise ValueError(f"spread {known['spread']!r}")
+    if use_spread(known["intervals"]) and content.get("spread") != SPREAD:
+        raise ValueError("its intervals grow with the outputs of varied inputs, as in an earlier version")
     for name, kind in OF_TYPES.items():
         if not isinstance(known[name], kind):
             raise ValueError(f"{name} {known[name]!r}")
