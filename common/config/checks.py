@@ -1,7 +1,7 @@
 """Checks of a configuration: one pass over its settings, names, components, types and ranges, then what fits together.
 
 The rules are the shipped files of the bundle, whose values say which settings there are and of what type, and
-``RANGES``.
+:data:`common.config.ranges.RANGES`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
-import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
-from typing import Any, NamedTuple
+from typing import Any
 
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
@@ -25,77 +24,27 @@ from torch import nn
 from .. import devices
 from ..case_keys import ITEM_KEYS
 from ..errors import ConfigError, choose
-from ..path_names import is_path, is_reference, texts
+from ..path_names import is_reference, texts
 from ..raw_settings import Settings, components, is_inside, lookup, parts, references
 from ..units import HU, HU_MAXIMUM, HU_MINIMUM
 from ..weights.info import OUTPUT, WEIGHTS
 from .files import BundleFiles, top
+from .ranges import check_range
+from .value_types import check_built, check_type, is_component, located
 
 logger = logging.getLogger(__name__)
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
 """Settings that MONAI adds for ``--tracking mlflow``."""
-A_NUMBER = re.compile(r"[+-]?[\d.]+e[+-]?\d+", re.IGNORECASE)
-"""What YAML 1.1 takes for a text where it has no point."""
-TYPES = {
-    bool: ("true or false", "pass true or false"),
-    int: ("a whole number", "pass a number such as {default}"),
-    float: ("a number", "pass a number such as {default}"),
-    str: ("a text", "pass a text such as {default}"),
-    list: ("of the form {default}", "pass a list of that form"),
-    dict: ("a section", "pass --{key}::NAME VALUE"),
-}
-"""What a value of a type is in messages, and the remedy for another one."""
 LISTED = "see docs/reference/settings.md or the output of synthesize config BUNDLE"
 """Where all settings of a bundle are found."""
 FOR_PROGRAMS = "initialize"
 """Id that MONAI's workflows build first, in which a program names ``%prepare``."""
-GIVEN_AS_TEXTS = ("device", "bundle_root")
-"""Components that commands and servers may replace by a text."""
 RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
 """Keys of a component that are MONAI's."""
 ANY = "**"
 KEYS = ("keys", "orig_keys")
 """Arguments by which dictionary transforms of MONAI name what they take."""
-SEED_BITS = 64
-MOST_WORKERS = 1024
-"""Processes or threads of a loader: more are a slip, which would exhaust the machine."""
-
-
-class Range(NamedTuple):
-    """What each number of a setting must be: the range in words, the remedy, and whether a number is in it."""
-
-    words: str
-    remedy: str
-    holds: Callable[[float], bool]
-
-
-def _is_whole(least: int, most: float = math.inf) -> Callable[[float], bool]:
-    return lambda value: isinstance(value, int) and least <= value <= most
-
-
-POSITIVE = Range("above zero", "give a positive number", lambda value: value > 0)
-NOT_NEGATIVE = Range("zero or above", "give zero or a positive number", lambda value: value >= 0)
-PERCENT = Range("from 0 to 100", "give percentages", lambda value: 0 <= value <= 100)
-DECAY = Range("from 0 to below 1", "pass a number such as 0.9", lambda value: 0 <= value < 1)
-WHOLE = Range("a whole number above zero", "pass a number such as 10", _is_whole(1))
-RANGES = {
-    **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
-    **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "tile", "neighbours"), POSITIVE),
-    **dict.fromkeys(("clip_norm", "interval", "lr", "max_memory_gb"), POSITIVE),
-    **dict.fromkeys(("constant_epochs", "decay_epochs", "weight", "least_change"), NOT_NEGATIVE),
-    **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
-    **dict.fromkeys(("ema_decay", "betas"), DECAY),
-    **dict.fromkeys(("patience", "save_interval"), WHOLE),
-    "num_workers": Range(f"a whole number from 0 to {MOST_WORKERS}", "give 0 for none", _is_whole(0, MOST_WORKERS)),
-    "spacing": Range("above zero", "give the distance of voxels in mm", POSITIVE.holds),
-    "dose": Range("above 0 to 1", "give the fraction of the full dose, such as 0.1", lambda value: 0 < value <= 1),
-    "echo_time": Range("above 0 to 1", "give it in seconds, such as 0.03", lambda value: 0 < value <= 1),
-    "artery_share": Range("above 0 to 1", "give the share of blood, such as 0.1", lambda value: 0 < value <= 1),
-    "nan_fill": Range("a finite number", "pass a number such as 0", math.isfinite),
-    "seed": Range(f"from 0 to below 2^{SEED_BITS}", "give another seed", lambda value: 0 <= value < 2**SEED_BITS),
-}
-"""By the name of a setting, or of the section at the top that it stands in."""
 
 
 class NotLocatedError(ConfigError):
@@ -137,7 +86,7 @@ def require_known(config: Settings, names: Collection[str], files: BundleFiles) 
         if key in files.tops or key in TRACKING or key == FOR_PROGRAMS or _names(text, key):
             continue
         sections = [place for place in files.known if f"{place}::{key}" in files.known and top(place) in config]
-        inside = [place for place in sections if any(map(_is_component, files.known[place]))]
+        inside = [place for place in sections if any(map(is_component, files.known[place]))]
         nearest = [f"{inside[0]}::{key}"] if inside else difflib.get_close_matches(key, files.tops, n=1)
         remedy = f"did you mean --{nearest[0]}?" if nearest else LISTED
         raise ConfigError(f"--{key} is not a setting of this bundle (value {config[key]!r})", remedy)
@@ -177,21 +126,6 @@ def check_references(config: Settings, run_id: str, files: BundleFiles) -> None:
                     raise ConfigError(f"--{place} refers to @{name}, which does not exist", remedy)
 
 
-def check_range(place: str, value: Any) -> None:
-    """Refuse a number out of the range of its setting, also in a list; null and references are let through.
-
-    Raises:
-        ConfigError: with the range.
-    """
-    names = place.split("::")
-    allowed = RANGES.get(names[-1]) or RANGES.get(names[0])
-    if allowed is None or value is None or is_reference(value):
-        return
-    for number in ensure_tuple(value):
-        if isinstance(number, bool) or not isinstance(number, int | float) or not allowed.holds(number):
-            raise ConfigError(f"--{place} is {value!r}, not {allowed.words}", allowed.remedy)
-
-
 class _Tree:
     """The pass over one configuration."""
 
@@ -207,12 +141,12 @@ class _Tree:
         shipped = list(self.files.defaults(place)) if is_shipped else []
         if isinstance(value, Mapping):
             if is_shipped and ("_target_" not in value or "::" not in place):
-                _check_type(place, value, self.known.get(place, ()))
+                check_type(place, value, self.known.get(place, ()))
             is_shipped = self._check_section(place, value, shipped)
         else:
             if is_shipped:
-                _check_built(place, value, shipped)
-                _check_type(place, value, self.known.get(place, ()))
+                check_built(place, value, shipped)
+                check_type(place, value, self.known.get(place, ()))
             if not isinstance(value, list) or not any(isinstance(part, Mapping) for part in value):
                 if place.rpartition("::")[2] in KEYS:
                     self._check_keys(place, value)
@@ -228,7 +162,7 @@ class _Tree:
         if "_target_" in section:
             self._check_target(place, section, [value["_target_"] for value in own if "_target_" in value])
         else:
-            _check_built(place, section, shipped)
+            check_built(place, section, shipped)
         target = section.get("_target_")
         if f"{place}::_disabled_" in self.options and ConfigComponent(dict(section)).is_disabled():
             logger.warning(f"--{place}::_disabled_ skips {target}: results may look plausible and be wrong")
@@ -295,92 +229,6 @@ class _Tree:
                 raise ConfigError(fault, choose(keys))
 
 
-def _check_built(place: str, value: Any, shipped: Sequence[Any]) -> None:
-    """Refuse a plain value in the place of a component, and what is no list in the place of a list of them.
-
-    Paths and devices may be texts, and numbers stand for what a function computes; references and null are let through.
-    """
-    is_list = isinstance(value, list | tuple)
-    if is_reference(value) or not shipped:
-        return
-    if all(map(_is_component, shipped)):
-        is_allowed = isinstance(value, str) and (place in GIVEN_AS_TEXTS or is_path(place))
-        if is_list and value and all(type(each) in (int, float) for each in value) and place not in GIVEN_AS_TEXTS:
-            is_allowed = all(inspect.isfunction(_located(each["_target_"])) for each in shipped)
-        if not is_allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
-            remedy = f"pass --{place}::NAME VALUE for each setting, or a section with _target_"
-            raise ConfigError(f"--{place} is {str(value)[:60].strip() or 'an empty text'}, not a section", remedy)
-    if not all(isinstance(each, list) and any(map(_is_part, each)) for each in shipped):
-        return
-    if place.endswith("handlers"):
-        known = [part for each in shipped for part in each]
-        own = is_list and any(is_reference(part) and part not in known for part in value)  # it may be one that loads
-        if is_list and any(map(_loads, known)) and not own and not any(map(_loads, value)):
-            fault = f"--{place} has no handler that loads the weights, such as common.runs.WeightsLoader"
-            raise ConfigError(fault, "keep the bundle's, and do not disable it")
-        if value in (None, []):
-            fault = f"--{place} has no handlers, which load the weights and record the run"
-            raise ConfigError(fault, "omit it, or set _disabled_: true in single ones")
-    plain = is_list and any(isinstance(part, list | tuple | bool | int | float) for part in value)
-    if value is not None and (plain or not is_list):
-        remedy = f"pass --{place}::0::NAME VALUE for each part, or a list"
-        raise ConfigError(f"--{place} is {repr(value)[:60]}, not a list of sections", remedy)
-
-
-def _check_type(place: str, value: Any, shipped: Sequence[Any]) -> None:
-    """Refuse a value of another type than those of the shipped files; without one that is no reference, any will do.
-
-    Within a section or component a whole number, such as the weight of a loss, may be any number, and a text several.
-    """
-    value = str(value) if isinstance(value, Path) else value
-    plain = [each for each in shipped if each is not None and not is_reference(each) and not _is_component(each)]
-    optional = None in shipped or any(isinstance(each, list | dict) for each in plain)
-    # True is the value of an option without one, and pathlib takes an empty text for the working directory
-    if is_path(place) and (value is True or value == ""):
-        raise ConfigError(f"--{place} has no value", "write the path after it")
-    if not plain or value is None and optional or is_reference(value):
-        return
-    nested = "::" in place
-    if nested and isinstance(value, bool) and "auto" in plain:  # such as acceleration::channels_last
-        return
-    if nested and _are_texts(value) and any(map(_are_texts, plain)):  # keys of a transform
-        return
-    if not any(_same_type(value, float(each) if nested and type(each) is int else each) for each in plain):
-        kind, remedy = (text.format(key=place, default=plain[0]) for text in TYPES[type(plain[0])])
-        is_number = isinstance(value, str) and A_NUMBER.fullmatch(value)
-        remedy = "write 1.0e-4, not 1e-4, in YAML" if is_number else remedy
-        raise ConfigError(f"--{place} is {value!r}, not {kind}", remedy)
-
-
-def _are_texts(value: Any) -> bool:
-    """Whether a value is a text or several, which MONAI's transforms take alike."""
-    return isinstance(value, str) or isinstance(value, list) and all(isinstance(part, str) for part in value)
-
-
-def _same_type(value: Any, default: Any) -> bool:
-    if isinstance(value, bool) or isinstance(default, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if isinstance(default, list | tuple):
-        if not isinstance(value, list | tuple) or not value:
-            return isinstance(value, list | tuple)
-        are_texts = bool(default) and _are_texts(list(default)) and not any(map(is_reference, default))
-        numbers = _holds_numbers(default) and any(isinstance(part, int | float) for _, part in parts(list(default)))
-        return _are_texts(list(value)) if are_texts else not numbers or _holds_numbers(value)
-    return isinstance(value, type(default))
-
-
-def _holds_numbers(value: Sequence[Any]) -> bool:
-    """Whether a list and the lists in it hold numbers alone; references and null may stand for some."""
-    return bool(value) and all(
-        _holds_numbers(part)
-        if isinstance(part, list | tuple)
-        else part is None or is_reference(part) or (isinstance(part, int | float) and not isinstance(part, bool))
-        for part in value
-    )
-
-
 def require_located(place: str, section: Mapping[str, Any], locator: ComponentLocator) -> None:
     """Refuse a component whose class or function cannot be imported; ``place`` is its id.
 
@@ -412,25 +260,8 @@ def require_located(place: str, section: Mapping[str, Any], locator: ComponentLo
         holder = found
 
 
-def _is_component(value: Any) -> bool:
-    return isinstance(value, Mapping) and "_target_" in value
-
-
-def _is_part(value: Any) -> bool:
-    return is_reference(value) or _is_component(value)
-
-
-def _loads(part: Any) -> bool:
-    named = _is_component(part) and str(part["_target_"]).endswith("Loader")
-    return named and not ConfigComponent(dict(part)).is_disabled()
-
-
-def _located(target: Any) -> Any:
-    return locate(target) if isinstance(target, str) else None
-
-
 def _is_network(target: Any) -> bool:
-    found = _located(target)
+    found = located(target)
     return inspect.isclass(found) and issubclass(found, nn.Module)
 
 
