@@ -5,7 +5,6 @@ import math
 import re
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -109,24 +108,17 @@ def test_the_gan_of_a_fold_is_the_same_whatever_its_test_patients_look_like(data
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_patient_planted_in_two_folds_is_refused(data, tmp_path):
+def test_a_patient_planted_in_two_folds_is_refused(data, tmp_path, monkeypatch):
     """Folds that were dealt wrongly, one lesion of a test patient among the training cases, end the study."""
-    planted = study(data, tmp_path)
-    import lesion_dcgan_aug.study.study as module
-
-    right = module.patient_folds
 
     def wrong(*arguments):
-        first, second = right(*arguments)
+        first, second = patient_folds(*arguments)
         return [first[1:], [*second, first[0]]]
 
-    module.patient_folds = wrong
-    try:
-        with pytest.raises(DataError, match=r"a fold trains and tests on patient .* \(leak\): assign folds by patient"):
-            planted.run()
-    finally:
-        module.patient_folds = right
-    assert not list(Path(tmp_path).rglob("fold*.json"))
+    monkeypatch.setattr("lesion_dcgan_aug.study.study.patient_folds", wrong)
+    with pytest.raises(DataError, match=r"a fold trains and tests on patient .* \(leak\): assign folds by patient"):
+        study(data, tmp_path).run()
+    assert not list(tmp_path.rglob("fold*.json"))
 
 
 def test_a_class_with_fewer_patients_than_folds_is_named(data, tmp_path):
@@ -198,16 +190,17 @@ def test_finished_cells_and_gans_are_kept_and_a_gan_that_was_interrupted_goes_on
     assert contents(root) == contents(folder)
 
 
-def test_cells_of_another_study_and_gans_of_other_components_are_refused(data, finished, tmp_path):
-    """An overlay of the training changes what GANs see, and no plain setting."""
+def test_cells_of_another_study_and_of_other_gans_are_refused(data, finished, tmp_path):
+    """GANs differ by an overlay of their training, by a component given to the study, and by the weights they keep."""
     shutil.copytree(finished[0], tmp_path / "study")
-    rule = r"was computed with other settings \(classifier\): remove .*or pass another --output_dir"
-    with pytest.raises(ConfigError, match=rule):
-        study(data, tmp_path, classifier={**TINY["classifier"], "steps": 4}).run()
-    (tmp_path / "still.yaml").write_text("augmentation: {_target_: lesion_dcgan_aug.augment.ClassicAugmentation}\n")
+    augmentation = {"_target_": "lesion_dcgan_aug.augment.ClassicAugmentation", "rotation": 5}
+    (tmp_path / "still.yaml").write_text(f"augmentation: {json.dumps(augmentation)}\n")
     configs = [str(BUNDLE.configs / "train.yaml"), str(tmp_path / "still.yaml")]
-    with pytest.raises(ConfigError, match=r"was computed with other settings \(gan\)"):
-        study(data, tmp_path, train_config=configs).run()
+    others = {"classifier": {"classifier": {**TINY["classifier"], "steps": 4}}, "gan": {"train_config": configs}}
+    for name, settings in [*others.items(), ("gan", {"augmentation": augmentation}), ("gan", {"keep": "last"})]:
+        rule = rf"was computed with other settings \({name}\): remove .*or pass another --output_dir"
+        with pytest.raises(ConfigError, match=rule):
+            study(data, tmp_path, **settings).run()
 
 
 def test_a_damaged_cell_is_named(tmp_path):

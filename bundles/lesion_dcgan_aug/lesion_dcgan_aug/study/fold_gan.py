@@ -23,17 +23,13 @@ from lesion_dcgan_aug.latent import Latent
 VALIDATION = 0.15
 """Share of a fold's training patients used to select the GANs' best epoch; they are training patients all the same."""
 DONE = "done.json"
-OWN = ("bundle_root", "output_dir", "variant", "run_dir", "dataset_dir", "demo_data", "datalist", "seed", "resume")
-"""Settings that each fold's run sets itself."""
-PARTS = ("network_def", "discriminator_def", "method")
-"""Components in which a variant differs."""
-GAN_KEYS = (
-    *("width", "max_epochs", "constant_epochs", "decay_epochs", "val_interval", "samples_per_epoch", "views"),
-    *("batch_size", "learning_rate", "losses", "precision", "accumulation_steps", "clip_norm", "target_window"),
-    *("ema_decay", *PARTS, "adversarial_loss", "augmentation", "optimizer", "schedule", "latent", "preprocessing"),
-    "train",
+OWN = (
+    *("bundle_root", "output_dir", "variant", "run_dir", "prepare", "record", "resume", "seed", "training", "run"),
+    *("dataset_dir", "demo_data", "phantoms", "datalist", "one_patient_per_file", "data_check", "data"),
 )
-"""Settings that the samples depend on."""
+"""Settings that each fold's run sets itself, and those of its data, which the study gives it."""
+HOW = ("device", "num_workers", "acceleration", "tensorboard", "save_interval")
+"""Settings that samples do not depend on but for rounding."""
 
 
 def train_fold_gan(
@@ -47,7 +43,7 @@ def train_fold_gan(
     Args:
         folder: of the run.
         config: ``train.yaml``, with overlays after it.
-        settings: those that differ from ``train.yaml``.
+        settings: of the study's command; those that ``train.yaml`` has too apply to the GANs.
         training: the fold's training items; some of their patients validate. No other item reaches the run.
         seed: of the run.
     """
@@ -67,21 +63,10 @@ def train_fold_gan(
     return network, parser.get_parsed_content("validate::dataset::latent")
 
 
-def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the study's command that apply to its GANs: values, and the components of a variant."""
-    plain = {
-        key: value
-        for key, value in running.items()
-        if not (isinstance(value, str) and value[:1] in "$@%") and not (isinstance(value, dict) and "_target_" in value)
-    }
-    parts = {key: running[key] for key in PARTS if key in running}
-    return {key: value for key, value in {**plain, **parts}.items() if key not in OWN}
-
-
 def decisive_settings(config: str | Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the samples of GANs depend on, of the composed settings of their trainings."""
     composed = settings_of(_composed(config, settings))
-    return {key: composed[key] for key in GAN_KEYS if key in composed}
+    return {key: value for key, value in composed.items() if key not in (*OWN, *HOW)}
 
 
 def _composed(config: str | Sequence[str], settings: Mapping[str, Any], **own: Any) -> ConfigParser:

@@ -27,7 +27,7 @@ from lesion_dcgan_aug.data.class_patches import labels_of, load_patches
 from lesion_dcgan_aug.data.selection import patient_folds
 from lesion_dcgan_aug.latent import Latent, synthesise
 from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
-from lesion_dcgan_aug.study.fold_gan import changed_settings, decisive_settings, train_fold_gan
+from lesion_dcgan_aug.study.fold_gan import decisive_settings, train_fold_gan
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, write_result
 from lesion_dcgan_aug.study.report import classification_scores, write_study
 
@@ -59,7 +59,7 @@ class AugmentationStudy:
             is none. A larger set contains the smaller ones.
         gan_sizes: samples of each class that are added to each fold trained on, in addition to the best classic size.
         classifier: arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
-        record: of the command, whose settings differ from those of ``train_config``.
+        record: of the command, whose settings replace those of ``train_config``.
 
     Raises:
         ConfigError: a size is negative or repeated, or there is no seed.
@@ -87,7 +87,7 @@ class AugmentationStudy:
                 raise ConfigError(f"--{name} is {sizes}", "give numbers of 0 or more, each once")
         self.items = [item for section in self.cases.values() for item in section]
         self.folder = Path(self.output_dir, "study")
-        self.gan_settings = changed_settings(config_of(self.record))
+        self.gan_settings = config_of(self.record)
 
     def run(self) -> list[FoldResult]:
         """Run what has no result yet, write the tables and print the main one.
