@@ -146,11 +146,13 @@ def _fastmri(file: Any, where: Where) -> KspaceScan:
         raise VolumeError(where(fault, f"shape {kspace.shape}, {coils} coils", "add the missing axis"))
     mask = _mask(file, kspace, where)
     if "affine" in file.attrs and "axis" in file.attrs:
-        affine = np.asarray(file.attrs["affine"], dtype=float)
+        affine, axis = np.asarray(file.attrs["affine"], dtype=float), int(file.attrs["axis"])
         if affine.shape != (4, 4) or not is_invertible(affine):
             raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "write it again"))
+        if axis not in range(3):
+            raise VolumeError(where("the axis of the slices is not 0, 1 or 2", f"axis {axis}", "write it again"))
         simulated = bool(file.attrs.get("simulated", False))
-        return KspaceScan(kspace, mask, affine, int(file.attrs["axis"]), io_orientation(affine), simulated)
+        return KspaceScan(kspace, mask, affine, axis, io_orientation(affine), simulated)
     if "ismrmrd_header" not in file:
         remedy = "add it with the field of view"
         raise VolumeError(where("no ismrmrd_header in the file", f"{sorted(file)}", remedy))

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
-from monai.data.fft_utils import fftn_centered, ifftn_centered
 from nibabel.orientations import apply_orientation, axcodes2ornt, ornt_transform
 from numpy.typing import NDArray
+from scipy import fft
 
 from common.errors import DataError, Finding, VolumeError, Where
-from common.simulation.corruptions.kspace import Complex, complex_of, pairs_of, to_image, zero_filled
+from common.simulation.corruptions.kspace import Complex, centred, to_image, zero_filled
 from common.simulation.corruptions.magnitude import from_slices, to_slices
 from common.simulation.corruptions.masks import Mask
 from common.simulation.grid import Volume
@@ -47,12 +47,14 @@ def header_of(xml: bytes | str, where: Where, number: int = 0) -> KspaceHeader:
     """
     try:
         encodings = ElementTree.fromstring(xml).findall("{*}encoding")
-        encoding = encodings[number] if number < len(encodings) else None
-        trajectory = _text(encoding, "trajectory") if encoding is not None else ""
+        if number >= len(encodings):
+            raise ValueError(f"no encoding {number}")
+        encoding = encodings[number]
+        trajectory = _text(encoding, "trajectory")
         fields = [_numbers(encoding, space, "fieldOfView_mm") for space in ("encodedSpace", "reconSpace")]
         matrix = tuple(int(size) for size in _numbers(encoding, "encodedSpace", "matrixSize"))
-        limit = encoding.find("{*}encodingLimits/{*}kspace_encoding_step_1/{*}center") if encoding is not None else None
-        middle = matrix[1] // 2 if limit is None or not limit.text else int(limit.text)
+        limit = encoding.findtext("{*}encodingLimits/{*}kspace_encoding_step_1/{*}center")
+        middle = int(limit) if limit else matrix[1] // 2
     except (ElementTree.ParseError, ValueError) as error:
         fault = "the header is not ISMRMRD's XML with encoding spaces"
         raise VolumeError(where(fault, str(error), "export the file again")) from error
@@ -62,16 +64,16 @@ def header_of(xml: bytes | str, where: Where, number: int = 0) -> KspaceHeader:
     return KspaceHeader(fields[0], fields[1], matrix, middle)
 
 
-def _text(element: ElementTree.Element | None, name: str) -> str:
-    part = None if element is None else element.find("/".join(f"{{*}}{part}" for part in name.split("/")))
-    if part is None or not part.text:
+def _text(element: ElementTree.Element, name: str) -> str:
+    text = element.findtext("/".join(f"{{*}}{part}" for part in name.split("/")))
+    if not text:
         raise ValueError(f"no {name}")
-    return part.text.strip()
+    return text.strip()
 
 
-def _numbers(element: ElementTree.Element | None, space: str, name: str) -> tuple[float, ...]:
+def _numbers(element: ElementTree.Element, space: str, name: str) -> tuple[float, ...]:
     numbers = tuple(float(_text(element, f"{space}/{name}/{axis}")) for axis in "xyz")
-    if not min(numbers) > 0:
+    if not all(0 < number < np.inf for number in numbers):
         raise ValueError(f"{space}/{name} {numbers}")
     return numbers
 
@@ -167,13 +169,8 @@ def without_oversampling(kspace: Complex, header: KspaceHeader) -> Complex:
     if kept >= rows * (1 - ROUNDED):
         return kspace
 
-    def along_rows(transform: Callable[..., object], values: Complex) -> Complex:
-        pairs = pairs_of(np.moveaxis(values, -2, -1))
-        return np.moveaxis(complex_of(np.asarray(transform(pairs, spatial_dims=1))), -1, -2)
-
-    images = along_rows(ifftn_centered, kspace)
     start = rows // 2 - kept // 2
-    return np.ascontiguousarray(along_rows(fftn_centered, images[..., start : start + kept, :]))
+    return centred(fft.fftn, centred(fft.ifftn, kspace, (-2,))[..., start : start + kept, :], (-2,))
 
 
 def checked_kspace(kspace: NDArray[np.generic], where: Where) -> Complex:

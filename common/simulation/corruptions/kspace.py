@@ -6,9 +6,11 @@ that noise has one standard deviation in the image and in k-space.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from monai.data.fft_utils import fftn_centered, ifftn_centered
 from numpy.typing import ArrayLike, NDArray
+from scipy import fft
 from scipy.signal.windows import hann
 
 from ...errors import ConfigError
@@ -28,26 +30,18 @@ LEAST_CENTRE = 4
 
 def to_kspace(image: ArrayLike) -> Complex:
     """The k-space (..., rows, columns) of complex images of this shape; frequency 0 is at (rows // 2, columns // 2)."""
-    return complex_of(np.asarray(fftn_centered(pairs_of(image), spatial_dims=2)))
+    return centred(fft.fftn, image, (-2, -1))
 
 
 def to_image(kspace: ArrayLike) -> Complex:
     """The complex images (..., rows, columns) of a k-space of this shape, the inverse of :func:`to_kspace`."""
-    return complex_of(np.asarray(ifftn_centered(pairs_of(kspace), spatial_dims=2)))
+    return centred(fft.ifftn, kspace, (-2, -1))
 
 
-def pairs_of(values: ArrayLike) -> NDArray[np.floating]:
-    """Real and imaginary parts (..., 2) of values (...), as MONAI takes complex numbers."""
-    given = np.asarray(values)
-    wide = given.dtype in (np.float64, np.complex128)
-    numbers = np.ascontiguousarray(given, dtype=np.complex128 if wide else np.complex64)
-    return numbers.view(np.float64 if wide else np.float32).reshape(*given.shape, 2)
-
-
-def complex_of(pairs: NDArray[np.floating]) -> Complex:
-    """Complex values (...) of real and imaginary parts (..., 2)."""
-    numbers: Complex = np.ascontiguousarray(pairs).view(np.complex128 if pairs.dtype == np.float64 else np.complex64)
-    return numbers[..., 0]
+def centred(transform: Callable[..., Complex], values: ArrayLike, axes: tuple[int, ...]) -> Complex:
+    """An orthonormal transform of ``scipy.fft`` along some axes, whose middles are the origins of both domains."""
+    moved = transform(fft.ifftshift(np.asarray(values), axes), axes=axes, norm="ortho")
+    return np.asarray(fft.fftshift(moved, axes))
 
 
 def simulated_phase(shape: tuple[int, int], largest: float, rng: np.random.Generator) -> Magnitude:
