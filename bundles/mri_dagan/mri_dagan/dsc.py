@@ -109,11 +109,11 @@ def oscillation(residues: Array) -> Array:
     return np.asarray(bends / np.maximum(residues.max(-1), np.finfo(float).tiny))
 
 
-def least_oscillating(tissue: Array, artery: Array, interval: float, limit: float = OSCILLATION) -> Array:
-    """Residue functions (N, 2 T) of :func:`deconvolved`, each by the lowest threshold that keeps ``limit`` (oSVD)."""
+def least_oscillating(tissue: Array, artery: Array, interval: float) -> Array:
+    """Residue functions (N, 2 T) of :func:`deconvolved`, each by the lowest threshold that keeps ``OSCILLATION``."""
     residues = deconvolved(tissue, artery, interval, THRESHOLDS[0])
     for threshold in THRESHOLDS[1:]:
-        wild = np.flatnonzero(oscillation(residues) > limit)
+        wild = np.flatnonzero(oscillation(residues) > OSCILLATION)
         residues[wild] = deconvolved(tissue[wild], artery, interval, threshold)
     return residues
 

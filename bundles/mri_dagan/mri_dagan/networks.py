@@ -147,7 +147,7 @@ class ResidualChain(nn.Module):
         act = ("leakyrelu", {"negative_slope": 0.2})
         units = [ResidualUnit(3, width if number else 1, width, act=act, norm="batch") for number in range(blocks)]
         self.layers = nn.Sequential(*units, nn.Conv3d(width, 1, 3, padding=1))
-        _start_at_zero(self.layers[-1:])
+        _start_at_zero(self.layers[-1])
         refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ class EncoderDecoder(nn.Module):
         self.encoder = nn.ModuleList([_layer(nn.Conv3d(before, count, 3, padding=1)) for before, count in pairs])
         turned = [nn.ConvTranspose3d(count, before, 3, padding=1) for before, count in reversed(pairs)]
         self.decoder = nn.ModuleList([*map(_layer, turned[:-1]), turned[-1]])
-        _start_at_zero(self.decoder[-1:])
+        _start_at_zero(self.decoder[-1])
         refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -213,10 +213,7 @@ def _layer(convolution: nn.Conv3d | nn.ConvTranspose3d) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm3d(convolution.out_channels), nn.LeakyReLU(0.2))
 
 
-def _start_at_zero(layers: nn.Module) -> None:
-    """Zeros in the only convolution among these layers, or of this one."""
-    for layer in layers.modules():
-        if isinstance(layer, nn.modules.conv._ConvNd):
-            nn.init.zeros_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+def _start_at_zero(layer: nn.Module) -> None:
+    """Zeros in a convolution, or in a layer whose only parameters are those of one."""
+    for value in layer.parameters():
+        nn.init.zeros_(value)

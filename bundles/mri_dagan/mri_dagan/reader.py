@@ -70,21 +70,14 @@ class LoadKspaced(LoadVolumed):
         keys: items that hold a path or a list of paths.
         reader: of the volumes.
         complex_input: whether ``image`` becomes channels as of :func:`mri_dagan.kspace_scan.channels_of`.
-        allow_missing_keys: skip absent keys.
 
     Raises:
         DataError: see the parent.
         VolumeError: by a call with ``complex_input``, for a magnitude image, which has neither phase nor mask.
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection,
-        reader: VolumeReader | None = None,
-        complex_input: bool = False,
-        allow_missing_keys: bool = True,
-    ) -> None:
-        super().__init__(keys, reader, allow_missing_keys)
+    def __init__(self, keys: KeysCollection, reader: VolumeReader | None = None, complex_input: bool = False) -> None:
+        super().__init__(keys, reader)
         self.complex_input = complex_input
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -115,20 +108,13 @@ class DataConsistencyd(MapTransform):
         keys: synthetic volumes (1, X, Y, Z).
         reader: of the k-space; by default without choices.
         enabled: false leaves all cases as they are.
-        allow_missing_keys: skip absent keys.
 
     Raises:
         DataError: by a call, for a volume of several channels or another shape than that of the k-space.
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection,
-        reader: VolumeReader | None = None,
-        enabled: bool = True,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
+    def __init__(self, keys: KeysCollection, reader: VolumeReader | None = None, enabled: bool = True) -> None:
+        super().__init__(keys)
         self.reader = reader if isinstance(reader, KspaceReader) else KspaceReader()
         self.enabled = enabled
 
