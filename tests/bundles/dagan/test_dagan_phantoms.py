@@ -1,4 +1,4 @@
-"""Phantoms and simulated pairs of fast MR: what is written, what each degradation leaves, whose grey scale stays."""
+"""Fast MR in the grey scale of its source, and simulated pairs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pytest
 import torch
 from bundle_commands import Bundle
 from mri_dagan.phantoms import write_dagan
@@ -14,25 +13,18 @@ from mri_dagan.simulation import AnyUndersampling
 
 from common.simulation.corruptions.undersampling import Undersampled
 
-SPACING = 5.0
 BUNDLE = Bundle("mri_dagan")
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("phantoms") / "heads"
-    write_dagan(root, 2, SPACING, 7)
-    return root
-
-
-def test_seven_times_the_input_gives_seven_times_the_output(written: Path, tmp_path: Path) -> None:
+def test_seven_times_the_input_gives_seven_times_the_output(tmp_path: Path) -> None:
+    write_dagan(tmp_path / "heads", 1, 5.0, 7)
     small = {"depth": 2, "width": 4, "device": torch.device("cpu")}
     parser = BUNDLE.parser("inference", "demo", **small)
     network = parser.get_parsed_content("network").eval()
     torch.manual_seed(0)
     torch.nn.init.normal_(network.unet.decoder[-1][1].weight, std=0.1)
     prepare, restore = (parser.get_parsed_content(name) for name in ("preprocessing", "postprocessing"))
-    source = nib.load(written / "phantom_000" / "zero_filled.nii.gz")
+    source = nib.load(tmp_path / "heads" / "phantom_000" / "zero_filled.nii.gz")
     made = []
     for factor in (1, 7):
         path = tmp_path / f"{factor}.nii.gz"

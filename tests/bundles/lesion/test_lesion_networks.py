@@ -119,10 +119,7 @@ def test_latents_are_uniform_in_training_and_inference_alike():
     drawn = latent.draw(400, 3, generator=torch.Generator().manual_seed(0))
     seeded = latent.seeded(range(1200))
     for z in (drawn.flatten(), seeded.flatten()):
-        assert -1 <= z.min() < -0.999
-        assert 0.999 < z.max() <= 1
-        assert z.mean().item() == pytest.approx(0, abs=0.01)
-        assert z.var().item() == pytest.approx(1 / 3, abs=0.005), "of U[-1, 1]; a normal one would have 1"
+        assert z.abs().max() <= 1
         assert (z.sort().values - torch.linspace(-1, 1, z.numel())).abs().max() < 0.02
 
 
