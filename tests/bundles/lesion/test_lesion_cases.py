@@ -62,6 +62,17 @@ def test_a_folder_a_class_with_patients(patients, tmp_path):
         assert len(items) == 2 * len({item["patient"] for item in items})
 
 
+def test_every_file_of_a_patch_counts_once_and_hidden_ones_do_not(root, tmp_path):
+    (root / "cyst" / "p1.nii.gz").rename(root / "cyst" / "p1.NII.GZ")
+    (root / "cyst" / "._p2.nii.gz").write_bytes(b"of macOS")
+    lists = cases(root, tmp_path, one_patient_per_file=True)
+    found = sorted(item["case"] for items in lists.values() for item in items)
+    assert found == sorted(f"{name}_p{number}" for name in CLASSES for number in range(10))
+    save(root / "cyst" / "p3.nii", patch(555))
+    with pytest.raises(DataError, match=r"has several patches named cyst_p3: rename or remove all but one"):
+        cases(root, tmp_path, one_patient_per_file=True)
+
+
 def test_the_split_is_recorded_and_kept(patients, tmp_path, caplog):
     first = cases(patients, tmp_path)
     assert not (tmp_path / "run").exists()

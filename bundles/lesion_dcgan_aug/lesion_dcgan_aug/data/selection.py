@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from common.data.origins import Origin, require_dir
 from common.data.run_split import Lists
 from common.data.selection import ALL, announce_split, new_record, select_lists
 from common.data.split_record import Cases
-from common.errors import ConfigError, DataError, Finding, VolumeError, choose
+from common.errors import ConfigError, DataError, Finding, VolumeError, choose, some
 from common.io.nifti.reading import is_constant
 from common.io.picture_files import PICTURES, is_picture
 from common.io.reader import NIFTI, VolumeReader, volume_stem
@@ -94,15 +94,18 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
     """Patches in one folder per class.
 
     Raises:
-        DataError: there are no patches, or their patients are not known.
+        DataError: there are no patches, two of a class have one name, or their patients are not known.
     """
-    files = {
-        name: sorted(path for path in (root / name).glob("*") if path.name.endswith((*NIFTI, *PICTURES)))
-        for name in classes
-    }
-    if not any(files.values()):
+    files = [(name, path) for name in classes for path in sorted((root / name).glob("[!.]*"))]
+    cases = [
+        (f"{name}_{volume_stem(path)}", name, path)
+        for name, path in files
+        if path.name.lower().endswith((*NIFTI, *PICTURES))
+    ]
+    if not cases:
         raise DataError(f"no patches in {root}, such as {LAYOUT}", "correct --dataset_dir or --classes")
-    cases = [(f"{name}_{volume_stem(path)}", name, path) for name in classes for path in files[name]]
+    if repeated := [case for case, count in Counter(case for case, _, _ in cases).items() if count > 1]:
+        raise DataError(f"{root} has several patches named {some(repeated)}", "rename or remove all but one")
     if not one_patient_per_file and not (root / "patients.csv").is_file():
         remedy = f"add {root / 'patients.csv'} (case,patient; a case is <class>_<file>), {ONE_EACH}"
         raise DataError(f"no patients.csv in {root}, {NO_PATIENTS}", remedy)
