@@ -36,7 +36,7 @@ WHOLE = Range("a whole number above zero", "pass a number such as 10", _is_whole
 RANGES = {
     **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
     **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "tile", "neighbours"), POSITIVE),
-    **dict.fromkeys(("clip_norm", "interval", "lr", "max_memory_gb"), POSITIVE),
+    **dict.fromkeys(("clip_norm", "epochs", "interval", "lr", "max_memory_gb"), POSITIVE),
     **dict.fromkeys(("constant_epochs", "decay_epochs", "weight", "least_change"), NOT_NEGATIVE),
     **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
     **dict.fromkeys(("ema_decay", "betas"), DECAY),

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from bundle_commands import Bundle
+from bundle_commands import Bundle, refused
 from lesion_dcgan_aug.data.class_patches import load_patches
 from lesion_dcgan_aug.data.selection import patient_folds
 from lesion_dcgan_aug.phantoms import write_liver_lesions
@@ -118,6 +118,11 @@ def test_a_patient_planted_in_two_folds_is_refused(data, tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"a fold trains and tests on patient .* \(leak\): assign folds by patient"):
         study(data, tmp_path).run()
     assert not list(tmp_path.rglob("fold*.json"))
+
+
+def test_a_classifier_of_no_epoch_is_refused(data, tmp_path):
+    done = BUNDLE.run("study", ["study"], dataset_dir=data, output_dir=tmp_path, **{"classifier::epochs": 0})
+    refused(done, "--classifier::epochs is 0, not above zero: give a positive number")
 
 
 def test_a_class_with_fewer_patients_than_folds_is_named(data, tmp_path):
