@@ -53,7 +53,7 @@ class ClassicGrid:
 
     def __post_init__(self) -> None:
         numbers = (self.rotations, self.flips, self.translations, self.scales, self.margin)
-        if self.rotations < 1 or min(numbers) < 0 or self.flips > len(FLIPS):
+        if self.rotations < 1 or not all(number >= 0 for number in numbers) or self.flips > len(FLIPS):
             fault = f"--classic_grid has {numbers} rotations, flips, translations, scales and margin"
             raise ConfigError(fault, f"give at least 1 rotation, 0 to {len(FLIPS)} flips, and no negative number")
 

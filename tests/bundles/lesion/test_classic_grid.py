@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from lesion_dcgan_aug.augment import warped
@@ -107,7 +109,9 @@ def test_views_follow_from_the_lesion_s_seed_alone():
     assert torch.allclose(both[owners == 0], alone)
 
 
-@pytest.mark.parametrize("settings", [{"rotations": 0}, {"flips": 4}, {"scales": -1}, {"margin": -0.1}])
+@pytest.mark.parametrize(
+    "settings", [{"rotations": 0}, {"flips": 4}, {"scales": -1}, {"margin": -0.1}, {"margin": math.nan}]
+)
 def test_numbers_out_of_range_are_refused(settings):
     rule = "--classic_grid has .* rotations, flips, .*: give at least 1 rotation, 0 to 3 flips"
     with pytest.raises(ConfigError, match=rule):

@@ -160,6 +160,12 @@ def test_a_class_that_is_no_folder_of_out_is_refused(root, tmp_path, name):
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("margin", [-0.1, 11, np.inf, np.nan])
+def test_a_margin_that_no_patch_has_is_refused(root, tmp_path, margin):
+    with pytest.raises(ConfigError, match=f"^--margin is {margin}, not from 0 to 10: give a number such as 0.2"):
+        cut_cases(root, tmp_path / "out", ["cyst"], margin=margin, one_patient_per_file=True)
+
+
 def test_patches_are_not_written_over(root, tmp_path):
     cut_cases(root, tmp_path / "out", ["cyst"], one_patient_per_file=True)
     with pytest.raises(OutputError, match="already has cyst: remove them"):

@@ -23,6 +23,8 @@ from common.io.reader import NIFTI, VolumeReader, volume_path
 SIZE = 64
 MARGIN = 0.2
 """Margin on each side of the lesion, relative to its larger extent."""
+MOST_MARGIN = 10
+"""The patch is 21 lesions wide."""
 MASKS = "masks"
 SMALLEST = 4
 """Smallest component of a mask in pixels that counts as a lesion; smaller ones are annotation errors."""
@@ -113,11 +115,11 @@ def cut_cases(
 
     Raises:
         DataError: a case's patient is not known, a mask is on another grid, or a class has no lesions.
-        ConfigError: the margin is negative, or a class has a name that cannot be that of a folder.
+        ConfigError: the margin is out of range, or a class has a name that cannot be that of a folder.
         OutputError: ``out`` already holds patches.
     """
-    if margin < 0:
-        raise ConfigError(f"--margin is {margin}", "give 0 or more")
+    if not 0 <= margin <= MOST_MARGIN:
+        raise ConfigError(f"--margin is {margin}, not from 0 to {MOST_MARGIN}", f"give a number such as {MARGIN}")
     for name in classes:
         require_file_name(name, "--classes", error=ConfigError)
     root, out = Path(os.path.abspath(root)), Path(os.path.abspath(out))
