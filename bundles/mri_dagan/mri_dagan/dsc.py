@@ -7,8 +7,10 @@ of which blood fills a known share, since the contrast agent of pure blood leave
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import torch
 from monai.transforms import Transform
@@ -38,6 +40,10 @@ LEAST_FALL = 0.2
 """Of the signal of the arteries by a bolus."""
 OSCILLATION = 0.035
 """Highest oscillation index of a residue function (Wu et al. 2003)."""
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+"""Of NIfTI's units of time; a header without one says nothing."""
+EVEN = 0.01
+"""Part by which the time step of a header may differ from the interval, since headers round it."""
 THRESHOLDS = np.linspace(0.02, 0.98, 49)
 """Cut-offs that are tried, lowest first, in parts of the largest singular value."""
 
@@ -191,19 +197,29 @@ class PerfusionInputd(Transform):
         artery_share: of blood in the voxels of arteries.
         target, unit: of the training; a target of ``UNITS`` has its unit.
         scale: 1/s; that of the artery is larger by 1 / ``artery_share``.
+        interval: of the time points in s; the header of a NIfTI file may not say another one. Weights of earlier
+            versions do not have it, and nothing is compared.
 
     Raises:
         ConfigError: for another unit.
+        DataError: by a call, for a series with another interval.
     """
 
     def __init__(
-        self, echo_time: float, artery_share: float, target: str = "", unit: str = "", scale: float = 20.0
+        self,
+        echo_time: float,
+        artery_share: float,
+        target: str = "",
+        unit: str = "",
+        scale: float = 20.0,
+        interval: float | None = None,
     ) -> None:
         if unit != (own := UNITS.get(target, unit)):
             fault = f"--target {target} is in {own}, but --output::unit is {unit}"
             raise ConfigError(fault, f"pass --output::unit {own} and its --target_window, see dsc.yaml")
         self.echo_time = echo_time
         self.artery_share = artery_share
+        self.interval = interval
         self.scale = scale
 
     def channels_after(self, channels: int) -> int:
@@ -212,6 +228,8 @@ class PerfusionInputd(Transform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace ``image`` (T, X, Y, Z) by (2 T, X, Y, Z)."""
+        if self.interval is not None:
+            _require_interval(Path(data["image"].meta["filename_or_obj"]), self.interval)
         series = np.moveaxis(np.asarray(data["image"], np.float64), 0, -1)
         artery = arterial_input(series, self.echo_time, self.artery_share) * self.artery_share
         both = [relaxation(series, self.echo_time), np.broadcast_to(artery, series.shape)]
@@ -219,3 +237,14 @@ class PerfusionInputd(Transform):
         image = convert_to_dst_type(made, data["image"])[0]
         image.meta[TIMES] = len(data["image"])
         return {**data, "image": image}
+
+
+def _require_interval(path: Path, interval: float) -> None:
+    """Refuse a NIfTI series whose header has another time step, of which all times and flows would be wrong."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return
+    header: Any = nib.nifti1.load(path).header
+    step = float(header["pixdim"][4]) * SECONDS.get(header.get_xyzt_units()[1], 0)
+    if step and abs(step - interval) > EVEN * interval:
+        fault = f"{path.name} has a time point every {step:g} s, not {interval:g} s"
+        raise DataError(fault, f"resample it in time, or train with --interval {step:g}")

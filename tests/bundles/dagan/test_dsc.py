@@ -142,7 +142,8 @@ def test_scores_by_hand() -> None:
 
 def test_the_network_sees_each_pixel_and_the_artery(scans: Path) -> None:
     series = voxels(scans / "phantom_000" / "dsc.nii.gz")
-    image = MetaTensor(torch.from_numpy(np.moveaxis(series, -1, 0).astype(np.float32)))
+    path = str(scans / "phantom_000" / "dsc.nii.gz")
+    image = MetaTensor(torch.from_numpy(np.moveaxis(series, -1, 0).astype(np.float32)), meta={"filename_or_obj": path})
     step = PerfusionInputd(0.03, 0.1, "cbf", "ml/100g/min")
     given = step({"image": image})["image"]
     assert given.shape == (120, 48, 48, 4)
@@ -157,6 +158,29 @@ def test_the_network_sees_each_pixel_and_the_artery(scans: Path) -> None:
 def test_a_map_is_not_trained_in_the_unit_of_another() -> None:
     with pytest.raises(ConfigError, match=r"^--target mtt is in s, but --output::unit is ml/100g/min: pass"):
         PerfusionInputd(0.03, 0.1, "mtt", "ml/100g/min")
+
+
+@pytest.mark.parametrize(
+    ("step", "unit", "told"), [(2000, "msec", "2"), (1.5, "sec", "1.5"), (1.004, "sec", ""), (2, "unknown", "")]
+)
+def test_a_series_with_another_time_step_than_the_network_was_trained_with_is_refused(
+    scans: Path, tmp_path: Path, step: float, unit: str, told: str
+) -> None:
+    """As its header has it, in its unit of time; one without a unit, as nibabel makes it, says nothing."""
+    scan = nib.load(scans / "phantom_000" / "dsc.nii.gz")
+    scan.header.set_xyzt_units("mm", unit)
+    scan.header["pixdim"][4] = step
+    nib.save(scan, path := tmp_path / "dsc.nii.gz")
+    image = MetaTensor(torch.from_numpy(np.moveaxis(scan.get_fdata(), -1, 0)), meta={"filename_or_obj": str(path)})
+    change = PerfusionInputd(0.03, 0.1, interval=1.0)
+    if not told:
+        assert change({"image": image})["image"].shape[0] == 120
+        return
+    fault = (
+        rf"^dsc.nii.gz has a time point every {told} s, not 1 s: resample it in time, or train with --interval {told}"
+    )
+    with pytest.raises(DataError, match=fault):
+        change({"image": image})
 
 
 def test_a_run_scores_both_classical_answers_and_writes_the_unit(scans: Path, tmp_path: Path) -> None:
