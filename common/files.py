@@ -173,6 +173,20 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda name: Path(name).write_text(text, encoding="utf-8", newline=""))
 
 
+def require_new_files(folder: Path) -> None:
+    """Refuse a folder in which no file can be made, before a long computation whose result it would receive.
+
+    Raises:
+        OutputError: for a folder that cannot be created or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # by a file, since permissions alone do not show read-only file systems and quotas
+        tempfile.TemporaryFile(dir=folder, prefix=TEMPORARY_PREFIX).close()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def write_whole_folder(path: Path, write: Callable[[Path], Any], is_own: Callable[[Path], bool]) -> None:
     """Write a folder atomically: ``write`` fills a temporary folder, which replaces ``path`` when it is complete.
 

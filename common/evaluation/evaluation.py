@@ -18,6 +18,7 @@ from ..case_keys import GROUPS, REGIONS
 from ..config.record import RunRecord, config_of
 from ..data.datalist import Item
 from ..errors import ConfigError, DataError, choose, naming_case
+from ..files import require_new_files
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
@@ -141,6 +142,7 @@ class Evaluation:
             CheckpointError: there is no trained model, or weights do not fit.
             ConfigError: weights were trained to another unit, a reference or variant has the name of another row, or a
                 metric wants what no case has.
+            OutputError: for a folder that cannot be written, before anything is scored.
         """
         items = self.cases[self.section]
         if not items:
@@ -151,6 +153,7 @@ class Evaluation:
         self._require_arguments()
         methods = self._methods()
         self._require_names(methods)
+        require_new_files(folder)
         line = self._line()
         pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual, self.maps)
         panels: list[Panel] = []

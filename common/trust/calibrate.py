@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ..config.record import RunRecord
 from ..data.datalist import Item
 from ..errors import ConfigError, DataError
+from ..files import require_new_files
 from ..io import VolumeReader
 from ..units import ARBITRARY, PERCENT
 from ..weights import checkpoints
@@ -90,6 +91,7 @@ class Calibration:
         Raises:
             DataError: too few cases with a target, or cases that the run was trained on.
             CheckpointError: there are no weights, or they do not fit.
+            OutputError: for a folder that cannot be written, before anything is inferred.
         """
         infer = self._inference()
         items = self.held_out.items(SECTIONS[0])
@@ -100,6 +102,7 @@ class Calibration:
             raise DataError(fault, "pass --section test and a --datalist with more cases in that section")
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
+        require_new_files(self.held_out.weights.parent)
         cases = [infer(item, self.by_removed) for item in tqdm(items, "calibration", unit="case", disable=None)]
         record = TrustRecord(
             sha256=checkpoints.sha256(self.held_out.weights),

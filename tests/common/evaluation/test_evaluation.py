@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from toy_networks import Scale
 
 from common.config import RunRecord
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, OutputError
 from common.evaluation import SourceDataset, output_error
 from common.evaluation.evaluation import Evaluation
 from common.evaluation.held_out_case import load_case
@@ -207,6 +207,16 @@ def test_a_range_without_a_value_of_the_truth_names_the_case(tmp_path, cases):
     metric = partial(score, value_range=(5000.0, 6000.0))
     with pytest.raises(ConfigError, match="test_1: --value_range is 5000 to 6000, without a value of the truth"):
         evaluation(tmp_path, cases, metrics=[metric]).run()
+
+
+def test_an_evaluation_that_could_not_be_written_scores_nothing(tmp_path, cases):
+    def scored(pred: np.ndarray) -> dict[str, float]:
+        raise AssertionError("scored before its folder was tried")
+
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / "evaluation").write_text("a file of another program")
+    with pytest.raises(OutputError, match=r"cannot write .*evaluation \(File exists\): free space or choose another"):
+        evaluation(tmp_path, cases, metrics=[scored]).run()
 
 
 def halved_from_below(source: np.ndarray) -> np.ndarray:
