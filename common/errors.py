@@ -183,13 +183,13 @@ class CasesFailedError(UserError):
     exit_code = 1
 
 
-def failure(reasons: Mapping[str, str], cases: int, manifest: Path) -> UserError:
+def failure(reasons: Mapping[str, str], cases: int, manifest: Path | str) -> UserError:
     """The error that ends a batch in which some cases failed; a missing package that fails all of them is its cause.
 
     Args:
         reasons: messages of the failed cases, by their names.
         cases: number of cases in the batch.
-        manifest: file with all reasons.
+        manifest: what has all reasons, such as a file.
     """
     missing = len(reasons) == cases and all(NOT_INSTALLED in reason for reason in reasons.values())
     kind = ConfigError if missing else CasesFailedError

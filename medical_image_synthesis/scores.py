@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.errors import ConfigError, DataError, OutputError, path_option
+from common.errors import ConfigError, DataError, OutputError, failure, path_option
 from medical_image_synthesis.places import PICTURES, VOLUMES, require_writable
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def score(options: argparse.Namespace) -> int:
 
     files = (options.pred, options.truth, options.mask)
     if _is_folder_of_cases(options.pred):
-        result = _of_folder(options)
-    elif options.attenuation:
+        return _of_folder(options)
+    if options.attenuation:
         if options.mask is None:
             raise ConfigError("--attenuation needs --mask", "pass the head")
         rows = scoring.attenuation_rows(*files, options.kvp, options.bone_hu)
@@ -79,8 +79,13 @@ def _is_folder_of_cases(path: Path) -> bool:
     return not files or any(each.name.lower().endswith((*VOLUMES, *PICTURES)) for each in files)
 
 
-def _of_folder(options: argparse.Namespace) -> dict[str, object]:
-    """Means over the cases of a folder."""
+def _of_folder(options: argparse.Namespace) -> int:
+    """Print means over the cases of a folder.
+
+    Raises:
+        CasesFailedError: some cannot be scored, after the others are.
+        DataError: none can.
+    """
     if options.attenuation or options.mask:
         raise ConfigError("--attenuation and --mask are for one volume", "omit them; --mask_name names those of cases")
     if not options.truth.is_dir():
@@ -91,15 +96,22 @@ def _of_folder(options: argparse.Namespace) -> dict[str, object]:
         require_writable(options.out, "--out")
     from medical_image_synthesis import folder_scores
 
-    pairs, missing = folder_scores.pairs_of(options.pred, options.truth, options.target, options.mask_name)
-    rows = folder_scores.case_rows(pairs, options.unit, options.value_range)
+    pairs, missing, unpaired = folder_scores.pairs_of(options.pred, options.truth, options.target, options.mask_name)
+    rows, unscored = folder_scores.case_rows(pairs, options.unit, options.value_range)
+    faults = unpaired | unscored
+    failed = failure(faults, len(rows) + len(faults), "the JSON") if faults else None
+    if failed and not rows:
+        raise DataError(str(failed))
     if options.out:
         import pandas as pd
 
         from common.files import as_cell, write_text
 
         write_text(options.out, pd.DataFrame(rows).rename(index=as_cell).to_csv(index_label="case"))
-    return folder_scores.summary_of(rows, missing)
+    print(json.dumps(folder_scores.summary_of(rows, missing, faults), allow_nan=False))
+    if failed:
+        raise failed
+    return 0
 
 
 def _plain(row: pd.Series) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -305,7 +306,7 @@ def test_a_file_of_no_case_and_two_of_one_are_refused(folders, capsys, name, fau
 def test_a_file_of_a_case_without_truth_is_not_scored_by_another_ones(folders, capsys):
     made, data = folders
     (data / "a_1" / "ct.nii.gz").unlink()
-    assert main([made, data, "--unit", "HU"]) == 2
+    assert main([made, data, "--unit", "HU"]) == 1
     assert "a_1_sct.nii.gz is of the case a_1, which has no ct: add it, or remove the file" in capsys.readouterr().err
 
 
@@ -323,12 +324,31 @@ def test_a_folder_needs_a_folder_of_cases_with_the_target(folders, capsys):
     )
 
 
-def test_a_mistake_in_a_folder_names_its_case(folders, capsys):
+def test_cases_that_cannot_be_scored_are_all_named_and_the_others_scored(folders, tmp_path, capsys):
+    """Of five cases one has a value that is not finite, one another grid, one no mask; 10 and 30 HU are left."""
     made, data = folders
-    (data / "a_1" / "mask.nii.gz").rename(data / "a_1" / "head.nii.gz")
-    assert main([made, data, "--unit", "HU"]) == 2
-    assert f"{data / 'a_1'} has no mask, without which the background would count: add it" in capsys.readouterr().err
-    (data / "a_1" / "head.nii.gz").rename(data / "a_1" / "mask.nii.gz")
-    _save(made / "b.nii.gz", np.zeros((3, 4, 4), np.int16))
-    assert main([made, data, "--unit", "HU"]) == 2
-    assert capsys.readouterr().err.startswith("error: b: ")
+    broken = np.full((4, 4, 4), -1000, np.float32)
+    broken[2, 2, 2] = np.nan
+    for case, volume in (("c", broken), ("d", np.zeros((3, 4, 4), np.int16)), ("e", np.zeros((4, 4, 4), np.int16))):
+        shutil.copytree(data / "a", data / case)
+        _save(made / f"{case}.nii.gz", volume)
+    (data / "e" / "mask.nii.gz").unlink()
+    assert main([made, data, "--unit", "HU", "--out", tmp_path / "scores.csv"]) == 1
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert (found["cases"], found["missing"], sorted(found["failed"])) == (2, ["a"], ["c", "d", "e"])
+    assert found["mae"]["mean"] == 20
+    assert printed.err.count("\n") == 1
+    for fault in (
+        "error: 3 of 5 cases failed: ",
+        "e has no mask",
+        "c (pred (c.nii.gz): voxels are not finite",
+        "d (pred has shape (3, 4, 4)",
+    ):
+        assert fault in printed.err, printed.err
+    assert [line.split(",")[0] for line in (tmp_path / "scores.csv").read_text().splitlines()] == ["case", "a_1", "b"]
+    for case in ("a_1", "b"):
+        (made / f"{case}{'_sct' if case == 'a_1' else ''}.nii.gz").unlink()
+    assert main([made, data, "--unit", "HU", "--out", tmp_path / "none.csv"]) == 2
+    assert not (tmp_path / "none.csv").exists()
+    assert "3 of 3 cases failed" in capsys.readouterr().err
