@@ -48,15 +48,18 @@ def save(content: Mapping[str, Any], path: Path, before: Callable[[str], None] |
         raise
 
 
-def load(path: str | Path) -> dict[str, Any]:
+def load(path: str | Path, remedy: str = "train the bundle, or pass weights that it trained") -> dict[str, Any]:
     """Read a checkpoint onto the CPU; nothing in it is executed, and every record's checksum is compared.
+
+    Args:
+        path: of the file.
+        remedy: for a file that is no whole checkpoint.
 
     Raises:
         CheckpointError: for a missing, empty, truncated, altered or foreign file, or one that holds code; where
             there is a file with its hash (``model.json``), for any other content.
     """
     path = Path(path)
-    remedy = "train the bundle, or pass weights that it trained"
     require_same_hash(path)
     try:
         # torch's reader does not verify the checksums it writes, so that a flipped bit would load silently

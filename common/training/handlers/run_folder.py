@@ -96,6 +96,7 @@ class RunFolder:
         self.weights = WeightsWriter(self.models, record)
         self._rows: list[dict[str, Any]] = []
         self._began, self._first = 0.0, 0
+        self._counted_after = 0
 
     def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine`` from its start to its end."""
@@ -167,7 +168,8 @@ class RunFolder:
         write_text(self.root / RUN_NAME, portable(json.dumps(about, indent=2, default=str)))
 
     def _restore(self, engine: SynthesisTrainer, last: Path) -> None:
-        saved = checkpoints.load(last)
+        restore = "restore a sound copy, or start a new run with --resume false"
+        saved = checkpoints.load(last, restore)
         if missing := sorted({"trainer", "best_metric", "best_metric_epoch", "log"} - saved.keys()):
             fault = f"{last} is not a checkpoint of a run, it lacks {', '.join(missing)}"
             raise CheckpointError(fault, "start a new run with --resume false")
@@ -180,8 +182,24 @@ class RunFolder:
             raise
         except BROKEN as error:
             fault = f"{last} holds a damaged state of the run ({repr(error)[:200]})"
-            raise CheckpointError(fault, "restore a sound copy, or start a new run with --resume false") from error
+            raise CheckpointError(fault, restore) from error
         logger.info(f"resumed {last} after epoch {engine.state.epoch}, step {engine.state.iteration}")
+        if self.keep == BEST and self.validator.state.best_metric_epoch > 0:
+            self._forget_lost_best(engine)
+
+    def _forget_lost_best(self, engine: SynthesisTrainer) -> None:
+        """Let the next validation be the best where the weights of the best so far are missing or damaged.
+
+        Otherwise a run without a better one would end without usable weights.
+        """
+        try:
+            checkpoints.require_same_hash(self.models / checkpoints.WEIGHTS_NAME)
+        except CheckpointError as error:
+            state = self.validator.state
+            best = f"epoch {state.best_metric_epoch}, the best so far, has lost its weights"
+            state.best_metric, state.best_metric_epoch = -1.0, -1
+            self._counted_after = engine.state.epoch
+            logger.warning(f"{best} ({error}): those of the next validation will be kept")
 
     # ---- while training -----------------------------------------------------------------------------------------
 
@@ -221,7 +239,7 @@ class RunFolder:
         is_last = engine.method.is_in_last_part and engine.state.epoch < engine.state.max_epochs
         if self.patience is None or not is_last:
             return False
-        metrics, best = engine.state.metrics, self.validator.state.best_metric_epoch
+        metrics, best = engine.state.metrics, max(self.validator.state.best_metric_epoch, self._counted_after)
         part = [row for row in self._rows if row["epoch"] > best and row.get("stage") == metrics.get("stage")]
         others = [row.keys() - {"epoch", *metrics} for row in part if metrics.keys() <= row.keys()]
         validated = [names for names in others if names and all(name.startswith("val_") for name in names)]

@@ -421,6 +421,23 @@ def test_a_resumed_run_remembers_its_best(tmp_path: Path) -> None:
     assert (saved["best_metric"], saved["best_metric_epoch"]) == (1.0, 1)
 
 
+@pytest.mark.parametrize("kept", [None, 500])
+def test_a_resumed_run_whose_best_weights_are_lost_keeps_the_next_ones(
+    tmp_path: Path, kept: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Epoch 1 of 4 was the best; its file is missing or cut, and of epochs 3 and 4 the former is better."""
+    build(tmp_path, scores=(1, 5), epochs=2, patience=1).run()
+    best = tmp_path / "models" / "model.pt"
+    content = best.read_bytes()
+    best.unlink() if kept is None else best.write_bytes(content[:kept])
+    build(tmp_path, scores=(3, 4), resume=True, patience=1).run()
+    assert "epoch 1, the best so far, has lost its weights" in caplog.text
+    saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")
+    about = json.loads(best.with_suffix(".json").read_text())
+    assert (saved["best_metric"], saved["best_metric_epoch"], about["epoch"]) == (3.0, 3, 3)
+    assert checkpoints.load(best)
+
+
 @pytest.mark.parametrize(
     ("done", "epochs", "remedy"),
     [
@@ -450,7 +467,11 @@ def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "found"), [(False, "a PyTorch state_dict"), (True, "a checkpoint of a run, it lacks")]
+    ("weights", "found"),
+    [
+        (False, r"a PyTorch state_dict \(.*\): restore a sound copy, or start a new run with --resume false"),
+        (True, "a checkpoint of a run, it lacks"),
+    ],
 )
 def test_resuming_a_truncated_checkpoint_or_weights_is_refused_and_the_folder_released(
     tmp_path: Path, weights: bool, found: str
