@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 def test_pages_are_short() -> None:
     assert len(PAGES) <= 52
     assert sum(len(page.read_text().split()) for page in PAGES) <= 28_958
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_printed_download_writes_no_error_into_its_file(page: Path) -> None:
+    """Without ``-f`` curl ends with 0 and puts a server's refusal into the file that the volume should be in."""
+    for line in re.findall(r"^curl [^\\\n]*", (ROOT / page).read_text(), re.MULTILINE):
+        words = shlex.split(line, comments=True)
+        short = "".join(word[1:] for word in words if re.fullmatch("-[a-zA-Z]+", word))
+        assert "o" not in short and "--output" not in words or "f" in short or "--fail" in words, line
 
 
 def test_the_index_names_every_page() -> None:
