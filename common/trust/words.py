@@ -140,4 +140,6 @@ def in_words(name: str, value: float, usual: Sequence[float], where: str = "") -
     rest = name[len(kind) :].strip(" ,:").removesuffix(" share")
     meaning = KINDS[kind].below if value < usual[0] else KINDS[kind].above
     said = meaning.format(rest=rest, where=f" in {where}" if where else "").replace("  ", " ")
-    return f"{said} ({value:.3g}, usual {usual[0]:.3g} to {usual[1]:.3g})"
+    end = usual[0] if value < usual[0] else usual[1]
+    digits = next(n for n in range(3, 18) if n == 17 or f"{value:.{n}g}" != f"{end:.{n}g}")  # not as if it lay within
+    return f"{said} ({value:.{digits}g}, usual {usual[0]:.{digits}g} to {usual[1]:.{digits}g})"

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from common.io.export.verdicts import in_words, why_refused
+from common.trust import words
 from common.trust.case_verdicts import CaseVerdicts, NetworkInput
 from common.trust.verdict import Usual, allowed_deviations, verdict_of
 
@@ -120,3 +121,8 @@ def test_the_chance_of_a_case_beyond_its_limits_is_shared_out_over_the_features(
     found = allowed_deviations(10, 50)
     assert 2 * stats.t.sf(found["review"] / math.sqrt(1.1), 9) == pytest.approx(0.1 / 50)
     assert 2 * stats.t.sf(found["refuse"] / math.sqrt(1.1), 9) == pytest.approx(0.01 / 50)
+
+
+def test_a_value_just_beyond_its_range_is_not_shown_as_if_it_lay_within():
+    told = words.in_words("overlap of the heads", 0.7338, (0.7342, 0.997), "the middle third")
+    assert told.endswith("in the middle third: look there (0.7338, usual 0.7342 to 0.997)")
