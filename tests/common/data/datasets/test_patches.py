@@ -99,10 +99,11 @@ def test_shares_of_lesion_foreground_and_anywhere():
 
 def test_a_large_lesion_is_drawn_as_often_as_a_small_one():
     large = [(x, y, z) for x in (2, 3) for y in (2, 3) for z in (2, 3, 4)]
-    own = {0: {"lesion": region(*large, (5, 6, 7))}}
-    places = starts(dataset(1, own, lesion_share=1, patches_per_case=1000))
-    in_small = (places == [4, 4, 5]).all(axis=1)  # centre (5, 6, 7) less half a patch
-    assert in_small.mean() == pytest.approx(1 / 2, abs=0.05), "one of two lesions; by voxels it would be 1 in 13"
+    samples = dataset(1, {0: {"lesion": region(*large, (5, 6, 7), (6, 7, 8))}}, lesion_share=1, patches_per_case=1000)
+    assert {voxels.dtype for voxels in samples._cache[0]["lesions"]} == {torch.int32}
+    places = starts(samples)
+    in_small = (places >= 4).all(axis=1)  # centres (5, 6, 7) and (6, 7, 8), which touch at a corner, less half a patch
+    assert in_small.mean() == pytest.approx(1 / 2, abs=0.05), "one of two lesions; by voxels it would be 1 in 7"
     values, counts = np.unique(places[~in_small], axis=0, return_counts=True)
     assert len(values) == 12, "every voxel of the large lesion"
     assert counts / counts.sum() == pytest.approx([1 / 12] * 12, abs=0.04)
@@ -205,11 +206,12 @@ def test_context_is_padded_and_comes_from_the_volumes():
     with pytest.raises(DataError, match=r"case_0 has the shape \(1, 8.*\), not \(channels, 8, 9, 10\) of its image"):
         samples.set_context(lambda image: image[..., :4])
     assert "context" not in samples[0]
-    samples.set_context(lambda image: image + 0.5)
+    samples.set_context(lambda image: torch.cat([image + 0.5, -image]))
     assert samples.volume(1, "label").shape == (1, *SHAPE)
     context = samples[20]["context"]
-    torch.testing.assert_close(context[:, :, :9], number_voxels(1) + 0.5)
-    assert (context[:, :, 9:] == 1000.5).all()
+    torch.testing.assert_close(context[:, :, :9], torch.cat([number_voxels(1) + 0.5, -number_voxels(1)]))
+    assert (context[0, :, 9:] == 1000.5).all()
+    assert (context[1, :, 9:] == -1789).all(), "each channel's own background"
 
 
 @pytest.mark.parametrize("augmentation", [FLIPS, ALL], ids=["flips", "all"])
