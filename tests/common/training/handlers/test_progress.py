@@ -27,19 +27,14 @@ def run(*handlers: object, epochs: int = 1) -> SynthesisTrainer:
     return train(Toy(Scale(0.5), Scale(1.0), l1=1), NUMBERS, epochs=epochs, train_handlers=[*handlers])
 
 
-def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-
-
-def test_a_file_gets_no_bar(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    run(Progress(str(tmp_path)), epochs=2)
-    assert capsys.readouterr().err == ""
-
-
-def test_only_the_first_process_shows_and_writes(
+def test_a_terminal_gets_a_bar_of_the_first_process_and_a_file_none(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_a_terminal(monkeypatch)
+    run(Progress(str(tmp_path)), epochs=2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run(Progress(str(tmp_path)), epochs=2)
+    assert "epoch 2/2: " in capsys.readouterr().err
     monkeypatch.setattr(devices, "rank", lambda: 1)
     run(Progress(str(tmp_path), tensorboard=True))
     assert capsys.readouterr().err == ""
