@@ -17,13 +17,15 @@ LIA = np.array([[-1.0, 0, 0, 10], [0, 0, 2, -20], [0, -3, 0, 30], [0, 0, 0, 1]])
 """Axes left, inferior and anterior, as FreeSurfer conforms them; voxels of 1, 3 and 2 mm."""
 
 
-def mgz(path: Path, values: np.ndarray = VALUES, *changes: tuple[int, bytes]) -> Path:
-    """A file written by nibabel 5.4.2, with other bytes at some places."""
-    nib.save(nib.MGHImage(values, LIA), path)
-    data = bytearray(gzip.decompress(path.read_bytes()))
-    for place, other in changes:
-        data[place : place + len(other)] = other
-    path.write_bytes(gzip.compress(bytes(data)))
+def packed(values: np.ndarray = VALUES, place: int = 0, other: bytes = b"") -> bytes:
+    """What nibabel 5.4.2 writes into a file, with other bytes at a place."""
+    data = bytearray(nib.MGHImage(values, LIA).to_bytes())
+    data[place : place + len(other)] = other
+    return gzip.compress(bytes(data))
+
+
+def mgz(path: Path, values: np.ndarray = VALUES) -> Path:
+    path.write_bytes(packed(values))
     return path
 
 
@@ -49,38 +51,29 @@ def test_frames_are_channels_where_they_are_declared(tmp_path: Path) -> None:
         VolumeReader().read(path, "a")
 
 
-def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    nan = np.where(VALUES == 5, np.nan, VALUES)
-    whole = mgz(tmp_path / "whole.mgz").read_bytes()
-    for name, path, fault in (
-        ("nan", mgz(tmp_path / "nan.mgz", nan), r"voxels are not finite \(1 NaN or Inf of 24 voxels\); repair"),
-        ("type", mgz(tmp_path / "type.mgz", VALUES, (20, b"\0\0\0\x09")), "invalid header"),
-        ("zero", mgz(tmp_path / "zero.mgz", VALUES, (4, b"\0\0\0\0")), "invalid dimensions in the header"),
-        ("huge", mgz(tmp_path / "huge.mgz", VALUES, (4, b"\0\0\xff\xff\0\0\xff\xff")), "the header claims over"),
-        ("flat", mgz(tmp_path / "flat.mgz", VALUES, (30, b"\0\0\0\0")), "the affine is not finite and invertible"),
-        (
-            "ras",
-            mgz(tmp_path / "ras.mgz", VALUES, (28, b"\0\0")),
-            r"no orientation in the header \(goodRASF",
-        ),
-        ("text", tmp_path / "text.mgz", "cannot read the file .*; copy it again"),
-        ("cut", tmp_path / "cut.mgz", "the file cannot be read to its end .*; copy or export it again"),
-        (
-            "sum",
-            tmp_path / "sum.mgz",
-            r"the file cannot be read to its end \(BadGzipFile: CRC check failed .*; copy or",
-        ),
-        ("nii", tmp_path / "nii.mgz", "not FreeSurfer's MGH data"),
-        ("none", tmp_path / "none.mgz", r"no such file \("),
-    ):
-        if name == "text":
-            path.write_text("a scan")
-        elif name == "cut":
-            path.write_bytes(whole[:-12])
-        elif name == "sum":
-            path.write_bytes(whole[:-8] + b"damaged!")
-        elif name == "nii":
-            path.write_bytes(gzip.compress(nib.Nifti1Image(VALUES, LIA).to_bytes()))
-        with pytest.raises(VolumeError, match=rf"a \({name}.mgz\): {fault}"):
-            VolumeReader().check(path, "a")
-    np.testing.assert_array_equal(VolumeReader(nan_fill=0).read(tmp_path / "nan.mgz", "a").values, np.nan_to_num(nan))
+NAN = np.where(VALUES == 5, np.nan, VALUES)
+DAMAGED = {
+    "nan": (packed(NAN), r"voxels are not finite \(1 NaN or Inf of 24 voxels\); repair"),
+    "type": (packed(VALUES, 20, b"\0\0\0\x09"), "invalid header"),
+    "zero": (packed(VALUES, 4, b"\0\0\0\0"), "invalid dimensions in the header"),
+    "huge": (packed(VALUES, 4, b"\0\0\xff\xff\0\0\xff\xff"), "the header claims over"),
+    "flat": (packed(VALUES, 30, b"\0\0\0\0"), "the affine is not finite and invertible"),
+    "ras": (packed(VALUES, 28, b"\0\0"), r"no orientation in the header \(goodRASF"),
+    "text": (b"a scan", "cannot read the file .*; copy it again"),
+    "cut": (packed()[:-12], "the file cannot be read to its end .*; copy or export it again"),
+    "sum": (packed()[:-8] + b"damaged!", r"the file .* to its end \(BadGzipFile: CRC check failed .*; copy or"),
+    "nii": (gzip.compress(nib.Nifti1Image(VALUES, LIA).to_bytes()), "not FreeSurfer's MGH data"),
+    "none": (None, r"no such file \("),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
+    content, fault = DAMAGED[name]
+    path = tmp_path / f"{name}.mgz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(VolumeError, match=rf"a \({name}.mgz\): {fault}"):
+        VolumeReader().check(path, "a")
+    if name == "nan":
+        np.testing.assert_array_equal(VolumeReader(nan_fill=0).read(path, "a").values, np.nan_to_num(NAN))

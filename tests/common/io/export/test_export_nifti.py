@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as itk  # noqa: N813
 
 from common.errors import OutputError
 from common.io.export.nifti import GRID_FIELDS, save_like
@@ -110,18 +111,11 @@ def test_a_header_at_odds_with_itself_is_warned_of_and_not_passed_on(tmp_path, n
     assert (result.header["qform_code"] > 0) == (name != "sheared sform")
     assert result.header["sform_code"] == max(1, fields.get("sform", (MIDDLE, 0))[1])
     assert len(read_header(tmp_path / "out.nii", "a").warnings) == (name == "sheared sform")
-
-
-@pytest.mark.parametrize("name", [name for name in AT_ODDS if name != "sheared sform"])
-def test_itk_finds_the_sizes_that_were_read(tmp_path, name):
-    itk = pytest.importorskip("SimpleITK")
-    fields, affine, _ = AT_ODDS[name]
-    path = source(tmp_path / "source.nii", **fields)
-    save_like(path, np.zeros(SHAPE, np.float32), tmp_path / "out.nii", "int16", "SYNTHETIC")
-    image = itk.ReadImage(str(tmp_path / "out.nii"))
-    np.testing.assert_allclose(image.GetSpacing(), nib.affines.voxel_sizes(affine), rtol=1e-6)
-    place = image.TransformIndexToPhysicalPoint((3, 4, 5))
-    np.testing.assert_allclose(place, (affine @ [3, 4, 5, 1])[:3] * [-1, -1, 1], atol=1e-4)
+    if name != "sheared sform":  # which ITK refuses
+        image = itk.ReadImage(str(tmp_path / "out.nii"))
+        np.testing.assert_allclose(image.GetSpacing(), nib.affines.voxel_sizes(affine), rtol=1e-6)
+        place = image.TransformIndexToPhysicalPoint((3, 4, 5))
+        np.testing.assert_allclose(place, (affine @ [3, 4, 5, 1])[:3] * [-1, -1, 1], atol=1e-4)
 
 
 @pytest.mark.parametrize(
