@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 import pytest
+from empty_files import make
 
 from common.data.datalist import Item, check_leaks, load_datalist, split_by_patient, with_fold, write_datalist
 from common.errors import ConfigError, DataError
@@ -15,9 +16,7 @@ from common.errors import ConfigError, DataError
 
 def case(folder: Path, name: str, **more: object) -> Item:
     """A case whose files exist (empty: a datalist is not concerned with their content)."""
-    (folder / name).mkdir(parents=True, exist_ok=True)
-    for file in ("mr.nii.gz", "ct.nii.gz"):
-        (folder / name / file).touch()
+    make(folder, f"{name}/mr.nii.gz", f"{name}/ct.nii.gz")
     return {"case": name, "image": f"{name}/mr.nii.gz", "label": f"{name}/ct.nii.gz", **more}
 
 
@@ -52,14 +51,8 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     assert [item["case"] for item in load_datalist(path)["training"]] == ["a"]
 
 
-def empty(folder: Path, *paths: str) -> None:
-    for path in paths:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).touch()
-
-
 def test_a_datalist_of_the_medical_segmentation_decathlon(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    empty(tmp_path, "imagesTr/BRATS_1.nii.gz", "labelsTr/BRATS_1.nii.gz", "imagesTs/BRATS_2.nii.gz")
+    make(tmp_path, "imagesTr/BRATS_1.nii.gz", "labelsTr/BRATS_1.nii.gz", "imagesTs/BRATS_2.nii.gz")
     pair = {"image": "./imagesTr/BRATS_1.nii.gz", "label": "./labelsTr/BRATS_1.nii.gz"}
     about = {"name": "BRATS", "modality": {"0": "FLAIR"}, "labels": {"0": "background"}, "numTraining": 1}
     path = written(tmp_path, {**about, "training": [pair], "test": ["./imagesTs/BRATS_2.nii.gz"]})
@@ -234,9 +227,7 @@ def test_counts_that_cannot_be(counts: tuple) -> None:
 
 def test_a_written_datalist_moves_with_its_folder(tmp_path: Path) -> None:
     here = tmp_path / "here"
-    outside = tmp_path / "outside" / "mask.nii.gz"
-    outside.parent.mkdir()
-    outside.touch()
+    outside = make(tmp_path, "outside/mask.nii.gz") / "outside" / "mask.nii.gz"
     item = case(here, "a", patient="P1") | {"mask": str(outside)}
     item |= {"image": [str(here / "a/mr.nii.gz"), str(here / "a/ct.nii.gz")], "label": str(here / "a/ct.nii.gz")}
     write_datalist({"training": [item]}, here / "datalist.json", seed=4, layout="folders")
