@@ -221,8 +221,6 @@ its shape and unit when resampled."""
 EVEN = {
     "tilted_4mm": ("ct_head_gantry_tilt", range(1, 15)),
     "tilted_7mm": ("ct_head_gantry_tilt", range(15, 29)),
-    "mr_upper": ("mr_t2_axial", range(40, 57)),
-    "mr_lower": ("mr_t2_axial", range(1, 8)),
     "pet": ("pet_head_neck", range(167, 172)),
 }
 """Parts of them whose slices follow each other evenly, by their instance numbers."""
@@ -286,15 +284,6 @@ def test_scans_with_gaps_are_refused_and_resampled_on_request(real, name, wanted
     assert f"slices are unevenly spaced ({match}" in str(caught.value)
     volume = load_series(real / name, "a", ON_REQUEST)
     assert (volume.values.shape, volume.unit) == (shape, unit)
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("name", ["mr_upper", "mr_lower"])
-def test_even_slices_are_where_simpleitk_has_them(part, name):
-    volume = load_series(part(name), "a")
-    expected = by_simpleitk(part(name))
-    np.testing.assert_array_equal(volume.values, expected.get_fdata())
-    np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-4)
 
 
 @pytest.mark.real
