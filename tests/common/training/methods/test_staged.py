@@ -144,22 +144,20 @@ def test_every_stage_sees_the_source_and_the_output_before() -> None:
     assert cascade(x).item() == 6
 
 
-def test_torchscript_runs_the_stages_in_use() -> None:
-    cascade = Cascade([Weighted(2.0), Weighted(1.0, 10.0)])
-    x = torch.ones(1, 1, 1, 1, 1)
-    assert torch.jit.script(cascade)(x).item() == 21
-    cascade.in_use.fill_(1)
-    assert torch.jit.script(cascade)(x).item() == 2
+ONE = torch.ones(1, 1, 1, 1, 1)
 
 
-def test_one_exported_program_follows_the_stages_in_use() -> None:
-    """ONNX is made from such a program."""
-    cascade = Cascade([Weighted(2.0), Weighted(1.0, 10.0)])
-    x = torch.ones(1, 1, 1, 1, 1)
-    whole = torch.export.export(cascade, (x,)).module()
-    assert whole(x).item() == 21
-    whole.get_buffer("in_use").fill_(1)
-    assert whole(x).item() == 2
+@pytest.mark.parametrize(
+    "compiled",
+    [torch.jit.script, lambda whole: torch.export.export(whole, (ONE,)).module()],
+    ids=["TorchScript", "exported program"],
+)
+def test_a_compiled_cascade_follows_the_stages_in_use(compiled: Callable[[nn.Module], Any]) -> None:
+    """ONNX is made from an exported program."""
+    whole = compiled(Cascade([Weighted(2.0), Weighted(1.0, 10.0)]))
+    assert whole(ONE).item() == 21
+    dict(whole.named_buffers())["in_use"].fill_(1)
+    assert whole(ONE).item() == 2
 
 
 def test_inferer_gives_a_stage_the_stitched_whole_of_the_one_before() -> None:
