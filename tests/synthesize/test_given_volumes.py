@@ -136,6 +136,7 @@ def test_a_series_has_its_unit(tmp_path: Path) -> None:
     write_series(tmp_path / "series", grid, "CT", 1, -1000, values=values)
     volume = as_volume(tmp_path / "series")
     assert (volume.unit, volume.name, float(volume.array.sum())) == ("HU", "series", float(values.sum()))
+    assert repr(volume) == "<volume series: 8 x 6 x 4, HU>", "no values"
 
 
 def test_channels_come_first_and_go_last() -> None:

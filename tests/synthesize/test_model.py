@@ -26,6 +26,7 @@ from monai.data import MetaTensor
 
 import medical_image_synthesis as mis
 from common.inference import CaseEvaluator
+from medical_image_synthesis.quiet import in_python
 
 KINDS = {
     "text": str,
@@ -49,14 +50,16 @@ WRONG: dict[str, tuple[Any, str]] = {
     "NaN": ((np.where(NOISE > 8, np.nan, NOISE), GRID), "repair the file; training and inference take nan_fill=0$"),
     "even": ((np.ones_like(NOISE), GRID), "^volume: the source varies by less than 0.1 as the network sees it"),
 }
-UNLOADABLE: dict[str, tuple[str, dict[str, Any], str]] = {
+UNLOADABLE: dict[str, tuple[Any, dict[str, Any], str]] = {
     "name": ("mr2c", {}, r"^no bundle mr2c: did you mean mr2ct\?$"),
+    "number": (3, {}, "^3 is no bundle"),
     "setting": ("mr2ct", {"refuses": False}, r"^refuses is not a setting .*: did you mean refuse\?$"),
     "value": ("mr2ct", {"inferer__inferer__batch_size": 0}, "^inferer__inferer__batch_size is 0, not above zero"),
     "expression": ("mr2ct", {"plane": "$1"}, r"^plane is the expression \$1: pass a value"),
     "weights": ("mr2ct", {"weights": "nope.pt"}, r"^no file nope.pt \(from weights\): check the path$"),
     "none": ("mri2pet", {}, "train first, synthesize train mri2pet --dataset_dir DATA, or pass weights=FILE$"),
     "samples": ("lesion", {}, "draws samples, and translates no scan"),
+    "calibration": ("ldct", {"uncertainty": True}, "^no calibration at .*: calibrate .* by synthesize calibrate"),
 }
 
 
@@ -77,11 +80,6 @@ def test_the_import_alone_loads_no_library() -> None:
 
 
 def test_every_public_name_is_there() -> None:
-    assert {name: getattr(mis, name).__module__ for name in ("load", "train", "score")} == {
-        "load": "medical_image_synthesis.model",
-        "train": "medical_image_synthesis.training",
-        "score": "medical_image_synthesis.scoring",
-    }
     assert set(mis.__all__) <= {name for name in dir(mis) if hasattr(mis, name)}
     with pytest.raises(AttributeError, match="has no attribute 'lode'"):
         mis.lode  # noqa: B018
@@ -123,6 +121,20 @@ def test_what_cannot_be_loaded_is_one_error_in_words_of_python(kind: str, capfd)
     with pytest.raises(mis.UserError, match=message):
         mis.load(bundle, **settings)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_folder_of_a_run_is_no_bundle_and_a_name_no_model(tmp_path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.pt").touch()
+    with pytest.raises(mis.UserError, match=f"^{tmp_path} is the folder of a run, no bundle: .* output"):
+        mis.load(tmp_path)
+    with pytest.raises(mis.UserError, match="^'mr2ct' is no model: pass what load gives"):
+        next(mis.batch("mr2ct", tmp_path))
+
+
+def test_a_word_that_an_option_takes_is_text_in_python() -> None:
+    message = "choose one by --series UID, or join by --series all"
+    assert in_python(message) == 'choose one by series=UID, or join by series="all"'
 
 
 def test_no_room_for_an_image_in_memory_is_one_error_of_the_user(mr2ct, monkeypatch) -> None:
@@ -208,23 +220,16 @@ def test_nothing_of_the_process_is_changed_and_nothing_printed(tiny_model, mr2ct
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_default_type_of_the_program_changes_nothing(tiny_model, mr2ct, ct, scans) -> None:
-    torch.set_default_dtype(torch.float64)
+@pytest.mark.parametrize(("kind", "own", "other"), [("dtype", torch.float32, torch.float64), ("device", None, "meta")])
+def test_the_defaults_of_the_program_change_nothing(kind: str, own, other, tiny_model, mr2ct, ct, scans) -> None:
+    set_default, default = (getattr(torch, f"{do}_default_{kind}") for do in ("set", "get"))
+    set_default(other)
     try:
+        before = default()
         made = [model(scans / "T1.nii.gz").array for model in (mr2ct, tiny_model("mr2ct"))]
-        assert torch.get_default_dtype() == torch.float64
+        assert default() == before
     finally:
-        torch.set_default_dtype(torch.float32)
-    np.testing.assert_allclose(made, [ct.array] * 2, rtol=0, atol=1e-6)
-
-
-def test_the_default_device_of_the_program_changes_nothing(tiny_model, mr2ct, ct, scans) -> None:
-    torch.set_default_device("meta")
-    try:
-        made = [model(scans / "T1.nii.gz").array for model in (mr2ct, tiny_model("mr2ct"))]
-        assert torch.get_default_device().type == "meta"
-    finally:
-        torch.set_default_device(None)
+        set_default(own)
     np.testing.assert_allclose(made, [ct.array] * 2, rtol=0, atol=1e-6)
 
 
