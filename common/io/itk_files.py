@@ -45,8 +45,7 @@ def read_itk(
     """
     where = partial(Finding, case, path.name)
     header = read_itk_header(path, where)
-    reader = simpleitk().ImageFileReader()
-    reader.SetFileName(str(path))
+    reader = _reader(path)
     try:
         reader.ReadImageInformation()
         if header.voxels is not None:  # first, since ITK takes what is in memory for voxels that are damaged
@@ -60,6 +59,14 @@ def read_itk(
     if not is_invertible(affine):
         raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "export it again"))
     return as_float32(values, nan_fill, where), affine, header.warnings
+
+
+def _reader(path: Path) -> Any:
+    """A reader of SimpleITK for a file, whose format is named, since ITK knows ``.MHA`` in small letters alone."""
+    reader = simpleitk().ImageFileReader()
+    reader.SetImageIO("MetaImageIO" if path.suffix.lower() in METAIMAGE else "NrrdImageIO")
+    reader.SetFileName(str(path))
+    return reader
 
 
 def _reason(error: RuntimeError) -> str:
@@ -103,8 +110,7 @@ def itk_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
         ValueError: it has other than 3 dimensions.
     """
     header = read_itk_header(path, partial(Finding, path.name, path.name))
-    reader = simpleitk().ImageFileReader()
-    reader.SetFileName(str(path))
+    reader = _reader(path)
     reader.ReadImageInformation()
     return tuple(reader.GetSize()), _affine(reader, header.mm)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from .voxel_bytes import GZIP, RAW, ZLIB, VoxelBytes
 METAIMAGE = (".mha", ".mhd")
 NRRD = (".nrrd", ".nhdr")
 HEADER_BYTES = 2**16
+THREE_DIMENSIONS = re.compile(r"\s*NDims\s*=\s*3\s*")
+"""The line of a MetaImage with its number of dimensions."""
 PATIENT_SPACES = (
     "left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las",
 )  # fmt: skip
@@ -61,8 +64,21 @@ def read_itk_header(path: Path, where: Where) -> ItkHeader:
         fields = _fields(lines, ":", "")  # by names that ITK reads in any case, and with or without the space
         fields = {"".join(name.lower().split()): value for name, value in fields.items()}
         return replace(_nrrd(fields, where), voxels=_nrrd_voxels(path, start, fields, where))
+    _require_three_dimensions(lines, where)
     fields = _fields(lines, "=", "ElementDataFile")
     return replace(_metaimage(fields, where), voxels=_metaimage_voxels(path, start, fields, where))
+
+
+def _require_three_dimensions(lines: Iterable[str], where: Where) -> None:
+    """Refuse a MetaImage of another number of dimensions, for which ITK makes room before it checks it.
+
+    Raises:
+        VolumeError: ``NDims`` is absent, or another one wherever it is named.
+    """
+    header = takewhile(lambda line: not line.startswith("ElementDataFile"), lines)
+    named = [line for line in header if "NDims" in line]
+    if not named or not all(THREE_DIMENSIONS.fullmatch(line) for line in named):
+        raise VolumeError(where("not a 3-D volume", "NDims is not 3", "export it again"))
 
 
 def _fields(lines: Iterable[str], separator: str, last: str) -> dict[str, str]:
@@ -105,8 +121,6 @@ def _metaimage(fields: dict[str, str], where: Where) -> ItkHeader:
         raise VolumeError(where("no ElementSpacing in the header", "", EXPORT))
     _require_next_to(fields.get("ElementDataFile", ""), where)
     notes: list[Finding] = []
-    if fields.get("NDims", "3") != "3":
-        return ItkHeader()  # refused by its number of dimensions
     _check_direction(fields, notes, where)
     if not {"Offset", "Position", "Origin"} & fields.keys():
         notes.append(_assumed("no Offset in the header", "the origin at 0", where))
