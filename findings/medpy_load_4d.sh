@@ -1,8 +1,8 @@
 #!/bin/sh
 # MedPy 0.5.2's load turns the axes of an image with a time axis to y, z, t, x: "x, y, z, c" holds for vectors alone.
 #
-# load promises an array in the order x, y, z, c, and save takes one. SimpleITK, which reads for it, gives vectors as
-# z, y, x, c and a volume over time or of several contrasts, as nibabel, MONAI and FSL write them, as t, z, y, x. MedPy
+# load promises an array in the order x, y, z, c, and save takes one. SimpleITK, which reads for it, gives vectors as z,
+# y, x, c and a volume over time or of several contrasts, as nibabel, MONAI and FSL write them, as t, z, y, x. MedPy
 # turns both as if they were vectors. Nothing fails: shapes differ where the sides do, values are all there, and the
 # header has the spacing of x, y, z, t. save writes vectors, of which nibabel reads x, y, z, 1, c.
 #
@@ -39,7 +39,7 @@ loaded, _ = load("vectors.nii.gz")
 found = [nibabel.load("times.nii.gz").shape, times.shape, nibabel.load("again.nii.gz").shape, loaded.shape]
 turned = bool((times == values.transpose(1, 2, 3, 0)).all()), bool((loaded == values).all())
 print(f"nibabel {found[0]}, load {found[1]}, spacing {header.get_voxel_spacing()}, saved again {found[2]}")
-print(f"vectors {found[3]}; the values of load are those of y, z, t, x: {turned[0]}; of vectors of x, y, z, c: {turned[1]}")
+print(f"vectors {found[3]}; load has the values of y, z, t, x: {turned[0]}; of vectors of x, y, z, c: {turned[1]}")
 described = found == [(5, 4, 3, 2), (4, 3, 2, 5), (4, 3, 2, 1, 5), (5, 4, 3, 2)] and turned == (True, True)
 print("as described" if described else "MedPy behaves otherwise now")
 sys.exit(not described)

@@ -1,9 +1,9 @@
 #!/bin/sh
 # MedPy 0.5.2's resample gives voxels of another size than its header says: the far end lies up to a slice aside.
 #
-# It lays the first and the last new voxel on the first and the last old one, and divides the way between them into equal
-# steps, which are not those that were asked for. The header gets the latter. So the error grows along each axis. It is
-# largest where slices are thick: of 20 slices 5 mm apart in steps of 1 mm the top is 4 mm higher than it was, and
+# It lays the first and the last new voxel on the first and the last old one, and divides the way between them into
+# equal steps, which are not those that were asked for. The header gets the latter. So the error grows along each axis.
+# It is largest where slices are thick: of 20 slices 5 mm apart in steps of 1 mm the top is 4 mm higher than it was, and
 # what was drawn or synthesised on that grid lies beside its CT. SimpleITK, MONAI, TorchIO and nibabel keep places.
 #
 # Shown with an image whose values are the z of its voxels in mm.
@@ -34,7 +34,7 @@ for count, spacing, wanted in ((20, 5, 1), (24, 1, 2)):
     step = header.get_voxel_spacing()[2]
     aside = step * (len(values) - 1) - values[-1]
     found.append((len(values), step, round(float(numpy.diff(values).mean()), 3), round(float(aside), 3)))
-    print("{} voxels, of {:g} mm by the header, of {:g} mm by the values; the last one is {:g} mm aside".format(*found[-1]))
+    print("{} voxels of {:g} mm by the header, {:g} by the values; the last one is {:g} mm aside".format(*found[-1]))
 described = found == [(100, 1, 0.96, 4), (12, 2, 2.091, -1)]
 print("as described" if described else "MedPy behaves otherwise now")
 sys.exit(not described)

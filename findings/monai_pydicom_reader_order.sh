@@ -3,9 +3,9 @@
 #
 # InstanceNumber is a number by which an image is named; the standard promises no order in space. It follows another one
 # in interleaved acquisitions, in series merged from several, and after some tools of de-identification. The reader
-# sorts by it, takes the way from the first to the last slice, divides it by their number less one and goes through
-# them in equal steps: slices of the head stand in each other's place, with a spacing that none of them has. There is
-# no warning. ITKReader, SimpleITK and highdicom sort by ImagePositionPatient. LoadImage takes PydicomReader where it is
+# sorts by it, takes the way from the first to the last slice, divides it by their number less one and goes through them
+# in equal steps: slices of the head stand in each other's place, with a spacing that none of them has. There is no
+# warning. ITKReader, SimpleITK and highdicom sort by ImagePositionPatient. LoadImage takes PydicomReader where it is
 # named, and where itk is not installed, which MONAI does not require.
 #
 # Shown with 5 slices at 0, 3, 6, 9 and 12 mm, each with its z as value and with InstanceNumber 1, 4, 2, 5, 3.
@@ -18,8 +18,8 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check monai==1.6.1 torch==2.13.0 itk==5.4.7 pydicom==3.0.2 \
-    numpy==2.3.5
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check monai==1.6.1 torch==2.13.0 itk==5.4.7 \
+    pydicom==3.0.2 numpy==2.3.5
 cd "$folder"
 "$folder/venv/bin/python" -W ignore - <<'PROGRAM'
 import os

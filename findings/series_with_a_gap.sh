@@ -1,12 +1,12 @@
 #!/bin/sh
-# Of a CT with a missing slice SimpleITK 2.5.7, MONAI 1.6.1 and TorchIO 1.2.1 make a whole one, and move its inner slices.
+# Of a CT with a missing slice SimpleITK 2.5.7, MONAI 1.6.1 and TorchIO 1.2.1 make a whole one, slices moved.
 #
 # They stack what there is and divide the way from the first slice to the last one by the number of steps. The ends lie
-# where they should and everything between them does not: with 60 slices of 3 mm by almost 3 mm, with 6 by 2.25. The voxels are
-# thicker than in any slice. ITK writes a line to the error stream, also for its users; MONAI's PydicomReader writes
-# none. dcm2niix writes two files: the one with the plain name has all slices after the gap too low, or each at twice
-# its distance where the second slice is the missing one; in the one with "_Eq" the gap is filled in. dicom2nifti 2.6.2,
-# dicom-numpy 0.6.5 and highdicom 0.28.2 refused the same series (not run here), as one would guess of all.
+# where they should, what is between them does not: with 60 slices of 3 mm by almost 3 mm, with 6 by 2.25. ITK writes a
+# line to the error stream, also for its users; MONAI's PydicomReader writes none. dcm2niix writes two files: the one
+# with the plain name has all slices after the gap too low, or each at twice its distance where the second slice is the
+# missing one; in the one with "_Eq" the gap is filled in. dicom2nifti 2.6.2, dicom-numpy 0.6.5 and highdicom 0.28.2
+# refused the same series (not run here), as one would guess of all.
 #
 # Shown with slices at 0, 3, 6, 9, 12, 15 mm, each with its z as value, without the fourth or without the second.
 # Seen with Python 3.11.7, SimpleITK 2.5.7, itk 5.4.7, monai 1.6.1, torchio 1.2.1, dcm2niix 1.0.20260724; places of the
