@@ -131,8 +131,9 @@ def _use(releases: list[Path], python: str, monai: str | None, scratch: Path) ->
     _install(own, OF_THE_CI)
     for release in releases:
         folder = _unpacked(release, scratch / "as_released")  # a training has replaced the weights of the other
-        network = yaml.safe_load((folder / "configs" / "inference.yaml").read_text())["network_def"]["_target_"]
-        exported = (folder / "models" / "model.pt").is_file() and network.rpartition(".")[2] not in NOT_SCRIPTED
+        network = yaml.safe_load((folder / "configs" / "inference.yaml").read_text())["network_def"]
+        is_scripted = not any(f".{name}" in yaml.safe_dump(network) for name in NOT_SCRIPTED)  # also in a cascade
+        exported = (folder / "models" / "model.pt").is_file() and is_scripted
         passed &= _run_all(own, folder, of_the_zoo(exported))
     return passed
 
