@@ -125,7 +125,7 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
             entries = f"{sorted(file)}"
     except VolumeError:
         raise
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter of damaged links
         if is_not_here(path):
             raise VolumeError(where(NOT_HERE, "", GET_CONTENT)) from error
         raise VolumeError(where("cannot read the file as HDF5", str(error), "export it again")) from error

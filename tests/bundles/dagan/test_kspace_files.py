@@ -337,6 +337,11 @@ def test_files_of_other_kinds_are_refused(tmp_path):
     path.write_text("no HDF5")
     with pytest.raises(VolumeError, match="cannot read the file as HDF5"):
         KspaceReader().read(path, "one")
+    damaged = bytearray(fastmri(tmp_path / "whole.h5", np.ones((1, 8, 8), np.complex64)).read_bytes())
+    damaged[damaged.find(b"HEAP") + 16] ^= 1  # the place of free room among its names
+    path.write_bytes(damaged)
+    with pytest.raises(VolumeError, match="cannot read the file as HDF5"):
+        KspaceReader().read(path, "one")
     with h5py.File(path, "w") as file:
         file["reconstruction_rss"] = images()
     with pytest.raises(VolumeError, match=r"neither kspace \(fastMRI\) nor a group .*\['reconstruction_rss'\]"):
