@@ -333,8 +333,8 @@ def refuse_idle(
         having = {file: content for file, content in files.content.items() if name in map(top, content)}
         if others := [file for file, content in having.items() if "run" in content]:
             fault = f"--{key} has no effect here, it is a setting of {' and '.join(others)}"
-            starts = name == WEIGHTS and "pretrained" in config
-            raise ConfigError(fault, "use --pretrained true to start from weights" if starts else "omit it")
+            start = "to start from it pass --pretrained true --shipped_weights FILE"
+            raise ConfigError(fault, start if name == WEIGHTS and "pretrained" in config else "omit it")
         overlays = [Path(file).stem for file in having]
         fault = f"--{key} needs --overlay {' or '.join(overlays)}"
         raise ConfigError(fault, f"pass it, or add {overlays[0]}.yaml to --config_file")
