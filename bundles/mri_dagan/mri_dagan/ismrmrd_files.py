@@ -5,6 +5,7 @@ Read by h5py alone: the acquisitions are one compound dataset, and the package `
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from numpy.typing import NDArray
 from common.errors import VolumeError, Where
 from common.simulation.corruptions.kspace import Complex
 from common.simulation.corruptions.masks import Mask
-from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orientation, header_of, without_oversampling
+from mri_dagan.kspace_scan import (
+    KspaceScan,
+    checked_kspace,
+    grid_without_orientation,
+    header_of,
+    require_room,
+    without_oversampling,
+)
 
 CORRECTIONS = {"navigators": 1 << 22, "phase correction": 1 << 23, "phase stabilisation": 3 << 29}
 """Flags of acquisitions that correct others."""
@@ -27,12 +35,15 @@ CHOICES = ("contrast", "repetition")
 COUNTERS = (*CHOICES, "phase", "set")
 """Of images at one place."""
 TO_RAS = np.array([-1.0, -1.0, 1.0])
+SPARSEST = 100
+"""Largest ratio of an encoded matrix to its samples; no scan is accelerated as much."""
 UNEVEN_MM = 0.1
 """Largest deviation of a slice from even distances."""
 
 
 def read_ismrmrd(group: Any, where: Where, contrast: int | None, repetition: int | None) -> KspaceScan:
     """Read the group of an ISMRMRD file with ``xml`` and ``data``; see :func:`mri_dagan.kspace_files.read_kspace`."""
+    require_room(group["data"], where)
     acquisitions = group["data"][()]
     flags = acquisitions["head"]["flags"]
     unused = [name for name, flag in CORRECTIONS.items() if _has(flags, flag).any()]
@@ -123,6 +134,9 @@ def _placed(acquisitions: Any, matrix: tuple[int, ...], middle: int, where: Wher
     if outside.any() or (heads["active_channels"] != coils).any():
         fault = f"lines do not fit into {matrix[0]} x {matrix[1]} samples of {coils} coils"
         raise VolumeError(where(fault, "", "check encodedSpace, encodingLimits and active_channels"))
+    if len(numbers) * math.prod(matrix) > SPARSEST * kept.sum():
+        matrices = f"{kept.sum()} samples in {len(numbers)} matrices of {matrix[0]} x {matrix[1]}"
+        raise VolumeError(where("hardly any of the k-space is measured", matrices, "check encodedSpace"))
     kspace = np.zeros((len(numbers), coils, *matrix), dtype=np.complex64)
     counts = np.zeros((len(numbers), *matrix), dtype=int)
     for number, data in enumerate(acquisitions["data"]):
@@ -138,7 +152,7 @@ def _placed(acquisitions: Any, matrix: tuple[int, ...], middle: int, where: Wher
 
 def _grid(heads: Any, shape: tuple[int, ...], header: Any, where: Where) -> tuple[Any, Any, tuple[Any, ...]]:
     """Order of the slices, affine (4, 4) to RAS mm by position and directions (LPS), and warnings."""
-    size_mm = (header.image_mm[0] / shape[2], header.encoded_mm[1] / shape[3])
+    size_mm = (header.encoded_mm[0] / header.matrix[0], header.encoded_mm[1] / shape[3])
     _, first = np.unique(heads["idx"]["slice"], return_index=True)
     names = ("phase_dir", "read_dir", "slice_dir")
     axes = np.stack([heads[name][first[0]] for name in names], 1).astype(float)

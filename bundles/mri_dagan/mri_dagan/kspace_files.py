@@ -20,7 +20,14 @@ from common.grids import is_invertible, ras_spacing, show_affine
 from common.simulation.corruptions.masks import Mask
 from common.simulation.corruptions.undersampling import Scanned
 from mri_dagan.ismrmrd_files import read_ismrmrd
-from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orientation, header_of, without_oversampling
+from mri_dagan.kspace_scan import (
+    KspaceScan,
+    checked_kspace,
+    grid_without_orientation,
+    header_of,
+    require_room,
+    without_oversampling,
+)
 
 h5py, has_h5py = optional_import("h5py")
 SIMULATED = "SIMULATED"
@@ -118,10 +125,10 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
     try:
         with h5py.File(path, "r") as file:
             if "kspace" in file:
-                return _fastmri(file, where)
+                return _placed_in_space(_fastmri(file, where), where)
             for group in file.values():
                 if isinstance(group, h5py.Group) and {"xml", "data"} <= set(group):
-                    return read_ismrmrd(group, where, contrast, repetition)
+                    return _placed_in_space(read_ismrmrd(group, where, contrast, repetition), where)
             entries = f"{sorted(file)}"
     except VolumeError:
         raise
@@ -129,14 +136,30 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
         if is_not_here(path):
             raise VolumeError(where(NOT_HERE, "", GET_CONTENT)) from error
         raise VolumeError(where("cannot read the file as HDF5", str(error), "export it again")) from error
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"[:200]
         raise VolumeError(where("unknown datasets or attributes", reason, "export it again")) from error
     fault = "neither kspace (fastMRI) nor a group with xml and data (ISMRMRD) in the file"
     raise VolumeError(where(fault, entries, "export it in one of these layouts"))
 
 
+def _placed_in_space(scan: KspaceScan, where: Where) -> KspaceScan:
+    """The scan.
+
+    Raises:
+        VolumeError: its affine is not invertible, such as by a position that is no number.
+    """
+    if not is_invertible(scan.affine):
+        fault, remedy = (
+            "the affine is not finite and invertible",
+            "check positions and fields of view, or write it again",
+        )
+        raise VolumeError(where(fault, show_affine(scan.affine), remedy))
+    return scan
+
+
 def _fastmri(file: Any, where: Where) -> KspaceScan:
+    require_room(file["kspace"], where)
     kspace = checked_kspace(file["kspace"][()], where)
     coils = int(file.attrs.get("coils", 1))
     if kspace.ndim == 3 and coils == 1:
@@ -147,7 +170,7 @@ def _fastmri(file: Any, where: Where) -> KspaceScan:
     mask = _mask(file, kspace, where)
     if "affine" in file.attrs and "axis" in file.attrs:
         affine, axis = np.asarray(file.attrs["affine"], dtype=float), int(file.attrs["axis"])
-        if affine.shape != (4, 4) or not is_invertible(affine):
+        if affine.shape != (4, 4) or not is_invertible(affine):  # io_orientation takes no other
             raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "write it again"))
         if axis not in range(3):
             raise VolumeError(where("the axis of the slices is not 0, 1 or 2", f"axis {axis}", "write it again"))
@@ -170,6 +193,7 @@ def _mask(file: Any, kspace: NDArray[np.complexfloating], where: Where) -> Mask:
     sampled = (kspace != 0).any((0, 1))
     if "mask" not in file:
         return np.ascontiguousarray(np.broadcast_to(sampled.any(0), sampled.shape))
+    require_room(file["mask"], where)
     given = np.squeeze(file["mask"][()])
     if given.shape not in (sampled.shape, sampled.shape[1:]):
         shapes = f"{given.shape}, of the k-space {sampled.shape}"

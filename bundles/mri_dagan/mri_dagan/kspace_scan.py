@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from common.errors import DataError, Finding, VolumeError, Where
+from common.io.nifti.header_fields import MAX_DEFLATE_RATIO
 from common.simulation.corruptions.kspace import Complex, centred, to_image, zero_filled
 from common.simulation.corruptions.magnitude import from_slices, to_slices
 from common.simulation.corruptions.masks import Mask
@@ -23,6 +25,10 @@ AS_GIVEN = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
 """Orientation of nibabel that leaves axes as they are."""
 ROUNDED = 0.02
 """Part of the field of view in readout that headers round off: less is no oversampling."""
+LARGEST_COUNTER = 2**16 - 1
+"""Of ISMRMRD's lines and samples, which are numbers of 16 bits."""
+LARGEST_SAMPLE = 1e15
+"""Squares of larger samples do not fit float32, nor those of scans whose largest is below the inverse."""
 
 
 class KspaceHeader(NamedTuple):
@@ -55,6 +61,8 @@ def header_of(xml: bytes | str, where: Where, number: int = 0) -> KspaceHeader:
         matrix = tuple(int(size) for size in _numbers(encoding, "encodedSpace", "matrixSize"))
         limit = encoding.findtext("{*}encodingLimits/{*}kspace_encoding_step_1/{*}center")
         middle = int(limit) if limit else matrix[1] // 2
+        if max(*matrix, abs(middle)) > LARGEST_COUNTER:
+            raise ValueError(f"matrixSize {matrix}, center {middle}, beyond {LARGEST_COUNTER}")
     except (ElementTree.ParseError, ValueError) as error:
         fault = "the header is not ISMRMRD's XML with encoding spaces"
         raise VolumeError(where(fault, str(error), "export the file again")) from error
@@ -173,11 +181,25 @@ def without_oversampling(kspace: Complex, header: KspaceHeader) -> Complex:
     return centred(fft.fftn, centred(fft.ifftn, kspace, (-2,))[..., start : start + kept, :], (-2,))
 
 
+def require_room(dataset: Any, where: Where) -> None:
+    """Refuse a dataset of HDF5 that claims more bytes than its file can hold; h5py makes room for all of them.
+
+    Raises:
+        VolumeError: naming the dataset, its shape, and the bytes of the file.
+    """
+    if dataset.is_virtual or dataset.external:  # lies in other files
+        return
+    size, needed = dataset.file.id.get_filesize(), math.prod(dataset.shape) * dataset.dtype.itemsize
+    if needed > size * (MAX_DEFLATE_RATIO if dataset.chunks else 1):
+        sizes = f"{dataset.name} {dataset.shape} needs {needed} bytes, the file has {size}"
+        raise VolumeError(where("the file holds less than it claims", sizes, "copy or export it again"))
+
+
 def checked_kspace(kspace: NDArray[np.generic], where: Where) -> Complex:
     """Return samples as complex64.
 
     Raises:
-        VolumeError: they are real, not finite, or all 0.
+        VolumeError: they are real, not finite, all 0, or beyond ``LARGEST_SAMPLE``.
     """
     if not np.iscomplexobj(kspace):
         remedy = "give the samples before reconstruction; magnitudes are volumes"
@@ -186,6 +208,9 @@ def checked_kspace(kspace: NDArray[np.generic], where: Where) -> Complex:
         raise VolumeError(where("k-space is not finite", f"{bad} NaN or infinite samples", "export the file again"))
     if not kspace.any():
         raise VolumeError(where("k-space is 0 everywhere", "", "export the file again"))
+    if not 1 / LARGEST_SAMPLE <= (largest := float(np.abs(kspace).max())) <= LARGEST_SAMPLE:
+        remedy = "rescale all by one factor"
+        raise VolumeError(where("samples of k-space do not fit float32", f"the largest is {largest:.3g}", remedy))
     return np.asarray(kspace, dtype=np.complex64)
 
 

@@ -320,6 +320,15 @@ KSPACE, EVERY_SECOND = oversampled(), np.arange(COLUMNS) % 2 == 0
             {"kspace": KSPACE, "header": HEADER.replace("<x>32</x><y>24", "<x>inf</x><y>24")},
             r".*encodedSpace/matrixSize \(inf, 24.0, 1.0\)",
         ),
+        (
+            {"kspace": KSPACE, "header": HEADER.replace("<x>32</x><y>24", "<x>65536</x><y>24")},
+            r".*matrixSize \(65536, 24, 1\), center 12, beyond 65535",
+        ),
+        ({"kspace": KSPACE, "coils": np.inf}, r"unknown datasets or attributes \(OverflowError"),
+        (
+            {"kspace": KSPACE * (1e16 / abs(KSPACE).max())},
+            r"samples of k-space do not fit float32 \(.* 1e\+16\); rescale",
+        ),
         ({"kspace": KSPACE, "affine": np.eye(4), "axis": 3}, r"the axis of the slices is not 0, 1 or 2 \(axis 3\)"),
     ],
 )
@@ -350,6 +359,35 @@ def test_files_of_other_kinds_are_refused(tmp_path):
         file["kspace"] = oversampled()
     with pytest.raises(VolumeError, match="no ismrmrd_header in the file"):
         KspaceReader().read(path, "one")
+
+
+@pytest.mark.parametrize("chunks", [None, (1, 1, 8, 8)])
+def test_no_room_is_made_for_what_a_file_cannot_hold(tmp_path, chunks):
+    path = fastmri(tmp_path / "scan.h5", np.ones((1, 1, 8, 8), np.complex64))
+    with h5py.File(path, "a") as file:
+        del file["kspace"]
+        file.create_dataset("kspace", (500, 2, 64, 64), np.complex64, chunks=chunks)  # 32 MiB, none of them written
+    with pytest.raises(VolumeError, match=r"holds less than it claims \(/kspace .* needs 32768000 bytes, the file has"):
+        KspaceReader().read(path, "one")
+
+
+def test_an_encoded_matrix_that_is_hardly_measured_is_refused(tmp_path):
+    header = HEADER.replace("<y>24</y>", "<y>4096</y>")
+    with pytest.raises(VolumeError, match="2304 samples in 3 matrices of 32 x 4096"):
+        KspaceReader().read(ismrmrd(tmp_path / "scan.h5", header=header), "one")
+
+
+def test_a_position_that_is_no_number_is_refused_and_pixels_are_those_encoded(tmp_path):
+    def lost(acquisitions: np.ndarray) -> np.ndarray:
+        acquisitions["head"]["position"] = np.nan
+        return acquisitions[acquisitions["head"]["idx"]["slice"] == 0]
+
+    with pytest.raises(VolumeError, match=r"the affine is not finite and invertible \(.*nan"):
+        KspaceReader().read(ismrmrd(tmp_path / "lost.h5", change=lost), "one")
+    wider = HEADER.replace("<fieldOfView_mm><x>32</x>", "<fieldOfView_mm><x>128</x>")  # of the image: 64 mm are encoded
+    scan = KspaceReader().read(ismrmrd(tmp_path / "wider.h5", header=wider), "one")
+    assert scan.values.shape == (24, 32, 3)
+    np.testing.assert_allclose(np.diag(scan.affine), [-2, -2, 5, 1], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["kspace/a", "dataset/xml and dataset/data"])
