@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import Finding, OutputError, VolumeError, Where, choose
 from ..grids import LPS_TO_RAS
+from .nifti.header_fields import MAX_DEFLATE_RATIO, MAX_VALUES
 
 TIFF = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 PICTURES = (*TIFF, ".png", ".jpeg", ".jpg")
@@ -156,7 +157,7 @@ def _checked(path: Path, case: str, pixels_of: Callable[[Where], tuple[np.ndarra
     if pixels.dtype.name not in DEPTHS:
         remedy = "save it with 8 or 16 bits, 0 as black"
         raise VolumeError(where("a picture of neither 8 nor 16 bits", pixels.dtype.name, remedy))
-    if pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] != 3):
+    if not pixels.size or pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] != 3):
         content = " x ".join(map(str, pixels.shape))
         raise VolumeError(where("neither one grey nor one RGB picture", content, "save it so, without alpha channel"))
     return pixels, about
@@ -188,6 +189,9 @@ def _other(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
 def _tiff(path: Path, where: Where) -> tuple[np.ndarray, tuple[float, ...]]:
     """Pixels (Y, X) or (Y, X, 3) of the first level of a TIFF, and their size in mm."""
     with _opened(path, where) as (file, series):
+        claimed, text = math.prod(series.shape), " x ".join(map(str, series.shape))
+        if claimed > max(MAX_VALUES, path.stat().st_size * MAX_DEFLATE_RATIO):  # tifffile makes room for all of them
+            raise VolumeError(where("the header claims more than the file can hold", text, "copy or export it again"))
         pixels = series.asarray()
         if series.axes.startswith("S"):  # planes of a colour each
             pixels = np.moveaxis(pixels, 0, -1)

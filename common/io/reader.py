@@ -160,7 +160,8 @@ class VolumeReader:
         path = Path(path)
         try:
             scan = self._grid(path, case, channels, modality)
-            _require_possible_size(scan, partial(Finding, case, path.name))
+            if not self.pictures:  # which have no size in mm, or one of a microscope
+                _require_possible_size(scan, partial(Finding, case, path.name))
         except (DataError, ImportError, OSError, RuntimeError, ValueError):  # reading says why
             return None
         return scan

@@ -233,6 +233,31 @@ def test_tiffs_of_other_kinds_are_named(tmp_path: Path, shape: tuple, dtype: typ
     refused(tmp_path / "a.tif", fault)
 
 
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        (0, r"neither one grey nor one RGB picture \(0 x 5\)"),
+        (2**20, r"the header claims more than the file can hold \(1048576 x 5\); copy or export it again"),
+    ],
+)
+def test_tiffs_of_no_rows_or_too_many_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, fault: str
+) -> None:
+    monkeypatch.setattr(picture_files, "MAX_VALUES", 100)
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.uint8))
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages.first.tags["ImageLength"].overwrite(rows)
+        file.pages.first.tags["ImageDescription"].overwrite("")  # the shape once more
+    refused(tmp_path / "a.tif", fault)
+
+
+def test_the_extent_of_a_picture_is_that_of_its_pixels(tmp_path: Path) -> None:
+    Image.new("L", (3200, 2)).save(tmp_path / "a.png")
+    extent = VolumeReader(pictures=True).extent(tmp_path / "a.png", "a")
+    assert extent is not None
+    assert extent.values.shape == (3200, 2, 1)
+
+
 def test_damaged_files_and_colour_that_is_read_as_eight_bits_are_named(tmp_path: Path) -> None:
     itk = pytest.importorskip("SimpleITK")
     itk.WriteImage(itk.GetImageFromArray(np.zeros((4, 4, 3), np.uint16), True), tmp_path / "deep.png")
