@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from common.errors import CheckpointError, ConfigError
+from common.files import parse_json
 from common.weights.module_names import local
 from common.weights.shipped import shipped_weights
 from medical_image_synthesis.places import PICTURES, VOLUMES
@@ -53,14 +54,11 @@ class Bundle(NamedTuple):
         """What its weights are, in words: network, losses and what they saw; the paper's method may be another."""
         if self.weights is None:
             return "no weights, train first"
-        about = _read(self.weights.with_suffix(".json"))
-        network = about.get("settings", {}).get("network_def", {})
-        name = network.get("stage", network).get("_target_", "network").rpartition(".")[2]
-        weighed = about.get("config", {}).get("loss_weights", {})  # known of shipped weights alone
-        losses = ", ".join(LOSSES.get(loss, loss) for loss, weight in weighed.items() if weight)
-        contrasts = ", ".join(about.get("contrasts", []))
-        data = about["trained_on"].get("data", "images") + (f" ({contrasts})" if contrasts else "")
-        return f"{name} trained {f'with {losses} ' if losses else ''}on {data}"
+        path = self.weights.with_suffix(".json")
+        try:
+            return _in_words(_read(path))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise CheckpointError(f"cannot read {path} ({error!r})", "restore the file, or train again") from error
 
     @property
     def error(self) -> str | None:
@@ -202,9 +200,20 @@ def require_weights(bundle: Bundle, options: Mapping[str, Any]) -> None:
         )
 
 
+def _in_words(about: dict[str, Any]) -> str:
+    """The network of weights, its losses and its data, by their JSON file."""
+    network = about.get("settings", {}).get("network_def", {})
+    name = network.get("stage", network).get("_target_", "network").rpartition(".")[2]
+    weighed = about.get("config", {}).get("loss_weights", {})  # known of shipped weights alone
+    losses = ", ".join(LOSSES.get(loss, loss) for loss, weight in weighed.items() if weight)
+    contrasts = ", ".join(about.get("contrasts", []))
+    data = about["trained_on"].get("data", "images") + (f" ({contrasts})" if contrasts else "")
+    return f"{name} trained {f'with {losses} ' if losses else ''}on {data}"
+
+
 def _read(path: Path) -> dict[str, Any]:
     """What a JSON file says of weights."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        return dict(parse_json(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
         raise CheckpointError(f"cannot read {path} ({error})", "restore the file, or train again") from error

@@ -162,6 +162,8 @@ def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
         for key in ("settings", "trained_on", "reader"):
             if not isinstance(metadata.get(key, {}), dict):
                 raise TypeError(f"{key} is {metadata[key]!r}")
+        if not isinstance(metadata.get("contrasts", []), list):
+            raise TypeError(f"contrasts is {metadata['contrasts']!r}")
         list(_trainings(needed["trained_on"]))
         sha256 = metadata.get("sha256") or checkpoints.sha256(path)
         return WeightsInfo(path, sha256, **needed, reader=metadata.get("reader", {}), metadata=metadata)

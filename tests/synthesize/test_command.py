@@ -373,3 +373,20 @@ def test_the_list_has_the_error_of_calibrated_weights(place: Path, capsys: pytes
     assert command.main(["list"]) == 2
     expected = f"error: cannot read {path} (KeyError('baselines')): restore the file, or calibrate again\n"
     assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize(
+    ("about", "fault"),
+    [
+        ({}, "KeyError('trained_on')"),
+        ({"trained_on": {}, "contrasts": 5}, "TypeError('can only join an iterable')"),
+        ([5], "cannot convert dictionary update sequence element #0 to a sequence"),
+    ],
+)
+def test_the_list_names_a_damaged_description_of_weights(
+    place: Path, capsys: pytest.CaptureFixture[str], about: object, fault: str
+) -> None:
+    path = shipped_weights(place / "bundles" / ONE).with_suffix(".json")
+    path.write_text(json.dumps(about))
+    assert command.main(["list"]) == 2
+    assert capsys.readouterr().err == f"error: cannot read {path} ({fault}): restore the file, or train again\n"

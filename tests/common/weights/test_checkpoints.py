@@ -20,7 +20,7 @@ from torch import nn
 from common.errors import CheckpointError, OutputError
 from common.networks.strict_loading import refuse_other_weights
 from common.runs import WeightsLoader
-from common.weights import checkpoints
+from common.weights import checkpoints, info
 from tools.repository import ROOT
 
 
@@ -218,6 +218,18 @@ def test_weights_with_another_hash_than_described_are_refused(weights: Path, abo
     weights.with_name("model.json").write_text(json.dumps(about))
     with pytest.raises(CheckpointError, match=fault):
         checkpoints.load(weights)
+
+
+def test_contrasts_that_are_no_list_are_refused(weights: Path) -> None:
+    about = {"sha256": checkpoints.sha256(weights), "schema_version": 1, "bundle": "", "settings": {}, "trained_on": {}}
+    for contrasts in (["T1"], 5):
+        weights.with_name("model.json").write_text(json.dumps({**about, "contrasts": contrasts}))
+        if contrasts == ["T1"]:
+            assert info.known_contrasts(weights) == ["T1"]
+    with pytest.raises(
+        CheckpointError, match=r"model\.json does not describe its weights \(TypeError\('contrasts is 5'"
+    ):
+        info.known_contrasts(weights)
 
 
 def test_the_deployed_network_of_a_checkpoint_is_loaded(weights: Path, tmp_path: Path) -> None:
