@@ -150,11 +150,8 @@ def _placed_in_space(scan: KspaceScan, where: Where) -> KspaceScan:
         VolumeError: its affine is not invertible, such as by a position that is no number.
     """
     if not is_invertible(scan.affine):
-        fault, remedy = (
-            "the affine is not finite and invertible",
-            "check positions and fields of view, or write it again",
-        )
-        raise VolumeError(where(fault, show_affine(scan.affine), remedy))
+        remedy = "check positions and fields of view, or write it again"
+        raise VolumeError(where("the affine is not finite and invertible", show_affine(scan.affine), remedy))
     return scan
 
 

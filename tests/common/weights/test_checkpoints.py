@@ -222,10 +222,9 @@ def test_weights_with_another_hash_than_described_are_refused(weights: Path, abo
 
 def test_contrasts_that_are_no_list_are_refused(weights: Path) -> None:
     about = {"sha256": checkpoints.sha256(weights), "schema_version": 1, "bundle": "", "settings": {}, "trained_on": {}}
-    for contrasts in (["T1"], 5):
-        weights.with_name("model.json").write_text(json.dumps({**about, "contrasts": contrasts}))
-        if contrasts == ["T1"]:
-            assert info.known_contrasts(weights) == ["T1"]
+    weights.with_name("model.json").write_text(json.dumps({**about, "contrasts": ["T1"]}))
+    assert info.known_contrasts(weights) == ["T1"]
+    weights.with_name("model.json").write_text(json.dumps({**about, "contrasts": 5}))
     with pytest.raises(
         CheckpointError, match=r"model\.json does not describe its weights \(TypeError\('contrasts is 5'"
     ):
