@@ -48,6 +48,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     group.add_argument("--target", default="ct", help="name of the truth in each case (default: %(default)s)")
     group.add_argument("--mask_name", default="mask", help="name of the mask in each case (default: %(default)s)")
     group.add_argument("--out", type=path_option, metavar="FILE.csv", help="receives a row for each case")
+    group.add_argument("--overwrite", action="store_true", help="replace an existing --out")
     command.set_defaults(run=score)
 
 
@@ -58,6 +59,8 @@ def score(options: argparse.Namespace) -> int:
     files = (options.pred, options.truth, options.mask)
     if _is_folder_of_cases(options.pred):
         return _of_folder(options)
+    if options.out:
+        raise ConfigError("--out is for two folders, the scores of one volume are printed", "omit it")
     if options.attenuation:
         if options.mask is None:
             raise ConfigError("--attenuation needs --mask", "pass the head")
@@ -91,8 +94,8 @@ def _of_folder(options: argparse.Namespace) -> int:
     if not options.truth.is_dir():
         raise DataError(f"{options.pred} is a folder, and {options.truth} is not", "pass the folder of the cases")
     if options.out:
-        if options.out.exists():
-            raise OutputError(f"{options.out} exists (from --out)", "choose another file, or remove it")
+        if options.out.exists() and not options.overwrite:
+            raise OutputError(f"{options.out} exists (from --out)", "add --overwrite, or choose another file")
         require_writable(options.out, "--out")
     from medical_image_synthesis import folder_scores
 

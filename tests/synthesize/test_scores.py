@@ -258,9 +258,23 @@ def test_a_folder_is_scored_by_the_cases_of_its_names(folders, tmp_path, capsys,
     assert (found["cases"], found["missing"]) == (2, ["a"])
     assert found["mae"] == {"mean": 20, "cases": 2, "sd": pytest.approx(200**0.5)}
     rows = [line.split(",")[:2] for line in (tmp_path / "scores.csv").read_text().splitlines()]
-    assert main([made, data, "--unit", "HU", "--out", tmp_path / "scores.csv"]) == 2
-    assert "scores.csv exists (from --out): choose another file, or remove it" in capsys.readouterr().err
     assert rows == [["case", "mae"], ["a_1", "10.0"], ["b", "30.0"]]
+
+
+def test_scores_of_a_folder_are_replaced_on_demand_alone(folders, tmp_path, capsys):
+    made, data = folders
+    table = tmp_path / "scores.csv"
+    table.write_text("of yesterday")
+    assert main([made, data, "--unit", "HU", "--out", table]) == 2
+    assert "scores.csv exists (from --out): add --overwrite, or choose another file" in capsys.readouterr().err
+    assert table.read_text() == "of yesterday"
+    assert main([made, data, "--unit", "HU", "--out", table, "--overwrite"]) == 0
+    assert table.read_text().startswith("case,mae,")
+
+
+def test_scores_of_one_volume_are_printed_and_not_promised_to_a_file(files, tmp_path, capsys):
+    printed = _refusal(capsys, [*_volumes(files), "--out", tmp_path / "scores.csv"])
+    assert "--out is for two folders, the scores of one volume are printed: omit it" in printed
 
 
 def test_a_case_without_error_leaves_a_folder_no_mean_of_its_psnr(folders, capsys):
