@@ -27,8 +27,6 @@ SUFFIXES = {"ct": "ct", "pet": "pet", "t1": "T1w", "t2": "T2w"}
 """By the last word of the bundle's own suffix; after another word the image keeps that of its source."""
 FOLDERS = {"ct": "ct", "pet": "pet"}
 """By suffix; ``anat`` of others."""
-ANOMALY = "anomaly"
-"""First word of the suffix of a map of the brain alone."""
 LOGS = "logs"
 IGNORED = "ct\n"
 """What the validator must not look at, since BIDS has no CT yet; with a slash at the end the folder itself would remain
@@ -137,7 +135,7 @@ def put(volume: Path, out: Path, root: Path, sources: Mapping[str, Sequence[Path
     *words, last = volume.name.removesuffix(".nii.gz").removeprefix(f"{case}_").split("_")
     suffix = SUFFIXES.get(last) or sources[case][0].name.split(".")[0].split("_")[-1]
     about = json.loads(beside(volume, SIDECAR).read_text(encoding="utf-8"))
-    shared: dict[str, Any] = {"SkullStripped": words[0] == ANOMALY or _is_stripped(sources[case][0])}
+    shared: dict[str, Any] = {"SkullStripped": _is_stripped(sources[case][0])}
     raw = Path(os.path.abspath(root))
     shared["Sources"] = [f"bids:{RAW}:{path.relative_to(raw).as_posix()}" for path in sources[case]]
     clear(out, case)
@@ -196,7 +194,7 @@ def _is_stripped(source: Path) -> bool:
 
 def _files(out: Path, case: str) -> list[Path]:
     """The files that :func:`put` made of a case."""
-    kinds = ("synthetic", ANOMALY, UNCERTAINTY)
+    kinds = ("synthetic", UNCERTAINTY)
     return sorted(path for kind in kinds for path in _folder(out, case).glob(f"*/{case}_desc-{kind}_*"))
 
 

@@ -165,7 +165,7 @@ class Evaluation:
             predictions = self._predictions(methods, line, case)
             for name, prediction in predictions.items():
                 with naming_case(case.name):
-                    self.rows.append({"case": case.name, "method": name, **self._score(prediction, case, name)})
+                    self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
             if case.truth is not None:
                 errors = errors or ErrorHistogram(self.unit, self.window or own_window(case))
                 errors.add(luminance(predictions[MODEL]), luminance(case.truth), case.mask, case.regions)
@@ -273,8 +273,8 @@ class Evaluation:
         made[baseline] = slope * case.copied + intercept
         return made | {name: self._referred(name, case) for name in self.references}
 
-    def _score(self, prediction: np.ndarray, case: Case, method: str) -> dict[str, float]:
-        """The scores of a row; those of a subclass may depend on the method."""
+    def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
+        """The scores of a row."""
         known = {key: case.item[key] for key in GROUPS if key in case.item}
         volumes = {"pred": prediction, "affine": case.affine, **case.volumes(), **known}
         scores: dict[str, float] = {}

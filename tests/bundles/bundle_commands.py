@@ -75,11 +75,6 @@ class Bundle:
         return json.loads((self.configs / "metadata.json").read_text())["traits"]
 
     @property
-    def has_truth(self) -> bool:
-        """Whether there is a true output; anomaly maps are scored by lesions, no ``true_target`` tests."""
-        return self.traits["scored_in"] != "lesion masks"
-
-    @property
     def ending(self) -> str:
         """Of the files that it reads and writes by default."""
         return ".png" if self.traits.get("pictures") else ".nii.gz"

@@ -19,7 +19,7 @@ from common.evaluation.held_out_case import load_case, own_window
 from common.metrics import mae
 from common.simulation.corruptions.graded import CORRUPTIONS
 
-pytestmark = [pytest.mark.slow, pytest.mark.translation, pytest.mark.true_target, pytest.mark.volumes]
+pytestmark = [pytest.mark.slow, pytest.mark.translation, pytest.mark.volumes]
 EVALUATE = ["train", "evaluate"]
 CASES, CALIBRATED = 10, 8
 SHRUNK = 0.3

@@ -123,7 +123,6 @@ def test_variants_stay_out_of_the_main_model(command_run):
 
 
 @pytest.mark.translation
-@pytest.mark.true_target
 def test_predictions_have_the_error_that_the_evaluation_reports(command_run, export):
     rows = pd.read_csv(command_run.output_dir / "evaluation" / "metrics.csv")
     reported = rows[rows["method"] == "model"].set_index("case")["mae"]
@@ -135,7 +134,6 @@ def test_predictions_have_the_error_that_the_evaluation_reports(command_run, exp
 
 
 @pytest.mark.translation
-@pytest.mark.true_target
 def test_validation_measures_what_inference_writes(command_run, export, tmp_path):
     """The best value of the training is the error of the files that its weights give for the validation cases."""
     items = json.loads((command_run.output_dir / "datalist.json").read_text())["validation"]

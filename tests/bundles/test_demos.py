@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bundle_commands import voxels
 
-pytestmark = [pytest.mark.translation, pytest.mark.true_target]
+pytestmark = pytest.mark.translation
 
 
 def test_the_demo_learns(demo_run):

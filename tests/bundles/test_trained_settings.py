@@ -26,7 +26,6 @@ from common.weights.shipped import shipped_weights
 from tools.release.pack.release import pack
 
 ODD: dict[str, dict[str, Any]] = {
-    "brain_fanogan": {"size": 32, "latent_dim": 20, "width": 6, "spacing": [5.5, 5, 5.5]},
     "cect2ct_rescyclegan": {
         "depth": 3, "plane": "coronal", "source_window": [-100, 700], "spacing": [5.5, 5, 5.5], "head_threshold": -400,
     },

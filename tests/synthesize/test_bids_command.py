@@ -122,7 +122,6 @@ def test_a_run_replaces_all_of_a_case_and_nothing_of_a_user(raw: Path, ran: list
         ("synthetic_t2", "PDw", "anat/sub-01_desc-synthetic_T2w"),
         ("synthetic_pet", "MTRmap", "pet/sub-01_desc-synthetic_pet"),
         ("synthetic_mr", "acq-fast_FLAIR", "anat/sub-01_desc-synthetic_FLAIR"),
-        ("anomaly_map", "FLAIR", "anat/sub-01_desc-anomaly_FLAIR"),
     ],
 )
 def test_names_are_those_of_bids(tmp_path: Path, bundle_suffix: str, source: str, named: str) -> None:
@@ -264,7 +263,7 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", ["synthetic_ct", "synthetic_t2", "synthetic_pet", "synthetic_mr", "anomaly_map"])
+@pytest.mark.parametrize("suffix", ["synthetic_ct", "synthetic_t2", "synthetic_pet", "synthetic_mr"])
 def test_derivatives_pass_the_validator(
     raw: Path, issues: Callable[..., set[str]], tmp_path: Path, suffix: str
 ) -> None:

@@ -38,7 +38,6 @@ TRANSLATION = [name for name in TRANSLATION if not METADATA[name]["traits"].get(
 DICOM = "mr2ct_pix2pix"
 ONE_SERIES = {
     DICOM: "MR",
-    "brain_fanogan": "MR",
     "cect2ct_rescyclegan": "CT",
     "ldct_wgan_vgg": "CT",
     "mri_dagan": "MR",

@@ -1,4 +1,4 @@
-"""Phantom datasets of tissue in the stains of two laboratories: ``ROOT/<case>/{source,target,nuclei}.png``."""
+"""Phantom datasets of tissue in the stains of two laboratories: ``ROOT/<case>/{source,target}.png``."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TURN, GAIN = 0.12, (0.5, 1.6)
 def write_stained(root: Path, cases: int = 16, spacing: float = 0.5, seed: int = 0) -> None:
     """Write pictures of simulated tissue stained with hematoxylin and eosin, and ``dataset.json``.
 
-    ``target.png`` has the stains of one laboratory, ``source.png`` the same tissue in others, drawn for each case,
-    ``nuclei.png`` is 255 in nuclei. The dataset is written atomically.
+    ``target.png`` has the stains of one laboratory, ``source.png`` the same tissue in others, drawn for each case. The
+    dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
@@ -50,18 +50,17 @@ def write_stained(root: Path, cases: int = 16, spacing: float = 0.5, seed: int =
     with phantom_dataset(Path(root), cases, seed) as (partial_root, each):
         for folder, number in each:
             rng = np.random.default_rng(number)
-            amounts, nuclei = tissue(rng, spacing)
+            amounts = tissue(rng, spacing)
             stains = np.array([HEMATOXYLIN, EOSIN])
             others = np.abs(stains + rng.normal(0, TURN, stains.shape))
             others *= rng.uniform(*GAIN, (2, 1)) / np.linalg.norm(others, axis=1, keepdims=True)
             for name, colours in (("source", others), ("target", stains)):
                 save_picture(folder / f"{name}.png", stained(amounts, colours, rng))
-            save_picture(folder / "nuclei.png", np.where(nuclei, 255.0, 0.0))
         write_dataset_json(partial_root, seed=seed, spacing_um=spacing, licence="that of the program that wrote it")
 
 
-def tissue(rng: np.random.Generator, spacing: float) -> tuple[Image, NDArray[np.bool_]]:
-    """Amounts of hematoxylin and eosin (2, X, Y) as optical densities, and where nuclei are, (X, Y).
+def tissue(rng: np.random.Generator, spacing: float) -> Image:
+    """Amounts of hematoxylin and eosin (2, X, Y) as optical densities.
 
     Nuclei lie in cytoplasm and fibres around lumina.
 
@@ -84,8 +83,7 @@ def tissue(rng: np.random.Generator, spacing: float) -> tuple[Image, NDArray[np.
     hematoxylin = nuclei * (0.9 + 0.25 * smooth(0.8 / spacing)) + 0.08 * (1 + 0.5 * smooth(4 / spacing))
     eosin = 0.35 + 0.1 * smooth(3 / spacing) + 0.4 * fibres - 0.15 * (nuclei > 0)
     amounts = np.stack([hematoxylin * (1 - lumen), eosin * (1 - lumen)])
-    blurred = np.stack([gaussian_filter(each.clip(min=0), BLUR_UM / spacing) for each in amounts])
-    return blurred, (nuclei > 0) & (lumen < 0.5)
+    return np.stack([gaussian_filter(each.clip(min=0), BLUR_UM / spacing) for each in amounts])
 
 
 def stained(amounts: Image, stains: Image, rng: np.random.Generator) -> Image:

@@ -1,4 +1,4 @@
-"""The networks and the method of the overlays: what each part is shown, and distances by hand."""
+"""The networks and the method of the overlays: what each part is shown."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import pytest
 import torch
 from bundle_commands import Bundle
 from stain_gan.networks import LowDiscriminator, LowThenFull, NoisyUNet, TwoDiscriminators
-from stain_gan.segan import SegAn
-from torch import nn
-
-from common.losses import l1
 
 STAIN = Bundle("stain_gan")
 
@@ -37,44 +33,6 @@ def test_one_discriminator_sees_the_source_and_the_other_the_mask() -> None:
     assert (both(changed) != logits).flatten(1).any()
 
 
-class _Mask(nn.Module):
-    """A segmenter of one weight: the mask is that value everywhere."""
-
-    def __init__(self, value: float) -> None:
-        super().__init__()
-        self.value = nn.Parameter(torch.tensor(value))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.value.expand(len(x), 1, *x.shape[2:])
-
-
-class _Critic(nn.Module):
-    """A critic of one layer: three times the image, then ReLU."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(3.0))
-        self.activation = nn.ReLU()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.activation(self.weight * x)
-
-
-def test_the_multi_scale_distance_is_that_by_hand() -> None:
-    losses = {"l1": {"weight": 0, "function": l1}, "adversarial": {"weight": 1}}
-    method = SegAn(_Mask(0.0), _Critic(), losses)
-    batch = {"image": torch.full((1, 3, 4, 4), 0.5), "label": torch.ones(1, 1, 4, 4)}
-    fakes = method.generate(batch)
-    assert fakes["pred"].eq(0).all()
-    # the image is .75 of 0 to 1, the mask .5 against 1: |.375 - .75|, and three times that in the layer
-    assert method.loss("adversarial", batch, fakes).item() == pytest.approx((0.375 + 3 * 0.375) / 2)
-    assert method.discriminator_losses(batch, fakes)["discriminator"].item() == pytest.approx(-0.75)
-    method.loss("adversarial", batch, fakes).backward()
-    assert method.generators["generator"].value.grad < 0  # a larger mask lowers the distance
-    alone = SegAn(_Mask(0.0), _Critic(), {"l1": {"weight": 1, "function": l1}, "adversarial": {"weight": 0}})
-    assert alone.discriminator_losses(batch, fakes) == {}
-
-
 def test_the_first_stage_and_its_discriminator_see_half_the_resolution() -> None:
     network, discriminator = LowThenFull(2, depth=4, width=4).eval(), LowDiscriminator(1, width=4).eval()
     source, checks = torch.rand(1, 2, 32, 32), torch.ones(1, 1, 64, 64)
@@ -90,7 +48,7 @@ def test_the_first_stage_and_its_discriminator_see_half_the_resolution() -> None
 
 @pytest.mark.parametrize(
     ("overlay", "channels"),
-    [("segan", (3, 1)), ("phase_contrast", (2, 1)), ("ultrasound", (2, 1)), (None, (1, 3))],
+    [("phase_contrast", (2, 1)), ("ultrasound", (2, 1)), (None, (1, 3))],
 )
 def test_overlays_build_networks_that_fit_their_pictures(overlay: str | None, channels: tuple[int, int]) -> None:
     parser = STAIN.parser("train", "demo", *filter(None, [overlay]))
@@ -98,5 +56,5 @@ def test_overlays_build_networks_that_fit_their_pictures(overlay: str | None, ch
     source = torch.rand(1, channels[0], 64, 64)
     made = network(source)
     assert made.shape == (1, channels[1], 64, 64)
-    seen = {"segan": source, "ultrasound": made}.get(str(overlay), torch.cat([source, made], dim=1))
+    seen = made if overlay == "ultrasound" else torch.cat([source, made], dim=1)
     assert discriminator(seen).shape[:2] == (1, 1)

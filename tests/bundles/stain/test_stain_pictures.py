@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 from stain_gan.cells import BACKGROUND, SHEAR_UM, dic, phase_contrast
 from stain_gan.classical import LinearShading, Macenko, Reinhard, concentrations, density, stains_of
-from stain_gan.phantoms import EOSIN, HEMATOXYLIN, NOISE, stained, tissue
-from stain_gan.segan import nuclei_dice, otsu
+from stain_gan.phantoms import EOSIN, HEMATOXYLIN, NOISE, stained
 
 from common.errors import DataError
 from common.io import VolumeReader
@@ -114,18 +113,3 @@ def test_linear_shading_finds_a_derivative_in_ras(tmp_path: Path) -> None:
     shading = LinearShading(training(tmp_path, image=source, label=128 - 5 * slope), READER)
     made = shading(source[::-1, ::-1, None])[::-1, ::-1, 0]  # RAS turns both axes of a picture
     assert np.abs(made - (128 - 5 * slope))[3:-3, 3:-3].mean() < 3
-
-
-def test_nuclei_by_threshold_and_their_overlap() -> None:
-    amounts, nuclei = tissue(np.random.default_rng(1), 0.5)
-    picture = stained(amounts, STAINS, np.random.default_rng(0))[:, :, None]
-    truth = np.where(nuclei, 255.0, 0.0)[..., None]
-    assert nuclei_dice(otsu(picture), truth, np.ones_like(truth))["dice_nuclei"] > 0.8
-    pred = np.zeros((4, 1, 1))
-    pred[:2] = 200
-    real = np.zeros((4, 1, 1))
-    real[1:3] = 255
-    assert nuclei_dice(pred, real, np.ones((4, 1, 1))) == {"dice_nuclei": 0.5}
-    mask = np.array([1, 1, 0, 1])[:, None, None]
-    assert nuclei_dice(pred, real, mask)["dice_nuclei"] == pytest.approx(2 / 3)
-    assert math.isnan(nuclei_dice(real * 0, real * 0, mask)["dice_nuclei"])

@@ -168,7 +168,7 @@ def test_monai_loads_verifies_and_exports(unpacked: Path, tmp_path: Path) -> Non
     assert found["foreign"] == []
     assert found["largest"] > 0.1
     assert found["script"] <= 1e-5 * max(1, found["largest"])
-    # PyTorch itself is 2e-4 off its result in double precision where weights are as sensitive as brain_fanogan's
+    # PyTorch itself may be that far off its result in double precision
     assert found.get("onnx", 0) <= max(1e-5 * max(1, found["largest"]), 3 * found.get("rounding", 0))
 
 
