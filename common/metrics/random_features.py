@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..io.picture_files import LUMINANCE
-
 WIDTHS = (16, 32, 64, 128)
 CALIBRATION = 64
 """Number of random textures that standardise the features."""
@@ -19,7 +17,7 @@ class RandomFeatures(nn.Module):
     Random networks are recommended feature extractors for images unlike natural ones (Naeem et al. 2020). Each of four
     layers (3x3, stride 2, orthogonal rows, leaky ReLU) gives the mean and the logarithm of the standard deviation of
     its maps over the patch. Features are standardised by random textures of several scales, so that values are
-    comparable between datasets: (N, 1, H, W) in [-1, 1], or the luminance of RGB (N, 3, H, W) -> (N, 480).
+    comparable between datasets: (N, 1, H, W) in [-1, 1] -> (N, 480).
     """
 
     def __init__(self) -> None:
@@ -37,8 +35,6 @@ class RandomFeatures(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Features of a batch."""
-        if patches.shape[1] == len(LUMINANCE):
-            patches = torch.einsum("nchw,c->nhw", patches, patches.new_tensor(LUMINANCE))[:, None]
         return (self._pooled(patches) - self.get_buffer("centre")) / self.get_buffer("spread")
 
     @torch.no_grad()

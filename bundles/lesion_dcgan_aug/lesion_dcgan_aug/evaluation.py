@@ -63,7 +63,6 @@ class SampleEvaluation:
         samples: number of samples of each class.
         seed: of samples and draws.
         record: of the command, whose settings the report lists.
-        metrics: further functions of samples and real patches (N, C, H, W) -> dictionary of numbers.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -78,7 +77,6 @@ class SampleEvaluation:
     samples: int = 200
     seed: int = 0
     record: RunRecord | None = None
-    metrics: Sequence[Callable[[Tensor, Tensor], dict[str, float]]] = ()
 
     def run(self) -> dict[str, Any]:
         """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
@@ -126,8 +124,7 @@ class SampleEvaluation:
         generator = torch.Generator().manual_seed(derive(self.seed, k, 11))
         # random subsets of equal size, that of the smaller set
         draws = [[part[torch.randperm(len(part), generator=generator)[:n]] for part in sets] for _ in range(REPEATS)]
-        scores = {"kid": float(np.mean([kid(*pair) for pair in draws])), "diversity": diversity(*sets)}
-        return scores | {name: value for metric in self.metrics for name, value in metric(made, test).items()}
+        return {"kid": float(np.mean([kid(*pair) for pair in draws])), "diversity": diversity(*sets)}
 
     def _real(self, section: str, name: str) -> Tensor:
         return load_patches([item for item in self.cases[section] if item["class"] == name], self.preprocessing)
@@ -139,9 +136,6 @@ class SampleEvaluation:
 
 
 def _picture(name: str, *blocks: Tensor) -> Picture:
-    """Picture of the first patches of each block (N, C, H, W) in [-1, 1], grey or RGB, one row a block."""
-    rows = []
-    for block in blocks:
-        grid = tiled(block[:SHOWN].movedim(1, -1).squeeze(-1).numpy(), SHOWN)
-        rows.append(np.pad(grid, ((0, 3), (0, 0), (0, 0))[: grid.ndim], constant_values=1))
+    """Picture of the first patches of each block (N, 1, H, W) in [-1, 1], one row a block."""
+    rows = [np.pad(tiled(block[:SHOWN, 0].numpy(), SHOWN), ((0, 3), (0, 0)), constant_values=1) for block in blocks]
     return as_picture(name, Image.fromarray(to_grey(np.concatenate(rows), (-1, 1))), CAPTION)

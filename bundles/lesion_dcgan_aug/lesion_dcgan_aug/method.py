@@ -1,4 +1,4 @@
-"""Losses of the DCGANs, one per class, of the class-conditional ACGAN, and of the GAN that grows."""
+"""Losses of the DCGANs, one per class, and of the class-conditional ACGAN."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from common.losses import AdversarialLoss
 from common.training.methods.base import Batch, GanMethod, Losses
 from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.progressive import SMALLEST, Grown, grown_at
 
 
 class ClassGans(GanMethod):
@@ -109,41 +108,6 @@ class AcGan(ClassGans):
         patches = {key: _one_by_one(images) for key, images in (("image", batch["image"]), ("pred", fakes["pred"]))}
         used = [name for name in self.loss_weights if self.uses(name)]
         return {name: shared[name] if name in shared else self.loss(name, patches, patches) for name in used}
-
-
-class Progressive(ClassGans):
-    """One GAN that grows with the steps, which alone say how far, so that a resumed run grows on.
-
-    Args:
-        grow_steps: see :func:`grown_at`.
-        **method: of :class:`lesion_dcgan_aug.method.ClassGans`, whose networks are those of
-            :mod:`lesion_dcgan_aug.progressive`.
-    """
-
-    def __init__(self, grow_steps: int, **method: Any) -> None:
-        super().__init__(**method)
-        self.grow_steps = grow_steps
-
-    def begin_step(self, step: int) -> None:
-        """Grow both networks."""
-        super().begin_step(step)
-        for network in (self.deployed, self.discriminators["discriminator"]):
-            assert isinstance(network, Grown)
-            network.grown.fill_(grown_at(step - 1, self.grow_steps, network.levels))
-
-    def _seen(self, patches: Tensor) -> Tensor:
-        """Patches at the size of the finest level in use."""
-        critic = self.discriminators["discriminator"]
-        assert isinstance(critic, Grown)
-        return F.adaptive_avg_pool2d(patches, SMALLEST * 2 ** critic.level()[0])
-
-    def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Of patches at that size."""
-        return super().discriminator_losses({"image": self._seen(batch["image"])}, {"pred": self._seen(fakes["pred"])})
-
-    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
-        """Likewise."""
-        return super().loss(name, {"image": self._seen(batch["image"])}, {"pred": self._seen(fakes["pred"])})
 
 
 def _one_by_one(patches: Tensor) -> Tensor:

@@ -14,34 +14,26 @@ from torch import Tensor, nn
 from common.networks.initialisation import normal_
 from common.networks.stabilise import stabilise
 from common.networks.strict_loading import refuse_other_weights
-from lesion_dcgan_aug.progressive import ProgressiveDiscriminator, ProgressiveGenerator
-
-__all__ = ["AcganDiscriminator", "ClassDiscriminators", "ClassGenerators", "ConditionalGenerator", "DcganDiscriminator",
-           "DcganGenerator", "ProgressiveDiscriminator", "ProgressiveGenerator"]  # fmt: skip
 
 SMALLEST = 4
 """Pixels per side of the generator's first layer; each of its four layers doubles them, to 64."""
-SIDES = (64, 128)
 
 
 class DcganGenerator(nn.Module):
     """DCGAN generator: FC to 4 x 4, four transposed 5x5 convolutions at stride 2; BatchNorm, ReLU, tanh at the end.
 
     Args:
-        inputs: length of the vectors (B, inputs) it synthesises from, (B, channels, side, side) in [-1, 1].
+        inputs: length of the vectors (B, inputs) it synthesises from, (B, 1, 64, 64) in [-1, 1].
         width: see above.
-        channels: of a patch.
-        side: 64, or 128 with one layer more at the end.
     """
 
-    def __init__(self, inputs: int = 100, width: int = 64, channels: int = 1, side: int = 64) -> None:
+    def __init__(self, inputs: int = 100, width: int = 64) -> None:
         super().__init__()
-        features = [16 * width, 8 * width, 4 * width, 2 * width, width][: SIDES.index(side) + 4]
+        features = [16 * width, 8 * width, 4 * width, 2 * width]
         self.project = nn.Linear(inputs, features[0] * SMALLEST**2, bias=False)
         layers: list[nn.Module] = [nn.Unflatten(1, (features[0], SMALLEST, SMALLEST))]
-        for number, (count, following) in enumerate(pairwise([*features, channels]), 1):
-            last = number == len(features)
-            up = nn.ConvTranspose2d(count, following, 5, 2, 2, output_padding=1, bias=last)
+        for count, following in pairwise([*features, 1]):
+            up = nn.ConvTranspose2d(count, following, 5, 2, 2, output_padding=1, bias=following == 1)
             layers += [nn.BatchNorm2d(count), nn.ReLU(), up]
         self.layers = nn.Sequential(*layers, nn.Tanh())
         normal_(self)
@@ -57,15 +49,13 @@ class ClassGenerators(nn.Module):
     Args:
         classes: number of classes K.
         latent_dim: dimension of z.
-        width, channels, side: of each generator.
+        width: of each generator.
     """
 
-    def __init__(
-        self, classes: int = 3, latent_dim: int = 100, width: int = 64, channels: int = 1, side: int = 64
-    ) -> None:
+    def __init__(self, classes: int = 3, latent_dim: int = 100, width: int = 64) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.generators = nn.ModuleList(DcganGenerator(latent_dim, width, channels, side) for _ in range(classes))
+        self.generators = nn.ModuleList(DcganGenerator(latent_dim, width) for _ in range(classes))
         refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,17 +97,15 @@ class DcganDiscriminator(nn.Module):
     """DCGAN discriminator: four strided 5x5 convolutions and FC; LeakyReLU 0.2, BatchNorm between first and last.
 
     Args:
-        width, norm, spectral_norm, channels, side: see :class:`ClassDiscriminators`.
+        width, norm, spectral_norm: see :class:`ClassDiscriminators`.
     """
 
-    def __init__(
-        self, width: int = 64, norm: str = "batch", spectral_norm: bool = False, channels: int = 1, side: int = 64
-    ) -> None:
+    def __init__(self, width: int = 64, norm: str = "batch", spectral_norm: bool = False) -> None:
         super().__init__()
-        features = [channels, width, 2 * width, 4 * width, 8 * width, 16 * width][: SIDES.index(side) + 5]
+        features = [1, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
         for above, count in pairwise(features):
-            first = not layers
+            first = above == 1
             layers.append(nn.Conv2d(above, count, 5, 2, 2, bias=first))
             layers += [nn.LeakyReLU(0.2)] if first else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, 1))
@@ -171,23 +159,13 @@ class ClassDiscriminators(nn.Module):
         width: of each.
         norm: of each, of :func:`common.networks.stabilise.stabilise`.
         spectral_norm: see there.
-        channels: of a patch; more than one with one class alone.
-        side: 64, or 128 with one layer more.
     """
 
-    def __init__(
-        self, classes: int = 3, width: int = 64, norm: str = "batch", spectral_norm: bool = False, channels: int = 1,
-        side: int = 64,
-    ) -> None:  # fmt: skip
+    def __init__(self, classes: int = 3, width: int = 64, norm: str = "batch", spectral_norm: bool = False) -> None:
         super().__init__()
-        each = (width, norm, spectral_norm, channels, side)
-        self.channels = channels
-        self.discriminators = nn.ModuleList(DcganDiscriminator(*each) for _ in range(classes))
+        self.discriminators = nn.ModuleList(DcganDiscriminator(width, norm, spectral_norm) for _ in range(classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of being real."""
-        parts = [
-            discriminator(x[:, k * self.channels : (k + 1) * self.channels])
-            for k, discriminator in enumerate(self.discriminators)
-        ]
+        parts = [discriminator(x[:, k : k + 1]) for k, discriminator in enumerate(self.discriminators)]
         return torch.cat(parts, dim=1)

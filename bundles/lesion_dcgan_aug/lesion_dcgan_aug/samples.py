@@ -28,8 +28,8 @@ GRID_SAMPLES = 400
 class SampleExporter(SampleWriter):
     """Handler that writes the samples of a run at its end, by class.
 
-    ``<class>_synthetic.png`` is an 8-bit grid over the window; ``<class>_synthetic.nii.gz`` a stack (H, W, N), of
-    RGB (H, W, N, 3), with the seeds in a JSON file next to it. ``manifest.json`` lists the files.
+    ``<class>_synthetic.png`` is an 8-bit grid over the window; ``<class>_synthetic.nii.gz`` a stack (H, W, N) with the
+    seeds in a JSON file next to it. ``manifest.json`` lists the files.
 
     Args:
         classes: names in order.
@@ -55,10 +55,8 @@ class SampleExporter(SampleWriter):
         return self.output_dir / f"{name}_synthetic{end}"
 
     def kept(self, output: Mapping[str, Any], item: Mapping[str, Any]) -> np.ndarray:
-        """A patch (H, W), or in levels (H, W, 3) with its rows from below, in the stored type."""
-        values = convert_to_numpy(output["pred"])
-        upright = values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)[:, ::-1].clip(*self.window)
-        return to_stored(upright, self.dtype, str(item["case"]))
+        """A patch (H, W) in the stored type."""
+        return to_stored(convert_to_numpy(output["pred"])[0], self.dtype, str(item["case"]))
 
     def write(self, engine: Engine) -> None:
         """Write all files, each atomically."""
@@ -71,8 +69,7 @@ class SampleExporter(SampleWriter):
             stack.header["descrip"] = self.description[:DESCRIPTION_LENGTH].encode("ascii", "replace")
             write_whole(self._file(name, ".nii.gz"), partial(nib.save, stack))
             seeds = [self.data[number]["seed"] for number in own]
-            unit = self.unit if images.ndim == 3 else "levels"
-            about = {"Class": name, "Unit": unit, "Window": list(self.window), "Seeds": seeds}
+            about = {"Class": name, "Unit": self.unit, "Window": list(self.window), "Seeds": seeds}
             self.write_about(self._file(name, ".json"), **about)
         each = len(self._made) // len(self.classes)
         self.write_manifest([{"file": path.name, "samples": each} for path in self.files()], "patches")

@@ -185,8 +185,6 @@ KNOWN = {
     "snr_error": MetricInfo("lower", name="Error of speckle SNR"),
     "grain_error": MetricInfo("lower", name="Error of speckle size",
         explanation="of the correlation of neighbours in blocks of one tissue"),
-    "swd": MetricInfo("lower", name="Sliced Wasserstein distance",
-        explanation="of patches of 7 x 7 pixels of a level of the Laplacian pyramid, times 1000"),
     "head_volume": MetricInfo("unknown", "mL", name="Head volume",
         explanation="volume of the head found in the source"),
     "lowest": MetricInfo("unknown", "{unit}", name="Lowest value", explanation="0.1st percentile inside the head"),

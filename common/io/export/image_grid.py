@@ -9,16 +9,14 @@ import numpy as np
 
 
 def tiled(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Image grid of images (N, X, Y[, 3]), separated by lines of the smallest value; x points right, y up."""
+    """Image grid of images (N, X, Y), separated by lines of the smallest value; x points right, y up."""
     columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     height, width = images.shape[2] + 1, images.shape[1] + 1
-    canvas = np.full((rows * height - 1, columns * width - 1, *images.shape[3:]), images.min(), images.dtype)
+    canvas = np.full((rows * height - 1, columns * width - 1), images.min(), images.dtype)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
-        canvas[row * height : (row + 1) * height - 1, column * width : (column + 1) * width - 1] = image.swapaxes(0, 1)[
-            ::-1
-        ]
+        canvas[row * height : (row + 1) * height - 1, column * width : (column + 1) * width - 1] = image.T[::-1]
     return canvas
 
 

@@ -37,9 +37,8 @@ def labels_of(items: Sequence[Item], classes: Sequence[str]) -> Tensor:
 class ClassPatches(Dataset):
     """Dataset whose samples hold one patch of every class, so that a batch of B samples holds B patches of each.
 
-    ``image`` is (K, H, W), channel k a patch of class k; of RGB patches (3 K, H, W). An epoch visits each patch of the
-    largest class ``views`` times; patches of the other classes are drawn at random. A sample depends only on
-    (``seed``, epoch, index).
+    ``image`` is (K, H, W), channel k a patch of class k. An epoch visits each patch of the largest class ``views``
+    times; patches of the other classes are drawn at random. A sample depends only on (``seed``, epoch, index).
 
     Args:
         data: items with ``image``, ``class`` and ``case``.
@@ -88,4 +87,4 @@ class ClassPatches(Dataset):
         patches = self.patches[chosen]
         if self.augmentation is not None:
             patches = self.augmentation(patches, torch.Generator().manual_seed(derive(self.seed, epoch, index)))
-        return {"image": patches.flatten(0, 1), "case": ", ".join(self.names[number] for number in chosen)}
+        return {"image": patches[:, 0], "case": ", ".join(self.names[number] for number in chosen)}

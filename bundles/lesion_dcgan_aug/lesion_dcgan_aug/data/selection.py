@@ -22,13 +22,12 @@ from common.data.selection import ALL, announce_split, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import ConfigError, DataError, Finding, VolumeError, choose, some
 from common.io.nifti.reading import is_constant
-from common.io.picture_files import PICTURES, is_picture
 from common.io.reader import NIFTI, VolumeReader, volume_stem
 from lesion_dcgan_aug.data.rois import SIZE
 
 FRACTIONS = (0.6, 0.15, 0.25)
 """Shares of patients for training, validation and test; the evaluation compares sets and needs many test patches."""
-LAYOUT = "DIR/<class>/<patch>.nii.gz (of skin .png) with DIR/patients.csv (case,patient)"
+LAYOUT = "DIR/<class>/<patch>.nii.gz with DIR/patients.csv (case,patient)"
 NO_PATIENTS = "so that a patient could be on both sides of a split"
 ONE_EACH = "or pass --one_patient_per_file true where every file is another patient"
 
@@ -97,11 +96,7 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
         DataError: there are no patches, two of a class have one name, or their patients are not known.
     """
     files = [(name, path) for name in classes for path in sorted((root / name).glob("[!.]*"))]
-    cases = [
-        (f"{name}_{volume_stem(path)}", name, path)
-        for name, path in files
-        if path.name.lower().endswith((*NIFTI, *PICTURES))
-    ]
+    cases = [(f"{name}_{volume_stem(path)}", name, path) for name, path in files if path.name.lower().endswith(NIFTI)]
     if not cases:
         raise DataError(f"no patches in {root}, such as {LAYOUT}", "correct --dataset_dir or --classes")
     if repeated := [case for case, count in Counter(case for case, _, _ in cases).items() if count > 1]:
@@ -167,17 +162,13 @@ def check_patches(items: Sequence[Item]) -> list[Finding]:
     for item in items:
         where = partial(Finding, item["case"], Path(item["image"]).name)
         try:
-            coloured = is_picture(Path(item["image"]))
-            values = VolumeReader(pictures=coloured).read(item["image"], item["case"]).values
+            values = VolumeReader().read(item["image"], item["case"]).values
         except VolumeError as error:
             findings.append(error.finding)
             continue
-        wanted = (3, 2 * SIZE, 2 * SIZE, 1) if coloured else (SIZE, SIZE, 1)
-        if values.shape != wanted:
-            fault, shape = f"not {' x '.join(map(str, wanted))} voxels", " x ".join(map(str, values.shape))
+        if values.shape != (SIZE, SIZE, 1):
+            fault, shape = f"not {SIZE} x {SIZE} x 1 voxels", " x ".join(map(str, values.shape))
             remedy = "cut all patches to one size by synthesize datalist --layout rois"
-            if coloured:
-                remedy = f"crop and resample it to RGB of {wanted[1]} x {wanted[2]} pixels"
             findings.append(where(fault, shape, remedy))
         if is_constant(values):
             findings.append(where("the patch is constant", f"{values.flat[0]:g} everywhere", "exclude it"))
