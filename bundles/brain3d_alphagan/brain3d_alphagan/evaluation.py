@@ -23,6 +23,7 @@ from common.data.sample_requests import sample_seed
 from common.errors import DataError
 from common.evaluation.methods import trained_networks
 from common.evaluation.sample_report import as_picture, report_samples
+from common.files import require_new_files
 from common.metrics.sample_quality import left_and_right, nearest_training, sample_verdict
 
 MODEL, REAL, MEAN = "model", "real_training", "mean_image"
@@ -75,8 +76,10 @@ class BrainEvaluation:
         Raises:
             DataError: too few training or test cases.
             CheckpointError: there is no trained model, or weights do not fit.
+            OutputError: for a folder that cannot be written, before anything is sampled.
         """
         networks = self._networks()
+        require_new_files(Path(self.output_dir, "evaluation"))
         training, test = self._real("training"), self._real("test")
         scores = BrainScores(training, test, self.spacing, self.seed)
         self.rows, self.verdicts, pictures = [], [], []

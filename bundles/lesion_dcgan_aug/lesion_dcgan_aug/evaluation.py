@@ -19,6 +19,7 @@ from common.errors import DataError
 from common.evaluation.methods import trained_networks
 from common.evaluation.report import Picture
 from common.evaluation.sample_report import as_picture, report_samples
+from common.files import require_new_files
 from common.io.export.image_grid import tiled, to_grey
 from common.metrics.kid import kid
 from common.metrics.random_features import RandomFeatures
@@ -84,11 +85,13 @@ class SampleEvaluation:
         Raises:
             DataError: there are no test patches.
             CheckpointError: there is no trained model, or weights do not fit.
+            OutputError: for a folder that cannot be written, before anything is sampled.
         """
         if not self.cases["test"]:
             raise DataError("section test has no patches to compare samples with", "add patients to it")
         weights = Path(self.output_dir, "models", checkpoints.WEIGHTS_NAME)
         networks = trained_networks(Path(self.output_dir), MODEL, self.network, self.record)
+        require_new_files(Path(self.output_dir, "evaluation"))
         rows: list[dict[str, Any]] = []
         verdicts, pictures, counts = [], [], []
         for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class", disable=None)):

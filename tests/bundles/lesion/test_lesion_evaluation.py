@@ -11,7 +11,7 @@ from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from torch import nn
 
-from common.errors import DataError
+from common.errors import DataError, OutputError
 from common.weights import checkpoints
 
 BUNDLE = Bundle("lesion_dcgan_aug")
@@ -104,3 +104,9 @@ def test_no_held_out_patches_are_refused(parts, training, tmp_path):
     cases = {**parts["cases"], "test": []}
     with pytest.raises(DataError, match="section test has no patches to compare samples with: add patients"):
         evaluate(parts, Copying(training, 0.0), tmp_path, cases=cases).run()
+
+
+def test_an_evaluation_that_could_not_be_written_draws_no_samples(parts, tmp_path):
+    (tmp_path / "evaluation").write_text("a file of another program")
+    with pytest.raises(OutputError, match=r"cannot write .*evaluation \(File exists\): free space or choose another"):
+        evaluate(parts, nn.Identity(), tmp_path).run()  # an identity makes no patches
