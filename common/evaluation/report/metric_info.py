@@ -62,7 +62,6 @@ KNOWN = {
     "rmse": MetricInfo("lower", "{unit}", name="Root mean squared error",
         explanation="square root of the mean of (synthetic − truth)²"),
     "bias": MetricInfo("ideal", "{unit}", name="Bias", explanation="mean of synthetic − truth"),
-    "residual": MetricInfo("lower", "{unit}", name="Change", explanation="mean of |synthetic − source|"),
     "vessel_removed": MetricInfo("unknown", "{unit}", name="Enhancement removed",
         explanation="mean of source − synthetic in the vessels"),
     "vessel_excess": MetricInfo("ideal", name="Enhancement left",
