@@ -66,10 +66,13 @@ class Bundle(NamedTuple):
         if self.weights is None:
             return None
         path = self.weights.with_name(f"{self.weights.stem}_trust.json")
-        measured: str | None = _read(self.weights.with_suffix(".json")).get("measured")
+        about = _read(self.weights.with_suffix(".json"))
+        measured: str | None = about.get("measured")
         if measured or not path.is_file():
             return measured
         known = _read(path)
+        if known.get("sha256") != about.get("sha256"):  # of the weights before a new export or training
+            return None
         try:
             limits, cases = known["limits"], len(known["cases"])
             others = ", ".join(f"{name} {value:.3g}" for name, value in limits["baselines"].items())

@@ -363,12 +363,18 @@ def test_lists_bundles_and_what_their_weights_saw(place: Path, capsys: pytest.Ca
 
 def test_the_list_has_the_error_of_calibrated_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     limits = {"expected_mae": 118.82, "baselines": {"best constant": 229.9, "copied source": 0.4811}}
-    about = {"unit": "HU", "cases": ["head_000", "head_001"], "limits": limits}
-    path_of(shipped_weights(place / "bundles" / ONE)).write_text(json.dumps(about))
+    weights = shipped_weights(place / "bundles" / ONE)
+    described = json.loads(weights.with_suffix(".json").read_text())
+    weights.with_suffix(".json").write_text(json.dumps({**described, "sha256": "a1" * 32}))
+    about = {"sha256": "a1" * 32, "unit": "HU", "cases": ["head_000", "head_001"], "limits": limits}
+    path = path_of(weights)
+    path.write_text(json.dumps(about))
     assert command.main(["list"]) == 0
     shown = "         MAE 119 HU, median of 2 calibration cases; best constant 230, copied source 0.481"
     assert capsys.readouterr().out.splitlines().count(shown) == 1
-    path = path_of(shipped_weights(place / "bundles" / ONE))
+    path.write_text(json.dumps({**about, "sha256": "b2" * 32}))  # of weights that an export has replaced
+    assert command.main(["list"]) == 0
+    assert "calibration cases" not in capsys.readouterr().out
     path.write_text(json.dumps({**about, "limits": {}}))
     assert command.main(["list"]) == 2
     expected = f"error: cannot read {path} (KeyError('baselines')): restore the file, or calibrate again\n"
