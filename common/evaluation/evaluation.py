@@ -29,7 +29,7 @@ from ..units import HU
 from ..weights import checkpoints
 from ..weights.info import identity
 from .held_out_case import Case, fitted_line, load_case, own_window
-from .methods import EvaluatedMethod, require_unit, variant, variants
+from .methods import EvaluatedMethod, another_source, require_unit, variant, variants
 from .pictures import Pictures, in_colour
 from .report import (
     Panel,
@@ -213,6 +213,9 @@ class Evaluation:
         require_unit(own, self.unit, self.standardise, "evaluation")
         methods[MODEL].load(own, self.device)
         for name, weights in variants(root, (MODEL, COPY, LINE)).items():
+            if reason := another_source(weights, own):
+                logger.warning(f"variant {name} is left out: {reason}")
+                continue
             require_unit(weights, self.unit, self.standardise, "evaluation")
             shown = name + unfinished(weights, self.record)
             methods[shown] = variant(weights, self.record)

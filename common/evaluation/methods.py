@@ -93,6 +93,23 @@ def variants(output_dir: Path, rows: Collection[str]) -> dict[str, Path]:
     return found
 
 
+def another_source(weights: Path, own: Path) -> str | None:
+    """Why a variant is not scored on the run's sources: it was trained on others; None where it is.
+
+    Sources of another name may be the same images, as where one training had a datalist.
+
+    Args:
+        weights: of the variant.
+        own: of the run.
+    """
+    variants_own, runs_own = (about.trained_on if (about := known_info(path)) else {} for path in (weights, own))
+    names = [known.get("source") for known in (variants_own, runs_own)]
+    images = [known.get("images_sha256") for known in (variants_own, runs_own)]
+    if None in names or names[0] == names[1] or (images[0] == images[1] and images[0] is not None):
+        return None
+    return f"it was trained on {names[0]}, the model on {names[1]}: evaluate --output_dir {weights.parents[1]}"
+
+
 def trained_networks(
     output_dir: Path, model: str, network: nn.Module, record: RunRecord | None = None
 ) -> dict[str, nn.Module]:

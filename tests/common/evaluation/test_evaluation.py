@@ -28,6 +28,7 @@ from common.metrics import score
 from common.stitching import PlaneInferer
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd, WorkingSpacingd
 from common.weights import checkpoints
+from common.weights.info import described, save
 
 SHAPE = (12, 14, 13)
 RAS = np.array([[2.0, 0, 0, -11], [0, 2, 0, -13], [0, 0, 2.5, -20], [0, 0, 0, 1]])
@@ -299,6 +300,21 @@ def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases, running):
     for case in ("test_1", "test_2"):
         difference = rows.loc[(case, "no_adversarial"), "me"] - rows.loc[(case, "model"), "me"]
         assert difference == pytest.approx(250, abs=1e-3)
+
+
+@pytest.mark.parametrize(("images", "scored"), [("of t2", False), ("of t1", True)])
+def test_a_variant_of_other_source_images_is_left_out_with_the_command_for_it(
+    tmp_path, cases, running, caplog, images, scored
+):
+    """Its network would be given what it was not trained on, and its row would look like any other."""
+    run, other = tmp_path / "run", tmp_path / "run" / "variants" / "other"
+    for folder, network, source, read in ((run, Scale(1.0), "t1", "of t1"), (other, Shift(), "t2", images)):
+        about = described(variant_config(), "mr2ct") | {"trained_on": {"source": source, "images_sha256": read}}
+        save(network.state_dict(), folder / "models" / "model.pt", about)
+    rows = evaluation(tmp_path, cases, record=running).run()
+    assert ("other" in rows) == scored
+    said = f"variant other is left out: it was trained on t2, the model on t1: evaluate --output_dir {other}"
+    assert (said in caplog.text) != scored
 
 
 @pytest.mark.parametrize("name", ["model", "linear_fit"])
