@@ -152,8 +152,9 @@ def _trained(recipe: Recipe, name: str, out: Path, changed: Mapping[str, str]) -
     done, resume = folder / TRAINED, any(folder.glob("**/last_checkpoint.pt"))
     known = _known(done, "changed") if done.is_file() else {}
     if known and known["changed"] != dict(changed) and (resume or "folder" in known):
-        fault = f"{folder} was trained with other settings, {known['changed']}"
-        raise OutputError(fault, "pass them again, or choose another --out")
+        before = " ".join(f"--{setting} {value}" for setting, value in known["changed"].items())
+        fault = f"{folder} was trained with {before or 'the settings of the recipe alone'}"
+        raise OutputError(fault, f"pass {'these again' if before else 'no others'}, or choose another --out")
     if "folder" in known:
         return Run(bundle_named(recipe.bundle), Path(known["folder"]), overlays)
     _write(done, {"changed": dict(changed)})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from common.data.datalist import Item
 
 SECTIONS = ("training", "validation", "test")
+OWN = "for other cases pass a recipe of your own"
 
 
 def cases_of(recipe: Recipe, root: Path) -> list[Item]:
@@ -27,7 +28,7 @@ def cases_of(recipe: Recipe, root: Path) -> list[Item]:
         DataError: naming what is missing.
     """
     data, folder = recipe.data, root / recipe.data.get("folder", "")
-    remedy = f"get the data from {recipe.url}, and pass --root the folder that holds them"
+    remedy = _get_from(recipe)
     if not folder.is_dir():
         raise DataError(f"no folder {folder}, where {recipe.title} has its cases", remedy)
     if "files" in data:
@@ -41,6 +42,10 @@ def cases_of(recipe: Recipe, root: Path) -> list[Item]:
             raise DataError(str(error).partition(": ")[0], remedy) from error
     _require_all(recipe, items, folder, remedy)
     return items
+
+
+def _get_from(recipe: Recipe) -> str:
+    return f"get the data from {recipe.url}, and pass --root the folder that holds them"
 
 
 def _by_pattern(folder: Path, files: dict[str, Any], remedy: str) -> list[Item]:
@@ -77,7 +82,7 @@ def _require_all(recipe: Recipe, items: Sequence[Item], folder: Path, remedy: st
     wanted_count = recipe.data.get("cases", len(there))
     if len(there) != wanted_count:
         fault = f"{folder} has {len(there)} cases, of which {recipe.title} has {wanted_count}"
-        raise DataError(fault, f"{remedy}; for other cases pass a recipe of your own")
+        raise DataError(fault, f"{remedy}; {OWN}")
 
 
 def sections(recipe: Recipe, items: Sequence[Item], root: Path) -> dict[str, list[Item]]:
@@ -103,7 +108,11 @@ def sections(recipe: Recipe, items: Sequence[Item], root: Path) -> dict[str, lis
     else:
         from common.data.datalist import split_by_patient
 
-        return split_by_patient(items, split.get("fractions", (0.7, 0.15, 0.15)), split["seed"], split.get("counts"))
+        fractions = split.get("fractions", (0.7, 0.15, 0.15))
+        try:
+            return split_by_patient(items, fractions, split["seed"], split.get("counts"))
+        except DataError as error:  # its remedy is for those who choose the numbers
+            raise DataError(str(error).partition(": ")[0], f"{_get_from(recipe)}; {OWN}") from error
     lists = {section: [item for item in items if named.get(item["case"]) == section] for section in SECTIONS}
     if not lists["validation"]:
         lists["validation"] = lists["training"][::10]

@@ -312,8 +312,23 @@ def test_damaged_results_and_a_training_that_began_otherwise_are_kept(tmp_path: 
             command._begun(recipe, {"test": [{"case": "a"}]}, out)
     (models / "last_checkpoint.pt").touch()  # interrupted
     (out / "pix2pix" / "trained.json").write_text('{"changed": {"learning_rate": "1"}}')
-    with pytest.raises(OutputError, match=r"with other settings, {'learning_rate': '1'}: pass them again, or choose"):
+    with pytest.raises(OutputError, match=r"was trained with --learning_rate 1: pass these again, or choose another"):
         command._trained(recipe, "pix2pix", out, {})
+    (out / "pix2pix" / "trained.json").write_text('{"changed": {}}')
+    expected = "was trained with the settings of the recipe alone: pass no others, or choose another --out$"
+    with pytest.raises(OutputError, match=expected):
+        command._trained(recipe, "pix2pix", out, {"num_workers": "1"})
+
+
+def test_too_few_patients_for_a_split_are_told_where_the_data_are(tmp_path: Path) -> None:
+    root = public_trees.ixi(tmp_path / "IXI", 4)
+    recipe = read_recipe("ixi_pd2t2")
+    fault = r"^4 patients are fewer than 60 \+ 3 \+ 26 = 89 for training, validation and test"
+    remedy = (
+        f"get the data from {recipe.url}, and pass --root the folder that holds them; for other cases pass a recipe"
+    )
+    with pytest.raises(DataError, match=f"{fault}: {remedy} of your own$"):
+        tree.sections(recipe, tree.cases_of(recipe, root), root)
 
 
 def test_a_misspelt_setting_is_named_before_cases_are_prepared(
@@ -356,10 +371,7 @@ def test_the_whole_command_at_toy_size(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(words) == 0
     assert "strongest: done before" in capsys.readouterr().out
     assert main([*words, "--batch_size", "1"]) == 2
-    assert (
-        "was trained with other settings, {'device': 'cpu'}: pass them again, or choose another --out"
-        in capsys.readouterr().err
-    )
+    assert "was trained with --device cpu: pass these again, or choose another --out" in capsys.readouterr().err
     assert main([*words, "--weights", str(out / run["folder"] / "models" / "model.pt")]) == 0
     again = json.loads((out / "result.json").read_text())["runs"]["weights"]
     assert again["weights"] == run["weights"]
