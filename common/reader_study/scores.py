@@ -60,7 +60,10 @@ def _answers(path: Path, key: Mapping[str, Any], count: int) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=COLUMNS, index_col=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read --answers {path} ({error})", again) from error
+        named = str(error).startswith("Usecols")  # what pandas calls the columns
+        reason = f"its columns are not {', '.join(COLUMNS)}, separated by commas" if named else error
+        raise DataError(f"cannot read --answers {path} ({reason})", again) from error
+    table = table[(table != "").any(axis=1)].reset_index(drop=True)  # a spreadsheet saves empty rows too
     if wrong := sorted({*table["study"]} - {key["study"]}):
         raise DataError(f"{path} answers the study {wrong[0]!r}, the key is of {key['study']}", "pass its key")
     if table["position"].tolist() != [str(position) for position in range(1, count + 1)]:

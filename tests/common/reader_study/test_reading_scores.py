@@ -102,7 +102,8 @@ def test_intervals_are_over_readers_and_cases():
     [("abc", "xyz", "answers the study 'xyz', the key is of abc"), (",5,left,4.0\n", ",6,left,4.0\n", "in their order"),
      ("abc,A,6,right,5.0\n", "", "has 5 answers, not one to each of 6 trials in their order: let the reader finish"),
      ("left,2", "up,2", "line 4 has no answer of left, right"), ("2.0", "soon", "line 4 has no"), ("2.0", "inf", "4"),
-     ("A,3", "B,3", "line 4 .* the reader of the first"), ("A,", ",", "line 2"), ("answer", "reply", "cannot read")],
+     ("A,3", "B,3", "line 4 .* the reader of the first"), ("A,", ",", "line 2"), ("answer", "reply", "cannot read"),
+     (",", ";", "its columns are not study, reader, position, answer, seconds, separated by commas.: save the file")],
 )  # fmt: skip
 def test_answers_that_are_none_are_refused(tmp_path, old, new, message):
     scored(tmp_path, key_of(["left", "right"] * 3), A=right)
@@ -114,3 +115,11 @@ def test_answers_that_are_none_are_refused(tmp_path, old, new, message):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DataError, match=message):
         read_answers([path], *read)
+
+
+def test_empty_rows_and_endings_of_a_spreadsheet_change_no_answer(tmp_path):
+    scored(tmp_path, key_of(["left", "right"] * 3), A=right)
+    read, path = read_key(tmp_path / "key.json"), tmp_path / "A.csv"
+    text = path.read_text() + ",,,,\n,,,,\n"
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert read_answers([path], *read)["answer"].tolist() == ["left", "right"] * 3
