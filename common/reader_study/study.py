@@ -148,7 +148,8 @@ def _page_and_key(
         kept.append(entry | {"images": images})
         pictures = [embedded(png_of(slide.pixels, window)) for slide in slides]
         shown.append({"aspect": slides[0].aspect, "images": pictures})
-    about["study"] = hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+    about["study"] = f"study-{digest[:12]}"  # a spreadsheet would change 12345e678901, which reads as a number
     settings = {"design": study.design, "about": study.question, "seed": study.seed, "window": window}
     return about | {"trials": shown}, about | settings | {"trials": kept}
 

@@ -41,6 +41,7 @@ def test_both_images_of_a_case_show_the_same_slices_of_the_head(tmp_path, axes):
 @pytest.mark.parametrize("design", ["two-alternative", "single"])
 def test_the_key_is_about_the_images_of_the_page(tmp_path, design):
     page, key = made(write_heads(tmp_path, 9), design=design, repeats=3, seed=11, window=(0, 200))
+    assert (key["study"], page["study"][:6]) == (page["study"], "study-")  # no number to a spreadsheet
     assert (page.keys(), page["trials"][0].keys()) == ({"study", "question", "choices", "trials"}, {"aspect", "images"})
     for trial, kept in zip(page["trials"], key["trials"], strict=True):
         kinds = [image.split()[0] for image in kept["images"]]
