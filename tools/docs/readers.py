@@ -97,7 +97,7 @@ TOOLS = (
         {DICOM: RIGHT},
         {
             ("enhanced CT",): RIGHT,
-            ("parametric map",): Otherwise("no DICOM slices in the folder .1 without an image", "refused"),
+            ("parametric map",): Otherwise("no DICOM slices in the folder .1 Parametric Map", "refused"),
         },
     ),
     Tool("plastimatch", "1.9.4", {ALL: RIGHT, (SHEARED,): NOT_ORTHONORMAL}, {(*FILES, "CT"): RIGHT}),

@@ -188,12 +188,13 @@ def _header(path: Path, where: Where) -> Dataset | None:
 
 
 def why_ignored(header: Dataset | None) -> str:
-    """The reason for ignoring a file; empty for a slice."""
+    """The reason for ignoring a file, such as the kind of an object that is no image; empty for a slice."""
     if header is None:
         return NOT_DICOM
     try:
         if not _has_image(header):
-            return NO_IMAGE
+            uid = _storage_class(header)
+            return NO_IMAGE if uid.name == uid else uid.name.removesuffix(" Storage")
         if "LOCALIZER" in (header.get("ImageType") or ()):
             return LOCALIZER
         return SCREEN_SAVE if is_screen_save(header) else ""
@@ -206,8 +207,12 @@ def _has_image(header: Dataset) -> bool:
 
     Private series data of Philips have Rows and Columns, but no pixels.
     """
-    uid = UID(str(header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID") or ""))
+    uid = _storage_class(header)
     return "Image Storage" in uid.name if uid.name != uid else "BitsAllocated" in header
+
+
+def _storage_class(header: Dataset) -> UID:
+    return UID(str(header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID") or ""))
 
 
 def _frames(header: Dataset, path: Path, where: Where) -> list[Slice]:

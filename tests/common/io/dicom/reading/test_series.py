@@ -45,8 +45,8 @@ def test_what_is_no_slice_is_left_out_and_counted_in_one_note(tmp_path):
     volume = load_series(tmp_path / "ct", "case7")
     assert is_the_phantom(volume)
     assert [str(note) for note in volume.warnings] == [
-        "case7 (ct): other files or frames in the folder (2 not DICOM, 1 without an image, 4 localizers);"
-        " they are ignored"
+        "case7 (ct): other files or frames in the folder (2 not DICOM, 1 Grayscale Softcopy Presentation State,"
+        " 4 localizers); they are ignored"
     ]
 
 
