@@ -38,7 +38,7 @@ SIMULATED = {
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
 NEEDED = {"ldm": "einops"}
 """Package that an overlay needs besides those of the project; without it there is no such recipe."""
-WITHOUT_RECIPE = ("unrolled", "skin", "skin_dcgan")
+WITHOUT_RECIPE = ("unrolled",)
 """Overlays that train on k-space, which phantoms have not, or on patches without a spacing; networks of ``skin`` grow,
 which no graph records."""
 Tensors = dict[str, Tensor]
