@@ -39,8 +39,7 @@ SIMULATED = {
 NEEDED = {"ldm": "einops"}
 """Package that an overlay needs besides those of the project; without it there is no such recipe."""
 WITHOUT_RECIPE = ("unrolled",)
-"""Overlays that train on k-space, which phantoms have not, or on patches without a spacing; networks of ``skin`` grow,
-which no graph records."""
+"""Overlays that train on k-space, which the phantoms of this check have not."""
 Tensors = dict[str, Tensor]
 
 
