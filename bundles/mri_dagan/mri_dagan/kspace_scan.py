@@ -58,7 +58,10 @@ def header_of(xml: bytes | str, where: Where, number: int = 0) -> KspaceHeader:
         encoding = encodings[number]
         trajectory = _text(encoding, "trajectory")
         fields = [_numbers(encoding, space, "fieldOfView_mm") for space in ("encodedSpace", "reconSpace")]
-        matrix = tuple(int(size) for size in _numbers(encoding, "encodedSpace", "matrixSize"))
+        sizes = _numbers(encoding, "encodedSpace", "matrixSize")
+        matrix = tuple(int(size) for size in sizes)
+        if matrix != sizes:
+            raise ValueError(f"matrixSize {sizes}, no whole numbers")
         limit = encoding.findtext("{*}encodingLimits/{*}kspace_encoding_step_1/{*}center")
         middle = int(limit) if limit else matrix[1] // 2
         if max(*matrix, abs(middle)) > LARGEST_COUNTER:

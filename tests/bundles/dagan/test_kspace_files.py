@@ -321,6 +321,10 @@ KSPACE, EVERY_SECOND = oversampled(), np.arange(COLUMNS) % 2 == 0
             r".*encodedSpace/matrixSize \(inf, 24.0, 1.0\)",
         ),
         (
+            {"kspace": KSPACE, "header": HEADER.replace("<x>32</x><y>24", "<x>32.5</x><y>24")},
+            r".*matrixSize \(32.5, 24.0, 1.0\), no whole numbers",
+        ),
+        (
             {"kspace": KSPACE, "header": HEADER.replace("<x>32</x><y>24", "<x>65536</x><y>24")},
             r".*matrixSize \(65536, 24, 1\), center 12, beyond 65535",
         ),
