@@ -23,6 +23,12 @@ from medical_image_synthesis.terminal import for_users
 
 OF_MONAI = ("tracking", "init_id", "final_id")
 """Options of MONAI's workflow itself."""
+OF_MONAIS_COMMAND = {
+    "config_file": "pass your file by --overlay",
+    "logging_file": "pass --verbose for the bundle's logging.conf",
+    **dict.fromkeys(("meta_file", "properties_path", "run_id", "workflow_type"), "omit it"),
+}
+"""Options of MONAI's command that this one sets itself, and what to do instead."""
 
 
 def main() -> None:
@@ -46,8 +52,8 @@ def main() -> None:
 
 
 def _run(run_id: str, config_file: list[str], options: dict[str, str], verbose: bool) -> None:
-    if "logging_file" in options:
-        raise ConfigError("--logging_file is not an option here", "pass --verbose for the bundle's logging.conf")
+    if refused := [name for name in options if name in OF_MONAIS_COMMAND]:
+        raise ConfigError(f"--{refused[0]} is not an option here", OF_MONAIS_COMMAND[refused[0]])
     given = from_texts(options)
     of_monai = {name: given.pop(name) for name in OF_MONAI if name in given}
     run = run_files(config_file, given)

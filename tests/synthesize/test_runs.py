@@ -80,6 +80,12 @@ def test_a_setting_that_reaches_into_nothing_ends_with_one_line() -> None:
     assert done.stderr.splitlines()[-1].startswith(message)
 
 
+@pytest.mark.parametrize("word", ["--config_file", "--run_id", "--logging_file"])
+def test_options_of_monais_command_that_the_command_sets_itself_are_refused(word: str) -> None:
+    message = f"error: {word} is not an option here: "
+    assert in_process.synthesize("train", "mr2ct", word, "x").stderr.splitlines()[-1].startswith(message)
+
+
 def test_an_overlay_of_network_and_loss_fits_an_inference_too() -> None:
     own = {"network_def": {"_target_": "my_networks.Two"}, "losses::l1::function": "$len", "seed": 3}
     known = files_of(CONFIGS)
