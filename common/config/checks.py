@@ -89,6 +89,8 @@ def require_known(config: Settings, names: Collection[str], files: BundleFiles) 
         inside = [place for place in sections if any(map(is_component, files.known[place]))]
         nearest = [f"{inside[0]}::{key}"] if inside else difflib.get_close_matches(key, files.tops, n=1)
         remedy = f"did you mean --{nearest[0]}?" if nearest else LISTED
+        if key == "overlay":  # of synthesize, passed to MONAI's command
+            remedy = "list its file in --config_file"
         raise ConfigError(f"--{key} is not a setting of this bundle (value {config[key]!r})", remedy)
 
 

@@ -47,6 +47,9 @@ class TestNames:
     def test_nothing_near_names_the_page_of_all(self):
         refused({"zzz": 3}, "see docs/reference/settings.md or the output of synthesize config BUNDLE")
 
+    def test_an_overlay_is_a_config_file_of_monais_command(self):
+        refused({"overlay": "demo"}, r"^--overlay .* \(value 'demo'\): list its file in --config_file$")
+
     @pytest.mark.parametrize("use", ["@mine", "$@mine + 1", "%mine", "$@mine::part", {"deep": ["@mine"]}])
     def test_names_that_an_overlay_uses_itself(self, use):
         check({"mine": 3, "network_def": {"_target_": "Net", "width": use}}, SHIPPED)
