@@ -42,6 +42,8 @@ FOR_PROGRAMS = "initialize"
 """Id that MONAI's workflows build first, in which a program names ``%prepare``."""
 RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
 """Keys of a component that are MONAI's."""
+NEARLY = 0.75
+"""Likeness (``difflib``) from which a new name in a section of a file is a slip: of four letters two are exchanged."""
 ANY = "**"
 KEYS = ("keys", "orig_keys")
 """Arguments by which dictionary transforms of MONAI name what they take."""
@@ -57,8 +59,8 @@ def check(config: Settings, files: BundleFiles, options: Collection[str] = ()) -
     Args:
         config: merged and raw.
         files: of the bundle.
-        options: ids of those of the command. A name that is new in a section is a definition in a file, and a mistake
-            on the command line.
+        options: ids of those of the command. A name that is new in a section is a definition in a file, if it is not
+            nearly a known one, and a mistake on the command line.
 
     Raises:
         ConfigError: for the first setting that is unknown, of another type than the shipped ones, out of range, or
@@ -174,7 +176,7 @@ class _Tree:
             names |= self.files.inside.get(place, set())
         strange = [name for name in section if name not in RESERVED and name not in names]
         if target is None:
-            strange = [name for name in strange if self._is_mistake(f"{place}::{name}", section[name])]
+            strange = [name for name in strange if self._is_mistake(f"{place}::{name}", section[name], names)]
         elif strange:
             names |= set(arguments := self._arguments(place, section))
             strange = [] if ANY in arguments else [name for name in strange if name not in arguments]
@@ -214,10 +216,12 @@ class _Tree:
         anything = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
         return [*parameters, *([ANY] if anything else [])]
 
-    def _is_mistake(self, place: str, value: Any) -> bool:
-        """Whether a new name was typed as an option, and nothing refers to it; a loss with a function is a new one."""
+    def _is_mistake(self, place: str, value: Any, known: Collection[str]) -> bool:
+        """Whether nothing refers to a new name, which was typed as an option or is nearly a known one; a loss with a
+        function is a new one."""
         is_loss = place.startswith("losses::") and isinstance(value, Mapping) and "function" in value
-        return place in self.options and not is_loss and not _names(self.text, place)
+        is_slip = place in self.options or difflib.get_close_matches(place.rpartition("::")[2], known, 1, NEARLY)
+        return bool(is_slip) and not is_loss and not _names(self.text, place)
 
     def _check_keys(self, place: str, value: Any) -> None:
         """Refuse an option by which a transform takes what no case has; a config file may define keys of its own."""
