@@ -1,8 +1,8 @@
 #!/bin/sh
-# panoptica 2.1.7 measures the distances of a whole mask in voxels, those of its instances in mm, under one voxelspacing.
+# panoptica 2.1.7 measures the distances of a whole mask in voxels and those of its instances in mm, in one result.
 #
-# evaluate(..., voxelspacing=...) hands the spacing to the metrics of instances (sq_hd, sq_assd, sq_nsd). The global ones
-# of the same names in the same result (global_bin_hd, global_bin_hd95, global_bin_assd, global_bin_nsd) never get it:
+# evaluate(..., voxelspacing=...) hands the spacing to the metrics of instances (sq_hd, sq_assd, sq_nsd). Those of the
+# same names for the whole mask (global_bin_hd, global_bin_hd95, global_bin_assd, global_bin_nsd) never get it:
 # the first three are in voxels whatever the spacing, and the surface Dice has a tolerance of half a voxel instead of
 # the least side of one. With one lesion both rows should agree in hd; they differ by the distance of the slices.
 #
