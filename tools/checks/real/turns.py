@@ -2,7 +2,7 @@
 
 ``python -m tools.checks.real.turns --minutes 10 --out DIR``: 27 trainings by the bundle's own commands, each of so many
 minutes of one core's processor time, start included; a training that DIR has of so many minutes is not repeated. With
-``--konfai``, the command of an environment of ``konfai[smp]==1.8.7``, that rival is trained as long for each task of
+``--konfai``, the command of an environment of ``konfai[itk,smp]==1.8.7``, that rival is trained as long for each task of
 one source. Three patients are too few for statistics.
 """
 
