@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
@@ -87,6 +88,16 @@ def test_overlays_of_another_task_fit_the_training_that_they_name(bundle):
     for path in bundle.configs.glob("*.yaml"):
         if "run training" in (head := path.read_text().splitlines()[1]) and head.count(".yaml") == 2:
             assert bundle.raw("train", path.stem)["training"], path.name
+
+
+def test_other_tasks_in_one_folder_have_phantoms_of_their_own_and_git_ignores_their_runs(bundle):
+    own = [bundle.own(path.stem) for path in bundle.overlays]
+    phantoms = [settings["demo_data"] for settings in own if "demo_data" in settings]
+    assert len(phantoms) == len(set(phantoms))
+    folders = [settings["output_dir"].split("'")[1][1:] for settings in own if "'" in settings.get("output_dir", "")]
+    files = [str(bundle.folder / folder / "models" / "model.pt") for folder in (*folders, ".", "epochs/0005")]
+    ignored = subprocess.run(["git", "check-ignore", *files], cwd=ROOT, capture_output=True, text=True).stdout
+    assert ignored.splitlines() == files
 
 
 def test_weights_of_every_variant_may_be_used(bundle):
