@@ -146,10 +146,18 @@ def test_patients_must_be_known(root, tmp_path, capsys):
     assert set.union(*owners) == {"P0", "P1", "P2"}
 
 
-def test_a_mask_on_another_grid_is_refused(root, tmp_path):
+def test_a_mask_on_another_grid_is_refused_and_no_patches_stay(root, tmp_path):
     write(root / "case3" / "met.nii.gz", box((40, 40, 5), ((30, 36), (3, 8), (2, 4))))
     with pytest.raises(DataError, match=r"case3: met has shape \(40, 40, 5\), affine .*, ct shape \(40, 40, 6\)"):
         cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)
+    (root / "case3" / "met.nii.gz").unlink()
+    assert len(cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)) == 6 * 3 - 1
+
+
+def test_a_folder_without_a_volume_is_named(root, tmp_path, caplog):
+    (root / "case2" / "ct.nii.gz").rename(root / "case2" / "CT.NII.GZ")
+    assert command(root, tmp_path / "out", "--one_patient_per_file") == 0
+    assert caplog.messages == ["in: folders without ct are skipped: case2"]
 
 
 @pytest.mark.parametrize("name", ["../cyst", "/tmp/cyst", ".", ""])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +17,12 @@ from tqdm import tqdm
 
 from common.data.datalist import Item
 from common.data.layouts.folders import patients_of
-from common.errors import ConfigError, DataError, OutputError
+from common.errors import ConfigError, DataError, OutputError, some
 from common.files import require_file_name
 from common.grids import require_grid
 from common.io.reader import NIFTI, VolumeReader, volume_path
 
+logger = logging.getLogger(__name__)
 SIZE = 64
 MARGIN = 0.2
 """Margin on each side of the lesion, relative to its larger extent."""
@@ -128,12 +131,17 @@ def cut_cases(
     if existing := [name for name in classes if (out / name).exists()]:
         raise OutputError(f"{out} already has {', '.join(existing)}", "remove them, or choose another --out")
     items, reader = [], reader or VolumeReader()
-    for folder in tqdm(folders, desc="cutting", unit="case", disable=None):
-        found = _case(folder, source, classes, margin, out, reader)
-        items += [item | {"patient": patients[folder.name]} for item in found]
-    if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
-        remedy = f"name masks {', '.join(f'<case>/{name}.nii.gz' for name in empty)}, or correct --classes"
-        raise DataError(f"no lesions of {', '.join(empty)} in {root}", remedy)
+    try:
+        for folder in tqdm(folders, desc="cutting", unit="case", disable=None):
+            found = _case(folder, source, classes, margin, out, reader)
+            items += [item | {"patient": patients[folder.name]} for item in found]
+        if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
+            remedy = f"name masks {', '.join(f'<case>/{name}.nii.gz' for name in empty)}, or correct --classes"
+            raise DataError(f"no lesions of {', '.join(empty)} in {root}", remedy)
+    except BaseException:  # so that the same command may be given again
+        for name in classes:
+            shutil.rmtree(out / name, ignore_errors=True)
+        raise
     return items
 
 
@@ -166,6 +174,8 @@ def _case_folders(root: Path, source: str) -> list[Path]:
     if not cases:
         layout = f"ROOT/<case>/{source}.nii.gz or a folder of DICOM, with masks ROOT/<case>/<class>.nii.gz"
         raise DataError(f"no cases in {root}, such as {layout}", "correct --dataset_dir or --source")
+    if without := [folder.name for folder in folders if folder not in cases]:
+        logger.warning(f"{root.name}: folders without {source} are skipped: {some(without)}")
     return cases
 
 
