@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..io import VolumeReader
 from ..stitching import TargetScaleInferer
 from ..weights import checkpoints
 
+logger = logging.getLogger(__name__)
 SECTIONS = ("validation", "test")
 
 
@@ -51,7 +53,11 @@ class HeldOutCases:
 
     def items(self, section: str) -> list[Item]:
         """The cases with a target of the section that was chosen, else of ``section``."""
-        return [item for item in self.cases[self.section or section] if "label" in item]
+        chosen = self.section or section
+        if chosen == SECTIONS[0] and self.record is not None and "datalist" in self.record.options:
+            fault = "the validation cases are those of the run, not of --datalist"
+            logger.warning(f"{fault}: pass --section test for its test cases")
+        return [item for item in self.cases[chosen] if "label" in item]
 
     def hashes(self, items: Sequence[Item]) -> set[str]:
         """Hashes of the images and labels of some cases."""

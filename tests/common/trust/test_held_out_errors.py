@@ -10,6 +10,7 @@ import pytest
 import torch
 from monai.transforms import Compose, Invertd, Orientationd
 
+from common.config.record import RunRecord
 from common.data.identity import identify
 from common.errors import ConfigError, DataError
 from common.evaluation.methods import EvaluatedMethod
@@ -116,6 +117,17 @@ def test_cases_of_the_section_that_have_a_target(tmp_path, items):
     assert held_out(tmp_path, cases, "test").items("validation") == [items[2]]
     with pytest.raises(ConfigError, match="--section is training, not validation or test: give"):
         held_out(tmp_path, cases, "training")
+
+
+def test_a_datalist_whose_validation_cases_are_not_used_is_named(tmp_path, items, caplog):
+    own = held_out(tmp_path, {"validation": items, "test": items})
+    own.record = RunRecord({}, {"datalist": "B.json"})
+    own.items("test")
+    assert not caplog.messages
+    own.items("validation")
+    assert caplog.messages == [
+        "the validation cases are those of the run, not of --datalist: pass --section test for its test cases"
+    ]
 
 
 def test_cases_of_the_training_and_of_the_calibration_are_refused(tmp_path, items):
