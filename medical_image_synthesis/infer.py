@@ -47,6 +47,9 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     many_words = "pass several volumes as one folder"
     alone = "omit it, its images are drawn from noise"
     settings = settings_of(words, many_words if bundle.reads_volumes else alone)
+    for name, option in {"predictions_dir": "--output", "dataset_dir": "SOURCE" * bundle.reads_volumes}.items():
+        if option and name in settings:
+            raise ConfigError(f"--{name} is {option} here", "pass it as that")
     require_weights(bundle, settings if options.weights is None else {"weights": options.weights})
     if bundle.reads_volumes:
         many = require_source(options.source, bundle.formats)

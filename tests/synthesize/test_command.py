@@ -113,6 +113,8 @@ def test_raw_data_are_refused_with_the_format_to_convert_them_to(tmp_path: Path,
     ("words", "message"),
     [
         ("mr2ct nothing.nii -o x.nii.gz", "no file or folder nothing.nii (SOURCE): check the path"),
+        ("mr2ct nothing.nii -o x --predictions_dir y", "--predictions_dir is --output here: pass it as that"),
+        ("mr2ct nothing.nii -o x --dataset_dir y", "--dataset_dir is SOURCE here: pass it as that"),
         ("mr2ct -o x.nii.gz", "SOURCE is missing: pass a volume, a DICOM series or a folder"),
         (
             "mr2ct pipe.nii -o x.nii.gz",

@@ -28,7 +28,7 @@ MANIFEST_KEYS = {
 }
 KEPT, REFUSED = "kept", "refused"
 """Status of a case that an earlier run wrote, and of one without a volume by its verdict."""
-OTHER_FOLDER = "choose another --predictions_dir"
+OTHER_FOLDER = "choose another folder for the results"
 
 
 def require_distinct(outputs: Iterable[Path]) -> None:

@@ -125,7 +125,7 @@ def test_samples_are_replaced_only_on_request(command_run, tmp_path):
     before = snapshot(tmp_path)
     with pytest.raises(Exception, match=".") as caught:
         infer(command_run.bundle, command_run.weights, tmp_path, samples=3)
-    assert str(mistake(caught.value)).endswith("pass --overwrite true or choose another --predictions_dir")
+    assert str(mistake(caught.value)).endswith("pass --overwrite true or choose another folder for the results")
     assert snapshot(tmp_path) == before
     assert len(infer(command_run.bundle, command_run.weights, tmp_path, samples=3, overwrite=True)["images"]) == 9
 

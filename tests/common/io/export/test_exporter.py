@@ -88,7 +88,7 @@ class TestExporter:
         cases = [{"case": "a", "image": str(tmp_path / "a.nii.gz")}]
         cases += [{"case": "b", "image": str(output)}] if kind == "a case" else []
         exporter.weights = output if kind == "the weights" else exporter.weights
-        message = f"{output} would replace {output}, an input of the same run: choose another --predictions_dir"
+        message = f"{output} would replace {output}, an input of the same run: choose another folder for the results"
         with pytest.raises(OutputError, match=message):
             exporter.require_free(cases, inputs=[output] if kind in ("another file", "the manifest") else [])
         assert not exporter.output_dir.exists()

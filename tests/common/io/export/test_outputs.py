@@ -26,7 +26,7 @@ def refused(tmp_path, source, name="a_ct.nii.gz"):
     with pytest.raises(OutputError) as caught:
         require_apart(outputs(tmp_path), [tmp_path / "another.nii.gz", source])
     fault = f"{tmp_path / 'out' / name} would replace {source}, an input of the same run"
-    assert str(caught.value) == f"{fault}: choose another --predictions_dir"
+    assert str(caught.value) == f"{fault}: choose another folder for the results"
 
 
 def test_neighbours_are_no_inputs_and_distinct_names_let_through(tmp_path, source):
@@ -87,7 +87,7 @@ def test_outputs_in_a_folder_that_is_an_input(tmp_path, source, name):
     with pytest.raises(OutputError) as caught:
         require_apart([place / "a_ct.nii.gz"], [source.parent])
     fault = f"{place} lies in {source.parent}, an input of the same run"
-    assert str(caught.value) == f"{fault}: choose another --predictions_dir"
+    assert str(caught.value) == f"{fault}: choose another folder for the results"
 
 
 OUTCOMES = [{"case": "a", "status": "failed", "reason": "no"}, {"case": "b", "status": "done", "file": "b.nii.gz"}]
