@@ -27,6 +27,8 @@ Item = dict[str, Any]
 SPLITS = ("training", "validation", "test")
 POOLS = ("training_A", "training_B")
 """Sections of unpaired training, whose source and target scans are drawn independently; scans are under ``image``."""
+PROVENANCE = ("layout", "root", "seed", "fractions", "counts", "test_centres", "names")
+"""What ``synthesize datalist`` writes beside the cases: how they were found and split."""
 
 
 def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[Item]]:
@@ -59,8 +61,8 @@ def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[I
         raise DataError(f"{path.name} has no cases", f"fill {', '.join(SPLITS)}")
     _check_duplicates(lists, path.name)
     check_leaks(lists, path.name)
-    if others and must_exist:
-        logger.info(f"data: metadata of {path.name} are not used: {', '.join(others)}")
+    if (strange := [key for key in others if key not in PROVENANCE]) and must_exist:
+        logger.info(f"data: metadata of {path.name} are not used: {', '.join(strange)}")
     return lists
 
 
@@ -125,7 +127,7 @@ def with_fold(lists: Mapping[str, list[Item]], fold: int, folds: int = 5, seed: 
 
 
 def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance: Any) -> None:
-    """Write sections and provenance (``layout``, ``root``, ``seed``, ``fractions``, ``names``) atomically.
+    """Write sections and :data:`PROVENANCE` atomically.
 
     Paths below the folder of the datalist are written relative to it.
 

@@ -55,7 +55,7 @@ def test_a_datalist_of_the_medical_segmentation_decathlon(tmp_path: Path, caplog
     make(tmp_path, "imagesTr/BRATS_1.nii.gz", "labelsTr/BRATS_1.nii.gz", "imagesTs/BRATS_2.nii.gz")
     pair = {"image": "./imagesTr/BRATS_1.nii.gz", "label": "./labelsTr/BRATS_1.nii.gz"}
     about = {"name": "BRATS", "modality": {"0": "FLAIR"}, "labels": {"0": "background"}, "numTraining": 1}
-    path = written(tmp_path, {**about, "training": [pair], "test": ["./imagesTs/BRATS_2.nii.gz"]})
+    path = written(tmp_path, {**about, "seed": 0, "training": [pair], "test": ["./imagesTs/BRATS_2.nii.gz"]})
     with caplog.at_level(logging.INFO):
         lists = load_datalist(path)
     place = {name: str(tmp_path / name / "BRATS_1.nii.gz") for name in ("imagesTr", "labelsTr")}

@@ -17,7 +17,7 @@ EVALUATED = ("train", "evaluate")
 """Configs of an evaluation, which an overlay may lie over."""
 LEFTOVERS = (
     *("demo_data/", "demo_data_kspace/", "demo/", "pretraining/", "predictions/", "evaluation/", "variants/"),
-    *("study/", "tasks/", "epochs/", "events/", "eval/", "models/previous/"),
+    *(".demo_data", "study/", "tasks/", "epochs/", "events/", "eval/", "models/previous/"),
 )
 """What using a bundle leaves in its folder; no part of the bundle."""
 FORMAT_END = "_data_format"
