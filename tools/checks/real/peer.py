@@ -14,13 +14,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import yaml
-from nibabel.processing import resample_from_to, resample_to_output
 
 from tools.checks.real.images import read
 from tools.checks.real.limited import one_thread, run_limited
 
-SPACING = (2.0, 2.0, 2.0)
-WINDOW = [1, 128, 96]
+WINDOW = [1, 224, 192]
+"""A whole slice, of 182 x 218 pixels of 1 mm."""
 CLIP = {"min_value": "min", "max_value": "percentile:99.5", "mask": "MASK"}
 STANDARDISED = {"transforms": {"Clip": CLIP, "Standardize": {"mask": "MASK"}}, "is_input": True}
 SIGNED = {"transforms": {"Clip": CLIP, "Normalize": {"min_value": -1, "max_value": 1}}, "is_input": False}
@@ -29,13 +28,13 @@ L1 = {"is_loss": True, "schedulers": {"Constant": {"nb_step": 0, "value": 1}}, "
 
 
 def write_case(folder: Path, files: Mapping[str, Path], mask: np.ndarray) -> None:
-    """Write SOURCE and TARGET, as far as given, and MASK, (X, Y, Z) in RAS, at 2 mm."""
+    """Write SOURCE and TARGET, as far as given, and MASK, (X, Y, Z), in RAS."""
     folder.mkdir(parents=True, exist_ok=True)
     volumes = {name: nib.as_closest_canonical(nib.load(path)) for name, path in files.items()}
     affine = volumes["SOURCE"].affine
     volumes["MASK"] = nib.Nifti1Image(mask.astype(np.uint8), affine)
     for name, volume in volumes.items():
-        nib.save(resample_to_output(volume, SPACING, order=0 if name == "MASK" else 1), folder / f"{name}.nii.gz")
+        nib.save(volume, folder / f"{name}.nii.gz")
 
 
 def train(konfai: Path, folder: Path, minutes: float) -> None:
@@ -60,8 +59,8 @@ def train(konfai: Path, folder: Path, minutes: float) -> None:
     run_limited(words, folder, minutes, lambda: bool(checkpoints(folder)))
 
 
-def predicted(konfai: Path, folder: Path, like: Path) -> np.ndarray:
-    """The volume (X, Y, Z) in RAS of the one case of ``folder/Test`` by the best checkpoint, on the grid of a file."""
+def predicted(konfai: Path, folder: Path) -> np.ndarray:
+    """The volume (X, Y, Z) in RAS of the one case of ``folder/Test`` by the best checkpoint."""
     groups = {"SOURCE": {"groups_dest": {"SOURCE": STANDARDISED}}}
     output = {"dataset_filename": "Dataset:nii.gz", "group": "made", "same_as_group": "SOURCE:SOURCE"}
     predictor = {
@@ -76,9 +75,7 @@ def predicted(konfai: Path, folder: Path, like: Path) -> np.ndarray:
     made = sorted(folder.glob("Predictions/**/made.nii.gz"))
     if done.returncode or len(made) != 1:
         raise SystemExit(f"KonfAI predicted nothing:\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}")
-    grid = nib.as_closest_canonical(nib.load(like))
-    volume: Any = nib.load(made[0])
-    return np.asarray(resample_from_to(volume, grid, order=1, cval=float(read(made[0]).min())).dataobj, np.float32)
+    return read(made[0])
 
 
 def checkpoints(folder: Path) -> list[Path]:

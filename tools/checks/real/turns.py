@@ -2,8 +2,8 @@
 
 ``python -m tools.checks.real.turns --minutes 10 --out DIR``: 27 trainings by the bundle's own commands, each of so many
 minutes of one core's processor time, start included; a training that DIR has of so many minutes is not repeated. With
-``--konfai``, the command of an environment of ``konfai[itk,smp]==1.8.7``, that rival is trained as long for each task of
-one source. Three patients are too few for statistics.
+``--konfai``, the command of an environment of ``konfai[itk,smp]==1.8.7``, that rival is trained as long for each task
+of one source. Three patients are too few for statistics.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def of_peer(konfai: Path, task: str, held_out: str, folder: Path, minutes: float
     if not (ended := folder / "ended").exists():
         peer.train(konfai, folder, minutes)
         ended.touch()
-    return peer.predicted(konfai, folder, patients()[held_out] / f"{source}.nii.gz")
+    return peer.predicted(konfai, folder)
 
 
 def patients() -> dict[str, Path]:
