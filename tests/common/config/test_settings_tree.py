@@ -95,7 +95,7 @@ def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> No
 
 
 def test_a_slip_in_a_file_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--train::trianer is not a setting of train .*: did you mean --train::trainer"):
+    with pytest.raises(ConfigError, match="--train::trianer is not a setting .*: did you mean --train::trainer"):
         check_tree(changed("train::trianer", 3), SHIPPED)
     check_tree(changed("train::trianer", 3) | {"max_epochs": "@train::trianer"}, SHIPPED)
 
