@@ -95,7 +95,8 @@ def test_other_tasks_in_one_folder_have_phantoms_of_their_own_and_git_ignores_th
     phantoms = [settings["demo_data"] for settings in own if "demo_data" in settings]
     assert len(phantoms) == len(set(phantoms))
     folders = [settings["output_dir"].split("'")[1][1:] for settings in own if "'" in settings.get("output_dir", "")]
-    files = [str(bundle.folder / folder / "models" / "model.pt") for folder in (*folders, ".", "epochs/0005")]
+    runs = [Path("bundles", bundle.name, folder) for folder in (*folders, ".", "epochs/0005")]
+    files = [str(run / "models" / "model.pt") for run in runs]
     ignored = subprocess.run(["git", "check-ignore", *files], cwd=ROOT, capture_output=True, text=True).stdout
     assert ignored.splitlines() == files
 

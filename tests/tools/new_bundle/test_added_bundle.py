@@ -75,8 +75,9 @@ def added(tmp_path_factory) -> Bundle:
     for part in ("common", "tests", f"bundles/{LIKE}"):
         shutil.copytree(ROOT / part, root / part, ignore=left_out)
     shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("setup.cfg", "README.md"):
+    for file in ("setup.cfg", "README.md", ".gitignore"):
         shutil.copy(ROOT / file, root)
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
     assert main([NAME, "--like", LIKE, "--root", str(root)]) == 0
     shutil.rmtree(root / "bundles" / LIKE)
     bundle = Bundle(NAME, root)
