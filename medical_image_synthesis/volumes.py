@@ -260,9 +260,9 @@ def _parts(source: Any, where: Where) -> tuple[np.ndarray, np.ndarray]:
         if np.ma.is_masked(source[0]):
             raise VolumeError(where("masked voxels have no value", "numpy.ma", "give array.filled(VALUE)"))
         array, affine = (_array(each) for each in source)
-        if array.ndim == 4 and array.shape[-1] == 1 < len(array):
-            fault = "(X, Y, Z, 1), or channels of one slice"
-            remedy = "give array[..., 0], or a nibabel image of channels"
+        if array.ndim == 4 and array.shape[-1] < min(array.shape[:3]):
+            fault = "(X, Y, Z, C), or fewer slices than channels"
+            remedy = "give (C, X, Y, Z), such as numpy.moveaxis(array, -1, 0), or a nibabel image of channels"
             raise VolumeError(where(fault, f"shape {array.shape}", remedy))
     elif _is_of(source, "monai") and hasattr(source, "meta"):
         array, affine = _array(source), _array(source.affine)

@@ -80,8 +80,8 @@ WRONG = {
     "pred: an array without its affine; give (array, affine)": lambda: VALUES,
     "pred: no volume (list); give a file,": lambda: [VALUES, AFFINE],
     r"pred: not (X, Y, Z) or (C, X, Y, Z) (shape (4, 5)); give one": lambda: (VALUES[0], AFFINE),
-    "pred: (X, Y, Z, 1), or channels of one slice (shape (3, 4, 5, 1)); give array[..., 0], or": lambda: (
-        VALUES[..., None],
+    "pred: (X, Y, Z, C), or fewer slices than channels (shape (3, 4, 5, 2)); give (C, X, Y, Z)": lambda: (
+        np.stack([VALUES, VALUES], -1),
         AFFINE,
     ),
     "pred: masked voxels have no value (numpy.ma); give array.filled(VALUE)": lambda: (
