@@ -1,11 +1,11 @@
 #!/bin/sh
 # nii2dcm 0.1.6 writes a NIfTI volume to another place in the patient: x and y with the wrong sign, one slice too low.
 #
-# It takes positions from the affine as they are, in NIfTI's axes (RAS), where DICOM has the opposite x and y (LPS). So a
-# head at (-90, -60) comes to (90, 60), 18 cm to the left and 12 cm back; only a volume centred on the origin seems
-# right. The first slice gets the position of the one before it. Of the directions all of z is negated as well, so that
-# oblique slices tilt the other way. Values are cut to whole numbers: a map of 0 to 1 becomes 0 and 1. What was made in
-# NIfTI thus does not lie on the series that it came from, in the archive or beside its contours.
+# It takes positions from the affine as they are, in NIfTI's axes (RAS), where DICOM has the opposite x and y (LPS). So
+# a head that begins at (-90, -60) comes to (90, 60), 18 cm to the left and 12 cm back. The first slice gets the
+# position of the one before it. Of the directions z is negated as well, so that oblique slices tilt the other way.
+# Values are cut to whole numbers: a map of 0 to 1 becomes 0 and 1. What was made in NIfTI thus does not lie on the
+# series that it came from, in the archive or beside its contours.
 #
 # Shown with a NIfTI file as dcm2niix lays it, with values of 0 to 119.5: places of its first and last voxel in LPS.
 # Seen with Python 3.11.7, nii2dcm 0.1.6, pydicom 2.3.0, SimpleITK 2.5.7, nibabel 5.0.0:

@@ -8,7 +8,7 @@
 # reads its units, and refuses to make a volume of the one with a gap.
 #
 # Shown with a CT of five slices 3 mm apart from z = 30 whose values are their z, whole and without the third slice.
-# Seen with Python 3.11.7, dcm2niix 1.0.20260724, highdicom 0.28.2, pydicom 3.0.2, nibabel 5.4.2, numpy 2.4.6; value at z:
+# Seen with Python 3.11.7, dcm2niix 1.0.20260724, highdicom 0.28.2, pydicom 3.0.2, nibabel 5.4.2; value at z:
 #   highdicom 30 at 30 ... 42 at 42      dcm2niix 1054 at 30 ... 1066 at 42      gap: 1054 at 30, 1057 at 34, 1063 at 38
 #
 # sh findings/parametric_map_dcm2niix.sh      exit code 0: as described; 1: they behave otherwise now

@@ -1,9 +1,9 @@
 #!/bin/sh
 # platipy 0.7.2: sigmaSurfaceDistance is no standard deviation of the surface distances; it grows with their number.
 #
-# compute_surface_metrics sums the squared deviations of all points of both surfaces and takes the root, without dividing
-# by their number. So the spread of distances that are 2 mm at most is 25 mm for a small organ and 74 mm for a large one
-# with the same error, and four times as many voxels give twice the sigma. It is in mm, beside a mean that is right.
+# compute_surface_metrics sums the squared deviations of all points of both surfaces and takes the root, without
+# dividing by their number. So the spread of distances that are 2 mm at most is 25 mm for a small organ and 74 mm for a
+# large one with the same error, and four times as many voxels give twice the sigma. The mean beside it is right.
 #
 # Shown with spheres of radius 8, 16 and 24 mm, each against itself moved by 2 mm.
 # Seen with Python 3.11.7, platipy 0.7.2, SimpleITK 2.5.7, scipy 1.17.1, numpy 2.4.6:
@@ -33,7 +33,8 @@ z, y, x = numpy.indices((60, 60, 60)) - 30
 found = []
 for radius in (8, 16, 24):
     organ, moved = ((z - by) ** 2 + y**2 + x**2 <= radius**2 for by in (0, 2))
-    metrics = compute_surface_metrics(*(SimpleITK.GetImageFromArray(each.astype(numpy.uint8)) for each in (organ, moved)))
+    images = (SimpleITK.GetImageFromArray(each.astype(numpy.uint8)) for each in (organ, moved))
+    metrics = compute_surface_metrics(*images)
     given = (metrics[name] for name in ("meanSurfaceDistance", "sigmaSurfaceDistance", "maximumSurfaceDistance"))
     edges = [each & ~binary_erosion(each) for each in (organ, moved)]
     distances = [distance_transform_edt(~one)[other] for one, other in (edges, edges[::-1])]
