@@ -92,7 +92,7 @@ def test_series_data_of_philips_with_rows_but_without_pixels_are_no_slice(tmp_pa
 
 def test_folders_without_slices(tmp_path):
     (tmp_path / "ct").mkdir()
-    refused(tmp_path / "ct", r"case7 \(ct\): no DICOM slices in the folder; give the series' own folder")
+    refused(tmp_path / "ct", r"case7 \(ct\): no DICOM slices in the folder; give that of an image series, or NIfTI")
     (tmp_path / "ct" / "a.txt").touch()
     refused(tmp_path / "ct", r"no DICOM slices in the folder \(1 not DICOM\)")
     refused(tmp_path / "none", r"no such folder \(.*none\); correct the path")
