@@ -69,7 +69,8 @@ def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack,
     where = partial(Finding, case, folder.name)
     slices, ignored = read_slices(folder, where)
     if not slices:
-        raise VolumeError(where("no DICOM slices in the folder", _counted(ignored), "give that of an image series, or NIfTI"))
+        remedy = "give that of an image series, or NIfTI"
+        raise VolumeError(where("no DICOM slices in the folder", _counted(ignored), remedy))
     chosen = _choose(slices, options, where)
     joined = len({element_text(each, "SeriesInstanceUID", where) for each in chosen})
     _require_one_origin(chosen, "under one SeriesInstanceUID" if joined == 1 else f"in {joined} series", where)
